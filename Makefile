@@ -1,0 +1,60 @@
+# `make run` and `make test` need nothing but Python 3.11 to 3.13 and make.
+# make's own words go to stderr, so that `make -s run ARGS="--json ..."` leaves data alone on stdout.
+
+# The first interpreter that runs and is new enough (a pyenv shim may exist and not run).
+RIGHT  := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c '$(RIGHT)' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
+
+.PHONY: run test test-services check format lock bench clean
+
+run: $(VENV)/.runtime
+	@$(BIN)/python main.py $(ARGS)
+
+# Everything that a bare machine can check: lint, types, imports, tests.
+test: $(VENV)/.dev
+	@$(BIN)/ruff check . >&2
+	@$(BIN)/ruff format --check . >&2
+	@$(BIN)/mypy >&2
+	@$(BIN)/lint-imports >&2
+	@$(BIN)/python -m pytest $(ARGS)
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix . >&2
+	@$(BIN)/ruff format . >&2
+
+bench: $(VENV)/.bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Locks every platform and Python version at once; needs uv.
+lock:
+	uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements.txt
+	uv pip compile pyproject.toml --group dev -c requirements.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-dev.txt
+	uv pip compile pyproject.toml --group bench -c requirements.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-bench.txt
+
+$(VENV)/.python:
+	@echo "make: creating $(VENV) with $(PYTHON)" >&2
+	@$(or $(PYTHON),false) -c '$(RIGHT)' 2>/dev/null || { echo "make: Crypto Pipe needs Python 3.11, 3.12 or 3.13; install one, or name it: make run PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >&2
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.python requirements.txt
+	@echo "make: installing requirements.txt into $(VENV)" >&2
+	@$(PIP) -r requirements.txt >&2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.python requirements-dev.txt
+	@echo "make: installing requirements-dev.txt into $(VENV)" >&2
+	@$(PIP) -r requirements-dev.txt >&2
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: $(VENV)/.runtime requirements-bench.txt
+	@echo "make: installing requirements-bench.txt into $(VENV)" >&2
+	@$(PIP) -r requirements-bench.txt >&2
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

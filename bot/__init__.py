@@ -1,0 +1,1 @@
+"""The machine: it names no venue and no strategy."""

@@ -1,0 +1,36 @@
+"""What we have at a venue, in `Decimal`."""
+
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict
+
+from bot.domain.instrument import Instrument
+
+
+class Balance(BaseModel):
+    """One asset in one wallet. A wallet is where collateral lies: `binance.spot`, `binance.linear`, `bybit.unified`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wallet: str
+    asset: str
+    total: Decimal
+    locked: Decimal = Decimal(0)
+
+    @property
+    def available(self) -> Decimal:
+        """What a new order may use."""
+        return self.total - self.locked
+
+
+class Position(BaseModel):
+    """What we hold of a derivative: signed quantity in the venue's unit, + is long."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instrument: Instrument
+    quantity: Decimal
+    average_price: Decimal
+    """Quote units; 0 when flat."""
+    realised: Decimal = Decimal(0)
+    """Profit already booked to the wallet, in the settle asset, without fees and funding."""

@@ -1,0 +1,100 @@
+"""What is traded, and where."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Segment(StrEnum):
+    """The market of a venue that an instrument belongs to."""
+
+    SPOT = "spot"
+    LINEAR = "linear"
+    """Derivative margined and settled in the quote currency."""
+    INVERSE = "inverse"
+    """Derivative margined and settled in the base currency; quantity in contracts of quote units."""
+
+
+class Feed(BaseModel):
+    """A venue's segment: one clock, one price format, one set of fees. Written `binance.linear`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    venue: str
+    segment: Segment
+
+    def __str__(self) -> str:
+        return f"{self.venue}.{self.segment}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Feed":
+        """Read `venue.segment`.
+
+        Raises:
+            ValueError: If the text is not of that form or names no segment.
+        """
+        venue, dot, segment = text.partition(".")
+        if not venue or not dot:
+            raise ValueError(f"{text!r} is not a feed; write VENUE.SEGMENT, for example binance.linear")
+        return cls(venue=venue, segment=Segment(segment))
+
+
+class Instrument(BaseModel):
+    """A venue and ccxt's unified symbol, with the grid on which the venue accepts orders.
+
+    `tick_size` is in quote per base, `lot_size` and `min_quantity` in the venue's quantity unit (base units,
+    or contracts where `contract_multiplier` is not 1), `min_notional` in quote units.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    venue: str
+    symbol: str
+    """Unified: `BTC/USDT` spot, `BTC/USDT:USDT` linear, `BTC/USD:BTC` inverse."""
+    segment: Segment
+    base: str
+    quote: str
+    settle: str | None = None
+    """The asset that margin, fees and profit are paid in; None for spot."""
+    tick_size: Decimal = Field(gt=0)
+    lot_size: Decimal = Field(gt=0)
+    min_quantity: Decimal = Field(default=Decimal(0), ge=0)
+    min_notional: Decimal = Field(default=Decimal(0), ge=0)
+    contract_multiplier: Decimal = Field(default=Decimal(1), gt=0)
+    """Base units a contract (linear), quote units a contract (inverse); 1 where quantity is base units."""
+
+    @cached_property
+    def id(self) -> str:
+        """`venue:symbol`, unique across venues."""
+        return f"{self.venue}:{self.symbol}"
+
+    @cached_property
+    def feed(self) -> Feed:
+        """The venue's segment that quotes it."""
+        return Feed(venue=self.venue, segment=self.segment)
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether holding it pays or earns funding."""
+        return self.segment is not Segment.SPOT
+
+    def to_base(self, quantity: float, price: float) -> float:
+        """Base units that `quantity` (venue units) stands for at `price`; the only conversion of quantities."""
+        multiplier = float(self.contract_multiplier)
+        if self.segment is Segment.INVERSE:
+            return quantity * multiplier / price
+        return quantity * multiplier
+
+    def floor_quantity(self, quantity: Decimal) -> Decimal:
+        """The largest multiple of the lot not above `quantity`; quantities are never rounded up."""
+        return (quantity / self.lot_size).to_integral_value(ROUND_FLOOR) * self.lot_size
+
+    def floor_price(self, price: Decimal) -> Decimal:
+        """The largest multiple of the tick not above `price`."""
+        return (price / self.tick_size).to_integral_value(ROUND_FLOOR) * self.tick_size
+
+    def ceil_price(self, price: Decimal) -> Decimal:
+        """The smallest multiple of the tick not below `price`."""
+        return (price / self.tick_size).to_integral_value(ROUND_CEILING) * self.tick_size

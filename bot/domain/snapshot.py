@@ -1,0 +1,107 @@
+"""What the engine shows of itself: the terminal UI and `--json` readers see this and nothing else."""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+
+
+class TopRow(_Shown):
+    """Top of book of one instrument."""
+
+    venue: str
+    symbol: str
+    """Unified."""
+    feed: str
+    bid: str | None
+    """With the venue's digits; None before the first quote."""
+    bid_qty: str | None
+    ask: str | None
+    ask_qty: str | None
+    spread_bps: float | None
+    age_ms: float | None
+    """Since it was received."""
+    status: str
+    """`ok`, or the reason why the newest quote was refused."""
+
+
+class RouteRow(_Shown):
+    """One route, what it needs and what is offered."""
+
+    route: str
+    kind: str
+    buy: str
+    sell: str
+    gross_bps: float | None
+    """Offered now; None while a side has no quote."""
+    needed_bps: float | None
+    """Break-even edge: every cost; None while a cost is unknown."""
+    net_bps: float | None
+    best_gross_bps: float | None
+    """Best offered in this run."""
+    why_not: str
+    """The one limit in the way, in words; empty when it trades."""
+    open_quantity: str | None
+    """Base units of an open pair."""
+    assumed: bool
+    """A cost is a setting and not what the venue said (shown as ASSUMED)."""
+
+
+class FeedRow(_Shown):
+    """Health of one feed."""
+
+    feed: str
+    state: str
+    quotes: int
+    quotes_per_s: float
+    refused: int
+    malformed: int
+    reconnects: int
+    last_frame_age_ms: float | None
+    clock_offset_ms: float | None
+    """The venue's clock minus ours."""
+
+
+class LogLine(_Shown):
+    """One line of the engine's log."""
+
+    number: int
+    """Grows by one; a reader knows what it has missed."""
+    ts_ns: int
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class Snapshot(_Shown):
+    """The engine at one moment."""
+
+    run_id: str
+    strategy: str
+    market: str
+    real_money: bool
+    state: str
+    """ACTIVE, REDUCING, HALTED, FINISHED."""
+    now_ns: int
+    """The engine's clock: virtual in a recorded market."""
+    started_ns: int
+    progress: float | None = None
+    """0 to 1 through the recordings; None where there is no end."""
+    realised: dict[str, Decimal]
+    """Net of fees and funding, per asset, of closed pairs."""
+    unrealised: dict[str, Decimal]
+    """Of open pairs, if they were closed now."""
+    open_pairs: int
+    taken: int
+    refused: dict[str, int]
+    closed: dict[str, int]
+    headline: str
+    """One line: "needs 21.0 bps, best now 0.8"."""
+    tops: tuple[TopRow, ...]
+    routes: tuple[RouteRow, ...]
+    feeds: tuple[FeedRow, ...]
+    log: tuple[LogLine, ...]
+    """Lines since the last snapshot that this reader got."""

@@ -1,0 +1,1 @@
+"""The path from a quote to a decision, and the run around it."""

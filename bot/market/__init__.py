@@ -1,0 +1,1 @@
+"""What the market did: the 24 h window, its rolling statistics, and the gate that quotes pass."""

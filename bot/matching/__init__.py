@@ -1,0 +1,1 @@
+"""One matching engine for the paper venue, the simulated exchanges and the backtest."""

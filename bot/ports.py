@@ -1,0 +1,165 @@
+"""What the machine needs from others, as Protocols; `main.py` hands the parts to each other.
+
+A **slot** is the small integer under which the engine knows one instrument of this run: the path from bytes to
+decision indexes lists with it instead of hashing names.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+from bot.domain.account import Balance, Position
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
+from bot.domain.order import Fill, Order
+
+
+class FeedState(StrEnum):
+    """How a feed's connection is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    """Data frames arrive."""
+    SILENT = "silent"
+    """Connected, and nothing has come for longer than the silence limit."""
+    RECONNECTING = "reconnecting"
+    FAILED = "failed"
+    """Given up: a person has to act."""
+    CLOSED = "closed"
+
+
+class MarketSink(Protocol):
+    """Where decoded market data goes. All calls come on one thread, in receive order.
+
+    Every frame of a read batch is delivered, then `on_batch_end` once: decisions are taken there.
+    """
+
+    def on_quote(self, slot: int, quote: TopOfBook, ts_recv_ns: int, raw: bytes) -> None:
+        """A top of book; `raw` is a payload from which the venue can print its digits again."""
+
+    def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
+        """A public trade."""
+
+    def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
+        """A funding rate."""
+
+    def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
+        """A frame other than a timed quote told the venue's time: it dates quotes that carry none."""
+
+    def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
+        """A frame that does not decode; it was skipped."""
+
+    def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
+        """A connection changed; `detail` is one line for a person."""
+
+    def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
+        """The venue's clock minus ours, measured by a request; right to ± half the round trip."""
+
+    def on_batch_end(self, ts_recv_ns: int) -> None:
+        """Everything that was there to read has been delivered."""
+
+
+class FrameDecoder(Protocol):
+    """Turns one feed's raw payloads into calls on a sink; live, recorded and simulated markets share it."""
+
+    def on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
+        """Decode one payload. Never raises for what the venue sent: malformed payloads go to the sink."""
+
+
+class MarketReader(Protocol):
+    """A live connection to one venue's market data."""
+
+    async def start(self) -> None:
+        """Connect and subscribe; returns when every stream has delivered a data frame or its failure is known."""
+
+    async def stop(self) -> None:
+        """Close every connection; nothing is delivered afterwards."""
+
+
+class FrameTap(Protocol):
+    """Sees every raw frame of a feed before it is decoded (raw recording)."""
+
+    def on_raw(self, feed: Feed, raw: bytes, ts_recv_ns: int) -> None:
+        """Keep it; returns at once."""
+
+
+class VenueModule(Protocol):
+    """What a folder of `exchanges/` offers to `main.py`."""
+
+    id: str
+
+    def feeds(self) -> Sequence[Feed]:
+        """The feeds that this venue has a decoder for."""
+
+    def decoder(self, feed: Feed, slots: Mapping[str, int], sink: MarketSink) -> FrameDecoder:
+        """A decoder of one feed; `slots` maps the venue's own symbols (`BTCUSDT`) to slots."""
+
+    def quoted_symbol(self, raw: bytes) -> str | None:
+        """The venue's symbol if `raw` is a top-of-book frame, else None; cheap, for scanning recordings."""
+
+    def printed(self, feed: Feed, raw: bytes) -> PrintedQuote:
+        """A delivered quote again, with the digits that the venue printed."""
+
+    def shipped_instruments(self, feed: Feed) -> Mapping[str, Instrument]:
+        """By venue symbol: metadata known without asking the venue."""
+
+    def published_fees(self, feed: Feed) -> FeeSchedule | None:
+        """The venue's public lowest tier; None where it is not known."""
+
+
+class OrderListener(Protocol):
+    """Hears what becomes of orders."""
+
+    def on_order(self, order: Order) -> None:
+        """An order's state changed."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Part of an order was done; delivered before the order state that includes it."""
+
+
+class Actions(Protocol):
+    """What changes the account. Calls return at once; results come to the listener."""
+
+    def submit(self, order: Order) -> None:
+        """Send an order whose intent is durable. Every submitted order ends in a terminal `on_order`."""
+
+    def cancel(self, order: Order) -> None:
+        """Ask to cancel it; a terminal order is left as it is."""
+
+    def balances(self) -> Sequence[Balance]:
+        """Every wallet as it is known now."""
+
+    def positions(self) -> Sequence[Position]:
+        """Every derivative position that is not flat."""
+
+
+class RecordKind(StrEnum):
+    """What the journal keeps."""
+
+    RUN = "run"
+    """Written at the start (`key` = run id) and again at the end, with the summary."""
+    DECISION = "decision"
+    PAIR = "pair"
+    """State of a pair: opening, open, closing, closed, missed, failed."""
+    ORDER = "order"
+    """An order in a new state; the first is the intent, durable before it is sent."""
+    FILL = "fill"
+    FUNDING = "funding"
+    """A funding payment on one of our positions."""
+    BALANCE = "balance"
+    EVENT = "event"
+    """Something a person should know: feed trouble, halts, malformed data."""
+
+
+class Journal(Protocol):
+    """The truth about this run, on disk. Appending never waits; acting on a record waits for `when_durable`."""
+
+    def record(self, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any]) -> None:
+        """Append one record; `body` is plain data (str, int, float, bool, None, Decimal, list, dict)."""
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Run `callback` on the engine's thread once everything recorded so far is fsynced."""
+
+    def close(self) -> None:
+        """Make everything durable and let go of the file."""

@@ -1,0 +1,1 @@
+"""What a route costs and how much of it can be traded."""

@@ -1,0 +1,1 @@
+"""What is kept: the journal, raw recordings, and the questions asked of them."""

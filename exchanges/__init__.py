@@ -1,0 +1,1 @@
+"""One folder per venue; they do not know one another."""

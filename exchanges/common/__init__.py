@@ -1,0 +1,1 @@
+"""What every venue needs: a supervised socket, the clock offset."""

@@ -1,0 +1,1 @@
+"""Orders with paper money over `bot.matching`, for quotes from anywhere."""

@@ -1,0 +1,1 @@
+"""Markets that this project makes itself."""

@@ -1,0 +1,1 @@
+"""Pure decisions: market view in, opportunities out."""

@@ -1,0 +1,1 @@
+"""Price differences of one asset between two instruments, after every cost."""
