@@ -41,9 +41,7 @@ class ConnectionSettings(Section):
     planned_reconnect_h: Positive = Field(
         default=23.5, description="A fresh connection replaces the old one before the venue's 24 h cut."
     )
-    max_frame_bytes: int = Field(
-        default=10_485_760, gt=0, description="A larger frame recycles the connection."
-    )
+    max_frame_bytes: int = Field(default=10_485_760, gt=0, description="A larger frame recycles the connection.")
 
 
 class FeeSettings(Section):
@@ -66,14 +64,10 @@ class QuoteGateSettings(Section):
     """What a quote must be before it may be traded on."""
 
     max_age_ms: Positive = Field(default=500.0, description="Since we received it.")
-    max_event_age_ms: Positive = Field(
-        default=1000.0, description="Since the venue made it, clock offset corrected."
-    )
+    max_event_age_ms: Positive = Field(default=1000.0, description="Since the venue made it, clock offset corrected.")
     max_skew_ms: Positive = Field(default=300.0, description="Between the two legs of a route.")
     max_jump_bps: Positive = Field(default=500.0, description="Mid against the last accepted mid.")
-    jump_confirm_ms: Positive = Field(
-        default=1000.0, description="A new level that holds this long is accepted."
-    )
+    jump_confirm_ms: Positive = Field(default=1000.0, description="A new level that holds this long is accepted.")
 
 
 class WindowSettings(Section):
@@ -89,9 +83,7 @@ class WindowSettings(Section):
 class PaperSettings(Section):
     """The paper venue."""
 
-    latency_ms: NotNegative = Field(
-        default=10.0, description="From sending an order to its meeting the quotes."
-    )
+    latency_ms: NotNegative = Field(default=10.0, description="From sending an order to its meeting the quotes.")
     balances: dict[str, dict[str, FiniteDecimal]] = Field(
         default_factory=dict,
         description="Starting balances: wallet (binance.spot, bybit.unified) -> asset -> amount.",
@@ -110,33 +102,23 @@ class RiskSettings(Section):
     max_net_exposure_notional: Positive = Field(default=200.0, description="Unhedged, of one base asset.")
     max_open_pairs: int = Field(default=3, gt=0)
     max_daily_loss: Positive = Field(default=200.0, description="Realised; reached: HALTED.")
-    max_plausible_edge_bps: Positive = Field(
-        default=300.0, description="A larger edge is an error of the data."
-    )
+    max_plausible_edge_bps: Positive = Field(default=300.0, description="A larger edge is an error of the data.")
     max_orders_per_minute: int = Field(default=60, gt=0)
 
 
 class ExecutionSettings(Section):
     """How pairs are executed."""
 
-    price_cap_bps: NotNegative = Field(
-        default=5.0, description="Limit prices may be this much worse than decided."
-    )
-    hedge_retries: int = Field(
-        default=5, ge=0, description="Tries to even out a half-filled pair before HALTED."
-    )
+    price_cap_bps: NotNegative = Field(default=5.0, description="Limit prices may be this much worse than decided.")
+    hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
     retry_wait_ms: NotNegative = Field(default=200.0)
-    order_timeout_ms: Positive = Field(
-        default=3000.0, description="No final state for this long: outcome unknown."
-    )
+    order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
 
 
 class JournalSettings(Section):
     """The local journal."""
 
-    group_commit_ms: NotNegative = Field(
-        default=2.0, description="Records that come within this time share an fsync."
-    )
+    group_commit_ms: NotNegative = Field(default=2.0, description="Records that come within this time share an fsync.")
 
 
 class RecordedSettings(Section):
@@ -152,9 +134,7 @@ class Settings(BaseModel):
 
     strategy: str = "arbitrage"
     market: Literal["recorded", "live"] = "recorded"
-    real_money: bool = Field(
-        default=False, description="One of three locks; the other two are flags and keys."
-    )
+    real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
     data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
     instruments: dict[str, list[str]] = Field(
         default_factory=dict, description="Live markets: feed -> unified symbols to watch."
@@ -163,9 +143,7 @@ class Settings(BaseModel):
         default_factory=dict, description="venue -> segment -> endpoints."
     )
     connection: ConnectionSettings = ConnectionSettings()
-    fees: dict[str, dict[str, FeeSettings]] = Field(
-        default_factory=dict, description="venue -> segment -> rates."
-    )
+    fees: dict[str, dict[str, FeeSettings]] = Field(default_factory=dict, description="venue -> segment -> rates.")
     funding: dict[str, dict[str, FundingSettings]] = Field(
         default_factory=dict, description="venue -> segment -> assumption."
     )
