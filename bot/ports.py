@@ -5,6 +5,8 @@ decision indexes lists with it instead of hashing names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
 from bot.domain.order import Fill, Order
+from bot.domain.route import Opportunity, Route
 
 
 class FeedState(StrEnum):
@@ -106,6 +109,105 @@ class VenueModule(Protocol):
 
     def published_fees(self, feed: Feed) -> FeeSchedule | None:
         """The venue's public lowest tier; None where it is not known."""
+
+
+class Statistics(Protocol):
+    """Rolling statistics of one instrument, time-weighted over the last minutes."""
+
+    @property
+    def covered_s(self) -> float:
+        """Seconds that they rest on."""
+
+    @property
+    def mean_mid(self) -> float:
+        """Quote units."""
+
+    @property
+    def mean_spread_bps(self) -> float:
+        """(ask − bid) / mid."""
+
+
+class InstrumentView(Protocol):
+    """What a strategy sees of one instrument; always current, never copied."""
+
+    @property
+    def instrument(self) -> Instrument:
+        """What it is."""
+
+    @property
+    def quote(self) -> TopOfBook | None:
+        """The newest quote; None before the first one and after a refused one."""
+
+    @property
+    def statistics(self) -> Statistics:
+        """The last six minutes."""
+
+    @property
+    def fees(self) -> FeeSchedule | None:
+        """What trading it costs; None where that is not known."""
+
+    @property
+    def funding_bps_per_h(self) -> float | None:
+        """What a long pays per hour, in bps; None where it is not known."""
+
+    @property
+    def funding_assumed(self) -> bool:
+        """True where the funding is a setting and not what the venue said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An open pair, as a strategy sees it."""
+
+    opened_ns: int
+    entry_gross_bps: float
+    """Realised: average sell price over average buy price."""
+    fees_bps: float
+    """Fees paid to open and expected to close, in bps of the buy notional."""
+
+
+class RouteWatch(Protocol):
+    """A strategy's observer of one route."""
+
+    route: Route
+    gross_bps: float | None
+    """Offered at the newest quotes; None while a side has none."""
+    best_gross_bps: float | None
+
+    @property
+    def needed_bps(self) -> float | None:
+        """The gross edge at which the route breaks even; None while a cost is unknown."""
+
+    @property
+    def assumed(self) -> bool:
+        """Whether a cost is a setting and not what the venue said."""
+
+    def refresh(self) -> None:
+        """Slow inputs (fees, funding, statistics) may have changed."""
+
+    def assess(self) -> bool:
+        """Whether the route should be taken at the newest quotes."""
+
+    def missing(self) -> tuple[str, float, float, str]:
+        """The one limit in the way, after `assess` said no: name, observed, allowed, unit."""
+
+    def opportunity(self, ts_ns: int, quantity: Decimal) -> Opportunity:
+        """The route priced at the newest quotes, after `assess` said yes."""
+
+    def close_reason(self, holding: Holding, now_ns: int) -> str | None:
+        """Why an open pair should be closed now; None to keep it."""
+
+
+class Strategy(Protocol):
+    """Decides; performs nothing."""
+
+    name: str
+
+    def routes(self, instruments: Sequence[Instrument]) -> Sequence[Route]:
+        """Every route to watch over these instruments."""
+
+    def watch(self, route: Route, buy: InstrumentView, sell: InstrumentView) -> RouteWatch:
+        """An observer of one of those routes."""
 
 
 class OrderListener(Protocol):

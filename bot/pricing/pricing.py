@@ -1,6 +1,126 @@
-"""What a route costs, in one place: the hot path, the gate, the executor and the post-mortem all price here.
+"""What a route costs, in one place: strategy, gate, executor and post-mortem all price here.
 
-A route's costs change slowly (fees, funding, the usual price difference between its two sides), its prices change
-with every quote. So costs are summed once into a `CostSheet`, and a quote only needs `gross_edge_bps` and one
-subtraction. An `Opportunity` carries both, every cost by name.
+A route's costs change slowly (fees, funding, the usual price difference between its two sides); its prices change
+with every quote. So the costs are summed once into a `CostSheet`, and a quote only needs `gross_edge_bps` and one
+subtraction. Every figure is in bps of the buy notional; a positive cost is bad.
+
+    net edge = gross edge − (fees to open + fees to close + exit basis + funding)
+
+The **exit basis** is what closing is expected to cost: buying back what was sold at its ask, selling what was bought
+at its bid. Two markets that usually differ by 4 bps will differ by 4 bps again when the pair is closed; a bot that
+expects them to meet calls a standing difference a profit.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.order import Side
+from bot.domain.route import Cost, Opportunity, Route, TradeLeg
+from bot.ports import InstrumentView
+
+
+@dataclass(frozen=True, slots=True)
+class CostSheet:
+    """Every cost of a route by name, and their sum in bps."""
+
+    costs: tuple[Cost, ...]
+    total_bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Why a route has no price: a limit, what was observed and what it asks for. Never a default of zero."""
+
+    limit: str
+    observed: float
+    allowed: float
+    unit: str
+
+
+def gross_edge_bps(buy_price: float, sell_price: float) -> float:
+    """Sell price over buy price, in bps.
+
+    Example:
+        >>> round(gross_edge_bps(100.0, 100.21), 6)
+        21.0
+    """
+    return (sell_price / buy_price - 1.0) * 1e4
+
+
+def cost_sheet(
+    route: Route, buy: InstrumentView, sell: InstrumentView, *, exit_basis: str, warmup_s: float
+) -> CostSheet | Unpriced:
+    """Sum what the route costs beside its two opening prices.
+
+    Args:
+        route: Its opening buys `buy.instrument` and sells `sell.instrument`.
+        buy: Fees, funding and rolling statistics of the bought side.
+        sell: The same of the sold side.
+        exit_basis: `rolling_mean`: the two mids will differ at the exit as they did on average lately;
+            `converged`: they will be equal.
+        warmup_s: Seconds of statistics that the exit basis must rest on.
+
+    Returns:
+        The costs, or the one input that is missing.
+    """
+    if buy.fees is None or sell.fees is None:
+        return Unpriced("fee_schedule", 0.0, 1.0, "known")
+    covered_s = min(buy.statistics.covered_s, sell.statistics.covered_s)
+    if covered_s < warmup_s:
+        return Unpriced("warm_up", covered_s, warmup_s, "s")
+    costs = [*_fees("open", route.opening, buy.fees, sell.fees), *_fees("close", route.closing, buy.fees, sell.fees)]
+    if route.closing:
+        costs.append(_exit_basis(buy, sell, converged=exit_basis == "converged"))
+    for view, side in ((buy, Side.BUY), (sell, Side.SELL)):
+        if view.instrument.is_perpetual and route.hold_s:
+            if view.funding_bps_per_h is None:
+                return Unpriced("funding_rate", 0.0, 1.0, "known")
+            costs.append(_funding(view, side, view.funding_bps_per_h, route.hold_s))
+    return CostSheet(tuple(costs), sum(cost.bps for cost in costs))
+
+
+def _fees(stage: str, legs: Sequence[TradeLeg], buy: FeeSchedule, sell: FeeSchedule) -> list[Cost]:
+    """Taker fees of one stage, each in bps of its own notional."""
+    by_feed = {buy.feed: buy, sell.feed: sell}
+    return [
+        Cost(
+            name=f"fee {stage} {leg.side} {leg.instrument.feed}",
+            bps=float(by_feed[leg.instrument.feed].taker_bps),
+        )
+        for leg in legs
+    ]
+
+
+def _exit_basis(buy: InstrumentView, sell: InstrumentView, *, converged: bool) -> Cost:
+    """Expected (ask of the sold side − bid of the bought side) at the exit."""
+    half_spreads = (buy.statistics.mean_spread_bps + sell.statistics.mean_spread_bps) / 2
+    basis = 0.0 if converged else gross_edge_bps(buy.statistics.mean_mid, sell.statistics.mean_mid)
+    return Cost(name="exit basis", bps=basis + half_spreads)
+
+
+def _funding(view: InstrumentView, side: Side, bps_per_h: float, hold_s: float) -> Cost:
+    """Expected funding over the holding time, pro rata; a long pays a positive rate, a short earns it."""
+    return Cost(
+        name=f"funding {view.instrument.feed}",
+        bps=side.sign * bps_per_h * hold_s / 3600,
+        assumed=view.funding_assumed,
+    )
+
+
+def opportunity(
+    route: Route, sheet: CostSheet, *, ts_ns: int, quantity: Decimal, buy_price: float, sell_price: float
+) -> Opportunity:
+    """The route priced at these two prices for this quantity; every cost by name."""
+    gross = gross_edge_bps(buy_price, sell_price)
+    return Opportunity(
+        route=route,
+        ts_ns=ts_ns,
+        quantity=quantity,
+        buy_price=buy_price,
+        sell_price=sell_price,
+        gross_edge_bps=gross,
+        costs=sheet.costs,
+        net_edge_bps=gross - sheet.total_bps,
+    )
