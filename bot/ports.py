@@ -185,14 +185,14 @@ class RouteWatch(Protocol):
     def refresh(self) -> None:
         """Slow inputs (fees, funding, statistics) may have changed."""
 
-    def assess(self) -> bool:
-        """Whether the route should be taken at the newest quotes."""
+    def assess(self) -> str | None:
+        """None when the route should be taken at the newest quotes, else the one limit in the way."""
 
-    def missing(self) -> tuple[str, float, float, str]:
-        """The one limit in the way, after `assess` said no: name, observed, allowed, unit."""
+    def figures(self, limit: str) -> tuple[float, float, str]:
+        """What the limit that `assess` named observed and allows, and the unit."""
 
     def opportunity(self, ts_ns: int, quantity: Decimal) -> Opportunity:
-        """The route priced at the newest quotes, after `assess` said yes."""
+        """The route priced at the newest quotes, after `assess` said None."""
 
     def close_reason(self, holding: Holding, now_ns: int) -> str | None:
         """Why an open pair should be closed now; None to keep it."""

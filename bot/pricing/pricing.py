@@ -21,6 +21,9 @@ from bot.domain.route import Cost, Opportunity, Route, TradeLeg
 from bot.ports import InstrumentView
 
 
+EXIT_BASIS = "exit basis"
+
+
 @dataclass(frozen=True, slots=True)
 class CostSheet:
     """Every cost of a route by name, and their sum in bps."""
@@ -97,7 +100,7 @@ def _exit_basis(buy: InstrumentView, sell: InstrumentView, *, converged: bool) -
     """Expected (ask of the sold side − bid of the bought side) at the exit."""
     half_spreads = (buy.statistics.mean_spread_bps + sell.statistics.mean_spread_bps) / 2
     basis = 0.0 if converged else gross_edge_bps(buy.statistics.mean_mid, sell.statistics.mean_mid)
-    return Cost(name="exit basis", bps=basis + half_spreads)
+    return Cost(name=EXIT_BASIS, bps=basis + half_spreads)
 
 
 def _funding(view: InstrumentView, side: Side, bps_per_h: float, hold_s: float) -> Cost:

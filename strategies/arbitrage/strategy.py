@@ -6,10 +6,12 @@ from decimal import Decimal
 from bot.domain.instrument import Instrument
 from bot.domain.route import Opportunity, Route
 from bot.ports import Holding, InstrumentView
-from bot.pricing.pricing import CostSheet, Unpriced, cost_sheet, gross_edge_bps, opportunity
+from bot.pricing.pricing import EXIT_BASIS, CostSheet, Unpriced, cost_sheet, gross_edge_bps, opportunity
 from strategies.arbitrage.routes import list_routes
 from strategies.arbitrage.settings import ArbitrageSettings
 
+NO_QUOTE = "no_quote"
+NET_EDGE = "net_edge"
 _INFINITY = float("inf")
 
 
@@ -33,7 +35,18 @@ class ArbitrageStrategy:
 class ArbitrageWatch:
     """One route's costs and its edge now. `assess` is on the path from bytes to decision: no allocation."""
 
-    __slots__ = ("_buy", "_sell", "_settings", "_take_at_bps", "best_gross_bps", "gross_bps", "route", "sheet")
+    __slots__ = (
+        "_buy",
+        "_exit_basis_bps",
+        "_limit",
+        "_sell",
+        "_settings",
+        "_take_at_bps",
+        "best_gross_bps",
+        "gross_bps",
+        "route",
+        "sheet",
+    )
 
     def __init__(self, route: Route, buy: InstrumentView, sell: InstrumentView, settings: ArbitrageSettings) -> None:
         self.route = route
@@ -42,6 +55,8 @@ class ArbitrageWatch:
         self._settings = settings
         self.sheet: CostSheet | Unpriced = Unpriced("warm_up", 0.0, settings.warmup_s, "s")
         self._take_at_bps = _INFINITY
+        self._limit = "warm_up"
+        self._exit_basis_bps = 0.0
         self.gross_bps: float | None = None
         self.best_gross_bps: float | None = None
 
@@ -54,8 +69,13 @@ class ArbitrageWatch:
             exit_basis=self._settings.exit_basis,
             warmup_s=self._settings.warmup_s,
         )
-        needed = self.needed_bps
-        self._take_at_bps = _INFINITY if needed is None else needed + self._settings.min_net_edge_bps
+        if isinstance(self.sheet, Unpriced):
+            self._take_at_bps = _INFINITY
+            self._limit = self.sheet.limit
+            return
+        self._take_at_bps = self.sheet.total_bps + self._settings.min_net_edge_bps
+        self._limit = NET_EDGE
+        self._exit_basis_bps = next(cost.bps for cost in self.sheet.costs if cost.name == EXIT_BASIS)
 
     @property
     def needed_bps(self) -> float | None:
@@ -67,26 +87,26 @@ class ArbitrageWatch:
         """Whether a cost is a setting and not what the venue said."""
         return isinstance(self.sheet, CostSheet) and any(cost.assumed for cost in self.sheet.costs)
 
-    def assess(self) -> bool:
-        """Whether the route's net edge reaches the minimum at the newest quotes."""
+    def assess(self) -> str | None:
+        """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""
         buy = self._buy.quote
         sell = self._sell.quote
         if buy is None or sell is None:
             self.gross_bps = None
-            return False
+            return NO_QUOTE
         self.gross_bps = gross = (sell.bid_price / buy.ask_price - 1.0) * 1e4
         if self.best_gross_bps is None or gross > self.best_gross_bps:
             self.best_gross_bps = gross
-        return gross >= self._take_at_bps
+        return None if gross >= self._take_at_bps else self._limit
 
-    def missing(self) -> tuple[str, float, float, str]:
-        """The one limit in the way, when `assess` said no: name, observed, allowed, unit."""
-        if self.gross_bps is None:
-            return ("no_quote", 0.0, 1.0, "sides")
+    def figures(self, limit: str) -> tuple[float, float, str]:
+        """What the limit that `assess` named saw and allows, and the unit."""
         sheet = self.sheet
+        if limit == NO_QUOTE or self.gross_bps is None:
+            return (float(self._buy.quote is not None) + float(self._sell.quote is not None), 2.0, "quotes")
         if isinstance(sheet, Unpriced):
-            return (sheet.limit, sheet.observed, sheet.allowed, sheet.unit)
-        return ("net_edge", self.gross_bps - sheet.total_bps, self._settings.min_net_edge_bps, "bps")
+            return (sheet.observed, sheet.allowed, sheet.unit)
+        return (self.gross_bps - sheet.total_bps, self._settings.min_net_edge_bps, "bps")
 
     def opportunity(self, ts_ns: int, quantity: Decimal) -> Opportunity:
         """The route at the newest quotes, every cost by name; only after `assess` said yes."""
@@ -107,13 +127,12 @@ class ArbitrageWatch:
         """Why an open pair should be closed now: `edge_gone`, `loss_stop`, `max_holding`; None to keep it."""
         if now_ns - holding.opened_ns >= self._settings.max_holding_s * 1e9:
             return "max_holding"
-        buy, sell, sheet = self._buy.quote, self._sell.quote, self.sheet
-        if buy is None or sell is None or not isinstance(sheet, CostSheet):
+        buy, sell = self._buy.quote, self._sell.quote
+        if buy is None or sell is None or not isinstance(self.sheet, CostSheet):
             return None
         # What is left: the difference that closing now would pay, beyond what closing is expected to pay.
         exit_bps = gross_edge_bps(buy.bid_price, sell.ask_price)
-        expected_exit_bps = next(cost.bps for cost in sheet.costs if cost.name == "exit basis")
-        if exit_bps - expected_exit_bps <= self._settings.exit_edge_bps:
+        if exit_bps - self._exit_basis_bps <= self._settings.exit_edge_bps:
             return "edge_gone"
         if holding.entry_gross_bps - exit_bps - holding.fees_bps <= -self._settings.loss_stop_bps:
             return "loss_stop"

@@ -1,0 +1,128 @@
+"""A pair: two legs that are opened together, held, and closed together."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill, Order, Side
+from bot.domain.route import Opportunity
+
+
+class PairState(StrEnum):
+    """Where a pair is in its life."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    MISSED = "missed"
+    """Neither leg was filled."""
+    FAILED = "failed"
+    """It could not be opened whole: what was filled has been unwound, or the bot is HALTED."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is held any more."""
+        return self in (PairState.CLOSED, PairState.MISSED, PairState.FAILED)
+
+
+@dataclass(slots=True)
+class PairLeg:
+    """What one side of a pair has done so far."""
+
+    instrument: Instrument
+    side: Side
+    """Of the opening trade."""
+    expected_price: Decimal
+    held: Decimal = Decimal(0)
+    """Signed base units: fills, less what the venue took as a fee in the base asset."""
+    opened_quantity: Decimal = Decimal(0)
+    opened_notional: Decimal = Decimal(0)
+
+    def on_fill(self, fill: Fill) -> None:
+        """Count one fill of this leg."""
+        base = fill.quantity * self.instrument.contract_multiplier
+        self.held += fill.side.sign * base
+        if fill.fee_asset == self.instrument.base and not self.instrument.is_perpetual:
+            self.held -= fill.fee
+        if fill.side is self.side:
+            self.opened_quantity += base
+            self.opened_notional += base * fill.price
+
+    @property
+    def average_open_price(self) -> Decimal | None:
+        """Quote units per base unit; None before the first fill."""
+        return self.opened_notional / self.opened_quantity if self.opened_quantity else None
+
+    def closable(self) -> Decimal:
+        """What can be traded away, in venue units on the lot grid; the rest is dust."""
+        return self.instrument.floor_quantity(abs(self.held) / self.instrument.contract_multiplier)
+
+
+@dataclass(slots=True)
+class Pair:
+    """One attempt at a route, from the decision to flat."""
+
+    id: str
+    opportunity: Opportunity
+    buy: PairLeg
+    sell: PairLeg
+    opened_ns: int
+    state: PairState = PairState.OPENING
+    pending: set[str] = field(default_factory=set)
+    """Client order ids that have no final state yet."""
+    fruitless_rounds: int = 0
+    close_reason: str | None = None
+    exit_expected: tuple[Decimal, Decimal] | None = None
+    """Buy-back price of the sold side, sell price of the bought side, when closing was decided."""
+    closed_ns: int | None = None
+    orders: dict[str, tuple[Order, str, Decimal]] = field(default_factory=dict)
+    """By client order id: newest state, leg name, price expected at the decision."""
+
+    @property
+    def legs(self) -> tuple[PairLeg, PairLeg]:
+        """Bought side, sold side."""
+        return (self.buy, self.sell)
+
+    @property
+    def imbalance(self) -> Decimal:
+        """Signed base units that one leg holds and the other does not hedge."""
+        return self.buy.held + self.sell.held
+
+    def leg_of(self, instrument: Instrument) -> PairLeg:
+        """The leg that trades this instrument."""
+        return self.buy if instrument.id == self.buy.instrument.id else self.sell
+
+    def record(self) -> dict[str, Any]:
+        """The pair as the journal keeps it."""
+        opportunity = self.opportunity
+        exit_expected = self.exit_expected
+        return {
+            "pair": self.id,
+            "route": opportunity.route.id,
+            "kind": opportunity.route.kind,
+            "state": self.state.value,
+            "quantity": str(opportunity.quantity),
+            "base_asset": self.buy.instrument.base,
+            "quote_asset": self.buy.instrument.quote,
+            "buy": self.buy.instrument.id,
+            "sell": self.sell.instrument.id,
+            "expected": {
+                "quantity": str(opportunity.quantity),
+                "buy_price": str(self.buy.expected_price),
+                "sell_price": str(self.sell.expected_price),
+                "gross_bps": opportunity.gross_edge_bps,
+                "needed_bps": opportunity.needed_bps,
+                "net_bps": opportunity.net_edge_bps,
+                "costs": [cost.model_dump(mode="json") for cost in opportunity.costs],
+            },
+            "exit_expected": None
+            if exit_expected is None
+            else {"buy_price": str(exit_expected[0]), "sell_price": str(exit_expected[1])},
+            "close_reason": self.close_reason,
+            "held": {"buy": str(self.buy.held), "sell": str(self.sell.held)},
+            "ts_open_ns": self.opened_ns,
+            "ts_close_ns": self.closed_ns,
+        }
