@@ -1,0 +1,175 @@
+"""The engine's side of the control socket.
+
+One snapshot is built a tick, shared by every reader, and none while nobody is attached. A reader that is slow misses
+snapshots; what it missed of the log comes with the next one it gets.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from bot.clock import Clock, Timer
+from bot.control.address import claim, release
+from bot.control.messages import MAX_COMMAND_BYTES, Command, encode_finished, encode_snapshot
+from bot.domain.snapshot import LogLine, Snapshot
+from bot.text import clip, inert
+
+_PERIOD_S = 0.25
+_LOG_LINES = 1_000
+_LOG_LINE_CHARACTERS = 2_000
+_LAST_WORDS_S = 1.0
+"""How long a reader may take over the end of the run."""
+
+
+class _Reader:
+    """One attached client."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        self.seen = 0
+        # With a limit of 0, `drain` means that everything has left the process.
+        writer.transport.set_write_buffer_limits(high=0)
+
+    @property
+    def is_free(self) -> bool:
+        transport = self.writer.transport
+        return not transport.is_closing() and transport.get_write_buffer_size() == 0
+
+    def write(self, line: bytes) -> None:
+        if not self.writer.transport.is_closing():
+            self.writer.write(line)
+
+    async def dismiss(self) -> None:
+        """Close it once it has read everything; one that does not read in time is cut off."""
+        try:
+            await asyncio.wait_for(self.writer.drain(), _LAST_WORDS_S)
+        except (TimeoutError, OSError):
+            self.writer.transport.abort()
+        self.writer.close()
+
+
+class ControlServer:
+    """Serves snapshots at a path to any number of readers, and hands their commands on.
+
+    Args:
+        path: `<data_dir>/run/engine.sock`; `attach` finds the socket from it even where it lies elsewhere.
+        snapshot: The engine at this moment, with an empty log: the server fills it in for each reader.
+        on_command: Called on the loop's thread, once for each command of a reader.
+        clock: Of the wall, also in a recorded market: it paces the snapshots, at most four a second.
+    """
+
+    def __init__(
+        self, path: Path, snapshot: Callable[[], Snapshot], on_command: Callable[[Command], None], clock: Clock
+    ) -> None:
+        self._path = path
+        self._snapshot = snapshot
+        self._on_command = on_command
+        self._clock = clock
+        self._readers: set[_Reader] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log: deque[LogLine] = deque(maxlen=_LOG_LINES)
+        self._last_number = 0
+        self._timer: Timer | None = None
+        self._next_tick_ns = clock.monotonic_ns()
+        self._ending: bytes | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            SettingsError: If an engine is running on this path already, or the socket cannot be made.
+        """
+        self._server = await asyncio.start_unix_server(self._serve, sock=claim(self._path), limit=MAX_COMMAND_BYTES)
+
+    def log(self, level: Literal["info", "warning", "error"], text: str, ts_ns: int | None = None) -> None:
+        """Keep a line for the readers, made inert; `ts_ns` is the engine's time, unset the clock's."""
+        self._last_number += 1
+        at_ns = self._clock.now_ns() if ts_ns is None else ts_ns
+        shown = clip(inert(text), _LOG_LINE_CHARACTERS)
+        self._log.append(LogLine(number=self._last_number, ts_ns=at_ns, level=level, text=shown))
+
+    def finished(self, summary: Mapping[str, Any]) -> None:
+        """Send everybody a last snapshot and the summary, also to those who attach from now on; then `stop`."""
+        self._send(self._readers)
+        self._ending = encode_finished(summary)
+        for reader in self._readers:
+            reader.write(self._ending)
+
+    async def stop(self) -> None:
+        """Close every reader, after at most a second for what is on its way to it, and remove the socket."""
+        if self._server is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.close()
+        release(self._path)
+        await asyncio.gather(*(reader.dismiss() for reader in self._readers))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._server = None
+
+    async def _serve(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        reader = _Reader(writer)
+        self._readers.add(reader)
+        try:
+            self._welcome(reader)
+            while (command := await _next_command(source)) is not None:
+                self._on_command(command)
+        finally:
+            self._readers.discard(reader)
+            self._tasks.discard(task)
+            writer.close()
+
+    def _welcome(self, reader: _Reader) -> None:
+        if self._ending is not None:
+            self._send({reader})
+            reader.write(self._ending)
+        elif self._timer is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        wait_ns = max(0, self._next_tick_ns - self._clock.monotonic_ns())
+        self._timer = self._clock.call_later(wait_ns / 1e9, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if not self._readers or self._ending is not None:
+            return
+        self._next_tick_ns = self._clock.monotonic_ns() + round(_PERIOD_S * 1e9)
+        self._arm()
+        self._send({reader for reader in self._readers if reader.is_free})
+
+    def _send(self, readers: set[_Reader]) -> None:
+        if not readers:
+            return
+        snapshot = self._snapshot()
+        lines: dict[int, bytes] = {}  # readers are nearly always equally far: one encoding serves them all
+        for reader in readers:
+            if reader.seen not in lines:
+                lines[reader.seen] = encode_snapshot(snapshot.model_copy(update={"log": self._since(reader.seen)}))
+            reader.write(lines[reader.seen])
+            reader.seen = self._last_number
+
+    def _since(self, seen: int) -> tuple[LogLine, ...]:
+        missed = min(len(self._log), self._last_number - seen)
+        return tuple(islice(self._log, len(self._log) - missed, None))
+
+
+async def _next_command(source: asyncio.StreamReader) -> Command | None:
+    """The reader's next command; None when it has gone, or sends what is no command and has to go."""
+    try:
+        line = await source.readline()
+    except (ValueError, OSError):  # longer than the limit, or the connection broke
+        return None
+    try:
+        return Command.model_validate_json(line) if line.endswith(b"\n") else None
+    except ValidationError:
+        return None
