@@ -1,0 +1,1 @@
+"""A market played from raw wire recordings, through the same decoders as a live one."""
