@@ -1,0 +1,170 @@
+"""What every pair earned, rebuilt from fills and funding alone.
+
+A pair's profit is the sum of its cash flows per asset: what was received less what was paid, less fees in the asset
+they were taken in, plus its part of the funding. A spot leg's base asset is a flow like any other, so what a fee or
+a lot grid left of it stays visible as an amount of that asset. Nothing is converted and nothing is rounded.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Fill, Side
+from bot.domain.route import Route
+from bot.errors import InvariantError
+from bot.execution.pair_account import Amounts, PairAccount, PairView, total_amounts
+from bot.matching.cash import FundingPayment, exact
+
+_NOTHING = Decimal(0)
+
+
+class Ledger:
+    """Pairs, positions and profit. Every fill and every funding payment counts once, however often it is told."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, PairAccount] = {}
+        self._open: dict[str, PairAccount] = {}
+        self._realised: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._positions: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._unallocated: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._fills: set[tuple[str, str]] = set()
+        self._fundings: set[tuple[str, int]] = set()
+
+    def open_pair(self, pair_id: str, route: Route, ts_ns: int) -> None:
+        """Begin a pair; its fills may come from now on.
+
+        Raises:
+            InvariantError: If the id is known already.
+        """
+        if pair_id in self._pairs:
+            raise InvariantError(f"pair {pair_id} was opened twice")
+        self._pairs[pair_id] = self._open[pair_id] = PairAccount(pair_id, route, ts_ns)
+
+    @exact
+    def on_fill(self, pair_id: str, leg: Side, fill: Fill) -> bool:
+        """Book a fill to one leg of a pair; returns False, and changes nothing, where it was booked before.
+
+        Args:
+            pair_id: An opened pair; a closed one takes late fills too, and is open again while they leave a
+                derivative position.
+            leg: What the pair's opening does there: `BUY` for the leg on `route.buy`, `SELL` for `route.sell`,
+                whether this fill opens or closes.
+            fill: Unique by its instrument and `fill_id`.
+
+        Raises:
+            InvariantError: If the pair is unknown, or the leg is on another instrument.
+        """
+        pair = self._known(pair_id)
+        pair.check_leg(leg, fill.instrument)
+        key = (fill.instrument.id, fill.fill_id)
+        if key in self._fills:
+            return False
+        self._fills.add(key)
+        self._positions[fill.instrument.id] += fill.side.sign * fill.quantity
+        with self._changing(pair):
+            pair.book_fill(leg, fill)
+        return True
+
+    @exact
+    def on_funding(self, payment: FundingPayment) -> Mapping[str, Decimal]:
+        """Share a funding payment out to the open pairs; returns pair id -> amount in `payment.asset`.
+
+        A pair gets what its own signed quantity at the mark price and rate makes; the rest of the payment (a
+        position of no pair, a fill not told yet) is `unallocated_funding`. A payment told before (same instrument
+        and time) changes nothing and returns nothing.
+        """
+        key = (payment.instrument.id, payment.ts_ns)
+        if key in self._fundings:
+            return {}
+        self._fundings.add(key)
+        shares = {pair.id: part for pair in self._open.values() if (part := pair.funding_share(payment))}
+        for pair_id, part in shares.items():
+            self._pairs[pair_id].book_funding(payment.asset, part)
+        self._unallocated[payment.asset] += payment.amount - sum(shares.values(), _NOTHING)
+        return shares
+
+    @exact
+    def close_pair(self, pair_id: str) -> None:
+        """Its flows are final: they move from open to realised.
+
+        Raises:
+            InvariantError: If the pair is unknown, or holds a derivative position still: its cash flows are not a
+                profit before that is flat. A rest of spot base is an amount of that asset and may stay.
+        """
+        pair = self._known(pair_id)
+        if not pair.is_flat:
+            raise InvariantError(f"pair {pair_id} cannot be closed: {pair.view().open_derivatives()}")
+        with self._changing(pair):
+            pair.close_requested = True
+
+    def pair(self, pair_id: str) -> PairView:
+        """One pair as it stands now; `InvariantError` where it is unknown."""
+        return self._known(pair_id).view()
+
+    def pairs(self) -> Iterator[PairView]:
+        """Every pair, in the order of opening."""
+        return (pair.view() for pair in self._pairs.values())
+
+    def open_pairs(self) -> tuple[str, ...]:
+        """Ids of the pairs that are not closed."""
+        return tuple(self._open)
+
+    def position(self, instrument: Instrument) -> Decimal:
+        """The sum of all its fills: signed, venue units, fees not taken off."""
+        return self._positions.get(instrument.id, _NOTHING)
+
+    def unallocated_funding(self) -> Amounts:
+        """Funding that belongs to no pair, by asset."""
+        return _without_zeros(self._unallocated)
+
+    def realised(self) -> Amounts:
+        """Profit of the closed pairs, by asset, net of fees and funding. Never holds anything of an open pair."""
+        return _without_zeros(self._realised)
+
+    def unrealised(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> Amounts:
+        """What the open pairs would have earned in all if they were closed now, by asset.
+
+        Args:
+            quotes: By instrument id; longs are sold at the bid and shorts bought back at the ask, whatever the depth.
+            fees: Taker rates of the exit.
+
+        Returns:
+            Flows so far plus the exit's, net of exit fees. A pair that lacks a quote or a fee schedule for a leg
+            that it holds is left out: `unpriced_pairs` names it.
+        """
+        exits = (pair.if_closed(quotes, fees) for pair in self._open.values())
+        return _without_zeros(total_amounts(flows for flows in exits if flows is not None))
+
+    def unpriced_pairs(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> tuple[str, ...]:
+        """Open pairs that `unrealised` leaves out for want of a quote or a fee."""
+        return tuple(pair.id for pair in self._open.values() if pair.if_closed(quotes, fees) is None)
+
+    def _known(self, pair_id: str) -> PairAccount:
+        pair = self._pairs.get(pair_id)
+        if pair is None:
+            raise InvariantError(f"pair {pair_id} was never opened")
+        return pair
+
+    @contextmanager
+    def _changing(self, pair: PairAccount) -> Iterator[None]:
+        # Profit is kept as a running sum: it is asked for at every risk check, and pairs are never forgotten.
+        if pair.is_closed:
+            self._count(pair, -1)
+        yield
+        if pair.is_closed:
+            self._count(pair, +1)
+            self._open.pop(pair.id, None)
+        else:
+            self._open[pair.id] = pair
+
+    def _count(self, pair: PairAccount, sign: int) -> None:
+        for asset, amount in pair.flows.items():
+            self._realised[asset] += sign * amount
+
+
+def _without_zeros(amounts: Mapping[str, Decimal]) -> Amounts:
+    return {asset: amount for asset, amount in amounts.items() if amount}

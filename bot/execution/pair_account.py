@@ -1,0 +1,135 @@
+"""The account of one pair: every cash flow of its two legs, and what closing them would bring."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.market import TopOfBook
+from bot.domain.order import Fill, Side
+from bot.domain.route import Route
+from bot.errors import InvariantError
+from bot.execution.leg_account import LegAccount, LegView
+from bot.matching.cash import FundingPayment, exact, funding_amount
+
+_NOTHING = Decimal(0)
+
+Amounts = dict[str, Decimal]
+"""By asset; positive was received."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """A pair at one moment."""
+
+    pair_id: str
+    route: Route
+    opened_ns: int
+    is_closed: bool
+    buy: LegView
+    """The leg that the opening buys."""
+    sell: LegView
+    fees: Mapping[str, Decimal]
+    """Paid by both legs, by asset; negative is a rebate."""
+    funding: Mapping[str, Decimal]
+    """By asset; positive was received."""
+    flows: Mapping[str, Decimal]
+    """All cash by asset, fees and funding included: the profit, once the pair is closed."""
+
+    @property
+    def net_base(self) -> Decimal:
+        """Base units that are not hedged: positive is long."""
+        return self.buy.net_base + self.sell.net_base
+
+    def open_derivatives(self) -> str:
+        """The derivative positions that are not flat, in words; empty where there are none."""
+        legs = (leg for leg in (self.buy, self.sell) if leg.instrument.segment is not Segment.SPOT)
+        return ", ".join(f"{leg.net_quantity} {leg.instrument.id} open" for leg in legs if leg.net_quantity)
+
+
+class PairAccount:
+    """Both legs of one pair, and every cash flow by asset."""
+
+    def __init__(self, pair_id: str, route: Route, opened_ns: int) -> None:
+        self.id = pair_id
+        self.flows: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self.close_requested = False
+        self._route = route
+        self._opened_ns = opened_ns
+        self._funding: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._legs = {Side.BUY: LegAccount(route.buy), Side.SELL: LegAccount(route.sell)}
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether no derivative position is left; spot base may be."""
+        return all(leg.is_spot or not leg.net_quantity for leg in self._legs.values())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its flows are a profit: closing was said, and a late fill has not opened a derivative again."""
+        return self.close_requested and self.is_flat
+
+    def check_leg(self, leg: Side, instrument: Instrument) -> None:
+        """Raise `InvariantError` unless that leg is on `instrument`."""
+        expected = self._legs[leg].instrument.id
+        if instrument.id != expected:
+            raise InvariantError(f"pair {self.id}: a fill of {instrument.id} on the {leg} leg, which is {expected}")
+
+    def book_fill(self, leg: Side, fill: Fill) -> None:
+        """Count a fill on one leg."""
+        self._add(self._legs[leg].book(fill))
+
+    def book_funding(self, asset: str, amount: Decimal) -> None:
+        """Count its part of a funding payment."""
+        self._funding[asset] += amount
+        self.flows[asset] += amount
+
+    def funding_share(self, payment: FundingPayment) -> Decimal:
+        """What its own position makes at the payment's rate and mark price, in `payment.asset`."""
+        legs = (leg for leg in self._legs.values() if leg.instrument.id == payment.instrument.id and leg.net_quantity)
+        shares = (funding_amount(leg.instrument, leg.net_quantity, payment.rate, payment.mark_price) for leg in legs)
+        return sum(shares, _NOTHING)
+
+    @exact
+    def if_closed(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> Amounts | None:
+        """All its flows if both legs were closed now; None where a leg that holds something cannot be priced."""
+        total = defaultdict(Decimal, self.flows)
+        for leg in self._legs.values():
+            flows = leg.exit_flows(quotes, fees)
+            if flows is None:
+                return None
+            for asset, amount in flows:
+                total[asset] += amount
+        return total
+
+    @exact
+    def view(self) -> PairView:
+        """It as a value."""
+        buy, sell = self._legs[Side.BUY].view(), self._legs[Side.SELL].view()
+        return PairView(
+            pair_id=self.id,
+            route=self._route,
+            opened_ns=self._opened_ns,
+            is_closed=self.is_closed,
+            buy=buy,
+            sell=sell,
+            fees=total_amounts((buy.fees, sell.fees)),
+            funding=dict(self._funding),
+            flows=dict(self.flows),
+        )
+
+    def _add(self, flows: Iterable[tuple[str, Decimal]]) -> None:
+        for asset, amount in flows:
+            self.flows[asset] += amount
+
+
+@exact
+def total_amounts(parts: Iterable[Mapping[str, Decimal]]) -> Amounts:
+    """Sums by asset."""
+    total: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for part in parts:
+        for asset, amount in part.items():
+            total[asset] += amount
+    return dict(total)

@@ -1,0 +1,144 @@
+"""Orders with paper money: they meet the quotes of any market after a latency, through the matching engine."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+
+from bot.clock import Clock, Timer
+from bot.domain.account import Balance, Position
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Order, OrderStatus
+from bot.errors import InvariantError, OrderRejected
+from bot.matching.accounts import Accounts
+from bot.matching.book import VisibleBook
+from bot.matching.cash import FundingPayment
+from bot.matching.matching_engine import MatchingEngine, MatchResult
+from bot.ports import OrderListener
+from bot.settings import PaperSettings
+from exchanges.paper.wallets import wallet_of
+
+
+class PaperActions:
+    """`Actions` over the matching engine.
+
+    An order travels `latency_ms`, meets the quote that is newest by then, and its answer travels as long again: fills
+    first, then the order in its final state. `balances` and `positions` tell the venue's truth, which is ahead of
+    the answers by that second way. An order that is still on its way can be cancelled; one that has met the quotes
+    is final.
+    """
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        fees: Mapping[Feed, FeeSchedule],
+        settings: PaperSettings,
+        clock: Clock,
+        listener: OrderListener | None = None,
+    ) -> None:
+        """Trade `instruments`, whose place is their slot. `listener` may be set later, before the first order."""
+        self.listener = listener
+        self.accounts = Accounts(settings.balances, settings.initial_margin_ratio, wallet_of)
+        self._engine = MatchingEngine(self.accounts, fees)
+        self._clock = clock
+        self._latency_s = settings.latency_ms / 1e3
+        self._slots = {instrument.id: slot for slot, instrument in enumerate(instruments)}
+        self._books = [VisibleBook(instrument) for instrument in instruments]
+        self._quotes: list[TopOfBook | None] = [None] * len(instruments)
+        self._used = [False] * len(instruments)
+        self._submitted: set[str] = set()
+        self._travelling: dict[str, tuple[Order, Timer]] = {}
+        self._unanswered = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Orders whose final state has not been told yet."""
+        return self._unanswered
+
+    def on_quote(self, slot: int, quote: TopOfBook) -> None:
+        """A quote that passed the gate. Every one must come here: a price that leaves and returns is offered anew."""
+        self._quotes[slot] = quote
+        if self._used[slot]:
+            self._follow(slot, quote)
+
+    def on_quote_refused(self, slot: int) -> None:
+        """The instrument has no valid quote until the next one; orders that meet none expire."""
+        self._quotes[slot] = None
+
+    def submit(self, order: Order) -> None:
+        """Send an order; its fills and its final state come to the listener.
+
+        Raises:
+            OrderRejected: If the client order id was used before. The listener hears nothing then: an order state
+                under that id would be taken for the first order's.
+            InvariantError: If nobody listens.
+        """
+        if self.listener is None:
+            raise InvariantError("the paper venue was given an order before it was given a listener")
+        if order.client_order_id in self._submitted:
+            raise OrderRejected(order.client_order_id, "duplicate client order id")
+        self._submitted.add(order.client_order_id)
+        if order.ts_sent_ns is None:
+            order = order.model_copy(update={"ts_sent_ns": self._clock.now_ns()})
+        timer = self._clock.call_later(self._latency_s, partial(self._arrive, order))
+        self._travelling[order.client_order_id] = (order, timer)
+        self._unanswered += 1
+
+    def cancel(self, order: Order) -> None:
+        """Call back an order that has not met the quotes; any other is left as it is."""
+        travelling = self._travelling.pop(order.client_order_id, None)
+        if travelling is None:
+            return
+        sent, timer = travelling
+        timer.cancel()
+        self._answer(MatchResult(self._ended(sent, OrderStatus.CANCELLED, "cancelled on its way")))
+
+    def balances(self) -> Sequence[Balance]:
+        """Every wallet, as the venue has it."""
+        return self.accounts.balances()
+
+    def positions(self) -> Sequence[Position]:
+        """Every derivative position that is not flat, as the venue has it."""
+        return self.accounts.positions()
+
+    def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
+        """Settle funding now; longs pay when `rate` is positive. None where nothing is held."""
+        return self.accounts.settle_funding(instrument, rate, mark_price, self._clock.now_ns())
+
+    def _follow(self, slot: int, quote: TopOfBook) -> None:
+        book = self._books[slot]
+        book.on_quote(quote)
+        self._used[slot] = book.is_used
+
+    def _arrive(self, order: Order) -> None:
+        del self._travelling[order.client_order_id]
+        slot = self._slots.get(order.instrument.id)
+        if slot is None:
+            reason = f"{order.instrument.id} is not traded here"
+            self._answer(MatchResult(self._ended(order, OrderStatus.REJECTED, reason)))
+            return
+        self._answer(self._engine.match(order, self._book(slot), self._clock.now_ns()))
+        self._used[slot] = self._books[slot].is_used
+
+    def _book(self, slot: int) -> VisibleBook:
+        # Quotes are folded into the book only when an order comes, or while own fills must be remembered.
+        book, quote = self._books[slot], self._quotes[slot]
+        if quote is None:
+            book.withdraw()
+        else:
+            book.on_quote(quote)
+        return book
+
+    def _ended(self, order: Order, status: OrderStatus, reason: str) -> Order:
+        return order.model_copy(update={"status": status, "reason": reason, "ts_final_ns": self._clock.now_ns()})
+
+    def _answer(self, result: MatchResult) -> None:
+        self._clock.call_later(self._latency_s, partial(self._tell, result))
+
+    def _tell(self, result: MatchResult) -> None:
+        assert self.listener is not None, "checked when the order was submitted"
+        self._unanswered -= 1
+        for fill in result.fills:
+            self.listener.on_fill(fill)
+        self.listener.on_order(result.order)
