@@ -1,0 +1,62 @@
+"""Metadata and fees known without asking Bybit, for recorded markets and for working offline.
+
+Grids: tick, lot and smallest quantity as of Lean's symbol-properties database (parsed from instruments-info), the
+linear minimum of 5 USDT from an instruments-info answer of 2026-09-14, the spot minimum of 5 USDT from answers of
+2026. Where the smallest quantity follows the price (spot), the minimum notional is the limit that binds.
+Fees: https://www.bybit.com/en/help-center/article/Trading-Fee-Structure, non-VIP: perpetual 0.0200 % maker and
+0.0550 % taker, spot 0.1000 % each.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from exchanges.bybit.normalize import LINEAR, SPOT, VENUE, unified_symbol
+
+_QUOTE = "USDT"
+_MIN_NOTIONAL = Decimal(5)
+
+_Grid = tuple[str, str, str, str]
+"""Base, tick, lot, smallest quantity."""
+
+_LINEAR_GRIDS: tuple[_Grid, ...] = (
+    ("BTC", "0.10", "0.001", "0.001"),
+    ("ETH", "0.01", "0.01", "0.01"),
+    ("SOL", "0.010", "0.1", "0.1"),
+    ("XRP", "0.0001", "1", "1"),
+)
+_SPOT_GRIDS: tuple[_Grid, ...] = (
+    ("BTC", "0.1", "0.000001", "0.000011"),
+    ("ETH", "0.01", "0.00001", "0.00029"),
+    ("SOL", "0.01", "0.001", "0.006"),
+    ("XRP", "0.0001", "0.01", "0.44"),
+)
+
+
+def _instrument(feed: Feed, grid: _Grid) -> Instrument:
+    base, tick, lot, smallest = grid
+    settle = None if feed == SPOT else _QUOTE
+    return Instrument(
+        venue=VENUE,
+        symbol=unified_symbol(base, _QUOTE, settle),
+        segment=feed.segment,
+        base=base,
+        quote=_QUOTE,
+        settle=settle,
+        tick_size=Decimal(tick),
+        lot_size=Decimal(lot),
+        min_quantity=Decimal(smallest),
+        min_notional=_MIN_NOTIONAL,
+    )
+
+
+def _fees(feed: Feed, maker: str, taker: str) -> FeeSchedule:
+    return FeeSchedule(feed=feed, maker_bps=Decimal(maker), taker_bps=Decimal(taker), source="published lowest tier")
+
+
+INSTRUMENTS: Mapping[Feed, Mapping[str, Instrument]] = {
+    LINEAR: {grid[0] + _QUOTE: _instrument(LINEAR, grid) for grid in _LINEAR_GRIDS},
+    SPOT: {grid[0] + _QUOTE: _instrument(SPOT, grid) for grid in _SPOT_GRIDS},
+}
+FEES: Mapping[Feed, FeeSchedule] = {LINEAR: _fees(LINEAR, "2", "5.5"), SPOT: _fees(SPOT, "10", "10")}
