@@ -10,11 +10,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bot.domain.account import Balance, Position
+from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
-from bot.domain.order import Fill, Order
+from bot.domain.order import Fill, Order, Side
 from bot.domain.route import Opportunity, Route
 
 
@@ -202,6 +202,8 @@ class Strategy(Protocol):
     """Decides; performs nothing."""
 
     name: str
+    cooldown_s: float
+    """Rest of a route after a pair ended."""
 
     def routes(self, instruments: Sequence[Instrument]) -> Sequence[Route]:
         """Every route to watch over these instruments."""
@@ -235,6 +237,24 @@ class Actions(Protocol):
     def positions(self) -> Sequence[Position]:
         """Every derivative position that is not flat."""
 
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """How large an order on this side the wallet covers, in quote units, fees not counted."""
+
+
+class QuoteDrivenVenue(Actions, Protocol):
+    """A venue that fills orders from the quotes it is shown: the paper venue."""
+
+    listener: OrderListener | None
+
+    def on_quote(self, slot: int, quote: TopOfBook) -> None:
+        """A quote that passed the gate."""
+
+    def on_quote_refused(self, slot: int) -> None:
+        """The instrument has no valid quote until the next one."""
+
+    def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
+        """Settle funding now; None where nothing is held."""
+
 
 class RecordKind(StrEnum):
     """What the journal keeps."""
@@ -257,8 +277,10 @@ class RecordKind(StrEnum):
 class Journal(Protocol):
     """The truth about this run, on disk. Appending never waits; acting on a record waits for `when_durable`."""
 
-    def record(self, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any]) -> None:
-        """Append one record; `body` is plain data (str, int, float, bool, None, Decimal, list, dict)."""
+    def record(
+        self, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Append one record; `body` is plain data, or builds it later, off the engine's thread."""
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Run `callback` on the engine's thread once everything recorded so far is fsynced."""

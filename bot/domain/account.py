@@ -34,3 +34,21 @@ class Position(BaseModel):
     """Quote units; 0 when flat."""
     realised: Decimal = Decimal(0)
     """Profit already booked to the wallet, in the settle asset, without fees and funding."""
+
+
+class FundingPayment(BaseModel):
+    """One funding settlement of one position."""
+
+    model_config = ConfigDict(frozen=True)
+
+    instrument: Instrument
+    wallet: str
+    asset: str
+    amount: Decimal
+    """In `asset`; positive was received, negative was paid."""
+    quantity: Decimal
+    """The position that it was settled on: signed, venue units."""
+    rate: Decimal
+    """As a ratio; positive means longs pay."""
+    mark_price: Decimal
+    ts_ns: int

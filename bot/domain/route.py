@@ -139,10 +139,16 @@ class Decision(BaseModel):
     unit: str = ""
     """Of `observed` and `allowed`."""
     quantity: Decimal = Decimal(0)
-    gross_bps: float
-    needed_bps: float
-    net_bps: float
+    gross_bps: float | None
+    """None where a side has no quote."""
+    needed_bps: float | None
+    """None where a cost is unknown."""
+    net_bps: float | None
 
     def digest_line(self) -> str:
-        """`ts_ns|route|outcome|reason|quantity|net_bps`, six decimals: what the decision digest is made over."""
-        return f"{self.ts_ns}|{self.route}|{self.outcome}|{self.reason}|{self.quantity}|{self.net_bps:.6f}"
+        """`ts_ns|route|outcome|reason|quantity|net_bps`: what the decision digest is made over.
+
+        `net_bps` has six decimals, and is empty where the route had no price.
+        """
+        net = "" if self.net_bps is None else f"{self.net_bps:.6f}"
+        return f"{self.ts_ns}|{self.route}|{self.outcome}|{self.reason}|{self.quantity}|{net}"

@@ -1,7 +1,7 @@
 """What the engine shows of itself: the terminal UI and `--json` readers see this and nothing else."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -103,5 +103,7 @@ class Snapshot(_Shown):
     tops: tuple[TopRow, ...]
     routes: tuple[RouteRow, ...]
     feeds: tuple[FeedRow, ...]
+    views: dict[str, dict[str, Any]] = {}
+    """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""
     log: tuple[LogLine, ...]
     """Lines since the last snapshot that this reader got."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
+from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
@@ -17,7 +18,7 @@ from bot.domain.order import Fill, Side
 from bot.domain.route import Route
 from bot.errors import InvariantError
 from bot.execution.pair_account import Amounts, PairAccount, PairView, total_amounts
-from bot.matching.cash import FundingPayment, exact
+from bot.matching.cash import exact
 
 _NOTHING = Decimal(0)
 

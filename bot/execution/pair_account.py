@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.market import TopOfBook
@@ -12,7 +13,7 @@ from bot.domain.order import Fill, Side
 from bot.domain.route import Route
 from bot.errors import InvariantError
 from bot.execution.leg_account import LegAccount, LegView
-from bot.matching.cash import FundingPayment, exact, funding_amount
+from bot.matching.cash import exact, funding_amount
 
 _NOTHING = Decimal(0)
 

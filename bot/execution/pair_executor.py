@@ -40,6 +40,7 @@ class PairExecutor:
         id_prefix: str,
         on_pair: Callable[[Pair], None],
         on_pair_fill: Callable[[Pair, str, Fill], None],
+        on_sent: Callable[[Order], None],
         on_halt: Callable[[str], None],
     ) -> None:
         """Build it.
@@ -53,6 +54,7 @@ class PairExecutor:
             id_prefix: Start of every client order id; unique to the run.
             on_pair: Hears every change of a pair's state.
             on_pair_fill: Hears every fill with its pair and leg name.
+            on_sent: Hears every order as it is sent.
             on_halt: Called when a pair cannot be made even.
         """
         self._actions = actions
@@ -63,6 +65,7 @@ class PairExecutor:
         self._id_prefix = id_prefix
         self._on_pair = on_pair
         self._on_pair_fill = on_pair_fill
+        self._on_sent = on_sent
         self._on_halt = on_halt
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
@@ -166,6 +169,7 @@ class PairExecutor:
             self._record_order(pair, sent)
             check = partial(self._check_outcome, pair, order.client_order_id)
             self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
+            self._on_sent(sent)
             self._actions.submit(sent)
 
     def _check_outcome(self, pair: Pair, client_order_id: str) -> None:

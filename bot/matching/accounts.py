@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from bot.domain.account import Balance, Position
+from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Side
-from bot.matching.cash import FundingPayment, cash_asset, cash_value, exact, funding_amount, trade_fee
+from bot.matching.cash import cash_asset, cash_value, exact, funding_amount, ratio, trade_fee
 from bot.matching.position import OpenPosition
 
 _NOTHING = Decimal(0)
@@ -62,23 +62,35 @@ class Accounts:
         return [held.view() for held in self._positions.values() if held.quantity]
 
     @exact
-    def shortfall(self, instrument: Instrument, side: Side, price: Decimal, quantity: Decimal, bps: Decimal) -> Decimal:
-        """How much its wallet lacks for a trade at `price` with a fee of `bps`; zero or less where it is covered.
+    def needed(self, instrument: Instrument, side: Side, price: Decimal, quantity: Decimal, bps: Decimal) -> Decimal:
+        """What a trade at `price` with a fee of `bps` must find available, in the asset that `paying_asset` names.
 
         Spot needs what it gives away. A derivative needs the initial margin and the fee of the part that increases
-        the position (margin that the other part frees is not counted); pure reduction needs nothing. In the asset
-        that `paying_asset` names.
+        the position (margin that the other part frees is not counted); pure reduction needs nothing.
         """
-        available = self.balance(self.wallet_of(instrument), paying_asset(instrument, side)).available
         if instrument.segment is Segment.SPOT:
-            needed = cash_value(instrument, price, quantity) if side is Side.BUY else quantity
-            return needed - available
+            return cash_value(instrument, price, quantity) if side is Side.BUY else quantity
         held = self._positions.get(instrument.id)
         opening = quantity if held is None else held.opening_part(side, quantity)
-        if opening == 0:
-            return _NOTHING
         margin = self._margin_ratio * cash_value(instrument, price, opening)
-        return margin + trade_fee(instrument, side, price, opening, bps) - available
+        return margin + trade_fee(instrument, side, price, opening, bps)
+
+    def available(self, instrument: Instrument, side: Side) -> Decimal:
+        """What a new order may use of `paying_asset`; negative after a loss that the wallet did not cover."""
+        return self.balance(self.wallet_of(instrument), paying_asset(instrument, side)).available
+
+    def covered_notional(
+        self, instrument: Instrument, side: Side, price: Decimal, bps: Decimal, reserved: Decimal = _NOTHING
+    ) -> Decimal:
+        """How large a new trade may be, in quote units to 28 digits; positions that it would reduce aside.
+
+        `reserved` of `paying_asset` is spoken for. Zero where nothing is available.
+        """
+        free = max(_NOTHING, self.available(instrument, side) - reserved)
+        if instrument.segment is not Segment.SPOT:
+            free = ratio(free, self._margin_ratio + max(_NOTHING, bps).scaleb(-4))
+        in_base = paying_asset(instrument, side) == instrument.base
+        return free * price if in_base else free
 
     @exact
     def apply(self, fill: Fill) -> None:

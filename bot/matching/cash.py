@@ -21,8 +21,6 @@ from decimal import (
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Side
@@ -51,24 +49,6 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return run
-
-
-class FundingPayment(BaseModel):
-    """One funding settlement of one position."""
-
-    model_config = ConfigDict(frozen=True)
-
-    instrument: Instrument
-    wallet: str
-    asset: str
-    amount: Decimal
-    """In `asset`; positive was received, negative was paid."""
-    quantity: Decimal
-    """The position that it was settled on: signed, venue units."""
-    rate: Decimal
-    """As a ratio; positive means longs pay."""
-    mark_price: Decimal
-    ts_ns: int
 
 
 def from_float(number: float) -> Decimal:

@@ -20,7 +20,6 @@ from bot.domain.order import Side
 from bot.domain.route import Cost, Opportunity, Route, TradeLeg
 from bot.ports import InstrumentView
 
-
 EXIT_BASIS = "exit basis"
 
 

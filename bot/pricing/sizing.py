@@ -21,6 +21,10 @@ class SizeGrid:
     """Base units per venue unit of the bought side."""
     sell_multiplier: float
 
+    def smallest(self, price: float) -> float:
+        """The least base quantity that both sides take at `price`."""
+        return max(self.lot_float, self.min_quantity, self.min_notional / price)
+
 
 def size_grid(buy: Instrument, sell: Instrument) -> SizeGrid:
     """The grid on which both instruments can trade the same base quantity."""

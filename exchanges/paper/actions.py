@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
+from math import nextafter
 
 from bot.clock import Clock, Timer
-from bot.domain.account import Balance, Position
+from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
-from bot.domain.order import Order, OrderStatus
+from bot.domain.order import Order, OrderStatus, Side
 from bot.errors import InvariantError, OrderRejected
-from bot.matching.accounts import Accounts
+from bot.matching.accounts import Accounts, paying_asset
 from bot.matching.book import VisibleBook
-from bot.matching.cash import FundingPayment
+from bot.matching.cash import from_float
 from bot.matching.matching_engine import MatchingEngine, MatchResult
 from bot.ports import OrderListener
 from bot.settings import PaperSettings
@@ -40,6 +41,7 @@ class PaperActions:
         """Trade `instruments`, whose place is their slot. `listener` may be set later, before the first order."""
         self.listener = listener
         self.accounts = Accounts(settings.balances, settings.initial_margin_ratio, wallet_of)
+        self._fees = fees
         self._engine = MatchingEngine(self.accounts, fees)
         self._clock = clock
         self._latency_s = settings.latency_ms / 1e3
@@ -105,6 +107,36 @@ class PaperActions:
     def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
         """Settle funding now; longs pay when `rate` is positive. None where nothing is held."""
         return self.accounts.settle_funding(instrument, rate, mark_price, self._clock.now_ns())
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """Quote units that its wallet covers for a new trade at `price`, less what orders on their way will need.
+
+        Margin and fee for a derivative, the whole amount for spot; 0 where the fee is not known.
+        """
+        schedule = self._fees.get(instrument.feed)
+        if schedule is None:
+            return 0.0
+        reserved = self._reserved(self.accounts.wallet_of(instrument), paying_asset(instrument, side))
+        covered = self.accounts.covered_notional(instrument, side, from_float(price), schedule.taker_bps, reserved)
+        return max(0.0, nextafter(float(covered), 0.0))
+
+    def _reserved(self, wallet: str, asset: str) -> Decimal:
+        same = (
+            order
+            for order, _ in self._travelling.values()
+            if self.accounts.wallet_of(order.instrument) == wallet
+            and paying_asset(order.instrument, order.side) == asset
+        )
+        return sum((self._needed(order) for order in same), Decimal(0))
+
+    def _needed(self, order: Order) -> Decimal:
+        schedule, slot = self._fees.get(order.instrument.feed), self._slots.get(order.instrument.id)
+        if schedule is None or slot is None:
+            return Decimal(0)
+        price = order.price if order.price is not None else self._book(slot).touch(order.side)
+        if price is None:
+            return Decimal(0)
+        return self.accounts.needed(order.instrument, order.side, price, order.quantity, schedule.taker_bps)
 
     def _follow(self, slot: int, quote: TopOfBook) -> None:
         book = self._books[slot]

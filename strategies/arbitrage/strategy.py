@@ -22,6 +22,7 @@ class ArbitrageStrategy:
 
     def __init__(self, settings: ArbitrageSettings) -> None:
         self.settings = settings
+        self.cooldown_s = settings.cooldown_s
 
     def routes(self, instruments: Sequence[Instrument]) -> list[Route]:
         """Every route that these instruments make."""

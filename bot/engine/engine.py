@@ -1,0 +1,325 @@
+"""From a quote to a decision, without a queue, a task switch or a lock on the way.
+
+    on_quote      gate -> window -> statistics; remembers which instruments moved
+    on_batch_end  asks each route that they touch once: take it, leave it, or why not
+    each second   statistics and costs anew, closing by time, funding, the daily loss
+
+A quote that the gate refused leaves its instrument without a quote until a good one comes: nothing is decided on the
+one before it. A decision is recorded when a route's outcome or reason changes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import FundingRate, PublicTrade, TopOfBook
+from bot.domain.route import Decision, Outcome, Route
+from bot.engine.decision_log import DecisionLog
+from bot.engine.feed_health import FeedHealth
+from bot.engine.pairs import PairDesk
+from bot.engine.route_state import RouteState
+from bot.engine.slot import InstrumentSlot
+from bot.market.clock_offset import ClockOffset, FeedDelay
+from bot.market.quote_gate import QuoteAges
+from bot.ports import FeedState, Journal, QuoteDrivenVenue, RecordKind, Strategy
+from bot.pricing.sizing import lots_at_top
+from bot.risk.gate import Approved
+from bot.risk.limits import Proposal
+from bot.settings import Settings
+
+TICK_S = 1.0
+NAMED_MALFORMED = 20
+"""Malformed frames of a feed that are named one by one."""
+OUT_OF_ORDER = "out_of_order"
+OUT_OF_RANGE = "out_of_range"
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """Which run this is; stands on every record and report."""
+
+    run_id: str
+    strategy: str
+    market: str
+    real_money: bool
+    settings_digest: str
+    version: str
+
+
+class Engine:
+    """One run of one strategy over one market. Implements `bot.ports.MarketSink`."""
+
+    def __init__(
+        self,
+        *,
+        run: RunInfo,
+        instruments: Sequence[Instrument],
+        strategy: Strategy,
+        venue: QuoteDrivenVenue,
+        journal: Journal,
+        clock: Clock,
+        settings: Settings,
+        fees: Mapping[Feed, FeeSchedule],
+        assumed_funding_bps_per_8h: Mapping[Feed, float],
+        log: Callable[[str, str], None],
+        show_decision: Callable[[Decision], None] | None = None,
+    ) -> None:
+        """Build the engine; nothing happens before `start`.
+
+        Args:
+            run: Names the run.
+            instruments: Their place in this sequence is their slot.
+            strategy: Decides.
+            venue: Takes the orders; it follows the quotes that the gate lets pass.
+            journal: Keeps everything.
+            clock: Time and timers: virtual in a recorded market.
+            settings: Limits and spans.
+            fees: Per feed; a feed without fees refuses its routes.
+            assumed_funding_bps_per_8h: Per feed, for instruments whose rate nothing tells.
+            log: Takes a level (`info`, `warning`, `error`) and one line.
+            show_decision: Gets every decision.
+        """
+        self.run = run
+        self.settings = settings
+        self.fees = fees
+        self._clock = clock
+        self._journal = journal
+        self._log = log
+        self.started_ns = 0
+        self.clock_offsets = {instrument.venue: ClockOffset() for instrument in instruments}
+        self.feeds = {instrument.feed: FeedHealth(instrument.feed) for instrument in instruments}
+        self._delays = {feed: FeedDelay(self.clock_offsets[feed.venue]) for feed in self.feeds}
+        self.slots = [
+            InstrumentSlot(
+                index,
+                instrument,
+                gate=settings.quote_gate,
+                window=settings.window,
+                clock_offset=self.clock_offsets[instrument.venue],
+                feed_delay=self._delays[instrument.feed],
+                fees=fees.get(instrument.feed),
+                funding_assumed_bps_per_8h=assumed_funding_bps_per_8h.get(instrument.feed),
+            )
+            for index, instrument in enumerate(instruments)
+        ]
+        self.decisions = DecisionLog(journal, show_decision)
+        self.routes = self._watch_routes(strategy.routes(instruments), strategy)
+        self.desk = PairDesk(
+            run_id=run.run_id,
+            slots=self.slots,
+            routes=self.routes,
+            venue=venue,
+            journal=journal,
+            clock=clock,
+            settings=settings,
+            fees=fees,
+            decisions=self.decisions,
+            cooldown_s=strategy.cooldown_s,
+            log=log,
+        )
+        self.opportunities = 0
+        self._ages = QuoteAges(settings.quote_gate)
+        self._max_notional = settings.risk.max_order_notional
+        self._dirty: list[InstrumentSlot] = []
+        self._show_to_venue = venue.on_quote
+        self._tell_venue_refused = venue.on_quote_refused
+
+    def _watch_routes(self, routes: Sequence[Route], strategy: Strategy) -> list[RouteState]:
+        by_id = {slot.instrument.id: slot for slot in self.slots}
+        states = []
+        for route in routes:
+            buy, sell = by_id[route.buy.id], by_id[route.sell.id]
+            state = RouteState(route, strategy.watch(route, buy, sell), buy, sell)
+            buy.routes.append(state)
+            sell.routes.append(state)
+            states.append(state)
+        return states
+
+    def start(self) -> None:
+        """Begin: the clock's time is the run's start."""
+        self.started_ns = self._clock.now_ns()
+        self.desk.start()
+        self._clock.call_later(TICK_S, self._tick)
+
+    # bot.ports.MarketSink
+
+    def on_quote(self, slot: int, quote: TopOfBook, ts_recv_ns: int, raw: bytes) -> None:
+        """Gate a quote and keep it; `on_batch_end` decides."""
+        s = self.slots[slot]
+        s.received += 1
+        event_ns = quote.ts_event_ns
+        if event_ns is None:
+            age_ns = s.feed_delay.age_ns(ts_recv_ns)
+        else:
+            s.clock_offset.observe(event_ns, ts_recv_ns)
+            age_ns = s.clock_offset.age_ns(event_ns, ts_recv_ns)
+        sequence = quote.sequence
+        # An equal sequence is the venue saying that nothing changed (Bybit, after 3 s); 1 is its restart.
+        reason = OUT_OF_ORDER if sequence < s.sequence and sequence != 1 else s.gate.refuse(quote, ts_recv_ns, age_ns)
+        if reason is None:
+            try:
+                moved = s.window.append(ts_recv_ns, quote)
+            except OverflowError:
+                reason = OUT_OF_RANGE
+        if reason is not None:
+            self._refuse(s, reason, ts_recv_ns)
+            return
+        s.sequence = sequence
+        s.quote = quote
+        s.raw = raw
+        s.recv_ns = ts_recv_ns
+        s.event_age_ns = age_ns
+        s.refused = None
+        if moved:
+            s.statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
+        self._show_to_venue(slot, quote)
+        if not s.dirty:
+            s.dirty = True
+            self._dirty.append(s)
+
+    def on_batch_end(self, ts_recv_ns: int) -> None:
+        """Decide once about every route that the batch touched."""
+        dirty = self._dirty
+        if not dirty:
+            return
+        for s in dirty:
+            s.dirty = False
+            for state in s.routes:
+                if state.pair is None:
+                    limit = state.watch.assess()
+                    if limit is None:
+                        self._consider(state, ts_recv_ns)
+                    elif limit != state.reason:
+                        self._refuse_route(state, ts_recv_ns, limit, state.watch.figures(limit))
+                        state.is_opportunity = False
+                elif state.holding is not None:
+                    self._consider_closing(state, ts_recv_ns)
+        dirty.clear()
+
+    def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
+        """A public trade dates its feed; trades are not kept in memory yet."""
+        self.feeds[self.slots[slot].instrument.feed].last_frame_ns = ts_recv_ns
+
+    def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
+        """Take a funding rate; routes are priced anew at once."""
+        s = self.slots[slot]
+        s.on_funding(funding)
+        for state in s.routes:
+            state.watch.refresh()
+
+    def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
+        """A frame told the venue's time: it dates quotes of its feed that carry none."""
+        self.clock_offsets[feed.venue].observe(ts_event_ns, ts_recv_ns)
+        self._delays[feed].observe(ts_event_ns, ts_recv_ns)
+
+    def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
+        """Count a frame that does not decode, and say so."""
+        health = self.feeds[feed]
+        health.malformed += 1
+        count = health.malformed
+        if count <= NAMED_MALFORMED:
+            self.event("warning", f"{feed}: malformed frame skipped: {reason}")
+        elif count & (count - 1) == 0:  # then only each time their number has doubled
+            self.event("warning", f"{feed}: {count} malformed frames skipped so far, the last: {reason}")
+
+    def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
+        """A connection changed; without one, the feed's instruments have no quote."""
+        self.feeds[feed].enter(state, detail)
+        if state is not FeedState.LIVE:
+            for s in self.slots:
+                if s.instrument.feed == feed and state is not FeedState.CONNECTING:
+                    s.sequence = -1
+                    self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
+        level = "error" if state is FeedState.FAILED else "info" if state is FeedState.LIVE else "warning"
+        self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
+
+    def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
+        """A measured clock offset bounds the estimate from the frames."""
+        self.clock_offsets[venue].measured(offset_ns, round_trip_ns)
+
+    # Inside
+
+    def _refuse(self, s: InstrumentSlot, reason: str, ts_recv_ns: int) -> None:
+        s.refused_counts[reason] += 1
+        if reason == OUT_OF_ORDER:
+            return  # a late copy says nothing about the newer quote that stands
+        self._forget_quote(s, str(reason), ts_recv_ns)
+
+    def _forget_quote(self, s: InstrumentSlot, reason: str, ts_ns: int) -> None:
+        s.quote = None
+        s.refused = reason
+        s.statistics.interrupt(ts_ns)
+        self._tell_venue_refused(s.index)
+        if not s.dirty:
+            s.dirty = True
+            self._dirty.append(s)
+
+    def _consider(self, state: RouteState, ts_ns: int) -> None:
+        """The edge is there: open the pair, or name the limit in the way."""
+        if not state.is_opportunity:
+            state.is_opportunity = True
+            self.opportunities += 1
+        if ts_ns < state.rest_until_ns:
+            self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
+            return
+        buy, sell = state.buy, state.sell
+        too_old = self._ages.refuse(ts_ns, buy.recv_ns, sell.recv_ns, buy.event_age_ns, sell.event_age_ns)
+        if too_old is not None:
+            limit, observed_ms, allowed_ms = too_old
+            self._refuse_route(state, ts_ns, limit, (observed_ms, allowed_ms, "ms"))
+            return
+        assert buy.quote is not None
+        assert sell.quote is not None
+        lots = lots_at_top(state.grid, buy.quote, sell.quote, self._max_notional)
+        if not lots:
+            depth = min(buy.quote.ask_qty, sell.quote.bid_qty)
+            self._refuse_route(state, ts_ns, "size", (depth, state.grid.smallest(buy.quote.ask_price), "base units"))
+            return
+        gross_bps = state.watch.gross_bps
+        assert gross_bps is not None
+        proposal = Proposal(
+            state.route, ts_ns, lots * state.grid.lot_float, buy.quote.ask_price, sell.quote.bid_price, gross_bps
+        )
+        answer = self.desk.gate.check(proposal)
+        if isinstance(answer, Approved):
+            self.desk.open(state, state.watch.opportunity(ts_ns, lots * state.grid.lot))
+        else:
+            self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
+
+    def _consider_closing(self, state: RouteState, ts_ns: int) -> None:
+        assert state.holding is not None
+        why = state.watch.close_reason(state.holding, ts_ns)
+        if why is not None:
+            self.desk.close(state, why, ts_ns)
+
+    def _refuse_route(self, state: RouteState, ts_ns: int, limit: str, figures: tuple[float, float, str]) -> None:
+        state.observed = figures
+        if limit == state.reason:
+            return
+        state.reason = limit
+        gross, needed = state.watch.gross_bps, state.watch.needed_bps
+        net = None if gross is None or needed is None else gross - needed
+        self.decisions.add(ts_ns, state.route.id, Outcome.REFUSED, limit, figures, _NOTHING, gross, needed, net)
+
+    def _tick(self) -> None:
+        """Once a second: what moves without a quote."""
+        now_ns = self._clock.now_ns()
+        for s in self.slots:
+            s.statistics.roll(now_ns)
+        for feed, health in self.feeds.items():
+            health.tick(now_ns, sum(s.received for s in self.slots if s.instrument.feed == feed))
+        self.desk.tick(now_ns)
+        for state in self.routes:
+            state.watch.refresh()
+            if state.holding is not None:
+                self._consider_closing(state, now_ns)
+        self._clock.call_later(TICK_S, self._tick)
+
+    def event(self, level: str, text: str) -> None:
+        """Something a person should know: journal and log."""
+        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
+        self._log(level, text)

@@ -1,0 +1,193 @@
+"""The engine's pairs: from an approved opportunity to the ledger, with the gate between."""
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Fill, Order, OrderStatus, Side
+from bot.domain.route import Opportunity, Outcome
+from bot.engine.decision_log import DecisionLog
+from bot.engine.funding import FundingClock
+from bot.engine.portfolio import EnginePortfolio
+from bot.engine.route_state import RouteState
+from bot.engine.slot import InstrumentSlot
+from bot.execution.ledger import Ledger
+from bot.execution.pair import Pair, PairState
+from bot.execution.pair_executor import PairExecutor
+from bot.ports import Journal, QuoteDrivenVenue, RecordKind
+from bot.risk.gate import RiskGate, TradingState
+from bot.risk.limits import all_limits
+from bot.settings import Settings
+
+
+class PairDesk:
+    """Opens, follows and closes pairs. Implements `bot.ports.OrderListener`."""
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        slots: Sequence[InstrumentSlot],
+        routes: Sequence[RouteState],
+        venue: QuoteDrivenVenue,
+        journal: Journal,
+        clock: Clock,
+        settings: Settings,
+        fees: Mapping[Feed, FeeSchedule],
+        decisions: DecisionLog,
+        cooldown_s: float,
+        log: Callable[[str, str], None],
+    ) -> None:
+        self._slots = {slot.instrument.id: slot for slot in slots}
+        self._routes = {state.route.id: state for state in routes}
+        self._venue = venue
+        self._journal = journal
+        self._clock = clock
+        self._fees = fees
+        self._decisions = decisions
+        self._cooldown_ns = round(cooldown_s * 1e9)
+        self._log = log
+        self.orders = 0
+        self.fills = 0
+        self.ledger = Ledger()
+        self._funding = FundingClock(slots, venue, self.ledger, journal)
+        self.portfolio = EnginePortfolio(venue)
+        self.gate = RiskGate(
+            all_limits(settings.risk),
+            self.portfolio,
+            max_daily_loss=settings.risk.max_daily_loss,
+            on_state=self._on_trading_state,
+        )
+        self.executor = PairExecutor(
+            actions=venue,
+            journal=journal,
+            clock=clock,
+            settings=settings.execution,
+            quotes=self._quote,
+            id_prefix=run_id,
+            on_pair=self._on_pair,
+            on_pair_fill=self._on_pair_fill,
+            on_sent=self._on_sent,
+            on_halt=self.gate.halt,
+        )
+        self.portfolio.executor = self.executor
+        venue.listener = self
+
+    def start(self) -> None:
+        """Write down what the run starts with."""
+        self._record_balances("start")
+
+    def finish(self) -> None:
+        """Write down what it ends with."""
+        self._record_balances("end")
+
+    def open(self, state: RouteState, opportunity: Opportunity) -> None:
+        """Take an opportunity that the gate approved."""
+        state.reason = None
+        state.observed = None
+        self._decisions.add(
+            opportunity.ts_ns,
+            state.route.id,
+            Outcome.TAKEN,
+            "net_edge",
+            None,
+            opportunity.quantity,
+            opportunity.gross_edge_bps,
+            opportunity.needed_bps,
+            opportunity.net_edge_bps,
+        )
+        # The executor tells of the new pair (`_on_pair`) before it returns.
+        self.executor.open(opportunity)
+
+    def close(self, state: RouteState, why: str, ts_ns: int) -> None:
+        """Leave a pair."""
+        pair = state.pair
+        assert pair is not None
+        state.holding = None
+        gross, needed = state.watch.gross_bps, state.watch.needed_bps
+        net = None if gross is None or needed is None else gross - needed
+        quantity = min(abs(pair.buy.held), abs(pair.sell.held))
+        self._decisions.add(ts_ns, state.route.id, Outcome.CLOSED, why, None, quantity, gross, needed, net)
+        self.executor.close(pair, why)
+
+    def tick(self, now_ns: int) -> None:
+        """Once a second: funding that is due, and the day's loss."""
+        self._funding.settle_due(now_ns)
+        self.gate.watch_loss(now_ns)
+
+    def unrealised(self) -> dict[str, Decimal]:
+        """What the open pairs would have earned if they were closed now, by asset."""
+        return self.ledger.unrealised(self._quotes(), self._fees)
+
+    # bot.ports.OrderListener
+
+    def on_order(self, order: Order) -> None:
+        """An order's state changed."""
+        if order.status is OrderStatus.REJECTED:
+            self._log("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
+        self.executor.on_order(order)
+
+    def on_fill(self, fill: Fill) -> None:
+        """Part of an order was done."""
+        self.executor.on_fill(fill)
+
+    # What the executor says
+
+    def _on_sent(self, order: Order) -> None:
+        self.orders += 1
+        assert order.ts_sent_ns is not None
+        self.portfolio.on_order_sent(order.ts_sent_ns)
+
+    def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
+        self.fills += 1
+        opening_side = Side.BUY if fill.instrument.id == pair.buy.instrument.id else Side.SELL
+        self.ledger.on_fill(pair.id, opening_side, fill)
+
+    def _on_pair(self, pair: Pair) -> None:
+        state = self._routes[pair.opportunity.route.id]
+        if pair.state is PairState.OPENING:
+            state.pair = pair
+            self.ledger.open_pair(pair.id, state.route, pair.opened_ns)
+        elif pair.state is PairState.OPEN:
+            state.hold(pair)
+        elif pair.state.is_over:
+            self._over(state, pair)
+
+    def _over(self, state: RouteState, pair: Pair) -> None:
+        now_ns = self._clock.now_ns()
+        state.pair = None
+        state.holding = None
+        state.is_opportunity = False
+        state.rest_until_ns = now_ns + self._cooldown_ns
+        self.ledger.close_pair(pair.id)
+        profit = self._in_quote(self.ledger.pair(pair.id).flows, pair)
+        self.portfolio.on_realised(profit, now_ns)
+        why = f" ({pair.close_reason})" if pair.close_reason else ""
+        self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
+        self.gate.watch_loss(now_ns)
+
+    def _in_quote(self, flows: Mapping[str, Decimal], pair: Pair) -> Decimal:
+        """A pair's flows in its quote currency; a rest of base is worth what it was bought at."""
+        total = Decimal(0)
+        for asset, amount in flows.items():
+            total += amount if asset == pair.buy.instrument.quote else amount * pair.buy.expected_price
+        return total
+
+    def _on_trading_state(self, trading: TradingState, why: str) -> None:
+        level = "error" if trading is TradingState.HALTED else "warning"
+        text = f"{trading.value}: {why}"
+        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
+        self._log(level, text)
+
+    def _quote(self, instrument: Instrument) -> TopOfBook | None:
+        return self._slots[instrument.id].quote
+
+    def _quotes(self) -> dict[str, TopOfBook]:
+        return {id_: slot.quote for id_, slot in self._slots.items() if slot.quote is not None}
+
+    def _record_balances(self, at: str) -> None:
+        balances = [balance.model_dump(mode="json") for balance in self._venue.balances()]
+        self._journal.record(RecordKind.BALANCE, at, self._clock.now_ns(), {"at": at, "balances": balances})

@@ -1,0 +1,84 @@
+"""What is held now, as the limits see it."""
+
+from collections import deque
+from decimal import Decimal
+
+from bot.domain.instrument import Instrument
+from bot.domain.order import Side
+from bot.execution.pair_executor import PairExecutor
+from bot.ports import Actions
+
+_MINUTE_NS = 60_000_000_000
+_DAY_NS = 86_400_000_000_000
+
+
+class EnginePortfolio:
+    """Implements `bot.risk.limits.Portfolio` over the executor's pairs and the venue's balances."""
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self.executor: PairExecutor | None = None
+        """Set once both exist: the executor halts through the gate, and the gate asks the portfolio."""
+        self._order_times: deque[int] = deque()
+        self._day = -1
+        self._today = Decimal(0)
+
+    @property
+    def _pairs(self) -> PairExecutor:
+        assert self.executor is not None, "the portfolio was asked before it was given the executor"
+        return self.executor
+
+    def open_pairs(self) -> int:
+        """Pairs that are not flat."""
+        return len(self._pairs.pairs)
+
+    def busy(self, route_id: str) -> bool:
+        """Whether the route has a pair that is not flat."""
+        return any(pair.opportunity.route.id == route_id for pair in self._pairs.pairs.values())
+
+    def position_notional(self, instrument: Instrument) -> float:
+        """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""
+        total = Decimal(0)
+        for pair in self._pairs.pairs.values():
+            for leg in pair.legs:
+                if leg.instrument.id == instrument.id:
+                    total += max(abs(leg.held), pair.opportunity.quantity) * leg.expected_price
+        return float(total)
+
+    def net_exposure_notional(self, base: str) -> float:
+        """Unhedged amount of one asset over all pairs, at their opening prices."""
+        exposure = Decimal(0)
+        for pair in self._pairs.pairs.values():
+            if pair.buy.instrument.base == base and not pair.pending:
+                exposure += pair.imbalance * pair.buy.expected_price
+        return float(abs(exposure))
+
+    def realised_today(self, now_ns: int) -> float:
+        """Profit since midnight UTC of pairs that ended, in quote units."""
+        self._turn_day(now_ns)
+        return float(self._today)
+
+    def on_realised(self, profit: Decimal, now_ns: int) -> None:
+        """A pair ended with this profit, quote units."""
+        self._turn_day(now_ns)
+        self._today += profit
+
+    def on_order_sent(self, now_ns: int) -> None:
+        """An order left."""
+        self._order_times.append(now_ns)
+
+    def orders_last_minute(self, now_ns: int) -> int:
+        """Orders sent in the last 60 s."""
+        while self._order_times and self._order_times[0] <= now_ns - _MINUTE_NS:
+            self._order_times.popleft()
+        return len(self._order_times)
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """What the wallet still covers on this side, quote units."""
+        return self._actions.affordable_notional(instrument, side, price)
+
+    def _turn_day(self, now_ns: int) -> None:
+        day = now_ns // _DAY_NS
+        if day != self._day:
+            self._day = day
+            self._today = Decimal(0)

@@ -1,0 +1,49 @@
+"""What the engine remembers of one route between quotes."""
+
+from bot.domain.route import Route
+from bot.engine.slot import InstrumentSlot
+from bot.execution.pair import Pair
+from bot.ports import Holding, RouteWatch
+from bot.pricing.pricing import gross_edge_bps
+from bot.pricing.sizing import SizeGrid, size_grid
+
+
+class RouteState:
+    """A route, its watch, its pair, and the reason that was decided last."""
+
+    __slots__ = (
+        "buy",
+        "grid",
+        "holding",
+        "is_opportunity",
+        "observed",
+        "pair",
+        "reason",
+        "rest_until_ns",
+        "route",
+        "sell",
+        "watch",
+    )
+
+    def __init__(self, route: Route, watch: RouteWatch, buy: InstrumentSlot, sell: InstrumentSlot) -> None:
+        self.route = route
+        self.watch = watch
+        self.buy = buy
+        self.sell = sell
+        self.grid: SizeGrid = size_grid(buy.instrument, sell.instrument)
+        self.pair: Pair | None = None
+        self.holding: Holding | None = None
+        """Set while the pair is open and not being closed."""
+        self.reason: str | None = None
+        self.observed: tuple[float, float, str] | None = None
+        """Of the last decision: observed, allowed, unit."""
+        self.is_opportunity = False
+        self.rest_until_ns = 0
+
+    def hold(self, pair: Pair) -> None:
+        """The pair is open: what it was opened at, and what its fees come to."""
+        bought, sold = pair.buy.average_open_price, pair.sell.average_open_price
+        assert bought is not None
+        assert sold is not None
+        fees_bps = sum(cost.bps for cost in pair.opportunity.costs if cost.name.startswith("fee "))
+        self.holding = Holding(pair.opened_ns, gross_edge_bps(float(bought), float(sold)), fees_bps)

@@ -1,0 +1,99 @@
+"""Everything the engine knows of one instrument of this run."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Instrument
+from bot.domain.market import FundingRate, TopOfBook
+from bot.market.clock_offset import ClockOffset, FeedDelay
+from bot.market.quote_gate import QuoteGate
+from bot.market.rolling_statistics import RollingStatistics
+from bot.market.window import Window
+from bot.settings import QuoteGateSettings, WindowSettings
+
+if TYPE_CHECKING:
+    from bot.engine.route_state import RouteState
+
+HOUR_NS = 3_600_000_000_000
+ASSUMED_INTERVAL_H = 8.0
+"""The usual interval, where a venue's message names none; a figure that rests on it is shown as ASSUMED."""
+
+
+class InstrumentSlot:
+    """One instrument: its window, gate, statistics and what trading it costs. Implements `bot.ports.InstrumentView`."""
+
+    __slots__ = (
+        "clock_offset",
+        "dirty",
+        "event_age_ns",
+        "feed_delay",
+        "fees",
+        "funding",
+        "funding_assumed",
+        "funding_bps_per_h",
+        "gate",
+        "index",
+        "instrument",
+        "next_funding_ns",
+        "quote",
+        "raw",
+        "received",
+        "recv_ns",
+        "refused",
+        "refused_counts",
+        "routes",
+        "sequence",
+        "statistics",
+        "window",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        instrument: Instrument,
+        *,
+        gate: QuoteGateSettings,
+        window: WindowSettings,
+        clock_offset: ClockOffset,
+        feed_delay: FeedDelay,
+        fees: FeeSchedule | None,
+        funding_assumed_bps_per_8h: float | None,
+    ) -> None:
+        self.index = index
+        self.instrument = instrument
+        self.window = Window(hold_h=window.hold_h, rolling_s=window.rolling_s)
+        self.gate = QuoteGate(gate)
+        self.statistics = RollingStatistics(span_s=window.rolling_s)
+        self.clock_offset = clock_offset
+        self.feed_delay = feed_delay
+        self.fees = fees
+        self.funding: FundingRate | None = None
+        self.funding_bps_per_h = None if funding_assumed_bps_per_8h is None else funding_assumed_bps_per_8h / 8
+        self.funding_assumed = funding_assumed_bps_per_8h is not None
+        self.next_funding_ns: int | None = None
+        self.quote: TopOfBook | None = None
+        """The newest quote; None before the first and while the newest was refused."""
+        self.recv_ns = 0
+        self.event_age_ns: int | None = None
+        self.raw: bytes | None = None
+        """Payload of the newest accepted quote: it holds the digits that the venue printed."""
+        self.sequence = -1
+        self.received = 0
+        self.refused: str | None = None
+        self.refused_counts: Counter[str] = Counter()
+        self.routes: list[RouteState] = []
+        self.dirty = False
+
+    def on_funding(self, funding: FundingRate) -> None:
+        """Take the venue's rate; it replaces an assumption."""
+        self.funding = funding
+        interval_h = funding.interval_h or ASSUMED_INTERVAL_H
+        self.funding_bps_per_h = funding.rate * 1e4 / interval_h
+        self.funding_assumed = funding.interval_h is None
+
+    def event_time_ns(self) -> int:
+        """When the venue made the newest accepted quote, UTC ns; our corrected receive time where it did not say."""
+        if self.quote is not None and self.quote.ts_event_ns is not None:
+            return self.quote.ts_event_ns
+        return self.recv_ns + self.clock_offset.offset_ns

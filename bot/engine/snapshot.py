@@ -1,0 +1,148 @@
+"""The engine as the terminal UI and other readers see it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.domain.instrument import Feed
+from bot.domain.market import PrintedQuote, combined_view
+from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, TopRow
+from bot.engine.engine import Engine
+from bot.engine.route_state import RouteState
+from bot.engine.slot import InstrumentSlot
+
+Printed = Callable[[Feed, bytes], PrintedQuote]
+
+
+def take_snapshot(engine: Engine, now_ns: int, printed: Printed, *, progress: float | None, finished: bool) -> Snapshot:
+    """The engine now.
+
+    Args:
+        engine: Whose state is shown.
+        now_ns: The engine's clock.
+        printed: The venue's digits of a payload.
+        progress: 0 to 1 through a recording; None where there is no end.
+        finished: Whether the run is over.
+    """
+    desk = engine.desk
+    return Snapshot(
+        run_id=engine.run.run_id,
+        strategy=engine.run.strategy,
+        market=engine.run.market,
+        real_money=engine.run.real_money,
+        state="FINISHED" if finished else desk.gate.state.value,
+        now_ns=now_ns,
+        started_ns=engine.started_ns,
+        progress=progress,
+        realised=desk.ledger.realised(),
+        unrealised=desk.unrealised(),
+        open_pairs=len(desk.executor.pairs),
+        taken=engine.decisions.taken,
+        refused=dict(engine.decisions.refused),
+        closed=dict(engine.decisions.closed),
+        headline=headline(engine),
+        tops=tuple(_top_row(slot, now_ns, printed) for slot in engine.slots),
+        routes=tuple(_route_row(state) for state in engine.routes),
+        feeds=tuple(_feed_rows(engine, now_ns)),
+        views=combined_views(engine, printed),
+        log=(),
+    )
+
+
+def headline(engine: Engine) -> str:
+    """The break-even of the route that comes nearest: "needs 21.0 bps, best now 0.8"."""
+    priced = [
+        (state.watch.gross_bps - state.watch.needed_bps, state)
+        for state in engine.routes
+        if state.watch.gross_bps is not None and state.watch.needed_bps is not None
+    ]
+    if priced:
+        _, nearest = max(priced, key=lambda pair: pair[0])
+        assumed = " (ASSUMED funding)" if nearest.watch.assumed else ""
+        return f"needs {nearest.watch.needed_bps:.1f} bps{assumed}, best now {nearest.watch.gross_bps:.1f}"
+    if not engine.routes:
+        return "no route: no two instruments share base and quote currency"
+    return f"no route has a price yet: {why_not(engine.routes[0])}"
+
+
+def why_not(state: RouteState) -> str:
+    """The one limit in a route's way, in words; empty while it trades."""
+    if state.pair is not None or state.reason is None:
+        return ""
+    limit = state.watch.assess()
+    figures = state.watch.figures(limit) if limit is not None else state.observed
+    if figures is None:
+        return state.reason
+    observed, allowed, unit = figures
+    return f"{limit or state.reason}: {observed:.4g} of {allowed:.4g} {unit}"
+
+
+def combined_views(engine: Engine, printed: Printed) -> dict[str, dict[str, Any]]:
+    """By unified symbol: every venue's top of book with the venue's digits, as it is shown to programs."""
+    by_symbol: dict[str, list[InstrumentSlot]] = {}
+    for slot in engine.slots:
+        if slot.raw is not None:
+            by_symbol.setdefault(slot.instrument.symbol, []).append(slot)
+    return {
+        symbol: combined_view(
+            max(slot.event_time_ns() for slot in slots) // 1_000_000,
+            {slot.instrument.venue: printed(slot.instrument.feed, slot.raw) for slot in slots if slot.raw is not None},
+        )
+        for symbol, slots in by_symbol.items()
+    }
+
+
+def _top_row(slot: InstrumentSlot, now_ns: int, printed: Printed) -> TopRow:
+    quote = printed(slot.instrument.feed, slot.raw) if slot.raw is not None else None
+    last = slot.quote
+    return TopRow(
+        venue=slot.instrument.venue,
+        symbol=slot.instrument.symbol,
+        feed=str(slot.instrument.feed),
+        bid=quote.top_bid if quote else None,
+        bid_qty=quote.top_bid_quantity if quote else None,
+        ask=quote.top_ask if quote else None,
+        ask_qty=quote.top_ask_quantity if quote else None,
+        spread_bps=last.spread_bps if last else None,
+        age_ms=(now_ns - slot.recv_ns) / 1e6 if quote else None,
+        status=slot.refused or ("ok" if last else "waiting"),
+    )
+
+
+def _route_row(state: RouteState) -> RouteRow:
+    gross, needed = state.watch.gross_bps, state.watch.needed_bps
+    pair = state.pair
+    return RouteRow(
+        route=state.route.id,
+        kind=state.route.kind,
+        buy=state.route.buy.id,
+        sell=state.route.sell.id,
+        gross_bps=gross,
+        needed_bps=needed,
+        net_bps=None if gross is None or needed is None else gross - needed,
+        best_gross_bps=state.watch.best_gross_bps,
+        why_not=why_not(state),
+        open_quantity=None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}",
+        assumed=state.watch.assumed,
+    )
+
+
+def _feed_rows(engine: Engine, now_ns: int) -> list[FeedRow]:
+    rows = []
+    for feed, health in engine.feeds.items():
+        slots = [slot for slot in engine.slots if slot.instrument.feed == feed]
+        last_ns = max((slot.recv_ns for slot in slots), default=0)
+        offset = engine.clock_offsets[feed.venue].offset_ns
+        rows.append(
+            FeedRow(
+                feed=str(feed),
+                state=health.state.value,
+                quotes=sum(slot.received for slot in slots),
+                quotes_per_s=health.quotes_per_s,
+                refused=sum(slot.refused_counts.total() for slot in slots),
+                malformed=health.malformed,
+                reconnects=health.reconnects,
+                last_frame_age_ms=(now_ns - last_ns) / 1e6 if last_ns else None,
+                clock_offset_ms=offset / 1e6,
+            )
+        )
+    return rows

@@ -1,0 +1,72 @@
+"""What a run came to: the one JSON object that programs read, and the end record of the journal."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+from bot.engine.engine import Engine
+
+SCHEMA_VERSION = 1
+
+
+def run_summary(engine: Engine, *, complete: bool, incomplete_because: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The run in plain data.
+
+    Args:
+        engine: Stopped or running; the figures are of this moment.
+        complete: Whether everything that should have been read was.
+        incomplete_because: Why not, a line each.
+
+    Returns:
+        `quotes` counts every top of book received, refused ones included; `pnl` is realised, per asset, net of fees
+        and funding; `unrealised` is what the open pairs would have earned if they were closed now.
+    """
+    run = engine.run
+    desk = engine.desk
+    refused: Counter[str] = Counter()
+    quotes: Counter[str] = Counter()
+    for slot in engine.slots:
+        quotes[str(slot.instrument.feed)] += slot.received
+        refused.update(slot.refused_counts)
+    quote_assets = {slot.instrument.quote for state in engine.routes for slot in (state.buy, state.sell)}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.run_id,
+        "strategy": run.strategy,
+        "market": run.market,
+        "real_money": run.real_money,
+        "complete": complete,
+        "incomplete_because": list(incomplete_because),
+        "state": desk.gate.state.value,
+        "quotes": dict(quotes),
+        "quotes_refused": {str(reason): count for reason, count in refused.items()},
+        "malformed": {str(feed): health.malformed for feed, health in engine.feeds.items()},
+        "opportunities": engine.opportunities,
+        "decisions": {
+            "taken": engine.decisions.taken,
+            "refused": dict(engine.decisions.refused),
+            "closed": dict(engine.decisions.closed),
+        },
+        "orders": desk.orders,
+        "fills": desk.fills,
+        "pnl": _amounts(desk.ledger.realised(), quote_assets),
+        "unrealised": _amounts(desk.unrealised(), quote_assets),
+        "open_pairs": len(desk.executor.pairs),
+        "funding_unallocated": _amounts(desk.ledger.unallocated_funding(), set()),
+        "routes": [
+            {
+                "route": state.route.id,
+                "needed_bps": state.watch.needed_bps,
+                "best_gross_bps": state.watch.best_gross_bps,
+                "assumed": state.watch.assumed,
+            }
+            for state in engine.routes
+        ],
+        "decision_digest": engine.decisions.digest,
+    }
+
+
+def _amounts(amounts: dict[str, Decimal], always: set[str]) -> dict[str, str]:
+    """By asset as plain decimal strings; the assets in `always` are named even at zero."""
+    shown = {asset: Decimal(0) for asset in sorted(always)} | amounts
+    return {asset: f"{amount:f}" for asset, amount in shown.items()}
