@@ -1,0 +1,80 @@
+"""The newest rows of a window in one piece of memory, so that a view of them is a slice."""
+
+import mmap
+from bisect import bisect_left
+from struct import Struct
+
+import numpy as np
+
+from bot.market.columns import ROW, ROW_FORMAT, Columns, RowValues
+
+ROW_BYTES = ROW.itemsize
+RELEASE_BYTES = 2 << 20
+_NO_HUGE_PAGES = getattr(mmap, "MADV_NOHUGEPAGE", None)
+"""Linux only."""
+_unpack_from = Struct(ROW_FORMAT).unpack_from
+
+
+class HotBuffer:
+    """Memory for `capacity` rows, of which row number `first_row` is the first.
+
+    The owner packs rows into `memory` and knows how many there are. A written row is never changed, and a full
+    buffer is left behind rather than reused: views that were handed out stay true.
+    """
+
+    __slots__ = ("capacity", "columns", "first_row", "memory", "pages", "recv_ns")
+
+    def __init__(self, first_row: int, capacity: int) -> None:
+        self.first_row = first_row
+        self.capacity = capacity
+        # Anonymous memory costs nothing until it is written: no bytes for a quiet instrument. numpy.empty would ask
+        # for huge pages, and finding one has been measured to take 5 ms.
+        self.pages = mmap.mmap(-1, capacity * ROW_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if _NO_HUGE_PAGES is not None:
+            self.pages.madvise(_NO_HUGE_PAGES)
+        self.memory = memoryview(self.pages)
+        rows = np.frombuffer(self.memory.toreadonly(), ROW)
+        self.columns = Columns(*(rows[name] for name in Columns._fields))
+        # Indexing a memoryview gives an int and takes a third of numpy's time; searchsorted would copy the column.
+        self.recv_ns = self.memory.cast("q")[:: ROW_BYTES // 8]
+
+    def first_at(self, ts_ns: int, filled: int) -> int:
+        """The number of the first of `filled` rows received at `ts_ns` or later."""
+        return self.first_row + bisect_left(self.recv_ns, ts_ns, 0, filled)
+
+    def row(self, number: int) -> RowValues:
+        """One row, in the order of the columns."""
+        values: RowValues = _unpack_from(self.memory, (number - self.first_row) * ROW_BYTES)
+        return values
+
+    def view(self, start_row: int, stop_row: int) -> Columns:
+        """Rows `start_row` to `stop_row` without copying; both must be written rows of this buffer."""
+        return self.columns.slice(start_row - self.first_row, stop_row - self.first_row)
+
+    def touch(self, start_row: int, stop_row: int) -> None:
+        """Have the pages of rows not yet written ready: a page fault costs more than ten appends do."""
+        start, stop = (start_row - self.first_row) * ROW_BYTES, (stop_row - self.first_row) * ROW_BYTES
+        for at in (*range(start, stop, mmap.PAGESIZE), stop - 1):
+            self.memory[at] = 0
+
+    def copy_from(self, other: "HotBuffer", start_row: int, stop_row: int) -> None:
+        """Take over rows of an older buffer under the same numbers."""
+        source = slice((start_row - other.first_row) * ROW_BYTES, (stop_row - other.first_row) * ROW_BYTES)
+        target = slice((start_row - self.first_row) * ROW_BYTES, (stop_row - self.first_row) * ROW_BYTES)
+        self.memory[target] = other.memory[source]
+
+
+def release_some(pages: mmap.mmap) -> bool:
+    """Give a part of a buffer that is no longer used back to the system; true while there is more to give.
+
+    Freeing tens of megabytes at once takes milliseconds. Where somebody still holds a view, nothing happens: the
+    memory goes with the last view. The same where the system cannot shrink a mapping (macOS).
+    """
+    rest = len(pages) - RELEASE_BYTES
+    if rest <= 0:
+        return False
+    try:
+        pages.resize(rest)
+    except (BufferError, SystemError):
+        return False
+    return True
