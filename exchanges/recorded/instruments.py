@@ -1,6 +1,6 @@
 """Instrument metadata of a recording, without asking a venue: a file beside it, else what the venue ships.
 
-`<recording's name without .gz, .raw>.instruments.json` goes before `instruments.json` in the same folder. Either is
+`<recording's name without .gz, .raw>.instruments.json` goes before `instruments.json` in the same folder. Either holds
 `{"<venue symbol>": {instrument}}`, or `{"<feed>": {"<venue symbol>": {instrument}}}` where one folder holds
 recordings of several feeds (`BTCUSDT` stands for another instrument in each).
 """
@@ -50,9 +50,10 @@ def read_metadata(path: Path, feed: Feed) -> dict[str, Instrument]:
         raise RecordingError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(document, dict):
         raise RecordingError(f"{path} is not an object of venue symbol to instrument")
-    entries = document.get(str(feed), {}) if any(map(_is_feed, document)) else document
-    if not isinstance(entries, dict):
+    ours = document.get(str(feed), {})
+    if not isinstance(ours, dict):
         raise RecordingError(f"{path}: {feed} is not an object of venue symbol to instrument")
+    entries = {key: entry for key, entry in document.items() if not _is_feed(key)} | ours
     instruments = {symbol: _instrument(path, symbol, entry) for symbol, entry in entries.items()}
     return {symbol: instrument for symbol, instrument in instruments.items() if instrument.feed == feed}
 
