@@ -87,12 +87,13 @@ class MatchingEngine:
         # A venue reserves at the limit; the fill may be at the touch, and which of the two needs more depends on
         # the side and on whether the contract is inverse.
         marketable = order.side.sign * (limit - touch) >= 0
-        for price in {limit, touch} if marketable else {limit}:
-            lacking = self.accounts.shortfall(order.instrument, order.side, price, wanted, fee_bps)
-            if lacking > 0:
-                wallet = self.accounts.wallet_of(order.instrument)
-                asset = paying_asset(order.instrument, order.side)
-                raise InsufficientBalance(order.client_order_id, f"{wallet} lacks {lacking:f} {asset}")
+        prices = {limit, touch} if marketable else {limit}
+        instrument, side = order.instrument, order.side
+        needed = max(self.accounts.needed(instrument, side, price, wanted, fee_bps) for price in prices)
+        lacking = needed - self.accounts.available(instrument, side)
+        if needed > 0 and lacking > 0:
+            wallet, asset = self.accounts.wallet_of(instrument), paying_asset(instrument, side)
+            raise InsufficientBalance(order.client_order_id, f"{wallet} lacks {lacking:f} {asset}")
 
     def _fill(
         self, order: Order, taken: list[tuple[Decimal, Decimal]], fee_bps: Decimal, now_ns: int

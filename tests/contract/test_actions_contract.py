@@ -1,6 +1,5 @@
 """What every Actions adapter must hold; each is run through by a `Bench` that drives its venue and its clock."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Protocol
 
@@ -9,7 +8,7 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.account import Balance
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
@@ -90,11 +89,11 @@ class PaperBench:
 
 
 @pytest.fixture(params=[PaperBench], ids=["paper"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest) -> Bench:
     made: Bench = request.param()
     made.show(SPOT, "50000", "50000.1")
     made.show(LINEAR, "50010", "50010.1")
-    yield made
+    return made
 
 
 def an_order(client_order_id: str, instrument: Instrument = SPOT, side: Side = Side.BUY, quantity: str = "0.5",

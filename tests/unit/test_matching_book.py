@@ -1,0 +1,102 @@
+"""The visible book: what is shown, less what we took."""
+
+import math
+from decimal import Decimal
+
+import pytest
+
+from bot.domain.instrument import Instrument, Segment
+from bot.domain.market import TopOfBook
+from bot.domain.order import Side
+from bot.matching.book import VisibleBook
+
+D = Decimal
+SPOT = Instrument(
+    venue="binance", symbol="ETH/USDT", segment=Segment.SPOT, base="ETH", quote="USDT",
+    tick_size=D("0.01"), lot_size=D("0.01"),
+)  # fmt: skip
+
+
+def quote(bid: float = 99.9, bid_qty: float = 3.0, ask: float = 100.1, ask_qty: float = 2.0) -> TopOfBook:
+    return TopOfBook(bid_price=bid, bid_qty=bid_qty, ask_price=ask, ask_qty=ask_qty, sequence=1)
+
+
+@pytest.fixture
+def book() -> VisibleBook:
+    made = VisibleBook(SPOT)
+    made.on_quote(quote())
+    return made
+
+
+def test_a_buy_meets_the_ask_and_a_sell_the_bid_with_the_digits_of_the_quote(book: VisibleBook) -> None:
+    assert book.take(Side.BUY, D("0.5")) == [(D("100.1"), D("0.5"))]
+    assert book.take(Side.SELL, D("0.5")) == [(D("99.9"), D("0.5"))]
+
+
+def test_no_more_than_the_top_shows(book: VisibleBook) -> None:
+    assert book.take(Side.BUY, D(10)) == [(D("100.1"), D("2.0"))]
+    assert book.take(Side.BUY, D("0.01")) == []
+
+
+def test_what_was_taken_stays_taken_while_the_price_stands(book: VisibleBook) -> None:
+    book.take(Side.BUY, D("1.5"))
+    book.on_quote(quote(ask_qty=1.8))
+    assert book.available(Side.BUY) == D("0.3")
+    book.on_quote(quote(ask_qty=1.2))
+    assert book.available(Side.BUY) == 0
+    assert book.available(Side.SELL) == 3
+
+
+def test_a_new_price_on_one_side_is_offered_in_full_and_leaves_the_other_side_used(book: VisibleBook) -> None:
+    book.take(Side.BUY, D(2))
+    book.take(Side.SELL, D(3))
+    book.on_quote(quote(ask=100.2))
+    assert book.available(Side.BUY) == 2
+    assert book.available(Side.SELL) == 0
+    assert book.is_used
+
+
+def test_a_price_that_leaves_and_returns_is_offered_in_full(book: VisibleBook) -> None:
+    book.take(Side.BUY, D(2))
+    book.on_quote(quote(ask=100.2))
+    assert not book.is_used
+    book.on_quote(quote())
+    assert book.available(Side.BUY) == 2
+
+
+@pytest.mark.parametrize(("side", "limit"), [(Side.BUY, "100"), (Side.SELL, "100")])
+def test_a_limit_that_is_not_met_takes_nothing(book: VisibleBook, side: Side, limit: str) -> None:
+    assert book.take(side, D(1), D(limit)) == []
+    assert not book.is_used
+
+
+@pytest.mark.parametrize(("side", "limit"), [(Side.BUY, "100.1"), (Side.SELL, "99.9")])
+def test_a_limit_at_the_touch_is_met(book: VisibleBook, side: Side, limit: str) -> None:
+    assert book.take(side, D(1), D(limit)) == [(D(limit), D(1))]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, -1.0])
+@pytest.mark.parametrize("field", ["ask", "ask_qty"])
+def test_a_side_that_is_not_a_positive_number_offers_nothing(book: VisibleBook, field: str, bad: float) -> None:
+    book.on_quote(quote(**{field: bad}))
+    assert book.touch(Side.BUY) is None
+    assert book.available(Side.BUY) == 0
+    assert book.take(Side.BUY, D(1)) == []
+    assert book.touch(Side.SELL) == D("99.9")
+
+
+def test_a_withdrawn_quote_offers_nothing_and_its_return_remembers_what_we_took(book: VisibleBook) -> None:
+    book.take(Side.BUY, D("1.5"))
+    book.withdraw()
+    assert book.take(Side.BUY, D(1)) == []
+    book.on_quote(quote())
+    assert book.available(Side.BUY) == D("0.5")
+
+
+def test_only_whole_lots_are_offered(book: VisibleBook) -> None:
+    book.on_quote(quote(ask_qty=0.0199))
+    assert book.take(Side.BUY, D(1)) == [(D("100.1"), D("0.01"))]
+
+
+def test_an_empty_book_offers_nothing() -> None:
+    assert VisibleBook(SPOT).take(Side.BUY, D(1)) == []
