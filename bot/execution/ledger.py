@@ -50,7 +50,7 @@ class Ledger:
         """Book a fill to one leg of a pair; returns False, and changes nothing, where it was booked before.
 
         Args:
-            pair_id: An opened pair; a closed one takes late fills too, and is open again while they leave a
+            pair_id: An opened pair; a closed one takes late fills too, and is open again while they leave it a
                 derivative position.
             leg: What the pair's opening does there: `BUY` for the leg on `route.buy`, `SELL` for `route.sell`,
                 whether this fill opens or closes.
@@ -89,18 +89,19 @@ class Ledger:
         return shares
 
     @exact
-    def close_pair(self, pair_id: str) -> None:
-        """Its flows are final: they move from open to realised.
+    def close_pair(self, pair_id: str) -> bool:
+        """Nothing more is planned for it: its flows move from open to realised; returns whether they did.
+
+        While it holds a derivative position its cash flows are no profit: it stays open, and closes by itself with
+        the fill that makes it flat. A rest of spot base is an amount of that asset and does not matter.
 
         Raises:
-            InvariantError: If the pair is unknown, or holds a derivative position still: its cash flows are not a
-                profit before that is flat. A rest of spot base is an amount of that asset and may stay.
+            InvariantError: If the pair is unknown.
         """
         pair = self._known(pair_id)
-        if not pair.is_flat:
-            raise InvariantError(f"pair {pair_id} cannot be closed: {pair.view().open_derivatives()}")
         with self._changing(pair):
             pair.close_requested = True
+        return pair.is_closed
 
     def pair(self, pair_id: str) -> PairView:
         """One pair as it stands now; `InvariantError` where it is unknown."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
@@ -29,6 +29,7 @@ class PairView:
     route: Route
     opened_ns: int
     is_closed: bool
+    """Its flows are a profit: it was closed, and no derivative position is left."""
     buy: LegView
     """The leg that the opening buys."""
     sell: LegView
@@ -43,11 +44,6 @@ class PairView:
     def net_base(self) -> Decimal:
         """Base units that are not hedged: positive is long."""
         return self.buy.net_base + self.sell.net_base
-
-    def open_derivatives(self) -> str:
-        """The derivative positions that are not flat, in words; empty where there are none."""
-        legs = (leg for leg in (self.buy, self.sell) if leg.instrument.segment is not Segment.SPOT)
-        return ", ".join(f"{leg.net_quantity} {leg.instrument.id} open" for leg in legs if leg.net_quantity)
 
 
 class PairAccount:
@@ -69,7 +65,7 @@ class PairAccount:
 
     @property
     def is_closed(self) -> bool:
-        """Whether its flows are a profit: closing was said, and a late fill has not opened a derivative again."""
+        """Whether its flows are a profit: closing was said, and no derivative position is left or came back."""
         return self.close_requested and self.is_flat
 
     def check_leg(self, leg: Side, instrument: Instrument) -> None:
