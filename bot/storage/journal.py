@@ -1,0 +1,290 @@
+"""The truth about a run, on disk: SQLite behind a writer thread with group commit.
+
+    record()        puts a tuple on a queue: no encoding, no lock, no system call on the caller's side
+    writer thread   takes the first, waits `group_commit_ms` for company, writes all in one transaction: one fsync
+    when_durable()  a marker in the same queue, so that "everything recorded so far" is its place in the line
+
+When a write fails the journal stays failed for the rest of the run: nothing is called durable any more, and what is
+still recorded (cancels, unwinding) goes to stderr, line by line, so that a person has it.
+"""
+
+import queue
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from bot.errors import StorageError
+from bot.ports import RecordKind
+from bot.storage import schema
+from bot.storage.single_writer import SingleWriter
+
+Body = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+Callback = Callable[[], None]
+
+_BATCH_LIMIT = 5_000
+_CHUNK = 50
+_TAIL_CHECKED = 10_000
+_BUSY_S = 5.0
+
+_Entry = tuple[RecordKind, str, int, Body]
+
+
+class _Waiter:
+    """A place in the line: everything before it is durable, or never will be."""
+
+    __slots__ = ("callback", "done", "durable")
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+        self.durable = False
+        self.done = threading.Event()
+
+
+class SqliteJournal:
+    """`bot.ports.Journal` on `<data_dir>/journal.db`. Use it from one thread.
+
+    Args:
+        data_dir: Made (0700) if it is missing; the file is 0600.
+        run_id: Stands on every record.
+        group_commit_ms: Records that come within this time share an fsync.
+        deliver: Brings a callback to the engine's thread (`loop.call_soon_threadsafe`). None: `when_durable` itself
+            waits and calls back, so that a run on a virtual clock is the same every time.
+        on_failure: Delivered once, with the reason, when a write fails; with `deliver=None` the reason is raised by
+            the next `when_durable` or `close` instead.
+        on_lost: Gets every record that could not be written, as one line of JSON; default: stderr.
+        queue_limit: Records that may wait in memory for a slow disk; with `deliver=None` the caller then waits too.
+
+    Raises:
+        StorageError: If the directory is in use by another writer or not writable, or the file is damaged, foreign or
+            written by a newer version.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        run_id: str,
+        *,
+        group_commit_ms: float = 2.0,
+        deliver: Callable[[Callback], object] | None = None,
+        on_failure: Callable[[str], None] | None = None,
+        on_lost: Callable[[str], None] | None = None,
+        queue_limit: int = 1_000_000,
+    ) -> None:
+        self.failed: str | None = None
+        """Why nothing is durable any more; None while all is well."""
+        self._run_id = run_id
+        self._group_commit_s = group_commit_ms / 1e3
+        self._deliver = deliver
+        self._on_failure = on_failure
+        self._on_lost = on_lost or _to_stderr
+        self._queue_limit = queue_limit
+        self._queue: queue.SimpleQueue[_Entry | _Waiter | None] = queue.SimpleQueue()
+        self._put = self._queue.put
+        self._waiting = self._queue.qsize
+        self._hurry = threading.Event()
+        self._closed = False
+        _make_directory(data_dir)
+        self._lock = SingleWriter(data_dir)
+        try:
+            self._connection, self._seq = _open(data_dir / schema.FILE_NAME)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
+        self._writer.start()
+
+    def record(self, kind: RecordKind, key: str, ts_ns: int, body: Body) -> None:
+        """Append one record; returns at once.
+
+        `body` is plain data, or builds it when called: that happens later, in the writer thread, so neither may change
+        afterwards. After a failure the record goes to `on_lost`.
+
+        Raises:
+            StorageError: If the journal is closed, or `queue_limit` records wait for the disk.
+        """
+        if self._closed or self._waiting() >= self._queue_limit:
+            self._make_room()
+        self._put((kind, key, ts_ns, body))
+
+    def when_durable(self, callback: Callback) -> None:
+        """Run `callback` on the engine's thread once everything recorded so far is fsynced; never if that fails.
+
+        Raises:
+            StorageError: If the journal is closed or has failed; with `deliver=None` also if it fails now.
+        """
+        if self._closed or self.failed is not None:
+            raise StorageError(self.failed or "the journal is closed")
+        waiter = _Waiter(callback)
+        self._put(waiter)
+        if self._deliver is None:
+            self._hurry.set()
+            waiter.done.wait()
+            if not waiter.durable:
+                raise StorageError(self.failed or "the journal failed")
+            callback()
+
+    def close(self) -> None:
+        """Make everything durable and let go of the file; calling it twice does nothing.
+
+        Raises:
+            StorageError: If the journal has failed: something recorded is not in the file.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._put(None)
+        self._hurry.set()
+        self._writer.join()
+        try:
+            self._connection.close()
+        except sqlite3.Error as error:
+            self.failed = self.failed or f"the journal cannot be closed: {error}"
+        self._lock.release()
+        if self.failed is not None:
+            raise StorageError(self.failed)
+
+    def _make_room(self) -> None:
+        if self._closed:
+            raise StorageError("the journal is closed")
+        if self._deliver is not None:
+            raise StorageError(f"the disk does not keep up: {self._queue_limit} records wait for it")
+        self.when_durable(lambda: None)
+
+    # From here on: the writer thread.
+
+    def _write_until_closed(self) -> None:
+        is_open = True
+        while is_open:
+            batch = self._next_batch()
+            is_open = batch[-1] is not None  # nothing is recorded after close
+            self._settle(batch)
+
+    def _next_batch(self) -> Sequence[_Entry | _Waiter | None]:
+        batch = [self._queue.get()]
+        self._hurry.wait(self._group_commit_s)
+        self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
+        with suppress(queue.Empty):
+            while len(batch) < _BATCH_LIMIT and batch[-1] is not None:
+                batch.append(self._queue.get_nowait())
+            self._hurry.set()  # more is there
+        return batch
+
+    def _settle(self, batch: Sequence[_Entry | _Waiter | None]) -> None:
+        entries = [item for item in batch if isinstance(item, tuple)]
+        if self.failed is None and entries:
+            try:
+                self._write(entries)
+            except sqlite3.Error as error:
+                self._fail(f"the journal cannot be written: {error}")
+            except Exception as error:  # noqa: BLE001 - a body that cannot be built or encoded: whatever it raises,
+                # this thread must live on to release those who wait, and nothing of this batch is durable.
+                self._fail(f"our bug: a record cannot be written: {type(error).__name__}: {error}")
+        if self.failed is not None:
+            self._lose(entries)
+        for item in batch:
+            if isinstance(item, _Waiter):
+                self._release(item)
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for chunk in self._chunks(entries):
+                execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):  # the first error is the one to tell
+                    execute("ROLLBACK")
+            raise
+        self._seq += len(entries)
+
+    def _chunks(self, entries: Sequence[_Entry]) -> Iterator[list[schema.Row]]:
+        """Rows in small portions.
+
+        Each statement lets go of the interpreter lock once. With a busy engine it then takes 5 ms (the switch
+        interval) to get it back, so a row a statement would be 200 rows a second; and a whole batch encoded at once
+        would hold the engine up for milliseconds.
+        """
+        for start in range(0, len(entries), _CHUNK):
+            yield [
+                schema.to_row(self._seq + 1 + at, self._run_id, kind, ts_ns, key, body() if callable(body) else body)
+                for at, (kind, key, ts_ns, body) in enumerate(entries[start : start + _CHUNK], start)
+            ]
+
+    def _fail(self, reason: str) -> None:
+        self.failed = reason
+        on_failure = self._on_failure
+        if on_failure is not None and self._deliver is not None:
+            self._bring(lambda: on_failure(reason))
+
+    def _lose(self, entries: Sequence[_Entry]) -> None:
+        for kind, key, ts_ns, body in entries:
+            head = {"run_id": self._run_id, "kind": kind, "ts_ns": ts_ns, "key": key}
+            try:
+                line = schema.encode({**head, "body": body() if callable(body) else body})
+            except Exception as error:  # noqa: BLE001 - the record that broke the journal may break here again
+                line = schema.encode({**head, "error": f"{type(error).__name__}: {error}"})
+            self._on_lost(line)
+
+    def _release(self, waiter: _Waiter) -> None:
+        waiter.durable = self.failed is None
+        waiter.done.set()
+        if waiter.durable and self._deliver is not None:
+            self._bring(waiter.callback)
+
+    def _bring(self, callback: Callback) -> None:
+        assert self._deliver is not None
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._deliver(callback)
+
+
+def _to_stderr(line: str) -> None:
+    print("not in the journal:", line, file=sys.stderr, flush=True)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be made: {error.strerror}") from error
+
+
+def _open(path: Path) -> tuple[sqlite3.Connection, int]:
+    """The connection and the last sequence number in the file."""
+    try:
+        path.touch(mode=0o600)  # before SQLite makes it under the umask; its -wal and -shm take the same mode
+        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"{path} cannot be opened: {error}") from error
+    try:
+        return connection, _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StorageError(f"{path} cannot be used as the journal: {error}") from error
+    except StorageError:
+        connection.close()
+        raise
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> int:
+    ready = schema.check_version(connection, path)
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise StorageError(f"{path}: this file system cannot keep a write-ahead log; use a local --data-dir")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    if not ready:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in schema.CREATE:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+    last = 0
+    tail = f"SELECT {schema.COLUMNS} FROM records ORDER BY seq DESC LIMIT {_TAIL_CHECKED}"  # noqa: S608 - constants
+    for row in connection.execute(tail):
+        last = max(last, schema.from_row(row).seq)
+    return last

@@ -1,0 +1,137 @@
+"""How a record lies in the journal file: one append-only table, a schema version, a checksum for every row.
+
+SQLite drops a torn last transaction by itself (the WAL's frames carry checksums). The row checksum finds what SQLite
+cannot: bytes that changed after they were durable.
+"""
+
+import json
+import math
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.errors import StorageError
+from bot.ports import RecordKind
+
+FILE_NAME = "journal.db"
+VERSION = 1
+
+CREATE = (
+    """
+    CREATE TABLE records (
+        seq INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        ts_ns INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        body TEXT NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX records_by_run ON records (run_id, kind, seq)",
+    "CREATE TRIGGER records_stay BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
+    "CREATE TRIGGER records_keep BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
+    f"PRAGMA user_version = {VERSION}",
+)
+COLUMNS = "seq, run_id, kind, ts_ns, key, body, checksum"
+
+Row = tuple[int, str, str, int, str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was appended."""
+
+    seq: int
+    """Grows by one through the whole file, across runs."""
+    run_id: str
+    kind: RecordKind
+    ts_ns: int
+    """UTC ns on the run's clock: virtual in a recorded market."""
+    key: str
+    body: Mapping[str, Any]
+    """Plain data; a `Decimal` comes back as the string of its digits."""
+
+
+def to_row(seq: int, run_id: str, kind: RecordKind, ts_ns: int, key: str, body: Mapping[str, Any]) -> Row:
+    """A row ready to insert.
+
+    Raises:
+        TypeError: If the body holds something other than plain data.
+    """
+    text = encode(body)
+    return seq, run_id, kind.value, ts_ns, key, text, _checksum(seq, run_id, kind.value, ts_ns, key, text)
+
+
+def insert(rows: int) -> str:
+    """The statement that appends that many rows; their fields follow one another as its parameters."""
+    return f"INSERT INTO records ({COLUMNS}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608
+
+
+def from_row(row: Row) -> Record:
+    """The record of a row.
+
+    Raises:
+        StorageError: If the row is not what was written.
+    """
+    seq, run_id, kind, ts_ns, key, body, checksum = row
+    try:
+        intact = _checksum(seq, run_id, kind, ts_ns, key, body) == checksum
+        if intact:
+            return Record(seq, run_id, RecordKind(kind), ts_ns, key, json.loads(body))
+    except ValueError as error:
+        raise StorageError(f"journal record {seq} cannot be read: {error}") from error
+    raise StorageError(
+        f"journal record {seq} is damaged (checksum); move {FILE_NAME} away and keep it, or use another --data-dir"
+    )
+
+
+def encode(body: Mapping[str, Any]) -> str:
+    """JSON; `Decimal` as a string with its digits, a number that is not finite as null (JSON has none)."""
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:
+        return json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is ready for use; False: it is empty and wants its schema.
+
+    Raises:
+        StorageError: If it was written by a newer program, or is somebody else's.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StorageError(
+            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
+            "update the program, or use another --data-dir"
+        )
+    if version == VERSION:
+        return True
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StorageError(f"{path} is a database, but not a journal of this program: use another --data-dir")
+    return False
+
+
+def _checksum(seq: int, run_id: str, kind: str, ts_ns: int, key: str, body: str) -> int:
+    return zlib.crc32(f"{seq}\x1f{run_id}\x1f{kind}\x1f{ts_ns}\x1f{key}\x1f{body}".encode())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,46 @@
+"""One data directory, one writer."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from bot.errors import StorageError
+
+
+class SingleWriter:
+    """An exclusive lock on a data directory; the kernel lets go of it when the process dies, however it dies."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            StorageError: If another process (or another journal of this one) holds it.
+        """
+        path = data_dir / "journal.lock"
+        try:
+            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "?"
+            self.release()
+            raise StorageError(
+                f"{data_dir} is in use by a running bot (process {holder}): stop it, or use another --data-dir"
+            ) from error
+        self._name_holder(self._fd)
+
+    def _name_holder(self, fd: int) -> None:
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            # The number only makes the refusal friendlier; a full disk shows itself at the first record.
+            return
+
+    def release(self) -> None:
+        """Let another process in; calling it twice does nothing."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -1,0 +1,225 @@
+"""The journal: what was recorded is in the file, in order; what cannot be durable is never called durable."""
+
+import json
+import sqlite3
+import stat
+import threading
+from decimal import Decimal
+
+import pytest
+
+from bot.errors import ExitCode, StorageError
+from bot.ports import RecordKind
+from bot.storage.journal import SqliteJournal
+from bot.storage.schema import CREATE, VERSION
+
+
+def rows(data_dir, columns="seq, run_id, kind, ts_ns, key, body"):
+    connection = sqlite3.connect(data_dir / "journal.db")
+    try:
+        return connection.execute(f"SELECT {columns} FROM records ORDER BY seq").fetchall()
+    finally:
+        connection.close()
+
+
+def test_records_lie_in_order_with_their_digits(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.record(RecordKind.RUN, "r1", 1, {"a": Decimal("1.10"), "nested": [{"b": True}], "none": None})
+    journal.record(RecordKind.EVENT, "e", 2, lambda: {"late": 1})
+    journal.close()
+    assert rows(tmp_path) == [
+        (1, "r1", "run", 1, "r1", '{"a":"1.10","nested":[{"b":true}],"none":null}'),
+        (2, "r1", "event", 2, "e", '{"late":1}'),
+    ]
+
+
+def test_a_second_run_goes_on_counting(tmp_path):
+    for run in ("r1", "r2"):
+        journal = SqliteJournal(tmp_path, run)
+        journal.record(RecordKind.EVENT, "", 1, {})
+        journal.close()
+    assert rows(tmp_path, "seq, run_id") == [(1, "r1"), (2, "r2")]
+
+
+def test_numbers_that_are_not_finite_become_null(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.record(RecordKind.EVENT, "", 1, {"x": float("nan"), "y": [float("inf"), 1.5], "z": Decimal("0.1")})
+    journal.close()
+    assert rows(tmp_path, "body") == [('{"x":null,"y":[null,1.5],"z":"0.1"}',)]
+
+
+def test_files_are_for_the_owner_alone(tmp_path):
+    journal = SqliteJournal(tmp_path / "data", "r1", deliver=None)
+    journal.record(RecordKind.EVENT, "", 1, {})
+    journal.when_durable(lambda: None)
+    files = sorted(path.name for path in (tmp_path / "data").iterdir())
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+    journal.close()
+    assert {"journal.db", "journal.db-wal"} <= set(files)
+    assert modes == {0o600}
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_on_a_virtual_clock_durable_means_now(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=None)
+    seen = []
+    journal.record(RecordKind.ORDER, "o1", 1, {})
+    journal.when_durable(lambda: seen.append(len(rows(tmp_path))))
+    assert seen == [1]
+    journal.record(RecordKind.ORDER, "o2", 2, {})
+    journal.when_durable(lambda: seen.append(len(rows(tmp_path))))
+    journal.close()
+    assert seen == [1, 2]
+
+
+def test_live_callbacks_come_through_deliver_after_their_records(tmp_path):
+    delivered, done = [], threading.Event()
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    for number in range(3):
+        journal.record(RecordKind.ORDER, str(number), number, {})
+        journal.when_durable(lambda number=number: delivered.append((number, len(rows(tmp_path)) > number)))
+    journal.when_durable(done.set)
+    assert done.wait(10)
+    journal.close()
+    assert delivered == [(0, True), (1, True), (2, True)]
+
+
+def test_company_shares_a_transaction(tmp_path):
+    """A long group time and a close: everything in one commit, seen by counting the commits."""
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=lambda callback: callback())
+    statements = []
+    journal._connection.set_trace_callback(statements.append)
+    for number in range(50):
+        journal.record(RecordKind.EVENT, str(number), number, {})
+    journal.close()
+    assert statements.count("COMMIT") == 1
+    assert len(rows(tmp_path)) == 50
+
+
+def test_the_file_refuses_changes(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.record(RecordKind.EVENT, "", 1, {})
+    journal.close()
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    for statement in ("UPDATE records SET body = '{}'", "DELETE FROM records"):
+        with pytest.raises(sqlite3.DatabaseError, match="append-only"):
+            connection.execute(statement)
+    connection.close()
+
+
+def test_a_second_writer_is_refused_until_the_first_lets_go(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    with pytest.raises(StorageError, match="in use by a running bot"):
+        SqliteJournal(tmp_path, "r2")
+    journal.close()
+    SqliteJournal(tmp_path, "r2").close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    for statement in CREATE:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    before = (tmp_path / "journal.db").read_bytes()
+    with pytest.raises(StorageError, match="newer version") as refused:
+        SqliteJournal(tmp_path, "r1")
+    assert refused.value.exit_code is ExitCode.STORAGE
+    assert (tmp_path / "journal.db").read_bytes() == before
+
+
+def test_somebody_elses_database_is_refused(tmp_path):
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    connection.execute("CREATE TABLE cats (name TEXT)")
+    connection.close()
+    with pytest.raises(StorageError, match="not a journal"):
+        SqliteJournal(tmp_path, "r1")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "journal.db").write_bytes(b"hello, I am a diary\n" * 100)
+    with pytest.raises(StorageError, match="not a database"):
+        SqliteJournal(tmp_path, "r1")
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be made"):
+        SqliteJournal(tmp_path / "file" / "data", "r1")
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.record(RecordKind.ORDER, "o1", 1, {"quantity": Decimal("1.5")})
+    journal.close()
+    path = tmp_path / "journal.db"
+    damaged = path.read_bytes().replace(b'{"quantity":"1.5"}', b'{"quantity":"9.5"}')
+    assert damaged != path.read_bytes()
+    path.write_bytes(damaged)
+    with pytest.raises(StorageError, match="record 1 is damaged"):
+        SqliteJournal(tmp_path, "r1")
+
+
+@pytest.mark.parametrize("body", [{"x": object()}, lambda: 1 / 0])
+def test_a_record_that_cannot_be_written_fails_the_journal(tmp_path, body):
+    lost = []
+    journal = SqliteJournal(tmp_path, "r1", deliver=None, on_lost=lost.append)
+    journal.record(RecordKind.EVENT, "good", 1, {})
+    journal.record(RecordKind.EVENT, "bad\x1b[2J", 1, body)
+    with pytest.raises(StorageError, match="our bug"):
+        journal.when_durable(lambda: pytest.fail("called as if durable"))
+    assert [json.loads(line)["key"] for line in lost] == ["good", "bad\x1b[2J"]
+    assert all(line.isprintable() for line in lost)
+    with pytest.raises(StorageError, match="our bug"):
+        journal.close()
+    assert rows(tmp_path) == []
+
+
+def test_after_close_nothing_is_taken(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.close()
+    journal.close()
+    with pytest.raises(StorageError, match="closed"):
+        journal.record(RecordKind.EVENT, "", 1, {})
+    with pytest.raises(StorageError, match="closed"):
+        journal.when_durable(lambda: None)
+
+
+def test_memory_for_a_slow_disk_is_bounded(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, queue_limit=10, deliver=lambda callback: callback())
+
+    def record_much():
+        for number in range(100):
+            journal.record(RecordKind.EVENT, str(number), number, {})
+
+    with pytest.raises(StorageError, match="does not keep up"):
+        record_much()
+    journal.close()
+    assert len(rows(tmp_path)) in (10, 11)  # the writer holds the first in its hand
+
+
+def test_on_a_virtual_clock_the_caller_waits_for_a_slow_disk(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=None, queue_limit=10)
+    for number in range(100):
+        journal.record(RecordKind.EVENT, str(number), number, {})
+    journal.close()
+    assert [key for (key,) in rows(tmp_path, "key")] == [str(number) for number in range(100)]
+
+
+def test_close_drains_many_batches_at_once(tmp_path):
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000)
+    for number in range(12_000):
+        journal.record(RecordKind.EVENT, str(number), number, {})
+    journal.close()
+    assert rows(tmp_path, "count(*), max(seq)") == [(12_000, 12_000)]
+
+
+def test_a_closed_loop_does_not_stop_the_writer(tmp_path):
+    def closed(callback):
+        raise RuntimeError("Event loop is closed")
+
+    journal = SqliteJournal(tmp_path, "r1", deliver=closed)
+    journal.when_durable(lambda: None)
+    journal.record(RecordKind.EVENT, "", 1, {})
+    journal.close()
+    assert len(rows(tmp_path)) == 1
