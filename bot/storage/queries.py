@@ -1,0 +1,131 @@
+"""Questions asked of the journal: read-only, also while a bot writes to it."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from bot.errors import StorageError
+from bot.ports import RecordKind
+from bot.storage import schema
+from bot.storage.schema import Record
+
+__all__ = ["JournalReader", "Record", "Run"]
+
+_BUSY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a bot, from its first record and its last."""
+
+    run_id: str
+    start: Mapping[str, Any]
+    """Body of the RUN record written at the start."""
+    end: Mapping[str, Any] | None
+    """Body of the RUN record written at the end; None: it runs still, or was killed."""
+    started_ns: int
+    """UTC ns, wall time: also of a run on a virtual clock."""
+    last_ns: int
+    """UTC ns of the end, or of the newest record of a run without one."""
+
+
+class JournalReader:
+    """Reads `<data_dir>/journal.db`. Every method raises `StorageError` where the file is damaged.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self | None:
+        """A reader, or None where nothing has been recorded yet.
+
+        Raises:
+            StorageError: If the file cannot be read, is not a journal, or was written by a newer version.
+        """
+        path = data_dir / schema.FILE_NAME
+        if not path.exists():
+            return None
+        connection = _connect(path)
+        try:
+            if schema.check_version(connection, path):
+                return cls(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StorageError(f"{path} cannot be read: {error}") from error
+        except StorageError:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    def close(self) -> None:
+        """Let go of the file; calling it twice does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def runs(self, since_ns: int | None = None) -> list[Run]:
+        """Runs in the order in which they started; with `since_ns`, those that were still active then."""
+        ends: dict[str, Record] = {}
+        starts: dict[str, Record] = {}
+        for record in self._select("kind = ?", (RecordKind.RUN.value,)):
+            (ends if record.run_id in starts else starts)[record.run_id] = record
+        runs = [self._run(start, ends.get(run_id)) for run_id, start in starts.items()]
+        return [run for run in runs if since_ns is None or max(run.started_ns, run.last_ns) >= since_ns]
+
+    def records(self, run_id: str, *kinds: RecordKind) -> Iterator[Record]:
+        """A run's records of these kinds (of all, if none is named), in the order in which they were appended."""
+        if not kinds:
+            return self._select("run_id = ?", (run_id,))
+        places = ", ".join("?" * len(kinds))
+        return self._select(f"run_id = ? AND kind IN ({places})", (run_id, *(kind.value for kind in kinds)))
+
+    def _run(self, start: Record, end: Record | None) -> Run:
+        started_ns = start.body.get("started_ns", start.ts_ns)
+        if end is not None:
+            last_ns = end.body.get("finished_ns", end.ts_ns)
+        else:
+            newest = "SELECT max(ts_ns) FROM records WHERE run_id = ?"
+            last_ns = next(self._rows(newest, (start.run_id,)))[0]
+        return Run(start.run_id, start.body, end.body if end else None, started_ns, last_ns)
+
+    def _select(self, where: str, parameters: tuple[str, ...]) -> Iterator[Record]:
+        select = f"SELECT {schema.COLUMNS} FROM records WHERE {where} ORDER BY seq"  # noqa: S608 - our own words
+        for row in self._rows(select, parameters):
+            yield schema.from_row(row)
+
+    def _rows(self, select: str, parameters: tuple[str, ...]) -> Iterator[Any]:
+        try:
+            with closing(self._connection.execute(select, parameters)) as cursor:
+                yield from cursor
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path} cannot be read: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Read-only. A log beside the file needs SQLite's shared memory; without one a read-only directory will do too."""
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    try:
+        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError:
+            connection.close()
+            if path.with_name(path.name + "-wal").exists():
+                raise
+            connection = sqlite3.connect(address + "&immutable=1", uri=True)
+    except sqlite3.Error as error:
+        raise StorageError(f"{path} cannot be read: {error}") from error
+    return connection
