@@ -1,6 +1,6 @@
 """Bybit's refusals as our errors: by code, status and class, never by text.
 
-Source: https://bybit-exchange.github.io/docs/v5/error, read 2026-07.
+Source: https://bybit-exchange.github.io/docs/v5/error.
 """
 
 from pybit.exceptions import FailedRequestError, InvalidRequestError
@@ -53,7 +53,8 @@ def venue_error(error: Exception) -> VenueError:
     """What a request's failure means for us.
 
     Args:
-        error: Raised by pybit, or by `requests` inside it (every one of its errors is an OSError).
+        error: Raised by pybit (PermissionError: it has no keys), or by `requests` inside it, whose errors are all
+            OSErrors.
 
     Returns:
         The error to raise; a plain VenueError where Bybit refused for a reason that asking again will not change.
@@ -62,6 +63,8 @@ def venue_error(error: Exception) -> VenueError:
         return _of_ret_code(error.status_code, error.message)
     if isinstance(error, FailedRequestError):
         return _of_status(error.status_code)
+    if isinstance(error, PermissionError):
+        return AuthenticationFailed(_VENUE, "this request needs an API key and a secret")
     if isinstance(error, OSError):
         return VenueUnavailable(_VENUE, f"cannot be asked: {printable(error)}")
     return VenueUnavailable(_VENUE, f"answered something that is not understood ({type(error).__name__})")

@@ -29,6 +29,10 @@ class BybitRest:
         # retry_codes={0}: pybit replaces an empty set by codes that it retries with blocking sleeps, losing the code.
         self._http: Any = HTTP(timeout=_TIMEOUT_S, max_retries=1, retry_codes={0})
         self._http.endpoint = base_url
+        # No proxy and no netrc from the environment: where facts come from is what the settings say, nothing else.
+        self._http.client.trust_env = False
+        # pybit hangs one more handler on its logger at every construction; logging is set up elsewhere.
+        self._http.logger.handlers.clear()
 
     def close(self) -> None:
         """Let go of the connection."""

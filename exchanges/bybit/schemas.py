@@ -42,7 +42,7 @@ class QuoteFrame(TopOfBook):
     ask_price: float = Field(validation_alias=AliasPath("data", "a", 0, 0))
     ask_qty: float = Field(validation_alias=AliasPath("data", "a", 0, 1))
     sequence: _UpdateId = Field(validation_alias=AliasPath("data", "u"))
-    # cts is the matching engine's time; frames from before 2023-06 have only ts, the gateway's.
+    # cts is the matching engine's time; frames of early 2023 have only ts, the gateway's.
     ts_event_ns: _MillisecondsAsNs = Field(validation_alias=AliasChoices("cts", "ts"))
 
 

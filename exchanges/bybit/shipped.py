@@ -1,10 +1,11 @@
 """Metadata and fees known without asking Bybit, for recorded markets and for working offline.
 
-Grids: tick, lot and smallest quantity as of Lean's symbol-properties database (parsed from instruments-info), the
-linear minimum of 5 USDT from an instruments-info answer of 2026-09-14, the spot minimum of 5 USDT from answers of
-2026. Where the smallest quantity follows the price (spot), the minimum notional is the limit that binds.
-Fees: https://www.bybit.com/en/help-center/article/Trading-Fee-Structure, non-VIP: perpetual 0.0200 % maker and
-0.0550 % taker, spot 0.1000 % each.
+Grids: tick, lot and smallest quantity from Lean's symbol-properties database (read from instruments-info). The linear
+minimum of 5 USDT stands in BTCUSDT's instruments-info of 2026-09-14; the spot minimum of 5 USDT in instruments-info
+answers that public clients quote (the documentation's older example says 1; the higher one is the safer). Where the
+smallest quantity of spot follows the price, the minimum notional is the limit that binds.
+Fees: Bybit's help centre, trading fee structure, non-VIP, 2026: perpetual 0.02 % maker and 0.055 % taker, spot 0.1 %
+each. Regional sites differ.
 """
 
 from collections.abc import Mapping
