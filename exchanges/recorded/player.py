@@ -80,8 +80,7 @@ class RecordedMarket:
         self._malformed = 0
 
     async def run(self, stop: asyncio.Event) -> PlayResult:
-        """Play from the beginning until the files, `play_until_ns` or `stop` end it; errors of a sink come through."""
-        self._lines = self._malformed = 0
+        """Play, once, until the files, `play_until_ns` or `stop` end it; errors of a sink come through."""
         with closing(merged(self._streams())) as batches:
             stopped = await self._play(batches, stop)
         if self._until_ns is not None and not stopped:
