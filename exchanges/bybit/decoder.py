@@ -39,13 +39,11 @@ class BybitDecoder:
     def on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
         """Decode one payload; what does not decode goes to the sink as malformed."""
         try:
-            handler = self._handlers.get(raw[_TOPIC_AT : raw.index(_QUOTE_MARK, _TOPIC_AT)])
-        except ValueError:
-            handler = None
-        if handler is None:
+            handler = self._handlers[raw[_TOPIC_AT : raw.index(_QUOTE_MARK, _TOPIC_AT)]]
+        except (KeyError, ValueError):
             self._on_unrouted(raw, ts_recv_ns)
-        else:
-            handler(raw, ts_recv_ns)
+            return
+        handler(raw, ts_recv_ns)
 
     def _on_unrouted(self, raw: bytes, ts_recv_ns: int) -> None:
         """Control frames, topics that nobody asked for, and known topics in an unusual spelling of JSON."""
