@@ -30,6 +30,8 @@ PAIRS = {"carry": (SPOT, PERP), "carry2": (SPOT, PERP), "convergence": (PERP, OT
 numbers = st.decimals(
     min_value=D("0.000000000001"), max_value=D("1e9"), allow_nan=False, allow_infinity=False, places=12
 )
+few = st.sampled_from([D(1), D(2)])
+"""So that positions are flat now and then."""
 fees = st.decimals(min_value=D(-10), max_value=D(10), allow_nan=False, allow_infinity=False, places=15)
 
 
@@ -47,7 +49,8 @@ def fills(draw: st.DrawFn) -> tuple[str, Side, Fill]:
     paid_in = draw(st.sampled_from([fee_asset(instrument, side), "BNB"]))
     made = Fill(
         fill_id=str(draw(st.integers(0, 30))), client_order_id="o", instrument=instrument, side=side,
-        price=draw(numbers), quantity=draw(numbers), fee=draw(fees), fee_asset=paid_in, is_maker=False, ts_event_ns=1,
+        price=draw(numbers), quantity=draw(few | numbers), fee=draw(fees), fee_asset=paid_in,
+        is_maker=False, ts_event_ns=1,
     )  # fmt: skip
     return pair, leg, made
 

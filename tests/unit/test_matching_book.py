@@ -56,6 +56,15 @@ def test_a_new_price_on_one_side_is_offered_in_full_and_leaves_the_other_side_us
     assert book.is_used
 
 
+@pytest.mark.parametrize("moved", [-5.0, 5.0])
+def test_what_was_taken_at_the_new_price_stays_taken_too(book: VisibleBook, moved: float) -> None:
+    book.take(Side.BUY, D(2))
+    for _ in range(2):
+        book.on_quote(quote(ask=100.1 + moved))
+        book.take(Side.BUY, D(2))
+        assert book.available(Side.BUY) == 0
+
+
 def test_a_price_that_leaves_and_returns_is_offered_in_full(book: VisibleBook) -> None:
     book.take(Side.BUY, D(2))
     book.on_quote(quote(ask=100.2))

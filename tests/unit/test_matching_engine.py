@@ -159,6 +159,11 @@ def test_margin_covers_what_increases_the_position(desk: Desk) -> None:
     assert desk.send(LINEAR, Side.BUY, "0.02").order.status is OrderStatus.REJECTED
 
 
+def test_margin_is_asked_for_at_the_better_price_that_a_sell_may_fill_at(desk: Desk) -> None:
+    assert isinstance(desk.send(LINEAR, Side.SELL, "4.99", "900").rejection, InsufficientBalance)
+    assert desk.send(LINEAR, Side.SELL, "4.98", "900").order.status is OrderStatus.FILLED
+
+
 def test_turning_round_needs_margin_for_the_new_side_only(desk: Desk) -> None:
     desk.send(LINEAR, Side.BUY, "2")
     assert desk.send(LINEAR, Side.SELL, "4").order.status is OrderStatus.FILLED
