@@ -30,6 +30,10 @@ class Batch:
     """As the exchange sent it; for a malformed line the whole line."""
     faults: dict[int, str] = field(default_factory=dict)
     """By index in this batch: `file:line reason` of a malformed line."""
+    file: str = ""
+    """Name of the file."""
+    first_line: int = 1
+    """Number of its line at index 0."""
 
 
 class RecordedFile:
@@ -98,10 +102,13 @@ class RecordedFile:
         if all(heads) and all(spaces) and b"".join(heads).isdigit() and max(map(len, heads)) <= 19:
             stamps = list(map(int, heads))
             if max(stamps) <= _MAX_NS:
-                batch = Batch(self._never_back(stamps), list(payloads))
-                self._lines += len(lines)
-                return batch
-        return self._batch_with_faults(lines)
+                return self._counted(Batch(self._never_back(stamps), list(payloads)))
+        return self._counted(self._batch_with_faults(lines))
+
+    def _counted(self, batch: Batch) -> Batch:
+        batch.file, batch.first_line = self.path.name, self._lines + 1
+        self._lines += len(batch.stamps)
+        return batch
 
     def _batch_with_faults(self, lines: list[bytes]) -> Batch:
         stamps: list[int] = []
@@ -118,7 +125,6 @@ class RecordedFile:
                 stamps.append(0)
                 payloads.append(line)
                 faults[index] = f"{self.path.name}:{self._lines + index + 1} {fault}"
-        self._lines += len(lines)
         return Batch(self._never_back(stamps), payloads, faults)
 
     def _never_back(self, stamps: list[int]) -> list[int]:

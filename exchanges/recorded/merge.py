@@ -1,11 +1,11 @@
 """Lines of several feeds in receive-time order, batch by batch.
 
-A heap costs a comparison in Python a line. Here the sort of the standard library does the work: it recognises runs
-that are in order already and merges them in C (measured: 0.1 µs a line, `heapq.merge` 1.1 µs).
+The sort of the standard library does the work: it recognises runs that are in order already and merges them in C
+(measured: 0.1 µs a line, `heapq.merge` 0.27 µs and a generator step more).
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from itertools import repeat
 from operator import itemgetter
 
@@ -33,6 +33,8 @@ class FeedStream:
         self._on_frame = on_frame
         self._on_malformed = on_malformed
         self._last_ns = 0
+        self._file = ""
+        self._first_line = 1
 
     def fill(self) -> None:
         """Have lines pending, or be exhausted."""
@@ -43,6 +45,7 @@ class FeedStream:
         if batch is None:
             self.stamps, self.events, self.exhausted = [], [], True
             return
+        self._file, self._first_line = batch.file, batch.first_line
         self.stamps = self._never_back(batch.stamps)
         self.events = list(zip(self.stamps, repeat(self._on_frame), batch.payloads))
         self._put_faults(batch)
@@ -52,6 +55,13 @@ class FeedStream:
         taken = self.events[self.at : end]
         self.at = max(self.at, end)
         return taken
+
+    def where(self, payload: bytes, ns: int) -> str | None:
+        """`file:line` of a line that is being played; None if it is not of this feed."""
+        for index in range(bisect_left(self.stamps, ns), bisect_right(self.stamps, ns)):
+            if self.events[index][2] == payload:
+                return f"{self._file}:{self._first_line + index}"
+        return None
 
     def _never_back(self, stamps: list[int]) -> list[int]:
         if stamps[0] < self._last_ns:
@@ -68,7 +78,7 @@ class FeedStream:
         return lambda line, _ns: self._on_malformed(line, reason)
 
 
-def merged(streams: Sequence[FeedStream]) -> Generator[list[Event], None, None]:
+def merged(streams: Collection[FeedStream]) -> Generator[list[Event], None, None]:
     """All lines in the order (receive time, rank, place in the feed), in lists of many.
 
     A line may be given out once no unread line can come before it: the stream whose last line in memory is the

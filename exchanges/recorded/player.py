@@ -78,20 +78,27 @@ class RecordedMarket:
         self._real = SystemClock()
         self._lines = 0
         self._malformed = 0
+        self._playing: dict[Feed, FeedStream] = {}
 
     async def run(self, stop: asyncio.Event) -> PlayResult:
         """Play, once, until the files, `play_until_ns` or `stop` end it; errors of a sink come through."""
-        with closing(merged(self._streams())) as batches:
+        self._playing = self._streams()
+        with closing(merged(self._playing.values())) as batches:
             stopped = await self._play(batches, stop)
         if self._until_ns is not None and not stopped:
             self._clock.advance_to(self._until_ns)
         return self._result(stopped)
 
-    def _streams(self) -> list[FeedStream]:
-        return [
-            FeedStream(rank, files, self._decoders[feed].on_frame, self._on_malformed_of(feed))
+    def where(self, feed: Feed, raw: bytes) -> str | None:
+        """`file:line` of a payload that is being delivered, for a decoder that cannot use it; None for any other."""
+        stream = self._playing.get(feed)
+        return None if stream is None else stream.where(raw, self._clock.now_ns())
+
+    def _streams(self) -> dict[Feed, FeedStream]:
+        return {
+            feed: FeedStream(rank, files, self._decoders[feed].on_frame, self._on_malformed_of(feed))
             for rank, (feed, files) in enumerate(self._files.items())
-        ]
+        }
 
     def _on_malformed_of(self, feed: Feed) -> Callable[[bytes, str], None]:
         def on_malformed(line: bytes, reason: str) -> None:

@@ -139,6 +139,25 @@ async def test_malformed_lines_are_told_in_their_place_and_the_run_goes_on(tmp_p
     assert (result.complete, result.lines, result.malformed) == (True, 5, 2)
 
 
+async def test_a_line_that_the_decoder_cannot_use_can_be_named(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.raw", "10 a", "oops", "20 b", "20 c", "20 c")
+    two = write(tmp_path / "two.raw", "20 d", "30 e")
+    b = write(tmp_path / "b.raw", "20 c", "25 f")
+    player, sink = market({A: [one, two], B: [b]})
+    named = []
+    sink.on_batch_end = lambda ts_recv_ns: named.append(  # type: ignore[method-assign]
+        player.where(Feed.parse(str(sink.calls[-1][0])), sink.calls[-1][1])  # type: ignore[arg-type]
+        if sink.calls[-1][0] != "malformed"
+        else "-"
+    )
+    await player.run(asyncio.Event())
+    assert named == [
+        "one.raw:1", "-", "one.raw:3", "one.raw:4", "one.raw:4", "two.raw:1", "b.raw:1", "b.raw:2", "two.raw:2",
+    ]  # fmt: skip
+    assert player.where(A, b"never") is None
+    assert player.where(Feed.parse("acme.inverse"), b"a") is None
+
+
 async def test_a_truncated_file_ends_its_feed_and_not_the_others(tmp_path: Path) -> None:
     a = tmp_path / "a.gz"
     a.write_bytes(gzip.compress(b"10 a\n20 a\n")[:-8])
