@@ -1,6 +1,7 @@
 """Typed settings. Every threshold carries its unit in the key; unknown keys, NaN and infinity are refused.
 
 How the layers are read and merged stands in `bot/settings_loader.py`; the values and their meaning stand here.
+Descriptions are shown to people: in `docs/settings.md`, in the editor's schema and beside errors.
 """
 
 from decimal import Decimal
@@ -9,10 +10,22 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.domain.instrument import Segment
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False)]
+
+# Names that a person chooses are checked by pattern, so that a misspelt one is an error and not a silent no-op.
+VENUE_PATTERN = r"^[a-z][a-z0-9_]*$"
+SEGMENT_PATTERN = f"^({'|'.join(Segment)})$"
+WALLET_PATTERN = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
+ASSET_PATTERN = r"^[^a-z\s]+$"
+VenueName = Annotated[str, Field(pattern=VENUE_PATTERN)]
+SegmentName = Annotated[str, Field(pattern=SEGMENT_PATTERN)]
+WalletName = Annotated[str, Field(pattern=WALLET_PATTERN)]
+AssetName = Annotated[str, Field(pattern=ASSET_PATTERN)]
 
 
 class Section(BaseModel):
@@ -47,8 +60,8 @@ class ConnectionSettings(Section):
 class FeeSettings(Section):
     """Fees of one feed, overriding the venue's tier; negative is a rebate."""
 
-    taker_bps: FiniteDecimal | None = None
-    maker_bps: FiniteDecimal | None = None
+    taker_bps: FiniteDecimal | None = Field(default=None, description="Of notional, for taking; unset: the venue's.")
+    maker_bps: FiniteDecimal | None = Field(default=None, description="Of notional, for making; unset: the venue's.")
 
 
 class FundingSettings(Section):
@@ -84,7 +97,7 @@ class PaperSettings(Section):
     """The paper venue."""
 
     latency_ms: NotNegative = Field(default=10.0, description="From sending an order to its meeting the quotes.")
-    balances: dict[str, dict[str, FiniteDecimal]] = Field(
+    balances: dict[WalletName, dict[AssetName, FiniteDecimal]] = Field(
         default_factory=dict,
         description="Starting balances: wallet (binance.spot, bybit.unified) -> asset -> amount.",
     )
@@ -100,10 +113,10 @@ class RiskSettings(Section):
     max_order_notional: Positive = Field(default=1000.0, description="Of one leg.")
     max_position_notional: Positive = Field(default=5000.0, description="Of one instrument.")
     max_net_exposure_notional: Positive = Field(default=200.0, description="Unhedged, of one base asset.")
-    max_open_pairs: int = Field(default=3, gt=0)
+    max_open_pairs: int = Field(default=3, gt=0, description="Open at once, over all routes.")
     max_daily_loss: Positive = Field(default=200.0, description="Realised; reached: HALTED.")
     max_plausible_edge_bps: Positive = Field(default=300.0, description="A larger edge is an error of the data.")
-    max_orders_per_minute: int = Field(default=60, gt=0)
+    max_orders_per_minute: int = Field(default=60, gt=0, description="Sent, over all venues.")
 
 
 class ExecutionSettings(Section):
@@ -111,7 +124,7 @@ class ExecutionSettings(Section):
 
     price_cap_bps: NotNegative = Field(default=5.0, description="Limit prices may be this much worse than decided.")
     hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
-    retry_wait_ms: NotNegative = Field(default=200.0)
+    retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge.")
     order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
 
 
@@ -124,7 +137,9 @@ class JournalSettings(Section):
 class RecordedSettings(Section):
     """`--market recorded`."""
 
-    speed: Literal["max", "1x", "10x"] = "max"
+    speed: Literal["max", "1x", "10x"] = Field(
+        default="max", description="How fast recorded time passes; decisions are the same at every speed."
+    )
 
 
 class Settings(BaseModel):
@@ -132,19 +147,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    strategy: str = "arbitrage"
-    market: Literal["recorded", "live"] = "recorded"
+    strategy: str = Field(default="arbitrage", description="Which strategy decides.")
+    market: Literal["recorded", "live"] = Field(default="recorded", description="Where quotes come from.")
     real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
     data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
-    instruments: dict[str, list[str]] = Field(
-        default_factory=dict, description="Live markets: feed -> unified symbols to watch."
+    instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(
+        default_factory=dict, description="Live markets: venue -> segment -> unified symbols to watch."
     )
-    venues: dict[str, dict[str, EndpointSettings]] = Field(
+    venues: dict[VenueName, dict[SegmentName, EndpointSettings]] = Field(
         default_factory=dict, description="venue -> segment -> endpoints."
     )
     connection: ConnectionSettings = ConnectionSettings()
-    fees: dict[str, dict[str, FeeSettings]] = Field(default_factory=dict, description="venue -> segment -> rates.")
-    funding: dict[str, dict[str, FundingSettings]] = Field(
+    fees: dict[VenueName, dict[SegmentName, FeeSettings]] = Field(
+        default_factory=dict, description="venue -> segment -> rates."
+    )
+    funding: dict[VenueName, dict[SegmentName, FundingSettings]] = Field(
         default_factory=dict, description="venue -> segment -> assumption."
     )
     quote_gate: QuoteGateSettings = QuoteGateSettings()

@@ -1,0 +1,295 @@
+"""The command line: what may be asked for, which wishes exclude each other, and help that starts with examples."""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
+
+from bot.command_values import (
+    Recording,
+    choose,
+    did_you_mean,
+    not_blank,
+    parse_duration,
+    parse_override,
+    parse_recording,
+    parse_since,
+)
+from bot.errors import ExitCode, SettingsError
+from bot.settings import RecordedSettings, Settings
+
+__all__ = ["MARKETS", "MODES", "SPEEDS", "VERSION", "Arguments", "Mode", "Recording", "parse", "parse_duration"]
+
+VERSION = "0.1.0"
+PROGRAM = "python main.py"
+WIDTH = 80
+
+
+class Mode(NamedTuple):
+    """Something the program can be asked to do."""
+
+    name: str
+    group: Literal["trade", "look", "data", "safety"]
+    help: str
+
+
+MODES = (
+    Mode("action", "trade", "watch the market, decide and trade (the default)"),
+    Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
+    Mode("attach", "look", "open the screen of a run that is going on"),
+)
+MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
+SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
+
+_GROUPS = {
+    "trade": "act on differences of price; paper money unless said three times",
+    "look": "read what is happening and what has happened",
+    "data": "where quotes come from and where records go",
+    "safety": "see the settings before they count; real money",
+}
+_EXAMPLES = """\
+examples:
+  python main.py
+      watch and trade as settings.yaml says, with paper money
+  python main.py --market live --for 10m
+      the live market for ten minutes, with paper money
+  python main.py --recording binance.spot=spot.gz --recording \\
+      binance.linear=perp.gz --headless --json
+      play recorded markets as fast as they go; one JSON object on stdout
+  python main.py --mode post-mortem --since 24h
+      what the last day earned and lost, and why
+  python main.py --set risk.max_open_pairs=1 --show-config
+      what the settings are, and where each of them comes from
+"""
+_EXIT_CODES = {
+    ExitCode.OK: "done",
+    ExitCode.SETTINGS: "settings or usage wrong, or an input file missing or incomplete",
+    ExitCode.PREFLIGHT: "a check before the start failed",
+    ExitCode.RISK_HALT: "halted by a risk limit",
+    ExitCode.VENUE: "a venue could not be used, or refused us",
+    ExitCode.STORAGE: "the journal could not be written or read",
+    ExitCode.BUG: "a bug of ours",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
+}
+_BELONGS_TO = {
+    "action": ("recording", "speed", "for_s", "headless", "record_raw", "real_money"),
+    "post-mortem": ("run", "since"),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line asks for; None: not given, the settings decide."""
+
+    strategy: str | None
+    mode: str
+    market: str | None
+    recording: tuple[Recording, ...]
+    speed: str | None
+    for_s: float | None
+    """Stop after this many seconds of the market's time."""
+    headless: bool
+    """No screen; `--json` implies it."""
+    json: bool
+    set: tuple[str, ...] = field(repr=False)
+    settings: Path | None
+    """None: the settings.yaml beside main.py, which may be missing."""
+    data_dir: Path | None
+    record_raw: Path | None
+    run: str | None
+    since: timedelta | datetime | None
+    """How long ago, or an aware UTC time."""
+    show_config: bool
+    json_schema: bool
+    real_money: bool
+    """One of three locks; it opens nothing alone."""
+
+    def flags(self) -> dict[str, Any]:
+        """The dedicated flags as settings, for `load_settings(cli=...)`; None means not given."""
+        market = self.market or ("recorded" if self.recording else None)
+        return {
+            "strategy": self.strategy,
+            "market": market,
+            "data_dir": self.data_dir,
+            "recorded": {"speed": self.speed},
+        }
+
+    def since_ns(self, now_ns: int) -> int | None:
+        """`--since` as UTC ns since the epoch; None where it was not given."""
+        if isinstance(self.since, datetime):
+            return (self.since - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+        return None if self.since is None else now_ns - self.since // timedelta(microseconds=1) * 1000
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """Read the arguments (without the program's name).
+
+    Raises:
+        SettingsError: One line that says what to do.
+        SystemExit: With 0, after `--help` or `--version`.
+    """
+    parser = _parser()
+    found, left = parser.parse_known_args(argv)
+    if left:
+        parser.error(_unknown(left[0], parser))
+    _refuse_contradictions(found, parser)
+    found.headless = found.headless or found.json
+    return Arguments(**vars(found) | {"recording": tuple(found.recording), "set": tuple(found.set)})
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse whose errors are ours, and whose help starts with examples."""
+
+    def error(self, message: str) -> NoReturn:
+        # argparse repeats the value that an option without one was given.
+        message = re.sub(r"(?s)ignored explicit argument.*", "takes no value", message)
+        raise SettingsError(f"{message.removeprefix('argument ')} (see {PROGRAM} --help)")
+
+    def format_help(self) -> str:
+        return f"{_EXAMPLES}\n{super().format_help()}"
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=WIDTH)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [--strategy NAME] [--mode MODE] [options]",
+        formatter_class=_formatter,
+        allow_abbrev=False,
+        add_help=False,
+        epilog=_epilog(),
+    )
+    groups = {name: parser.add_argument_group(name, _described(name)) for name in _GROUPS}
+    _add_trade(groups["trade"])
+    _add_look(groups["look"])
+    _add_data(groups["data"])
+    _add_safety(groups["safety"])
+    return parser
+
+
+def _add_trade(group: Any) -> None:
+    group.add_argument("--strategy", metavar="NAME", help="which strategy decides (default: arbitrage)")
+    group.add_argument(
+        "--mode",
+        metavar="MODE",
+        default="action",
+        type=_one_of([mode.name for mode in MODES]),
+        help="what to do: " + ", ".join(mode.name for mode in MODES) + " (default: action)",
+    )
+    group.add_argument(
+        "--for", dest="for_s", metavar="TIME", type=_told(parse_duration), help="stop after 30s, 10m, 2h"
+    )
+    group.add_argument("--headless", action="store_true", help="no screen, though stdout is a terminal")
+
+
+def _add_look(group: Any) -> None:
+    group.add_argument("--json", action="store_true", help="data for programs on stdout; no screen")
+    group.add_argument("--run", metavar="ID", type=_told(not_blank), help="post-mortem of one run")
+    group.add_argument(
+        "--since", metavar="WHEN", type=_told(parse_since), help="post-mortem since 24h ago, or since a UTC time"
+    )
+    group.add_argument("--version", action="version", version=f"crypto-pipe {VERSION}", help="print it and stop")
+    group.add_argument("-h", "--help", action="help", help="print this and stop")
+
+
+def _add_data(group: Any) -> None:
+    group.add_argument("--market", metavar="NAME", type=_one_of(MARKETS), help=" or ".join(MARKETS))
+    group.add_argument(
+        "--recording",
+        metavar="FEED=PATH",
+        action="append",
+        default=[],
+        type=_told(parse_recording),
+        help="play this file (repeatable; files of one feed in the given order); implies --market recorded",
+    )
+    group.add_argument(
+        "--speed", metavar="SPEED", type=_one_of(SPEEDS), help=f"of recorded time: {', '.join(SPEEDS)} (default: max)"
+    )
+    group.add_argument("--record-raw", metavar="DIR", type=_told(_path), help="keep every raw frame in files in DIR")
+    group.add_argument("--data-dir", metavar="DIR", type=_told(_path), help="journal and logs (default: data)")
+
+
+def _add_safety(group: Any) -> None:
+    group.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        type=_told(parse_override),
+        help="one setting (repeatable)",
+    )
+    group.add_argument(
+        "--settings", metavar="PATH", type=_told(_path), help="settings file (default: settings.yaml beside main.py)"
+    )
+    group.add_argument("--show-config", action="store_true", help="print the merged settings, secrets masked, and stop")
+    group.add_argument("--json-schema", action="store_true", help="print the schema of settings.yaml and stop")
+    group.add_argument(
+        "--real-money",
+        action="store_true",
+        help="one of three locks; the others: real_money in the settings, and keys in the environment",
+    )
+
+
+def _described(group: str) -> str:
+    modes = [f"  --mode {mode.name:<12} {mode.help}" for mode in MODES if mode.group == group]
+    return "\n".join([_GROUPS[group], *modes])
+
+
+def _epilog() -> str:
+    codes = [f"  {code.value:>3}  {meaning}" for code, meaning in _EXIT_CODES.items()]
+    return "\n".join(["exit codes:", *codes, "", "Messages go to stderr, data to stdout."])
+
+
+def _told(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """`read`, whose ValueError argparse shows instead of the value that caused it."""
+
+    def reader(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return reader
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[str], Any]:
+    return _told(lambda text: choose(text, choices))
+
+
+def _path(text: str) -> Path:
+    return Path(not_blank(text))
+
+
+def _unknown(argument: str, parser: _Parser) -> str:
+    """What to say about an argument that belongs nowhere; only what looks like an option is repeated."""
+    name = argument.partition("=")[0]
+    if re.fullmatch(r"--?[A-Za-z][A-Za-z0-9-]{0,30}", name):
+        return f"unknown option {name}{did_you_mean(name, list(parser._option_string_actions))}"
+    meant = did_you_mean(name, [mode.name for mode in MODES], "--mode ")
+    return "an argument belongs to no option (quote values that hold blanks)" + meant
+
+
+def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
+    for mode, names in _BELONGS_TO.items():
+        for name in names:
+            if getattr(found, name) not in (None, False, []) and found.mode != mode:
+                parser.error(f"{_option(name)} belongs to --mode {mode}, not to --mode {found.mode}")
+    if found.mode == "attach" and found.json:
+        parser.error("--json gives data and --mode attach a screen; leave one of them out")
+    if found.market == "live" and (found.recording or found.speed):
+        played = "--recording" if found.recording else "--speed"
+        parser.error(f"{played} plays recorded time and --market live is now; leave one of them out")
+    if found.real_money and (found.market == "recorded" or found.recording):
+        parser.error("--real-money cannot trade recorded prices; use --market live")
+    if found.show_config and found.json_schema:
+        parser.error("--show-config and --json-schema each print one thing and stop; leave one of them out")
+
+
+def _option(name: str) -> str:
+    return "--for" if name == "for_s" else "--" + name.replace("_", "-")

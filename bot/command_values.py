@@ -1,0 +1,102 @@
+"""Values of the command line: durations, times, recordings, choices. Errors say what to write instead."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from bot.domain.instrument import Feed, Segment
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_S = 3650 * 86400.0
+_PART = r"(\d{1,15}(?:\.\d{1,15})?)(ms|[smhd])"
+
+
+class Recording(NamedTuple):
+    """A file of raw frames, and the feed that they came from."""
+
+    feed: Feed
+    path: Path
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `500ms`, `30s`, `10m`, `2h`, `1d` or `1h30m`.
+
+    Raises:
+        ValueError: If it is none of these, zero, or longer than ten years.
+    """
+    if re.fullmatch(f"({_PART})+", text, re.ASCII) is None:
+        raise ValueError("write a number and its unit: 500ms, 30s, 10m, 2h, 1d or 1h30m")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text, re.ASCII))
+    if not 0 < seconds <= _LONGEST_S:
+        raise ValueError("must be above zero and at most ten years")
+    return seconds
+
+
+def parse_since(text: str) -> timedelta | datetime:
+    """How long ago (`24h`), or an aware UTC time (`2024-08-08T13:00:00Z`; without an offset it is UTC).
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if re.match(_PART, text, re.ASCII):
+        return timedelta(seconds=parse_duration(text))
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("write a duration (24h) or a UTC time (2024-08-08T13:00:00Z)") from None
+
+
+def parse_recording(text: str) -> Recording:
+    """Read `VENUE.SEGMENT=PATH`.
+
+    Raises:
+        ValueError: If it is not of that form, or the segment is none.
+    """
+    name, _, path = text.partition("=")
+    venue, _, segment = name.partition(".")
+    if not (venue and segment and path):
+        raise ValueError("write FEED=PATH, for example binance.spot=spot.gz")
+    return Recording(Feed(venue=venue, segment=Segment(choose(segment, tuple(Segment)))), Path(path))
+
+
+def parse_override(text: str) -> str:
+    """`KEY=VALUE` as it is; the settings judge key and value.
+
+    Raises:
+        ValueError: If there is no `=`, or nothing before it.
+    """
+    if not text.partition("=")[0].strip() or "=" not in text:
+        raise ValueError("write KEY=VALUE, for example risk.max_open_pairs=1")
+    return text
+
+
+def not_blank(text: str) -> str:
+    """`text` as it is.
+
+    Raises:
+        ValueError: If there is nothing in it.
+    """
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def choose(text: str, choices: Sequence[str]) -> str:
+    """The choice that `text` names.
+
+    Raises:
+        ValueError: If it names none; the nearest is told.
+    """
+    if text in choices:
+        return text
+    raise ValueError(f"must be one of {', '.join(choices)}{did_you_mean(text, choices)}")
+
+
+def did_you_mean(text: str, known: Sequence[str], before: str = "") -> str:
+    """`; did you mean X?`, or nothing where no known word is near; `before` is put before the word."""
+    near = difflib.get_close_matches(text, known, n=1)
+    return f"; did you mean {before}{near[0]}?" if near else ""
