@@ -39,20 +39,21 @@ class JournalReader:
     Close it, or use it as a context manager.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection | None, path: Path) -> None:
+        """Read through `connection`; None: nothing has been recorded, and every answer is empty."""
         self._connection = connection
         self._path = path
 
     @classmethod
-    def open(cls, data_dir: Path) -> Self | None:
-        """A reader, or None where nothing has been recorded yet.
+    def open(cls, data_dir: Path) -> Self:
+        """A reader; where nothing has been recorded yet, one whose answers are empty.
 
         Raises:
             StorageError: If the file cannot be read, is not a journal, or was written by a newer version.
         """
         path = data_dir / schema.FILE_NAME
         if not path.exists():
-            return None
+            return cls(None, path)
         connection = _connect(path)
         try:
             if schema.check_version(connection, path):
@@ -64,11 +65,12 @@ class JournalReader:
             connection.close()
             raise
         connection.close()
-        return None
+        return cls(None, path)
 
     def close(self) -> None:
         """Let go of the file; calling it twice does nothing."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +109,8 @@ class JournalReader:
             yield schema.from_row(row)
 
     def _rows(self, select: str, parameters: tuple[str, ...]) -> Iterator[Any]:
+        if self._connection is None:
+            return
         try:
             with closing(self._connection.execute(select, parameters)) as cursor:
                 yield from cursor

@@ -33,10 +33,13 @@ def write_run(data_dir, run_id, started_ns, finished_ns=None):
 
 
 def test_nothing_recorded_is_no_error(tmp_path):
-    assert JournalReader.open(tmp_path) is None
-    assert JournalReader.open(tmp_path / "nowhere") is None
-    (tmp_path / "journal.db").touch()
-    assert JournalReader.open(tmp_path) is None
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "journal.db").touch()
+    for data_dir in (tmp_path, tmp_path / "nowhere", tmp_path / "empty"):
+        with JournalReader.open(data_dir) as reader:
+            assert reader.runs() == []
+            assert list(reader.records("r1")) == []
+    assert not (tmp_path / "journal.db").exists()
 
 
 def test_reads_while_a_bot_writes(tmp_path, journal):

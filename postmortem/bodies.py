@@ -1,0 +1,153 @@
+"""Bodies of journal records, as values."""
+
+from decimal import Decimal
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bot.domain.order import Fill
+from bot.errors import StorageError
+from bot.storage.queries import Record
+
+LegName = Literal["open_buy", "open_sell", "close_buy", "close_sell", "hedge_buy", "hedge_sell"]
+PairStateName = Literal["opening", "open", "closing", "closed", "missed", "failed"]
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
+class _Recorded(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RecordedCost(_Recorded):
+    """One cost as it was priced at the decision."""
+
+    name: str
+    bps: float | None
+    assumed: bool = False
+
+
+class Expected(_Recorded):
+    """What the decision to open expected."""
+
+    buy_price: Decimal
+    sell_price: Decimal
+    gross_bps: float | None = None
+    needed_bps: float | None = None
+    net_bps: float | None = None
+    costs: tuple[RecordedCost, ...] = ()
+
+
+class ExitExpected(_Recorded):
+    """What the decision to close expected."""
+
+    buy_price: Decimal
+    """At which the sold side is bought back."""
+    sell_price: Decimal
+    """At which the bought side is sold."""
+
+
+class PairBody(_Recorded):
+    """State of a pair."""
+
+    pair: str
+    route: str
+    kind: str
+    state: PairStateName
+    quantity: Decimal
+    quote_asset: str
+    base_asset: str
+    buy: str
+    sell: str
+    expected: Expected
+    exit_expected: ExitExpected | None = None
+    close_reason: str | None = None
+    ts_open_ns: int
+    ts_close_ns: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is planned for it."""
+        return self.state in ("closed", "missed", "failed")
+
+
+class FillBody(Fill):
+    """A fill with its place in a pair."""
+
+    pair: str | None = None
+    leg: LegName | None = None
+    expected_price: Decimal | None = None
+    """When the order was made; None where nothing was known."""
+
+
+class FundingBody(_Recorded):
+    """A funding payment; positive was received."""
+
+    pair: str | None
+    instrument: str
+    asset: str
+    payment: Decimal
+    mark_price: Decimal
+    assumed: bool = False
+
+
+class DecisionBody(_Recorded):
+    """The part of a decision that is counted."""
+
+    route: str
+    outcome: Literal["taken", "refused", "closed"]
+    reason: str
+    gross_bps: float | None = None
+    needed_bps: float | None = None
+
+
+class OrderBody(_Recorded):
+    """The part of an order that is counted."""
+
+    client_order_id: str
+    status: str
+
+
+class BalanceLine(_Recorded):
+    """One asset in one wallet."""
+
+    wallet: str
+    asset: str
+    total: Decimal
+
+
+class BalanceBody(_Recorded):
+    """Every wallet at one end of a run."""
+
+    at: str
+    balances: tuple[BalanceLine, ...]
+
+
+class RunStart(_Recorded):
+    """What a run said about itself when it started."""
+
+    strategy: str
+    market: str
+    real_money: bool
+    version: str = ""
+    fees: dict[str, Any] = {}
+    funding_assumed: dict[str, Decimal | None] = {}
+
+
+def read(record: Record, body: type[_Body]) -> _Body:
+    """The record's body as a value.
+
+    Raises:
+        StorageError: If it is not of that shape.
+    """
+    return validate(record.body, body, f"journal record {record.seq} ({record.kind})")
+
+
+def validate(data: object, body: type[_Body], what: str) -> _Body:
+    """`data` as a value; `StorageError` naming `what` otherwise."""
+    try:
+        return body.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StorageError(f"{what} cannot be understood: {where}: {first['msg']}") from error

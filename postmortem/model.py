@@ -1,0 +1,151 @@
+"""The report as values; `Report.model_dump_json()` is what programs read. Amounts are decimal strings there."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from postmortem.bridge import Bridge
+from postmortem.exact import Money
+
+Amounts = dict[str, Money]
+"""By asset; positive is ours."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class RunLine(_Part):
+    """One run that the report counts."""
+
+    run_id: str
+    version: str
+    started_ns: int
+    ended_ns: int | None
+    """None: no end was recorded; it runs still, or was killed."""
+    complete: bool
+    """False also for a market that ended early."""
+    problems: tuple[str, ...]
+    """What a reader of the figures has to know; empty when all is well."""
+    unexplained: Amounts | None
+    """Change of the wallets that fills, fees and funding do not explain: empty when every cent is accounted for;
+    None where it cannot be told (a position is open, or the end is missing)."""
+    differs_from_run: Amounts | None
+    """Profit here less the profit that the run itself counted: empty when they agree; None where it told none."""
+
+
+class PairLine(_Part):
+    """One pair that reached a fill."""
+
+    pair: str
+    run_id: str
+    route: str
+    state: str
+    quote_asset: str
+    ts_open_ns: int
+    ts_close_ns: int | None
+    close_reason: str | None
+    bought_base: Money
+    """Of the opening."""
+    sold_base: Money
+    notional: Money
+    """Quote units of the larger opening side."""
+    edge_expected_bps: float | None
+    """Entry edge at the decision."""
+    edge_realised_bps: Money | None
+    """Entry edge of the fills; None where one side was not filled."""
+    bridge: Bridge
+    """Of an open pair: `profit` is unrealised, at the marks that the run ended with."""
+    profit_bps: Money | None
+    """Of `notional`."""
+    by_asset: Amounts
+    """Cash that moved, fees and funding included."""
+    unvalued: Amounts
+    """Cash in other assets than base and quote (a fee token): in no figure in quote units."""
+
+
+class MoneyLine(_Part):
+    """All realised pairs in one quote currency."""
+
+    quote_asset: str
+    pairs: int
+    notional: Money
+    bridge: Bridge
+    gross_expected_bps: Money | None
+    """Of `notional`, entry and exit."""
+    gross_realised_bps: Money | None
+    open_pairs: int
+    unrealised: Money
+    """Of the open pairs, at the last marks; in no other figure."""
+
+
+class RouteLine(_Part):
+    """One route."""
+
+    route: str
+    attempts: int
+    missed: int
+    wins: int
+    realised: int
+    quote_asset: str | None
+    profit: Money
+    best_gross_bps: float | None
+    """The best edge that a decision saw."""
+    needed_bps: float | None
+    """Break-even at that decision."""
+    refusals: dict[str, int]
+
+
+class MarketReport(_Part):
+    """All runs on one kind of market. Figures of different markets are never added."""
+
+    market: str
+    """`simulated`, `recorded`, `testnet`, `live, paper` or `real`."""
+    real_money: bool
+    runs: tuple[RunLine, ...]
+    attempts: int
+    """Pairs that reached at least one fill."""
+    missed: int
+    """Pairs that reached none."""
+    realised: int
+    """Attempts that are over and hold no position, failed ones included."""
+    wins: int
+    """Realised pairs with a profit above zero."""
+    win_rate: float | None
+    """Wins over realised; None where nothing is."""
+    profit: Amounts
+    """By asset, of realised pairs, net of fees and funding."""
+    money: tuple[MoneyLine, ...]
+    """In quote currency."""
+    fees: Amounts
+    """Paid, by asset, of realised pairs; negative is a rebate."""
+    funding: Amounts
+    """Received, by asset, of realised pairs."""
+    funding_of_no_pair: Amounts
+    """Received for positions that no pair owns; in no profit."""
+    assumed: tuple[str, ...]
+    """Figures that are settings and not what a venue said."""
+    fee_sources: tuple[str, ...]
+    refusals: dict[str, int]
+    closes: dict[str, int]
+    """Of pairs that are over, by reason."""
+    orders: dict[str, int]
+    """By last known state."""
+    routes: tuple[RouteLine, ...]
+    pairs: tuple[PairLine, ...]
+    """Realised, best first."""
+    open_pairs: tuple[PairLine, ...]
+
+
+class Report(_Part):
+    """What happened."""
+
+    schema_version: Literal[1] = 1
+    strategy: str
+    run: str | None
+    """The only run looked at; None: all."""
+    since_ns: int | None
+    markets: tuple[MarketReport, ...]
+    """Never to be added up."""
+    residual: Money
+    """Sum of every pair's |residual|: exactly 0, or the report is wrong."""

@@ -1,0 +1,92 @@
+"""One pair's line of the report."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from postmortem.bridge import Trade, build_bridge, trades
+from postmortem.exact import bps, exact, plain, total
+from postmortem.model import PairLine
+from postmortem.story import PairStory
+
+
+def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> PairLine:
+    """The line of a pair that has fills.
+
+    Args:
+        run_id: The run that it belongs to.
+        pair: What was recorded of it.
+        marks: By instrument id, the mids that the run ended with; may be empty.
+    """
+    body = pair.body
+    done = trades(body, pair.fills)
+    own = (body.base_asset, body.quote_asset)
+    funding = [payment for payment in pair.funding if payment.asset in own]
+    with exact():
+        bridge = build_bridge(done, funding, marks, body.base_asset)
+        bought, sold = _opening(done, "open_buy"), _opening(done, "open_sell")
+        notional = max(_notional(bought), _notional(sold))
+        by_asset = pair.flows()
+        return PairLine(
+            pair=body.pair,
+            run_id=run_id,
+            route=body.route,
+            state=body.state,
+            quote_asset=body.quote_asset,
+            ts_open_ns=body.ts_open_ns,
+            ts_close_ns=body.ts_close_ns,
+            close_reason=body.close_reason,
+            bought_base=_base(bought),
+            sold_base=_base(sold),
+            notional=notional,
+            edge_expected_bps=body.expected.gross_bps,
+            edge_realised_bps=_edge_bps(bought, sold),
+            bridge=bridge,
+            profit_bps=bps(bridge.profit, notional),
+            by_asset=by_asset,
+            unvalued={asset: amount for asset, amount in by_asset.items() if asset not in own},
+        )
+
+
+def assumed_costs(pair: PairStory) -> list[str]:
+    """The costs of its decision that were settings, in words."""
+    return [f"{cost.name} of {pair.body.route}" for cost in pair.body.expected.costs if cost.assumed]
+
+
+def paid_fees(pair: PairStory) -> dict[str, Decimal]:
+    """Fees by asset; negative is a rebate."""
+    with exact():
+        assets = {fill.fee_asset for fill, _ in pair.fills}
+        return {asset: total(fill.fee for fill, _ in pair.fills if fill.fee_asset == asset) for asset in assets}
+
+
+def received_funding(pair: PairStory) -> dict[str, Decimal]:
+    """Funding by asset; positive was received."""
+    with exact():
+        assets = {payment.asset for payment in pair.funding}
+        return {asset: total(p.payment for p in pair.funding if p.asset == asset) for asset in assets}
+
+
+def describe(amounts: Mapping[str, Decimal]) -> str:
+    """Amounts in words, with all their digits."""
+    return ", ".join(f"{plain(amount)} {asset}" for asset, amount in amounts.items())
+
+
+def _opening(done: list[Trade], leg: str) -> list[Trade]:
+    return [trade for trade in done if trade.fill.leg == leg]
+
+
+def _base(done: list[Trade]) -> Decimal:
+    return total(trade.base for trade in done)
+
+
+def _notional(done: list[Trade]) -> Decimal:
+    return total(trade.notional for trade in done)
+
+
+def _edge_bps(bought: list[Trade], sold: list[Trade]) -> Decimal | None:
+    """Average selling price over average buying price, less one."""
+    if not bought or not sold:
+        return None
+    # sold/base ÷ bought/base − 1, multiplied out so that only one division rounds
+    paid, earned = _notional(bought) * _base(sold), _notional(sold) * _base(bought)
+    return bps(earned - paid, paid)

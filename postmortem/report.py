@@ -1,0 +1,77 @@
+"""From the journal to a report: runs gathered, grouped by market, counted. Pure: the same records, the same report."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from bot.errors import SettingsError
+from bot.storage.queries import JournalReader, Run
+from bot.text import inert
+from postmortem.exact import exact, total
+from postmortem.market_report import market_report
+from postmortem.model import Report
+from postmortem.story import RunStory, read_story
+
+_ORDER = ("simulated", "recorded", "testnet", "live, paper", "real")
+
+
+def build_report(reader: JournalReader, strategy: str, run: str | None = None, since_ns: int | None = None) -> Report:
+    """What happened.
+
+    Args:
+        reader: The journal.
+        strategy: Whose runs.
+        run: Only this run: its id, or the start of it if no other run starts so.
+        since_ns: UTC ns. Runs that were still active then; of runs in real time only the decisions and pairs since
+            then. A recorded market has a time of its own, and its runs count whole.
+
+    Raises:
+        SettingsError: If `run` names no run, or several.
+        StorageError: If the journal is damaged or not understood.
+    """
+    # A named run is looked for among all of them: it may be older than `since`.
+    runs = [found for found in reader.runs(None if run else since_ns) if found.start.get("strategy") == strategy]
+    chosen = runs if run is None else [_named(runs, run, strategy)]
+    groups: dict[tuple[str, bool], list[RunStory]] = {}
+    for one in chosen:
+        cut_ns = since_ns if one.start.get("market") != "recorded" else None
+        story = read_story(reader, one, cut_ns)
+        groups.setdefault(_market(story), []).append(story)
+    with exact():
+        markets = tuple(
+            market_report(*group, groups[group], None if group[0] == "recorded" else since_ns)
+            for group in sorted(groups, key=_place)
+        )
+        residual = _residual(line.bridge.residual for m in markets for line in (*m.pairs, *m.open_pairs))
+    return Report(
+        strategy=strategy,
+        run=chosen[0].run_id if run is not None else None,
+        since_ns=since_ns,
+        markets=markets,
+        residual=residual,
+    )
+
+
+def _named(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
+    exactly = [run for run in runs if run.run_id == prefix]
+    found = exactly or [run for run in runs if run.run_id.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(inert(run.run_id) for run in found[:5])
+        raise SettingsError(f"--run {inert(prefix)}: {len(found)} runs start so ({ids}); write more of the id")
+    newest = f"; the newest is {inert(runs[-1].run_id)}" if runs else "; none is recorded"
+    raise SettingsError(f"--run {inert(prefix)}: no run of {inert(strategy)} starts so{newest}")
+
+
+def _market(story: RunStory) -> tuple[str, bool]:
+    if story.start.real_money:
+        return "real", True
+    return ("live, paper" if story.start.market == "live" else story.start.market), False
+
+
+def _place(group: tuple[str, bool]) -> tuple[int, str]:
+    return (_ORDER.index(group[0]) if group[0] in _ORDER else len(_ORDER)), group[0]
+
+
+def _residual(residuals: Iterable[Decimal]) -> Decimal:
+    return total(abs(residual) for residual in residuals)

@@ -1,0 +1,242 @@
+"""What one run recorded, gathered pair by pair."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from bot.domain.instrument import Segment
+from bot.ports import RecordKind
+from bot.storage.queries import JournalReader, Record, Run
+from postmortem.bodies import (
+    BalanceBody,
+    DecisionBody,
+    FillBody,
+    FundingBody,
+    OrderBody,
+    PairBody,
+    RunStart,
+    read,
+    validate,
+)
+from postmortem.exact import ZERO, exact, from_float, quotient
+
+Amounts = dict[str, Decimal]
+
+
+@dataclass(slots=True)
+class PairStory:
+    """Everything that belongs to one pair."""
+
+    body: PairBody
+    """Its newest state."""
+    fills: list[tuple[FillBody, bool]] = field(default_factory=list)
+    """In order, each with whether closing had been decided when it came."""
+    funding: list[FundingBody] = field(default_factory=list)
+    has_closing_begun: bool = False
+
+    @property
+    def holds_position(self) -> bool:
+        """Whether a derivative position is left: then its cash flows are no profit yet."""
+        with exact():
+            left: defaultdict[str, Decimal] = defaultdict(Decimal)
+            for fill, _ in self.fills:
+                if fill.instrument.segment is not Segment.SPOT:
+                    left[fill.instrument.id] += fill.side.sign * fill.quantity
+            return any(left.values())
+
+    @property
+    def is_realised(self) -> bool:
+        """Over, and nothing left but perhaps a rest of spot base, which is an amount of that asset."""
+        return self.body.is_over and not self.holds_position
+
+    def flows(self) -> Amounts:
+        """All its cash by asset, fees and funding included: the profit, once it is realised."""
+        with exact():
+            flows: defaultdict[str, Decimal] = defaultdict(Decimal)
+            for fill, _ in self.fills:
+                _add_trade(flows, fill)
+                flows[fill.fee_asset] -= fill.fee
+            for payment in self.funding:
+                flows[payment.asset] += payment.payment
+            return {asset: amount for asset, amount in flows.items() if amount}
+
+
+@dataclass(slots=True)
+class RunStory:
+    """One run, gathered."""
+
+    run: Run
+    start: RunStart
+    marks: dict[str, Decimal]
+    """By instrument id: the mids that the run ended with."""
+    pairs: dict[str, PairStory] = field(default_factory=dict)
+    stray_fills: list[FillBody] = field(default_factory=list)
+    """Of no pair that is known: they count in the wallets and in no profit."""
+    stray_funding: list[FundingBody] = field(default_factory=list)
+    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By route and reason."""
+    best_gross_bps: dict[str, float] = field(default_factory=dict)
+    """By route: the best edge that a decision saw."""
+    needed_bps: dict[str, float] = field(default_factory=dict)
+    """By route: break-even at that decision."""
+    order_states: dict[str, str] = field(default_factory=dict)
+    balances: dict[str, Amounts] = field(default_factory=dict)
+    """`start` and `end`: totals by asset over all wallets."""
+    errors: int = 0
+    """Events of level error."""
+    _seen_fills: set[tuple[str, str]] = field(default_factory=set)
+
+    def unexplained(self) -> Amounts | None:
+        """Change of the wallets that fills, fees and funding do not explain, by asset; None where it cannot be told.
+
+        It cannot while a derivative position is open (its gain is not in the wallet yet) or an end is missing.
+        """
+        if not {"start", "end"} <= self.balances.keys() or self._holds_positions():
+            return None
+        with exact():
+            change: defaultdict[str, Decimal] = defaultdict(Decimal, self.balances["end"])
+            for asset, amount in self.balances["start"].items():
+                change[asset] -= amount
+            for asset, amount in self._all_flows().items():
+                change[asset] -= amount
+            return {asset: amount for asset, amount in change.items() if amount}
+
+    def _holds_positions(self) -> bool:
+        return bool(self.stray_fills) or any(pair.holds_position for pair in self.pairs.values())
+
+    def _all_flows(self) -> Amounts:
+        flows: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for pair in self.pairs.values():
+            for asset, amount in pair.flows().items():
+                flows[asset] += amount
+        for payment in self.stray_funding:
+            flows[payment.asset] += payment.payment
+        return flows
+
+
+def read_story(reader: JournalReader, run: Run, since_ns: int | None = None) -> RunStory:
+    """Gather a run.
+
+    Args:
+        reader: Where it was recorded.
+        run: Which.
+        since_ns: Decisions before it are not counted; pairs are gathered whole.
+
+    Raises:
+        StorageError: If a record is damaged or not understood.
+    """
+    marks = (run.end or {}).get("marks", {})
+    story = RunStory(
+        run=run,
+        start=validate(run.start, RunStart, f"the start of run {run.run_id}"),
+        marks={id_: from_float(mid) if isinstance(mid, float) else Decimal(mid) for id_, mid in marks.items() if mid},
+    )
+    for record in reader.records(run.run_id):
+        if record.kind is RecordKind.DECISION and since_ns is not None and record.ts_ns < since_ns:
+            continue
+        take = _TAKERS.get(record.kind)
+        if take is not None:
+            take(story, record)
+    return story
+
+
+def _take_pair(story: RunStory, record: Record) -> None:
+    body = read(record, PairBody)
+    pair = story.pairs.setdefault(body.pair, PairStory(body))
+    pair.body = body
+    pair.has_closing_begun |= body.state in ("closing", "closed")
+
+
+def _take_fill(story: RunStory, record: Record) -> None:
+    fill = read(record, FillBody)
+    identity = (fill.instrument.id, fill.fill_id)
+    if identity in story._seen_fills:  # told twice, done once
+        return
+    story._seen_fills.add(identity)
+    pair = story.pairs.get(fill.pair or "")
+    if pair is None or not _fits(pair.body, fill):
+        story.stray_fills.append(fill)
+    else:
+        pair.fills.append((fill, pair.has_closing_begun))
+
+
+def _fits(pair: PairBody, fill: FillBody) -> bool:
+    """Whether its cash is in the pair's currency: only then can it be added up with the rest."""
+    return fill.instrument.quote == pair.quote_asset and fill.instrument.base == pair.base_asset
+
+
+def _take_funding(story: RunStory, record: Record) -> None:
+    payment = read(record, FundingBody)
+    pair = story.pairs.get(payment.pair or "")
+    if pair is None:
+        story.stray_funding.append(payment)
+    else:
+        pair.funding.append(payment)
+
+
+def _take_decision(story: RunStory, record: Record) -> None:
+    decision = read(record, DecisionBody)
+    if decision.outcome == "refused":
+        story.refusals[decision.route, decision.reason] += 1
+    gross = decision.gross_bps
+    # A closing decision's edge is that of leaving; only offers to enter are compared with what they need.
+    if (
+        gross is None
+        or decision.outcome == "closed"
+        or gross <= story.best_gross_bps.get(decision.route, float("-inf"))
+    ):
+        return
+    story.best_gross_bps[decision.route] = gross
+    if decision.needed_bps is not None:
+        story.needed_bps[decision.route] = decision.needed_bps
+
+
+def _take_order(story: RunStory, record: Record) -> None:
+    order = read(record, OrderBody)
+    story.order_states[order.client_order_id] = order.status
+
+
+def _take_balance(story: RunStory, record: Record) -> None:
+    body = read(record, BalanceBody)
+    with exact():
+        totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for line in body.balances:
+            totals[line.asset] += line.total
+        story.balances[body.at] = dict(totals)
+
+
+def _take_event(story: RunStory, record: Record) -> None:
+    story.errors += record.body.get("level") == "error"
+
+
+_TAKERS = {
+    RecordKind.PAIR: _take_pair,
+    RecordKind.FILL: _take_fill,
+    RecordKind.FUNDING: _take_funding,
+    RecordKind.DECISION: _take_decision,
+    RecordKind.ORDER: _take_order,
+    RecordKind.BALANCE: _take_balance,
+    RecordKind.EVENT: _take_event,
+}
+
+
+def _add_trade(flows: defaultdict[str, Decimal], fill: FillBody) -> None:
+    instrument = fill.instrument
+    contracts = fill.side.sign * fill.quantity * instrument.contract_multiplier
+    if instrument.segment is Segment.SPOT:
+        flows[instrument.base] += contracts
+    if instrument.segment is Segment.INVERSE:
+        flows[instrument.settle or instrument.base] += quotient(contracts, fill.price)
+    else:
+        flows[instrument.settle or instrument.quote] -= contracts * fill.price
+
+
+def amounts_of(parts: list[Mapping[str, Decimal]]) -> Amounts:
+    """Sums by asset, zeros left out."""
+    with exact():
+        sums: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        for part in parts:
+            for asset, amount in part.items():
+                sums[asset] += amount
+        return {asset: amount for asset, amount in sorted(sums.items()) if amount}
