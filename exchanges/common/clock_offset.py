@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from bot.clock import Clock
 
-_HALF_MS = 500_000
-"""Venues cut their time to whole milliseconds: on average it is half a millisecond later than they say."""
+_MS = 1_000_000
+"""Venues cut their time to whole milliseconds: it is up to one later than they say, half of one on average."""
 
 
 async def measure_offset(
@@ -19,8 +19,8 @@ async def measure_offset(
         rounds: How often to ask; the first round pays for the connection.
 
     Returns:
-        The venue's clock minus ours, ns, and the round trip of that request, ns: the venue read its clock within it,
-        so the offset is right to ± half of it.
+        The venue's clock minus ours, ns, and the round trip of that request with the millisecond that the venue cuts,
+        ns: the venue read its clock within it, so the offset is right to ± half of it.
 
     Raises:
         VenueError: What `request_time_ms` raises.
@@ -28,9 +28,10 @@ async def measure_offset(
     best: tuple[int, int] | None = None
     for _ in range(rounds):
         sent_ns, begun_ns = clock.now_ns(), clock.monotonic_ns()
-        venue_ns = await request_time_ms() * 1_000_000 + _HALF_MS
+        venue_ns = await request_time_ms() * _MS + _MS // 2
         round_trip_ns = clock.monotonic_ns() - begun_ns
         if best is None or round_trip_ns < best[1]:
             best = venue_ns - (sent_ns + round_trip_ns // 2), round_trip_ns
     assert best is not None, "at least one round"
-    return best
+    offset_ns, round_trip_ns = best
+    return offset_ns, round_trip_ns + _MS

@@ -1,0 +1,74 @@
+"""Binance's refusals as our errors, told apart by HTTP status and code, never by text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+from bot.errors import (
+    AuthenticationFailed,
+    Banned,
+    ClockSkew,
+    GeoBlocked,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
+from exchanges.binance.endpoints import REFUSED, VENUE
+from exchanges.binance.library import BinanceAPIException, BinanceRequestException
+from exchanges.common.plan import printable
+
+_AUTHENTICATION = frozenset({-1002, -1022, -2014, -2015})
+_RATE = frozenset({-1003, -1015, -1034})
+_CLOCK = frozenset({-1021, -5028})
+_BY_STATUS: dict[int, type[VenueError]] = {401: AuthenticationFailed, 403: Banned, 418: Banned, 429: RateLimited}
+"""403 on a request is the firewall's: not one request more. (A stream's handshake that it refuses never starts.)"""
+
+
+def as_venue_error(error: BinanceAPIException) -> VenueError:
+    """What to do about an answer that is an error."""
+    status, code = int(error.status_code), error.code
+    if status == 451:
+        return GeoBlocked(VENUE, REFUSED[451])
+    kind = _kind(status, code if isinstance(code, int) else 0)
+    words = f"HTTP {status}, code {code}: {printable(error.message)}" if code else f"HTTP {status}"
+    return kind(VENUE, words, retry_after_s=_retry_after_s(error))
+
+
+def _kind(status: int, code: int) -> type[VenueError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if code in _AUTHENTICATION:
+        return AuthenticationFailed
+    if code in _RATE:
+        return RateLimited
+    if code in _CLOCK:
+        return ClockSkew
+    return VenueUnavailable if status >= 500 or status == 408 else VenueError
+
+
+def _retry_after_s(error: BinanceAPIException) -> float | None:
+    text = error.response.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Requests to Binance within this block raise our errors.
+
+    Raises:
+        VenueError: The request failed; the class says what to do.
+    """
+    try:
+        yield
+    except BinanceAPIException as error:
+        raise as_venue_error(error) from error
+    except TimeoutError as error:
+        raise VenueUnavailable(VENUE, "no answer in time") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise VenueUnavailable(VENUE, f"cannot be reached: {printable(error)}") from error
+    except BinanceRequestException as error:
+        raise VenueUnavailable(VENUE, "answered with something that is not JSON") from error
+    except AttributeError as error:
+        # python-binance 1.0.37 reads `code` off an error body before it knows that the body is an object.
+        raise VenueUnavailable(VENUE, "answered with an error that is not an object") from error

@@ -1,0 +1,41 @@
+"""One state for a feed that comes over several connections: the worst of theirs."""
+
+from collections.abc import Callable
+from functools import partial
+
+from bot.ports import FeedState
+
+_WORST_FIRST = (
+    FeedState.FAILED,
+    FeedState.RECONNECTING,
+    FeedState.CONNECTING,
+    FeedState.SILENT,
+    FeedState.LIVE,
+    FeedState.CLOSED,
+)
+
+
+class FeedStates:
+    """Collects what the connections of one feed say and reports the worst state with the newest words."""
+
+    def __init__(self, report: Callable[[FeedState, str], None]) -> None:
+        self._report = report
+        self._states: dict[str, FeedState] = {}
+
+    @property
+    def worst(self) -> FeedState:
+        """The state of the feed as a whole."""
+        known = self._states.values()
+        return next((state for state in _WORST_FIRST if state in known), FeedState.CLOSED)
+
+    def of(self, name: str) -> Callable[[FeedState, str], None]:
+        """What the connection called `name` tells its states to."""
+        return partial(self._tell, name)
+
+    def note(self, words: str) -> None:
+        """Tell a person something; the state stays as it is."""
+        self._report(self.worst, words)
+
+    def _tell(self, name: str, state: FeedState, detail: str) -> None:
+        self._states[name] = state
+        self._report(self.worst, f"{name}: {state}: {detail}")
