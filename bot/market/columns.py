@@ -123,7 +123,7 @@ class Segment:
         self.recv_ns = columns.ts_recv_ns.copy()
         self.recv_ns.flags.writeable = False
         self.last_recv_ns = int(self.recv_ns[-1])
-        self._event_is_relative = bool(columns.ts_event_ns.all())
+        self._event_is_relative = bool(columns.ts_event_ns.min() > 0)
         event = columns.ts_event_ns
         self._event = _PackedInts(self.recv_ns - event if self._event_is_relative else event)
         self._sequence = _PackedInts(columns.sequence)

@@ -8,7 +8,6 @@ from math import nan
 import numpy as np
 
 from bot.domain.market import TopOfBook
-from bot.errors import MalformedPayload
 from bot.market.columns import ROW_FORMAT, Columns, joined
 from bot.market.hot_buffer import ROW_BYTES
 from bot.market.row_store import RowStore
@@ -59,7 +58,7 @@ class Window:
         """Keep a quote; true when its bid or ask price differs from the row before.
 
         Raises:
-            MalformedPayload: If an integer of the quote does not fit 64 bits; nothing was kept.
+            OverflowError: If an integer of the quote does not fit 64 bits; nothing was kept.
         """
         if ts_recv_ns < self.last_recv_ns:
             self.clock_steps += 1
@@ -84,7 +83,7 @@ class Window:
                 fields["ask_qty"],
             )
         except struct.error as error:
-            raise MalformedPayload(f"a number that does not fit 64 bits: {quote!r}") from error
+            raise OverflowError(f"an integer that does not fit 64 bits: {quote!r}") from error
         self._offset = offset + ROW_BYTES
         self.last_recv_ns = ts_recv_ns
         self._last = quote
