@@ -87,4 +87,5 @@ class VirtualClock:
             self._now_ns = max(self._now_ns, due_ns)
             if timer.callback is not None:
                 timer.callback()
-        self._now_ns = max(self._now_ns, ts_ns)
+        if ts_ns > self._now_ns:
+            self._now_ns = ts_ns

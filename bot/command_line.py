@@ -20,10 +20,10 @@ from bot.command_values import (
 )
 from bot.errors import ExitCode, SettingsError
 from bot.settings import RecordedSettings, Settings
+from bot.version import VERSION
 
 __all__ = ["MARKETS", "MODES", "SPEEDS", "VERSION", "Arguments", "Mode", "Recording", "parse", "parse_duration"]
 
-VERSION = "0.1.0"
 PROGRAM = "python main.py"
 WIDTH = 80
 
@@ -106,6 +106,8 @@ class Arguments:
     json_schema: bool
     real_money: bool
     """One of three locks; it opens nothing alone."""
+    linger_s: float = 0.0
+    """How long the control socket tells the summary after the end, until somebody has read it."""
 
     def flags(self) -> dict[str, Any]:
         """The dedicated flags as settings, for `load_settings(cli=...)`; None means not given."""
@@ -227,6 +229,7 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--settings", metavar="PATH", type=_told(_path), help="settings file (default: settings.yaml beside main.py)"
     )
+    group.add_argument("--linger", dest="linger_s", type=float, default=0.0, help=argparse.SUPPRESS)
     group.add_argument("--show-config", action="store_true", help="print the merged settings, secrets masked, and stop")
     group.add_argument("--json-schema", action="store_true", help="print the schema of settings.yaml and stop")
     group.add_argument(

@@ -4,18 +4,22 @@ A **slot** is the small integer under which the engine knows one instrument of t
 decision indexes lists with it instead of hashing names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
 from bot.domain.order import Fill, Order, Side
 from bot.domain.route import Opportunity, Route
+from bot.settings import Settings
 
 
 class FeedState(StrEnum):
@@ -119,12 +123,12 @@ class Statistics(Protocol):
         """Seconds that they rest on."""
 
     @property
-    def mean_mid(self) -> float:
-        """Quote units."""
+    def mean_mid(self) -> float | None:
+        """Quote units; None while no time is covered."""
 
     @property
-    def mean_spread_bps(self) -> float:
-        """(ask − bid) / mid."""
+    def mean_spread_bps(self) -> float | None:
+        """(ask − bid) / mid; None while no time is covered."""
 
 
 class InstrumentView(Protocol):
@@ -210,6 +214,60 @@ class Strategy(Protocol):
 
     def watch(self, route: Route, buy: InstrumentView, sell: InstrumentView) -> RouteWatch:
         """An observer of one of those routes."""
+
+
+class LiveVenueModule(VenueModule, Protocol):
+    """A venue that can also be connected to."""
+
+    def reader(
+        self,
+        feed: Feed,
+        slots: Mapping[str, int],
+        sink: MarketSink,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        tap: FrameTap | None = None,
+    ) -> MarketReader:
+        """A live connection to one feed; nothing happens before its `start`."""
+
+    async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
+        """Ask the venue for the instruments with these unified symbols; the answer is by the venue's symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketEnd:
+    """How a market ended."""
+
+    complete: bool
+    """Whether everything that should have been read was."""
+    reasons: tuple[str, ...] = ()
+    """Why not, a line each."""
+    stopped: bool = False
+    """Whether a person ended it."""
+
+
+class Market(Protocol):
+    """Where quotes come from: recordings, or live venues."""
+
+    name: str
+    """`recorded`, `live`: stands on every screen and report."""
+    instruments: Sequence[Instrument]
+    published_fees: Mapping[Feed, FeeSchedule]
+    """What the venues publish as their lowest tier."""
+
+    @property
+    def clock(self) -> Clock:
+        """Whose time and timers move the run."""
+
+    def printed(self, feed: Feed, raw: bytes) -> PrintedQuote:
+        """A delivered quote again, with the digits that the venue printed."""
+
+    def progress(self) -> float | None:
+        """0 to 1; None where there is no end."""
+
+    async def run(self, sink: MarketSink, stop: asyncio.Event) -> MarketEnd:
+        """Deliver to `sink` until the market ends or `stop` is set."""
 
 
 class OrderListener(Protocol):

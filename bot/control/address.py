@@ -46,6 +46,11 @@ def claim(path: Path) -> socket.socket:
         raise SettingsError(f"the control socket {path} cannot be made: {error.strerror or error}") from error
 
 
+def is_answered(path: Path) -> bool:
+    """Whether an engine listens at `path`."""
+    return _is_answered(locate(path))
+
+
 def release(path: Path) -> None:
     """Remove the socket, and what pointed to it."""
     path = path.absolute()

@@ -7,6 +7,7 @@ snapshots; what it missed of the log comes with the next one it gets.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +79,7 @@ class ControlServer:
         self._next_tick_ns = clock.monotonic_ns()
         self._ending: bytes | None = None
         self._server: asyncio.Server | None = None
+        self._was_read = asyncio.Event()
 
     async def start(self) -> None:
         """Listen.
@@ -100,6 +102,14 @@ class ControlServer:
         self._ending = encode_finished(summary)
         for reader in self._readers:
             reader.write(self._ending)
+
+    async def await_reader(self, timeout_s: float) -> None:
+        """Wait until somebody has attached in this server's life, at most `timeout_s`.
+
+        A run may be over before the terminal that was opened for it has attached.
+        """
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._was_read.wait(), timeout_s)
 
     async def stop(self) -> None:
         """Close every reader, after at most a second for what is on its way to it, and remove the socket."""
@@ -129,6 +139,7 @@ class ControlServer:
             writer.close()
 
     def _welcome(self, reader: _Reader) -> None:
+        self._was_read.set()
         if self._ending is not None:
             self._send({reader})
             reader.write(self._ending)

@@ -1,8 +1,7 @@
 """What is traded, and where."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -65,12 +64,12 @@ class Instrument(BaseModel):
     contract_multiplier: Decimal = Field(default=Decimal(1), gt=0)
     """Base units a contract (linear), quote units a contract (inverse); 1 where quantity is base units."""
 
-    @cached_property
+    @property
     def id(self) -> str:
         """`venue:symbol`, unique across venues."""
         return f"{self.venue}:{self.symbol}"
 
-    @cached_property
+    @property
     def feed(self) -> Feed:
         """The venue's segment that quotes it."""
         return Feed(venue=self.venue, segment=self.segment)
@@ -89,12 +88,18 @@ class Instrument(BaseModel):
 
     def floor_quantity(self, quantity: Decimal) -> Decimal:
         """The largest multiple of the lot not above `quantity`; quantities are never rounded up."""
-        return (quantity / self.lot_size).to_integral_value(ROUND_FLOOR) * self.lot_size
+        return _floor(quantity, self.lot_size)
 
     def floor_price(self, price: Decimal) -> Decimal:
         """The largest multiple of the tick not above `price`."""
-        return (price / self.tick_size).to_integral_value(ROUND_FLOOR) * self.tick_size
+        return _floor(price, self.tick_size)
 
     def ceil_price(self, price: Decimal) -> Decimal:
         """The smallest multiple of the tick not below `price`."""
-        return (price / self.tick_size).to_integral_value(ROUND_CEILING) * self.tick_size
+        floor = _floor(price, self.tick_size)
+        return floor if floor == price else floor + self.tick_size
+
+
+def _floor(number: Decimal, step: Decimal) -> Decimal:
+    # By remainder, which is exact: a quotient just below a whole number would round up at 28 digits.
+    return number - number % step

@@ -23,7 +23,7 @@ from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
-from bot.market.quote_gate import QuoteAges
+from bot.market.quote_ages import QuoteAges
 from bot.ports import FeedState, Journal, QuoteDrivenVenue, RecordKind, Strategy
 from bot.pricing.sizing import lots_at_top
 from bot.risk.gate import Approved
@@ -152,11 +152,7 @@ class Engine:
         s = self.slots[slot]
         s.received += 1
         event_ns = quote.ts_event_ns
-        if event_ns is None:
-            age_ns = s.feed_delay.age_ns(ts_recv_ns)
-        else:
-            s.clock_offset.observe(event_ns, ts_recv_ns)
-            age_ns = s.clock_offset.age_ns(event_ns, ts_recv_ns)
+        age_ns = s.feed_delay.age_ns(ts_recv_ns) if event_ns is None else s.clock_offset.observe(event_ns, ts_recv_ns)
         sequence = quote.sequence
         # An equal sequence is the venue saying that nothing changed (Bybit, after 3 s); 1 is its restart.
         reason = OUT_OF_ORDER if sequence < s.sequence and sequence != 1 else s.gate.refuse(quote, ts_recv_ns, age_ns)
@@ -174,8 +170,9 @@ class Engine:
         s.recv_ns = ts_recv_ns
         s.event_age_ns = age_ns
         s.refused = None
-        if moved:
-            s.statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
+        statistics = s.statistics
+        if moved or statistics.interrupted:
+            statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
         self._show_to_venue(slot, quote)
         if not s.dirty:
             s.dirty = True
@@ -202,7 +199,7 @@ class Engine:
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
         """A public trade dates its feed; trades are not kept in memory yet."""
-        self.feeds[self.slots[slot].instrument.feed].last_frame_ns = ts_recv_ns
+        self.feeds[self.slots[slot].feed].last_frame_ns = ts_recv_ns
 
     def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
         """Take a funding rate; routes are priced anew at once."""
@@ -213,7 +210,6 @@ class Engine:
 
     def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
         """A frame told the venue's time: it dates quotes of its feed that carry none."""
-        self.clock_offsets[feed.venue].observe(ts_event_ns, ts_recv_ns)
         self._delays[feed].observe(ts_event_ns, ts_recv_ns)
 
     def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
@@ -231,7 +227,7 @@ class Engine:
         self.feeds[feed].enter(state, detail)
         if state is not FeedState.LIVE:
             for s in self.slots:
-                if s.instrument.feed == feed and state is not FeedState.CONNECTING:
+                if s.feed == feed and state not in (FeedState.CONNECTING, FeedState.CLOSED):
                     s.sequence = -1
                     self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
         level = "error" if state is FeedState.FAILED else "info" if state is FeedState.LIVE else "warning"
@@ -267,7 +263,7 @@ class Engine:
             self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
             return
         buy, sell = state.buy, state.sell
-        too_old = self._ages.refuse(ts_ns, buy.recv_ns, sell.recv_ns, buy.event_age_ns, sell.event_age_ns)
+        too_old = self._ages.exceeded(ts_ns, buy.recv_ns, buy.event_age_ns, sell.recv_ns, sell.event_age_ns)
         if too_old is not None:
             limit, observed_ms, allowed_ms = too_old
             self._refuse_route(state, ts_ns, limit, (observed_ms, allowed_ms, "ms"))
@@ -309,9 +305,10 @@ class Engine:
         """Once a second: what moves without a quote."""
         now_ns = self._clock.now_ns()
         for s in self.slots:
+            s.statistics.seen = s.window.appended
             s.statistics.roll(now_ns)
         for feed, health in self.feeds.items():
-            health.tick(now_ns, sum(s.received for s in self.slots if s.instrument.feed == feed))
+            health.tick(now_ns, sum(s.received for s in self.slots if s.feed == feed))
         self.desk.tick(now_ns)
         for state in self.routes:
             state.watch.refresh()

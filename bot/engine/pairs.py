@@ -14,6 +14,7 @@ from bot.engine.funding import FundingClock
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
+from bot.errors import InvariantError
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import PairExecutor
@@ -162,7 +163,8 @@ class PairDesk:
         state.holding = None
         state.is_opportunity = False
         state.rest_until_ns = now_ns + self._cooldown_ns
-        self.ledger.close_pair(pair.id)
+        if not self.ledger.close_pair(pair.id):
+            raise InvariantError(f"pair {pair.id} is over, and holds a derivative still")
         profit = self._in_quote(self.ledger.pair(pair.id).flows, pair)
         self.portfolio.on_realised(profit, now_ns)
         why = f" ({pair.close_reason})" if pair.close_reason else ""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Side
+from bot.domain.route import Route
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Actions
 
@@ -32,9 +33,10 @@ class EnginePortfolio:
         """Pairs that are not flat."""
         return len(self._pairs.pairs)
 
-    def busy(self, route_id: str) -> bool:
-        """Whether the route has a pair that is not flat."""
-        return any(pair.opportunity.route.id == route_id for pair in self._pairs.pairs.values())
+    def busy(self, route: Route) -> bool:
+        """Whether a pair on the route's two instruments, in either direction, is not flat."""
+        wanted = {route.buy.id, route.sell.id}
+        return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.pairs.values())
 
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""

@@ -27,6 +27,7 @@ class InstrumentSlot:
         "clock_offset",
         "dirty",
         "event_age_ns",
+        "feed",
         "feed_delay",
         "fees",
         "funding",
@@ -62,6 +63,7 @@ class InstrumentSlot:
     ) -> None:
         self.index = index
         self.instrument = instrument
+        self.feed = instrument.feed
         self.window = Window(hold_h=window.hold_h, rolling_s=window.rolling_s)
         self.gate = QuoteGate(gate)
         self.statistics = RollingStatistics(span_s=window.rolling_s)
@@ -96,4 +98,4 @@ class InstrumentSlot:
         """When the venue made the newest accepted quote, UTC ns; our corrected receive time where it did not say."""
         if self.quote is not None and self.quote.ts_event_ns is not None:
             return self.quote.ts_event_ns
-        return self.recv_ns + self.clock_offset.offset_ns
+        return self.recv_ns + (self.clock_offset.offset_ns or 0)

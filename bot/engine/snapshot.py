@@ -142,7 +142,7 @@ def _feed_rows(engine: Engine, now_ns: int) -> list[FeedRow]:
                 malformed=health.malformed,
                 reconnects=health.reconnects,
                 last_frame_age_ms=(now_ns - last_ns) / 1e6 if last_ns else None,
-                clock_offset_ms=offset / 1e6,
+                clock_offset_ms=None if offset is None else offset / 1e6,
             )
         )
     return rows

@@ -284,7 +284,7 @@ class PairExecutor:
             time_in_force=TimeInForce.IOC,
             quantity=quantity,
             price=price,
-            reduce_only=reduces and self._reduces_position(instrument, side, quantity),
+            reduce_only=reduces and self._reduces_position(pair, instrument, side, quantity),
             ts_decision_ns=self._clock.now_ns(),
         )
         pair.orders[order.client_order_id] = (order, leg_name, expected_price)
@@ -302,24 +302,28 @@ class PairExecutor:
             type=OrderType.MARKET,
             time_in_force=TimeInForce.IOC,
             quantity=quantity,
-            reduce_only=self._reduces_position(leg.instrument, side, quantity),
+            reduce_only=self._reduces_position(pair, leg.instrument, side, quantity),
             ts_decision_ns=self._clock.now_ns(),
         )
         pair.orders[order.client_order_id] = (order, leg_name, expected)
         return order
 
-    def _reduces_position(self, instrument: Instrument, side: Side, quantity: Decimal) -> bool:
-        """Whether the account's one position of a derivative shrinks by all of this.
+    def _reduces_position(self, pair: Pair, instrument: Instrument, side: Side, quantity: Decimal) -> bool:
+        """Whether the account's one position of a derivative surely shrinks by all of this.
 
         Pairs of several routes share that position: where one holds it long and another short, an order that closes
-        one of them opens the other way for the account, and the venue would refuse it as reduce-only.
+        one of them opens the other way for the account, and the venue would refuse it as reduce-only. What another
+        pair's orders on their way will do to it is not known yet.
         """
         if not instrument.is_perpetual:
             return False
-        held = sum(
-            (leg.held for pair in self._pairs.values() for leg in pair.legs if leg.instrument.id == instrument.id),
-            Decimal(0),
-        )
+        held = Decimal(0)
+        for other in self._pairs.values():
+            for leg in other.legs:
+                if leg.instrument.id == instrument.id:
+                    held += leg.held
+                    if other.pending and other is not pair:
+                        return False
         return -side.sign * held >= quantity * instrument.contract_multiplier
 
     def _next_id(self, pair: Pair) -> str:
@@ -342,9 +346,10 @@ def _decimal(price: float) -> Decimal:
 
 
 def _meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
-    """Whether the venue takes a closing order of this size; derivatives are exempt from the minimum notional."""
-    notional = quantity * instrument.contract_multiplier * price
-    return quantity >= instrument.min_quantity and (instrument.is_perpetual or notional >= instrument.min_notional)
+    """Whether a rest of this size is worth an order: any lot of a derivative is, since a position must not stay."""
+    if instrument.is_perpetual:
+        return quantity > 0
+    return quantity >= instrument.min_quantity and quantity * price >= instrument.min_notional
 
 
 def _tradable(leg: PairLeg, base_quantity: Decimal) -> bool:

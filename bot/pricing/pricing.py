@@ -18,7 +18,7 @@ from decimal import Decimal
 from bot.domain.fees import FeeSchedule
 from bot.domain.order import Side
 from bot.domain.route import Cost, Opportunity, Route, TradeLeg
-from bot.ports import InstrumentView
+from bot.ports import InstrumentView, Statistics
 
 EXIT_BASIS = "exit basis"
 
@@ -70,11 +70,12 @@ def cost_sheet(
     if buy.fees is None or sell.fees is None:
         return Unpriced("fee_schedule", 0.0, 1.0, "known")
     covered_s = min(buy.statistics.covered_s, sell.statistics.covered_s)
-    if covered_s < warmup_s:
+    exit_basis_bps = _exit_basis_bps(buy.statistics, sell.statistics, converged=exit_basis == "converged")
+    if covered_s < warmup_s or exit_basis_bps is None:
         return Unpriced("warm_up", covered_s, warmup_s, "s")
     costs = [*_fees("open", route.opening, buy.fees, sell.fees), *_fees("close", route.closing, buy.fees, sell.fees)]
     if route.closing:
-        costs.append(_exit_basis(buy, sell, converged=exit_basis == "converged"))
+        costs.append(Cost(name=EXIT_BASIS, bps=exit_basis_bps))
     for view, side in ((buy, Side.BUY), (sell, Side.SELL)):
         if view.instrument.is_perpetual and route.hold_s:
             if view.funding_bps_per_h is None:
@@ -95,11 +96,12 @@ def _fees(stage: str, legs: Sequence[TradeLeg], buy: FeeSchedule, sell: FeeSched
     ]
 
 
-def _exit_basis(buy: InstrumentView, sell: InstrumentView, *, converged: bool) -> Cost:
-    """Expected (ask of the sold side − bid of the bought side) at the exit."""
-    half_spreads = (buy.statistics.mean_spread_bps + sell.statistics.mean_spread_bps) / 2
-    basis = 0.0 if converged else gross_edge_bps(buy.statistics.mean_mid, sell.statistics.mean_mid)
-    return Cost(name=EXIT_BASIS, bps=basis + half_spreads)
+def _exit_basis_bps(buy: Statistics, sell: Statistics, *, converged: bool) -> float | None:
+    """Expected (ask of the sold side − bid of the bought side) at the exit; None while nothing tells."""
+    if buy.mean_mid is None or sell.mean_mid is None or buy.mean_spread_bps is None or sell.mean_spread_bps is None:
+        return None
+    half_spreads = (buy.mean_spread_bps + sell.mean_spread_bps) / 2
+    return half_spreads if converged else gross_edge_bps(buy.mean_mid, sell.mean_mid) + half_spreads
 
 
 def _funding(view: InstrumentView, side: Side, bps_per_h: float, hold_s: float) -> Cost:

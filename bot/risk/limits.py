@@ -47,8 +47,8 @@ class Portfolio(Protocol):
     def open_pairs(self) -> int:
         """Pairs that are not flat."""
 
-    def busy(self, route_id: str) -> bool:
-        """Whether the route has a pair that is not flat."""
+    def busy(self, route: Route) -> bool:
+        """Whether a pair on the route's two instruments, in either direction, is not flat."""
 
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, absolute."""
@@ -90,11 +90,11 @@ class MaxPlausibleEdge:
 
 @dataclass(frozen=True, slots=True)
 class OnePairPerRoute:
-    """No new pair on a route while the last one is unresolved."""
+    """No new pair while one on the same two instruments is unresolved; the mirrored one would trade against it."""
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
-        """Pairs of this route that are not flat."""
-        return _at_most("pair_on_route", float(portfolio.busy(proposal.route.id)), 0.0, "pairs")
+        """Pairs of this route, or its mirror, that are not flat."""
+        return _at_most("pair_on_route", float(portfolio.busy(proposal.route)), 0.0, "pairs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """Recordings as a market: what `--market recorded` plays."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import RecordingError
-from bot.ports import MarketEnd, MarketSink, VenueModule
+from bot.ports import FeedState, FrameDecoder, MarketEnd, MarketSink, VenueModule
 from exchanges.recorded.player import RecordedMarket, Speed
 from exchanges.recorded.scan import ScanProgress, scan
 
@@ -65,15 +66,35 @@ class Recordings:
     async def run(self, sink: MarketSink, stop: asyncio.Event) -> MarketEnd:
         """Play to the end, to `play_s`, or to `stop`."""
         slots = {instrument.id: slot for slot, instrument in enumerate(self.instruments)}
-        decoders = {
-            feed: self._venues[feed.venue].decoder(
-                feed, {symbol: slots[i.id] for symbol, i in found.instruments.items()}, sink
-            )
-            for feed, found in self._scan.feeds.items()
-        }
+        decoders: dict[Feed, FrameDecoder] = {}
         player = RecordedMarket(self._files, decoders, sink, self.clock, self._speed, self._on_progress, self._until_ns)
+        located = cast(MarketSink, _LocatedSink(sink, player.where))
+        for feed, found in self._scan.feeds.items():
+            symbols = {symbol: slots[i.id] for symbol, i in found.instruments.items()}
+            decoders[feed] = self._venues[feed.venue].decoder(feed, symbols, located)
+            sink.on_feed_state(feed, FeedState.LIVE, "recorded")
         result = await player.run(stop)
+        for feed in decoders:
+            sink.on_feed_state(feed, FeedState.CLOSED, "end of the recording")
         return MarketEnd(result.complete, result.reasons, result.stopped)
 
     def _on_progress(self, fraction: float) -> None:
         self._progress = fraction
+
+
+class _LocatedSink:
+    """The sink, but a malformed payload is named by its file and line.
+
+    Everything else is the sink's own bound method: a decoder that takes it once pays nothing for this layer.
+    """
+
+    def __init__(self, sink: MarketSink, where: Callable[[Feed, bytes], str | None]) -> None:
+        self._sink = sink
+        self._where = where
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+    def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
+        place = self._where(feed, raw)
+        self._sink.on_malformed(feed, raw, reason if place is None else f"{place}: {reason}")

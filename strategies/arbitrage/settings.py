@@ -25,5 +25,5 @@ class ArbitrageSettings(BaseModel):
     warmup_s: NotNegative = Field(default=60.0, description="Statistics must cover this before a route has a price.")
     expected_holding_s: Positive = Field(default=600.0, description="Funding is priced over this time.")
     max_holding_s: Positive = Field(default=3600.0, description="Close a pair that is older.")
-    loss_stop_bps: Positive = Field(default=30.0, description="Close a pair that has lost this much, all costs in.")
+    loss_stop_bps: Positive = Field(default=80.0, description="Close a pair that has lost this much, all costs in.")
     cooldown_s: NotNegative = Field(default=1.0, description="Rest of a route after a pair ended.")

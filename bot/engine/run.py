@@ -1,0 +1,227 @@
+"""One run from start to end: market, engine, journal, control socket, and the order in which they stop."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.clock import SystemClock
+from bot.control.messages import Command
+from bot.control.server import ControlServer
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed
+from bot.domain.route import Decision
+from bot.engine.engine import Engine, RunInfo
+from bot.engine.rates import assumed_funding, fee_schedules
+from bot.engine.snapshot import headline, take_snapshot
+from bot.engine.summary import run_summary
+from bot.errors import StorageError
+from bot.ports import Journal, Market, MarketEnd, QuoteDrivenVenue, RecordKind, Strategy
+from bot.risk.gate import TradingState
+from bot.settings import Settings
+
+SOCKET = Path("run") / "engine.sock"
+"""Of the control socket, below the data directory."""
+_UNREALISED_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended."""
+
+    summary: dict[str, Any]
+    complete: bool
+    reasons: tuple[str, ...]
+    interrupted: bool
+    """By SIGINT or SIGTERM."""
+    halted: bool
+
+
+class EngineRun:
+    """Puts the parts of one run together and takes them apart again, in order, whatever ends it."""
+
+    def __init__(
+        self,
+        *,
+        info: RunInfo,
+        market: Market,
+        strategy: Strategy,
+        venue: Callable[[Mapping[Feed, FeeSchedule]], QuoteDrivenVenue],
+        settings: Settings,
+        journal: Journal,
+        log: Callable[[str, str], None],
+        show_decision: Callable[[Decision], None] | None,
+        linger_s: float = 0.0,
+    ) -> None:
+        """Build the run.
+
+        Args:
+            info: Names it.
+            market: Where quotes come from, and whose clock moves everything.
+            strategy: Decides.
+            venue: Builds the venue that takes the orders, from the fees of each feed.
+            settings: Of everything but the strategy.
+            journal: Open for this run; closed at its end.
+            log: Takes a level and one line, for a person.
+            show_decision: Gets every decision.
+            linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
+        """
+        self._info = info
+        self._market = market
+        self._journal = journal
+        self._log_line = log
+        feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
+        self._fees = fee_schedules(feeds, market.published_fees, settings)
+        self._funding = assumed_funding(feeds, settings)
+        self.engine = Engine(
+            run=info,
+            instruments=market.instruments,
+            strategy=strategy,
+            venue=venue(self._fees),
+            journal=journal,
+            clock=market.clock,
+            settings=settings,
+            fees=self._fees,
+            assumed_funding_bps_per_8h=self._funding,
+            log=self._log,
+            show_decision=show_decision,
+        )
+        self._stop = asyncio.Event()
+        self._linger_s = linger_s
+        self._interrupted = False
+        self._finished = False
+        self._control = ControlServer(settings.data_dir / SOCKET, self._snapshot, self._on_command, SystemClock())
+
+    async def run(self) -> RunResult:
+        """Run to the market's end, a signal, or a `stop` command; the journal is whole and closed afterwards."""
+        self._record_start()
+        await self._control.start()
+        self._listen_to_signals()
+        end = MarketEnd(complete=False, reasons=("the run failed",))
+        try:
+            self.engine.start()
+            for line in self._opening_lines():
+                self._log("info", line)
+            end = await self._market.run(self.engine, self._stop)
+        finally:
+            result = self._finish(end)
+            self._journal.close()
+            self._control.finished(result.summary)
+            await self._control.await_reader(self._linger_s)
+            await self._control.stop()
+        return result
+
+    def stop(self) -> None:
+        """End in order."""
+        self._stop.set()
+
+    def on_storage_failure(self, why: str) -> None:
+        """The journal is lost: nothing new may be opened, since no intent can be durable."""
+        self.engine.desk.gate.halt(f"the journal cannot be written: {why}")
+
+    def _finish(self, end: MarketEnd) -> RunResult:
+        engine = self.engine
+        engine.desk.finish()
+        self._finished = True
+        summary = run_summary(engine, complete=end.complete, incomplete_because=end.reasons)
+        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.window.last()) is not None}
+        now_ns = self._market.clock.now_ns()
+        with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
+            self._journal.record(
+                RecordKind.RUN,
+                self._info.run_id,
+                now_ns,
+                {"finished_ns": now_ns, "complete": end.complete, "summary": summary, "marks": marks},
+            )
+        halted = engine.desk.gate.state is TradingState.HALTED
+        return RunResult(summary, end.complete, end.reasons, self._interrupted, halted)
+
+    def _record_start(self) -> None:
+        info = self._info
+        now_ns = self._market.clock.now_ns()
+        body = {
+            "run_id": info.run_id,
+            "strategy": info.strategy,
+            "market": info.market,
+            "real_money": info.real_money,
+            "settings_digest": info.settings_digest,
+            "version": info.version,
+            "started_ns": now_ns,
+            "instruments": [instrument.model_dump(mode="json") for instrument in self._market.instruments],
+            "fees": {str(feed): fees.model_dump(mode="json") for feed, fees in self._fees.items()},
+            "funding_assumed": {str(feed): bps for feed, bps in self._funding.items()},
+        }
+        self._journal.record(RecordKind.RUN, info.run_id, now_ns, body)
+
+    def _opening_lines(self) -> list[str]:
+        """What a person should know before the first decision."""
+        money = "REAL MONEY" if self._info.real_money else "paper money"
+        lines = [f"run {self._info.run_id}: {self._info.strategy} on the {self._info.market} market, {money}"]
+        for feed, fees in self._fees.items():
+            lines.append(f"{feed}: taker {fees.taker_bps} bps, maker {fees.maker_bps} bps ({fees.source})")
+        for slot in self.engine.slots:
+            if slot.fees is None:
+                lines.append(f"{slot.instrument.feed}: no fees known, its routes are refused")
+        for feed, bps in self._funding.items():
+            lines.append(f"{feed}: funding {bps} bps per 8 h ASSUMED until the venue tells it")
+        lines.append(f"{len(self.engine.routes)} routes over {len(self.engine.slots)} instruments")
+        return lines
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self._interrupted:
+            self._log("warning", "stopping already; the journal is being closed")
+        self._interrupted = True
+        self._stop.set()
+
+    def _on_command(self, command: Command) -> None:
+        gate = self.engine.desk.gate
+        if command.command == "stop":
+            self._log("info", "stop was asked for")
+            self._stop.set()
+        elif command.command == "pause":
+            gate.reduce("pause was asked for")
+        else:
+            gate.resume("resume was asked for")
+
+    def _snapshot(self) -> Any:
+        return take_snapshot(
+            self.engine,
+            self._market.clock.now_ns(),
+            self._market.printed,
+            progress=self._market.progress(),
+            finished=self._finished,
+        )
+
+    def _log(self, level: str, text: str) -> None:
+        self._control.log(level, text, self._market.clock.now_ns())  # type: ignore[arg-type]
+        self._log_line(level, text)
+
+
+def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
+    """A run's summary for a person."""
+    decisions = summary["decisions"]
+    unit = "REAL MONEY" if summary["real_money"] else "paper money"
+    refused = ", ".join(f"{reason} {count}" for reason, count in decisions["refused"].items()) or "none"
+    return [
+        f"{summary['market'].upper()} market, {unit}: {'complete' if summary['complete'] else 'INCOMPLETE'}",
+        *(f"  {reason}" for reason in summary["incomplete_because"]),
+        "quotes      " + ", ".join(f"{feed} {count}" for feed, count in summary["quotes"].items()),
+        f"decisions   taken {decisions['taken']}, refused: {refused}",
+        f"orders      {summary['orders']}, fills {summary['fills']}, open pairs {summary['open_pairs']}",
+        f"realised    {_amounts(summary['pnl'])}",
+        f"unrealised  {_amounts(summary['unrealised'])}",
+        f"break-even  {headline(engine)}",
+    ]
+
+
+def _amounts(amounts: Mapping[str, str]) -> str:
+    return ", ".join(f"{Decimal(amount):+.4f} {asset}" for asset, amount in amounts.items()) or "nothing"

@@ -1,0 +1,92 @@
+"""A run without the terminal UI: a line per decision and a summary, or one JSON object.
+
+Data goes to stdout, words to stderr. With `--json` stdout holds the one object and nothing else.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.clock import SystemClock
+from bot.domain.route import Decision, Outcome
+from bot.engine.engine import Engine
+from bot.engine.run import RunResult, summary_lines
+from bot.ports import Market
+from bot.text import inert
+
+_PROGRESS_AFTER_NS = 2_000_000_000
+_PROGRESS_EVERY_NS = 1_000_000_000
+
+
+class Headless:
+    """Writes what a run says."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._engine: Engine | None = None
+        self._market: Market | None = None
+        self._clock = SystemClock()
+        self._next_progress_ns = self._clock.monotonic_ns() + _PROGRESS_AFTER_NS
+        self._shows_progress = sys.stderr.isatty()
+        self._line_open = False
+
+    def watch(self, engine: Engine, market: Market) -> None:
+        """The run whose progress and summary are shown."""
+        self._engine = engine
+        self._market = market
+
+    def log(self, level: str, text: str) -> None:
+        """One line for a person, on stderr."""
+        self._end_progress()
+        prefix = "" if level == "info" else f"{level}: "
+        print(f"{prefix}{inert(text)}", file=sys.stderr, flush=level != "info")
+
+    def on_scan(self, path: Path, fraction: float) -> None:
+        """Looking through a recording takes long."""
+        self._progress(f"looking through {path.name} {fraction:4.0%}")
+
+    def on_decision(self, decision: Decision) -> None:
+        """One decision, on stdout; with `--json` only the progress moves."""
+        if not self._as_json:
+            self._end_progress()
+            print(decision_line(decision), flush=True)
+        fraction = self._market.progress() if self._market is not None else None
+        if fraction is not None and self._clock.monotonic_ns() >= self._next_progress_ns:
+            self._progress(f"playing {fraction:4.0%}")
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._end_progress()
+
+    def finish(self, result: RunResult) -> None:
+        """The summary."""
+        if self._as_json:
+            print(json.dumps(result.summary, allow_nan=False))
+            return
+        assert self._engine is not None
+        print("\n".join(summary_lines(result.summary, self._engine)))
+
+    def _progress(self, text: str) -> None:
+        if self._shows_progress:
+            self._next_progress_ns = self._clock.monotonic_ns() + _PROGRESS_EVERY_NS
+            self._line_open = True
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _end_progress(self) -> None:
+        if self._line_open:
+            self._line_open = False
+            print(file=sys.stderr)
+
+
+def decision_line(decision: Decision) -> str:
+    """One decision for a person."""
+    moment = datetime.fromtimestamp(decision.ts_ns / 1e9, UTC)
+    words = [f"{moment:%H:%M:%S.%f}"[:-3], f"{decision.outcome:<7}", decision.route, decision.reason]
+    if decision.outcome is Outcome.REFUSED and decision.observed is not None and decision.allowed is not None:
+        words.append(f"{decision.observed:.4g} (limit {decision.allowed:.4g}) {decision.unit}")
+    if decision.quantity:
+        words.append(f"quantity {decision.quantity:f}")
+    if decision.gross_bps is not None and decision.needed_bps is not None:
+        words.append(f"offers {decision.gross_bps:.2f} bps, needs {decision.needed_bps:.2f}")
+    return "  ".join(words)

@@ -1,0 +1,3 @@
+"""Which Crypto Pipe this is; stands on every run."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,1 @@
+"""The real exchanges as a market."""

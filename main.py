@@ -1,0 +1,273 @@
+"""Crypto Pipe: reads the command line, builds the parts, hands them to each other."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot.clock import SystemClock
+from bot.command_line import Arguments, parse
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed
+from bot.engine.engine import RunInfo
+from bot.engine.run import SOCKET, EngineRun, RunResult
+from bot.errors import BotError, ExitCode, InvariantError, SettingsError
+from bot.headless import Headless
+from bot.ports import LiveVenueModule, Market, QuoteDrivenVenue
+from bot.settings import Settings
+from bot.settings_display import show_config
+from bot.settings_loader import LoadedSettings, load_settings
+from bot.settings_reference import json_schema
+from bot.storage.journal import SqliteJournal
+from bot.version import VERSION
+from strategies.registry import build_strategy, strategy_settings
+
+HERE = Path(__file__).resolve().parent
+ENGINE_START_S = 60.0
+"""How long the terminal UI waits for its engine's socket: live metadata takes seconds."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(parse(words), words)
+    except InvariantError as error:
+        print(f"crypto-pipe: this is a bug of ours, and trading has stopped: {error}", file=sys.stderr)
+        return error.exit_code
+    except BotError as error:
+        print(f"crypto-pipe: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
+    if arguments.json_schema:
+        print(json.dumps(json_schema(strategy_settings()), indent=2))
+        return ExitCode.OK
+    loaded = _load(arguments)
+    if arguments.show_config:
+        print(show_config(loaded), end="")
+        return ExitCode.OK
+    if arguments.mode == "attach":
+        return _show(loaded.settings)
+    if arguments.mode == "post-mortem":
+        return _post_mortem(arguments, loaded.settings)
+    if sys.stdout.isatty() and not (arguments.headless or arguments.json):
+        return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
+    return _engine(arguments, loaded)
+
+
+def _load(arguments: Arguments) -> LoadedSettings:
+    path = arguments.settings or HERE / "settings.yaml"
+    loaded = load_settings(
+        path,
+        os.environ,
+        arguments.set,
+        arguments.flags(),
+        strategy_settings(),
+        required=arguments.settings is not None,
+        venues=_venues().keys(),
+    )
+    for note in loaded.notes:
+        print(f"crypto-pipe: {note}", file=sys.stderr)
+    return loaded
+
+
+# The engine
+
+
+def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
+    settings = loaded.settings
+    if settings.real_money or arguments.real_money:
+        raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
+    run = _run_recorded if settings.market == "recorded" else _run_live
+    headless = Headless(as_json=arguments.json)
+    try:
+        result = _with_uvloop(run(arguments, loaded, headless))
+    finally:
+        headless.close()
+    headless.finish(result)
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    if result.halted:
+        return ExitCode.RISK_HALT
+    return ExitCode.OK if result.complete else ExitCode.SETTINGS
+
+
+def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
+    import uvloop  # only an engine needs it
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+async def _run_recorded(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
+    from exchanges.recorded.market import Recordings
+
+    files: dict[Feed, list[Path]] = {}
+    for recording in arguments.recording:
+        files.setdefault(recording.feed, []).append(recording.path)
+    market = Recordings(
+        files or _sample(loaded.settings, headless),
+        _venues(),
+        speed=loaded.settings.recorded.speed,
+        play_s=arguments.for_s,
+        scan_progress=headless.on_scan,
+    )
+    return await _run(market, arguments, loaded, headless, journal_deliver=None)
+
+
+async def _run_live(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
+    from exchanges.common.raw_writer import RawWriter
+    from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
+
+    venues = _venues()
+    wanted = configured_feeds(loaded.settings, venues)
+    headless.log("info", f"asking {', '.join(sorted({feed.venue for feed in wanted}))} for instruments")
+    market = LiveVenues(
+        await ask_instruments(wanted, venues, loaded.settings), venues, loaded.settings, run_s=arguments.for_s
+    )
+    if arguments.record_raw is None:
+        return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
+    writer = RawWriter(arguments.record_raw, market.by_feed, lambda text: headless.log("warning", text))
+    market.tap = writer
+    try:
+        return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
+    finally:
+        writer.close()
+
+
+async def _run(
+    market: Market,
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    headless: Headless,
+    journal_deliver: Callable[[Callable[[], None]], object] | None,
+) -> RunResult:
+    from exchanges.paper.actions import PaperActions
+
+    settings = loaded.settings
+
+    def paper(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
+        return PaperActions(market.instruments, fees, settings.paper, market.clock)
+
+    info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
+    failures: list[str] = []
+    journal = SqliteJournal(
+        settings.data_dir,
+        info.run_id,
+        group_commit_ms=settings.journal.group_commit_ms,
+        deliver=journal_deliver,
+        on_failure=failures.append,
+    )
+    run = EngineRun(
+        info=info,
+        market=market,
+        strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
+        venue=paper,
+        settings=settings,
+        journal=journal,
+        log=headless.log,
+        show_decision=headless.on_decision,
+        linger_s=arguments.linger_s,
+    )
+    headless.watch(run.engine, market)
+    return await run.run()
+
+
+def _new_run_id() -> str:
+    """Sorts by time; unique without asking anybody; short enough to begin a client order id."""
+    moment = datetime.fromtimestamp(SystemClock().now_ns() / 1e9, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _venues() -> dict[str, LiveVenueModule]:
+    from exchanges.registry import all_venues
+
+    return all_venues()
+
+
+def _sample(settings: Settings, headless: Headless) -> dict[Feed, list[Path]]:
+    """The recording that this project generates itself; nothing in it comes from an exchange."""
+    from exchanges.simulator.sample_recording import write_sample
+
+    headless.log("info", "no --recording given: generating the sample market (seed 1, ten minutes)")
+    return {feed: [path] for feed, path in write_sample(settings.data_dir / "sample").items()}
+
+
+# The terminal UI
+
+
+def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> int:
+    """Start the engine as a process of its own and show it; it lives on when the UI is left by `detach`."""
+    log = settings.data_dir / "logs" / "engine.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A recording at full speed is over before the eye sees it; with a UI it plays ten times as fast as it was.
+    pace = [] if paced or settings.market != "recorded" else ["--speed", "10x"]
+    command = [sys.executable, str(HERE / "main.py"), *words, *pace, "--headless", "--linger", "600"]
+    with log.open("wb") as output:
+        engine = subprocess.Popen(  # noqa: S603 - this program again, with the arguments it was given
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    if not _await_socket(engine, settings):
+        sys.stderr.write(log.read_text(errors="replace"))
+        return engine.wait()
+    code = _show(settings)
+    if engine.poll() is None:
+        print(f"The engine goes on (log: {log}). Come back: python main.py --mode attach", file=sys.stderr)
+    return code
+
+
+def _await_socket(engine: subprocess.Popen[bytes], settings: Settings) -> bool:
+    from bot.control.address import is_answered
+
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + round(ENGINE_START_S * 1e9)
+    while engine.poll() is None:
+        if is_answered(settings.data_dir / SOCKET):
+            return True
+        if clock.monotonic_ns() > deadline_ns:
+            engine.terminate()
+            raise BotError(f"the engine did not come up in {ENGINE_START_S:.0f} s")
+        try:
+            engine.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    return False
+
+
+def _show(settings: Settings) -> int:
+    from bot.tui.app import run_tui
+
+    return run_tui(settings.data_dir / SOCKET)
+
+
+# The post-mortem
+
+
+def _post_mortem(arguments: Arguments, settings: Settings) -> int:
+    from postmortem.render import render_table
+
+    from bot.storage.queries import JournalReader
+    from postmortem.report import build_report
+
+    since_ns = arguments.since_ns(SystemClock().now_ns())
+    with JournalReader.open(settings.data_dir) as reader:
+        report = build_report(reader, settings.strategy, run=arguments.run, since_ns=since_ns)
+    if arguments.json:
+        print(report.model_dump_json(indent=2))
+    else:
+        print(render_table(report), end="")
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
