@@ -49,7 +49,7 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> Pai
 
 def assumed_costs(pair: PairStory) -> list[str]:
     """The costs of its decision that were settings, in words."""
-    return [f"{cost.name} of {pair.body.route}" for cost in pair.body.expected.costs if cost.assumed]
+    return [f"priced with {cost.name}" for cost in pair.body.expected.costs if cost.assumed]
 
 
 def paid_fees(pair: PairStory) -> dict[str, Decimal]:
