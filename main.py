@@ -254,9 +254,8 @@ def _show(settings: Settings) -> int:
 
 
 def _post_mortem(arguments: Arguments, settings: Settings) -> int:
-    from postmortem.render import render_table
-
     from bot.storage.queries import JournalReader
+    from postmortem.render import render_table
     from postmortem.report import build_report
 
     since_ns = arguments.since_ns(SystemClock().now_ns())
