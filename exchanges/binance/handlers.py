@@ -76,5 +76,7 @@ def funding_handler(slot: int, sink: MarketSink, on_invalid: OnInvalid) -> Handl
 
 
 def _only_lacks_a_rate(error: ValidationError) -> bool:
+    # Delivery contracts: an empty rate, in older frames neither a rate nor a settlement.
     details = error.errors(include_url=False, include_context=False)
-    return all(detail["loc"] == ("r",) and detail["input"] == "" for detail in details)
+    absent = {detail["loc"][0] for detail in details if detail["type"] == "missing" or detail["input"] == ""}
+    return "r" in absent and absent <= {"r", "T"} and len(absent) == len(details)

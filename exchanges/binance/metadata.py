@@ -9,7 +9,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from bot.domain.instrument import Feed, Instrument, Segment
-from bot.errors import SettingsError, VenueUnavailable
+from bot.errors import MalformedPayload, SettingsError, VenueUnavailable
 from bot.settings import Settings
 from exchanges.binance.endpoints import VENUE, rest_url
 from exchanges.binance.errors import translated
@@ -67,11 +67,12 @@ class BinanceRest:
             raise SettingsError(f"{self._feed} has no {unified} ({symbol}){hint}")
         try:
             row = SymbolRow.model_validate(rows[symbol])
-        except ValidationError as error:
+            described = instrument(row, self._feed)
+        except (ValidationError, MalformedPayload) as error:
             raise VenueUnavailable(VENUE, f"exchangeInfo describes {symbol} in an unknown way") from error
-        if row.unified_symbol != unified or row.status != "TRADING":
-            raise SettingsError(f"{self._feed}: {symbol} is {row.unified_symbol} with status {row.status}, not TRADING")
-        return instrument(row, self._feed)
+        if described.symbol != unified or row.status != "TRADING":
+            raise SettingsError(f"{self._feed}: {symbol} is {described.symbol} with status {row.status}, not TRADING")
+        return described
 
 
 @asynccontextmanager
