@@ -109,7 +109,8 @@ def _bridge(line: MoneyLine) -> Table:
     """From what was expected to what came of it; costs with a minus, so that the column adds up."""
     bridge = line.bridge
     quote = inert(line.quote_asset)
-    table = Table(box=box.SIMPLE_HEAD, title=f"{line.pairs} realised pairs, {quote}", title_justify="left")
+    title = f"{line.pairs} realised pairs, in {quote}; rests of base at the last mark"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
     table.add_column("")
     table.add_column(quote, justify="right")
     table.add_column("bps of notional", justify="right")
@@ -166,7 +167,7 @@ def _extremes(console: Console, pairs: Sequence[PairLine]) -> None:
 
 
 def _pairs(title: str, pairs: Sequence[PairLine], profit: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, collapse_padding=True)
     table.add_column("pair", no_wrap=True)
     table.add_column("opened", no_wrap=True)
     table.add_column("ended", overflow="fold", min_width=9)
@@ -176,7 +177,7 @@ def _pairs(title: str, pairs: Sequence[PairLine], profit: str) -> Table:
         bridge = line.bridge
         table.add_row(
             Text(_tail(inert(line.pair))),
-            Text(_time(line.ts_open_ns)),
+            Text(_time(line.ts_open_ns)[5:]),  # the year stands with the run
             Text(inert(line.close_reason or line.state)),
             _float(line.edge_expected_bps),
             _float(None if line.edge_realised_bps is None else float(line.edge_realised_bps)),

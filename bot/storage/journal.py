@@ -2,7 +2,8 @@
 
     record()        puts a tuple on a queue: no encoding, no lock, no system call on the caller's side
     writer thread   takes the first, waits `group_commit_ms` for company, writes all in one transaction: one fsync
-    when_durable()  a marker in the same queue, so that "everything recorded so far" is its place in the line
+    when_durable()  a marker in the same queue, so that "everything recorded so far" is its place in the line; it ends
+                    the wait for company
 
 When a write fails the journal stays failed for the rest of the run: nothing is called durable any more, and what is
 still recorded (cancels, unwinding) goes to stderr, line by line, so that a person has it.
@@ -51,7 +52,7 @@ class SqliteJournal:
     Args:
         data_dir: Made (0700) if it is missing; the file is 0600.
         run_id: Stands on every record.
-        group_commit_ms: Records that come within this time share an fsync.
+        group_commit_ms: Records that come within this time share an fsync, unless somebody waits for one.
         deliver: Brings a callback to the engine's thread (`loop.call_soon_threadsafe`). None: `when_durable` itself
             waits and calls back, so that a run on a virtual clock is the same every time.
         on_failure: Delivered once, with the reason, when a write fails; with `deliver=None` the reason is raised by
@@ -121,8 +122,8 @@ class SqliteJournal:
             raise StorageError(self.failed or "the journal is closed")
         waiter = _Waiter(callback)
         self._put(waiter)
+        self._hurry.set()  # an order waits for this: what comes meanwhile finds company in the next fsync
         if self._deliver is None:
-            self._hurry.set()
             waiter.done.wait()
             if not waiter.durable:
                 raise StorageError(self.failed or "the journal failed")

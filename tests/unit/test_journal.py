@@ -74,7 +74,7 @@ def test_on_a_virtual_clock_durable_means_now(tmp_path):
 
 def test_live_callbacks_come_through_deliver_after_their_records(tmp_path):
     delivered, done = [], threading.Event()
-    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=lambda callback: callback())
     for number in range(3):
         journal.record(RecordKind.ORDER, str(number), number, {})
         journal.when_durable(lambda number=number: delivered.append((number, len(rows(tmp_path)) > number)))
