@@ -46,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`). Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
 
 
 def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
@@ -160,13 +164,12 @@ async def _run(
         return PaperActions(market.instruments, fees, settings.paper, market.clock)
 
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
-    failures: list[str] = []
     journal = SqliteJournal(
         settings.data_dir,
         info.run_id,
         group_commit_ms=settings.journal.group_commit_ms,
         deliver=journal_deliver,
-        on_failure=failures.append,
+        on_failure=lambda why: run.on_storage_failure(why),
     )
     run = EngineRun(
         info=info,

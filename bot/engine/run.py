@@ -98,11 +98,11 @@ class EngineRun:
 
     async def run(self) -> RunResult:
         """Run to the market's end, a signal, or a `stop` command; the journal is whole and closed afterwards."""
-        self._record_start()
-        await self._control.start()
-        self._listen_to_signals()
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
+            self._record_start()
+            await self._control.start()
+            self._listen_to_signals()
             self.engine.start()
             for line in self._opening_lines():
                 self._log("info", line)
