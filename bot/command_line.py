@@ -22,7 +22,7 @@ from bot.errors import ExitCode, SettingsError
 from bot.settings import RecordedSettings, Settings
 from bot.version import VERSION
 
-__all__ = ["MARKETS", "MODES", "SPEEDS", "VERSION", "Arguments", "Mode", "Recording", "parse", "parse_duration"]
+__all__ = ["MARKETS", "MODES", "SPEEDS", "Arguments", "Mode", "Recording", "parse", "parse_duration"]
 
 PROGRAM = "python main.py"
 WIDTH = 80

@@ -36,7 +36,7 @@ class LoadedSettings:
     overridden: Mapping[str, Sequence[str]]
     """By layer (overlay, environment, --set, command line): the keys that it set."""
     digest: str
-    """SHA-256 over `merged`: equal settings have equal digests, however they were written."""
+    """SHA-256 over `merged`: the same settings have the same digest, in whatever layer they were written."""
     notes: Sequence[str]
     """What a person should know, one line each."""
 
@@ -72,7 +72,7 @@ def load_settings(
     """
     model = settings_model(strategies)
     schema = SettingsSchema(model)
-    file, overlays, notes = _file(path, schema, required)
+    file, overlays, notes = _file(_short(path), schema, required)
     flags = [flag_layer(cli), override_layer(overrides, schema), environment_layer(environ, schema)]
     _refuse_misplaced(file, overlays, flags, schema)
     market = str(strongest(("market",), [*flags, file]) or Settings.model_fields["market"].default)
@@ -95,6 +95,12 @@ def digest_of(merged: Mapping[str, Any]) -> str:
     """SHA-256, hexadecimal, over the canonical JSON of `merged`."""
     canonical = json.dumps(merged, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _short(path: Path) -> Path:
+    """`path` from here, where it lies below: it stands in every message."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _file(path: Path, schema: SettingsSchema, required: bool) -> tuple[Layer, dict[str, Layer], list[str]]:

@@ -7,6 +7,7 @@ schema, so that a limit is stated once, in `bot/settings.py` or in the strategy'
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, cast
 
 from pydantic import BaseModel, Field, create_model
@@ -17,7 +18,7 @@ from bot.settings import ASSET_PATTERN, SEGMENT_PATTERN, VENUE_PATTERN, WALLET_P
 
 Key = tuple[str, ...]
 """A setting's place: `("risk", "max_open_pairs")`, written `risk.max_open_pairs`."""
-KEY_NAME = re.compile(r"[A-Za-z0-9_./<>\-]{1,48}")
+_SHOWN_NAME = re.compile(r"(?=(\D*\d){0,3}\D*$)[a-z][a-z0-9_-]{0,39}|[A-Z0-9]{1,8}")
 
 _PLACEHOLDERS = {
     VENUE_PATTERN: "<venue>",
@@ -65,8 +66,14 @@ def settings_model(strategies: Mapping[str, type[BaseModel]]) -> Any:
     Raises:
         InvariantError: If a strategy's model takes unknown keys, or its name is a section's already.
     """
+    return _settings_model(tuple(strategies.items()))
+
+
+@lru_cache(maxsize=8)
+def _settings_model(strategies: tuple[tuple[str, type[BaseModel]], ...]) -> Any:
+    """One class for the same strategies, so that settings loaded twice compare equal."""
     sections: dict[str, Any] = {}
-    for name, model in strategies.items():
+    for name, model in strategies:
         if model.model_config.get("extra") != "forbid":
             raise InvariantError(f"strategy {name}: its settings must refuse unknown keys (extra='forbid')")
         if name in Settings.model_fields:
@@ -78,8 +85,8 @@ def settings_model(strategies: Mapping[str, type[BaseModel]]) -> Any:
 
 
 def dotted(key: Key) -> str:
-    """`key` as people write it; parts that are no names are left out, for they may be misplaced values."""
-    return ".".join(part if KEY_NAME.fullmatch(part) else "(not a name)" for part in key)
+    """`key` as people write it; parts that no setting could be called are left out: they may be misplaced secrets."""
+    return ".".join(part if _SHOWN_NAME.fullmatch(part) else "(not a lower_case name)" for part in key)
 
 
 class SettingsSchema:
