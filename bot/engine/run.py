@@ -19,7 +19,7 @@ from bot.engine.engine import Engine, RunInfo
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.summary import run_summary
-from bot.errors import StorageError
+from bot.errors import BotError, InvariantError, StorageError
 from bot.ports import Journal, Market, MarketEnd, QuoteDrivenVenue, RecordKind, Strategy
 from bot.risk.gate import TradingState
 from bot.settings import Settings
@@ -93,6 +93,7 @@ class EngineRun:
         self._stop = asyncio.Event()
         self._linger_s = linger_s
         self._interrupted = False
+        self._failure: BotError | None = None
         self._finished = False
         self._control = ControlServer(settings.data_dir / SOCKET, self._snapshot, self._on_command, SystemClock())
 
@@ -113,6 +114,8 @@ class EngineRun:
             self._control.finished(result.summary)
             await self._control.await_reader(self._linger_s)
             await self._control.stop()
+        if self._failure is not None:
+            raise self._failure
         return result
 
     def stop(self) -> None:
@@ -171,8 +174,18 @@ class EngineRun:
         lines.append(f"{len(self.engine.routes)} routes over {len(self.engine.slots)} instruments")
         return lines
 
+    def _on_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of the loop raised: a bug of ours, or the journal is lost. Stop trading, then the run."""
+        if self._failure is None:
+            error = context.get("exception")
+            message = context.get("message", "")
+            self._failure = error if isinstance(error, BotError) else InvariantError(f"{message}: {error!r}")
+            self.engine.desk.gate.halt(str(self._failure))
+            self._stop.set()
+
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_failure)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
 
