@@ -21,9 +21,9 @@ from bot.errors import BotError, ExitCode, InvariantError, SettingsError
 from bot.headless import Headless
 from bot.ports import LiveVenueModule, Market, QuoteDrivenVenue
 from bot.settings import Settings
-from bot.settings_display import show_config
-from bot.settings_loader import LoadedSettings, load_settings
-from bot.settings_reference import json_schema
+from bot.settings.display import show_config
+from bot.settings.loader import LoadedSettings, load_settings
+from bot.settings.reference import json_schema
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
 from strategies.registry import build_strategy, strategy_settings
@@ -130,23 +130,14 @@ async def _run_recorded(arguments: Arguments, loaded: LoadedSettings, headless: 
 
 
 async def _run_live(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
-    from exchanges.common.raw_writer import RawWriter
     from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 
     venues = _venues()
     wanted = configured_feeds(loaded.settings, venues)
     headless.log("info", f"asking {', '.join(sorted({feed.venue for feed in wanted}))} for instruments")
-    market = LiveVenues(
-        await ask_instruments(wanted, venues, loaded.settings), venues, loaded.settings, run_s=arguments.for_s
-    )
-    if arguments.record_raw is None:
-        return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
-    writer = RawWriter(arguments.record_raw, market.by_feed, lambda text: headless.log("warning", text))
-    market.tap = writer
-    try:
-        return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
-    finally:
-        writer.close()
+    found = await ask_instruments(wanted, venues, loaded.settings)
+    market = LiveVenues(found, venues, loaded.settings, run_s=arguments.for_s)
+    return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
 
 
 async def _run(
@@ -183,7 +174,26 @@ async def _run(
         linger_s=arguments.linger_s,
     )
     headless.watch(run.engine, market)
-    return await run.run()
+    if arguments.record_raw is None:
+        return await run.run()
+    return await _recorded_raw(run, market, arguments.record_raw, headless)
+
+
+async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:
+    """Run while every raw frame is kept in `directory`."""
+    from exchanges.common.raw_writer import RawWriter
+
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        # Called on the writer's thread.
+        loop.call_soon_threadsafe(headless.log, "warning", text)
+
+    market.tap = writer = RawWriter(directory, market.by_feed, tell)
+    try:
+        return await run.run()
+    finally:
+        await asyncio.to_thread(writer.close)
 
 
 def _new_run_id() -> str:

@@ -253,6 +253,10 @@ class Market(Protocol):
     name: str
     """`recorded`, `live`: stands on every screen and report."""
     instruments: Sequence[Instrument]
+    by_feed: Mapping[Feed, Mapping[str, Instrument]]
+    """The same by feed and the venue's own symbol."""
+    tap: FrameTap | None
+    """Sees every raw frame, if it is set before `run`."""
     published_fees: Mapping[Feed, FeeSchedule]
     """What the venues publish as their lowest tier."""
 

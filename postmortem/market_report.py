@@ -70,6 +70,8 @@ def _run_line(story: RunStory) -> RunLine:
         version=story.start.version,
         started_ns=run.started_ns,
         ended_ns=run.last_ns if run.end is not None else None,
+        market_started_ns=run.market_started_ns,
+        market_ended_ns=run.market_ended_ns,
         complete=run.end is not None and bool(run.end.get("complete")),
         problems=tuple(_problems(story, unexplained, differs)),
         unexplained=unexplained,

@@ -23,6 +23,9 @@ class RunLine(_Part):
     started_ns: int
     ended_ns: int | None
     """None: no end was recorded; it runs still, or was killed."""
+    market_started_ns: int
+    """On the market's clock: the recording's, where one was played."""
+    market_ended_ns: int | None
     complete: bool
     """False also for a market that ended early."""
     problems: tuple[str, ...]

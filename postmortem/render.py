@@ -75,8 +75,8 @@ def _runs(console: Console, runs: Sequence[RunLine]) -> None:
         _say(console, f"runs        {len(runs)}; the newest {_RUNS}, and those with problems:")
     for at, run in enumerate(runs):
         if at >= hidden or run.problems:
-            end = _time(run.ended_ns) if run.ended_ns is not None else "?"
-            _say(console, f"run         {run.run_id}  {_time(run.started_ns)} to {end}")
+            end = _time(run.market_ended_ns) if run.market_ended_ns is not None else "?"
+            _say(console, f"run         {run.run_id}  market of {_time(run.market_started_ns)} to {end}")
             for problem in run.problems:
                 _say(console, f"            ! {problem}")
 

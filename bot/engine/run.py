@@ -138,7 +138,7 @@ class EngineRun:
                 RecordKind.RUN,
                 self._info.run_id,
                 now_ns,
-                {"finished_ns": now_ns, "complete": end.complete, "summary": summary, "marks": marks},
+                {"finished_ns": SystemClock().now_ns(), "complete": end.complete, "summary": summary, "marks": marks},
             )
         halted = engine.desk.gate.state is TradingState.HALTED
         return RunResult(summary, end.complete, end.reasons, self._interrupted, halted)
@@ -153,7 +153,7 @@ class EngineRun:
             "real_money": info.real_money,
             "settings_digest": info.settings_digest,
             "version": info.version,
-            "started_ns": now_ns,
+            "started_ns": SystemClock().now_ns(),
             "instruments": [instrument.model_dump(mode="json") for instrument in self._market.instruments],
             "fees": {str(feed): fees.model_dump(mode="json") for feed, fees in self._fees.items()},
             "funding_assumed": {str(feed): bps for feed, bps in self._funding.items()},

@@ -31,6 +31,10 @@ class Run:
     """UTC ns, wall time: also of a run on a virtual clock."""
     last_ns: int
     """UTC ns of the end, or of the newest record of a run without one."""
+    market_started_ns: int
+    """UTC ns on the market's clock, which is the recording's in a recorded market."""
+    market_ended_ns: int | None
+    """None: no end was recorded."""
 
 
 class JournalReader:
@@ -101,7 +105,15 @@ class JournalReader:
         else:
             newest = "SELECT max(ts_ns) FROM records WHERE run_id = ?"
             last_ns = next(self._rows(newest, (start.run_id,)))[0]
-        return Run(start.run_id, start.body, end.body if end else None, started_ns, last_ns)
+        return Run(
+            start.run_id,
+            start.body,
+            end.body if end else None,
+            started_ns,
+            last_ns,
+            start.ts_ns,
+            end.ts_ns if end else None,
+        )
 
     def _select(self, where: str, parameters: tuple[str, ...]) -> Iterator[Record]:
         select = f"SELECT {schema.COLUMNS} FROM records WHERE {where} ORDER BY seq"  # noqa: S608 - our own words

@@ -56,7 +56,6 @@ class LiveVenues:
         self._run_s = run_s
         self.clock = SystemClock()
         self.tap: FrameTap | None = None
-        """Sees every raw frame, if set before `run`."""
         self.instruments: Sequence[Instrument] = [i for found in by_feed.values() for i in found.values()]
         self.published_fees: Mapping[Feed, FeeSchedule] = {
             feed: fees for feed in by_feed if (fees := venues[feed.venue].published_fees(feed)) is not None

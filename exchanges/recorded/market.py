@@ -10,7 +10,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import RecordingError
-from bot.ports import FeedState, FrameDecoder, MarketEnd, MarketSink, VenueModule
+from bot.ports import FeedState, FrameDecoder, FrameTap, MarketEnd, MarketSink, VenueModule
 from exchanges.recorded.player import RecordedMarket, Speed
 from exchanges.recorded.scan import ScanProgress, scan
 
@@ -48,6 +48,10 @@ class Recordings:
         self.instruments: Sequence[Instrument] = self._scan.instruments
         if len({instrument.id for instrument in self.instruments}) < len(self.instruments):
             raise RecordingError("one instrument stands in the recordings of two feeds; leave one of them out")
+        self.by_feed: Mapping[Feed, Mapping[str, Instrument]] = {
+            feed: found.instruments for feed, found in self._scan.feeds.items()
+        }
+        self.tap: FrameTap | None = None
         self.clock = VirtualClock(self._scan.first_ns)
         self._until_ns = None if play_s is None else self._scan.first_ns + round(play_s * 1e9)
         self.published_fees: Mapping[Feed, FeeSchedule] = {
@@ -71,7 +75,8 @@ class Recordings:
         located = cast(MarketSink, _LocatedSink(sink, player.where))
         for feed, found in self._scan.feeds.items():
             symbols = {symbol: slots[i.id] for symbol, i in found.instruments.items()}
-            decoders[feed] = self._venues[feed.venue].decoder(feed, symbols, located)
+            decoder = self._venues[feed.venue].decoder(feed, symbols, located)
+            decoders[feed] = decoder if self.tap is None else _TappedDecoder(feed, decoder, self.tap)
             sink.on_feed_state(feed, FeedState.LIVE, "recorded")
         result = await player.run(stop)
         for feed in decoders:
@@ -80,6 +85,20 @@ class Recordings:
 
     def _on_progress(self, fraction: float) -> None:
         self._progress = fraction
+
+
+class _TappedDecoder:
+    """A decoder whose frames are also kept."""
+
+    def __init__(self, feed: Feed, decoder: FrameDecoder, tap: FrameTap) -> None:
+        self._feed = feed
+        self._decode = decoder.on_frame
+        self._keep = tap.on_raw
+
+    def on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
+        """Keep one payload, then decode it."""
+        self._keep(self._feed, raw, ts_recv_ns)
+        self._decode(raw, ts_recv_ns)
 
 
 class _LocatedSink:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bot.errors import InvariantError, SettingsError
-from bot.settings_loader import LoadedSettings, load_settings
+from bot.settings.loader import LoadedSettings, load_settings
 
 
 class DemoSettings(BaseModel):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.settings_display import show_config
-from bot.settings_loader import load_settings
+from bot.settings.display import show_config
+from bot.settings.loader import load_settings
 from strategies.registry import strategy_settings
 
 STRATEGIES = strategy_settings()

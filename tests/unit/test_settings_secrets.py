@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from bot.errors import SettingsError
-from bot.settings_display import show_config
-from bot.settings_layers import Layer
-from bot.settings_loader import load_settings
-from bot.settings_schema import SettingsSchema, settings_model
-from bot.settings_secrets import MASK, is_secret, masked_text, refuse_secrets
+from bot.settings.display import show_config
+from bot.settings.layers import Layer
+from bot.settings.loader import load_settings
+from bot.settings.schema import SettingsSchema, settings_model
+from bot.settings.secret_keys import MASK, is_secret, masked_text, refuse_secrets
 
 CANARY = "hUnTeR2-canary"
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from bot.settings import Settings
-from bot.settings_display import show_config
-from bot.settings_layers import file_layers
-from bot.settings_loader import LoadedSettings, load_settings
-from bot.settings_reference import json_schema, settings_reference_markdown
-from bot.settings_schema import Key, SettingsSchema, settings_model
+from bot.settings.display import show_config
+from bot.settings.layers import file_layers
+from bot.settings.loader import LoadedSettings, load_settings
+from bot.settings.reference import json_schema, settings_reference_markdown
+from bot.settings.schema import Key, SettingsSchema, settings_model
 from strategies.registry import strategy_settings
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,173 @@
+"""Typed settings. Every threshold carries its unit in the key; unknown keys, NaN and infinity are refused.
+
+How the layers are read and merged stands in `bot/settings/loader.py`; the values and their meaning stand here.
+Descriptions are shown to people: in `docs/settings.md`, in the editor's schema and beside errors.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bot.domain.instrument import Segment
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False)]
+
+# Names that a person chooses are checked by pattern, so that a misspelt one is an error and not a silent no-op.
+VENUE_PATTERN = r"^[a-z][a-z0-9_]*$"
+SEGMENT_PATTERN = f"^({'|'.join(Segment)})$"
+WALLET_PATTERN = r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$"
+ASSET_PATTERN = r"^[^a-z\s]+$"
+VenueName = Annotated[str, Field(pattern=VENUE_PATTERN)]
+SegmentName = Annotated[str, Field(pattern=SEGMENT_PATTERN)]
+WalletName = Annotated[str, Field(pattern=WALLET_PATTERN)]
+AssetName = Annotated[str, Field(pattern=ASSET_PATTERN)]
+
+
+class Section(BaseModel):
+    """A part of the settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class EndpointSettings(Section):
+    """Where one segment of a venue is."""
+
+    rest_url: str | None = Field(default=None, description="REST base URL; unset: the venue's own.")
+    stream_url: str | None = Field(default=None, description="WebSocket base URL; unset: the venue's own.")
+
+
+class ConnectionSettings(Section):
+    """Supervision of every market-data socket."""
+
+    first_frame_timeout_s: Positive = Field(
+        default=5.0, description="Acknowledged, but no frame on the whole connection for this long: an error."
+    )
+    silence_timeout_s: Positive = Field(default=5.0, description="No frame for this long: reconnect.")
+    stale_after_s: Positive = Field(default=2.0, description="No frame for this long: the feed is SILENT.")
+    backoff_first_s: Positive = Field(default=0.25, description="First wait before a reconnect.")
+    backoff_cap_s: Positive = Field(default=30.0, description="Longest wait before a reconnect.")
+    planned_reconnect_h: Positive = Field(
+        default=23.5, description="A fresh connection replaces the old one before the venue's 24 h cut."
+    )
+    max_frame_bytes: int = Field(default=10_485_760, gt=0, description="A larger frame recycles the connection.")
+
+
+class FeeSettings(Section):
+    """Fees of one feed, overriding the venue's tier; negative is a rebate."""
+
+    taker_bps: FiniteDecimal | None = Field(default=None, description="Of notional, for taking; unset: the venue's.")
+    maker_bps: FiniteDecimal | None = Field(default=None, description="Of notional, for making; unset: the venue's.")
+
+
+class FundingSettings(Section):
+    """What to assume where nothing tells the funding rate."""
+
+    assumed_bps_per_8h: FiniteDecimal | None = Field(
+        default=None,
+        description="Shown as ASSUMED. Unset: routes that hold a perpetual without a known rate are refused.",
+    )
+
+
+class QuoteGateSettings(Section):
+    """What a quote must be before it may be traded on."""
+
+    max_age_ms: Positive = Field(default=500.0, description="Since we received it.")
+    max_event_age_ms: Positive = Field(default=1000.0, description="Since the venue made it, clock offset corrected.")
+    max_skew_ms: Positive = Field(default=300.0, description="Between the two legs of a route.")
+    max_jump_bps: Positive = Field(default=500.0, description="Mid against the last accepted mid.")
+    jump_confirm_ms: Positive = Field(default=1000.0, description="A new level that holds this long is accepted.")
+
+
+class WindowSettings(Section):
+    """What stays in memory."""
+
+    hold_h: Positive = Field(default=24.0, description="Older rows are evicted.")
+    rolling_s: Positive = Field(
+        default=360.0,
+        description="Span of the rolling statistics: the least time an on-chain transfer takes.",
+    )
+
+
+class PaperSettings(Section):
+    """The paper venue."""
+
+    latency_ms: NotNegative = Field(default=10.0, description="From sending an order to its meeting the quotes.")
+    balances: dict[WalletName, dict[AssetName, FiniteDecimal]] = Field(
+        default_factory=dict,
+        description="Starting balances: wallet (binance.spot, bybit.unified) -> asset -> amount.",
+    )
+    initial_margin_ratio: Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=Decimal("0.2"),
+        description="Part of a derivative's notional that its wallet must have available.",
+    )
+
+
+class RiskSettings(Section):
+    """Limits of the risk gate, in quote units unless the key says otherwise."""
+
+    max_order_notional: Positive = Field(default=1000.0, description="Of one leg.")
+    max_position_notional: Positive = Field(default=5000.0, description="Of one instrument.")
+    max_net_exposure_notional: Positive = Field(default=200.0, description="Unhedged, of one base asset.")
+    max_open_pairs: int = Field(default=3, gt=0, description="Open at once, over all routes.")
+    max_daily_loss: Positive = Field(default=200.0, description="Realised; reached: HALTED.")
+    max_plausible_edge_bps: Positive = Field(default=300.0, description="A larger edge is an error of the data.")
+    max_orders_per_minute: int = Field(default=60, gt=0, description="Sent, over all venues.")
+
+
+class ExecutionSettings(Section):
+    """How pairs are executed."""
+
+    price_cap_bps: NotNegative = Field(default=5.0, description="Limit prices may be this much worse than decided.")
+    hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
+    retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge.")
+    order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
+
+
+class JournalSettings(Section):
+    """The local journal."""
+
+    group_commit_ms: NotNegative = Field(default=2.0, description="Records that come within this time share an fsync.")
+
+
+class RecordedSettings(Section):
+    """`--market recorded`."""
+
+    speed: Literal["max", "1x", "10x"] = Field(
+        default="max", description="How fast recorded time passes; decisions are the same at every speed."
+    )
+
+
+class Settings(BaseModel):
+    """All settings but the strategy's own, which `main.py` joins in under the strategy's name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    strategy: str = Field(default="arbitrage", description="Which strategy decides.")
+    market: Literal["recorded", "live"] = Field(default="recorded", description="Where quotes come from.")
+    real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
+    data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
+    instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(
+        default_factory=dict, description="Live markets: venue -> segment -> unified symbols to watch."
+    )
+    venues: dict[VenueName, dict[SegmentName, EndpointSettings]] = Field(
+        default_factory=dict, description="venue -> segment -> endpoints."
+    )
+    connection: ConnectionSettings = ConnectionSettings()
+    fees: dict[VenueName, dict[SegmentName, FeeSettings]] = Field(
+        default_factory=dict, description="venue -> segment -> rates."
+    )
+    funding: dict[VenueName, dict[SegmentName, FundingSettings]] = Field(
+        default_factory=dict, description="venue -> segment -> assumption."
+    )
+    quote_gate: QuoteGateSettings = QuoteGateSettings()
+    window: WindowSettings = WindowSettings()
+    paper: PaperSettings = PaperSettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    journal: JournalSettings = JournalSettings()
+    recorded: RecordedSettings = RecordedSettings()
