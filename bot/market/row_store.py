@@ -21,7 +21,7 @@ STEP_ROWS = 1_024
 SEGMENT_ROWS = 16_384
 """Most rows sealed in one step: half a millisecond."""
 COPY_ROWS = 8_192
-"""Rows copied to the next buffer in one step; more than STEP_ROWS, so that it catches up."""
+"""Rows copied to the next buffer in one step: eight steps' worth, so that it catches up."""
 EVICT_SEGMENTS = 2
 """Segments dropped in one step: freeing a whole day at once takes tens of milliseconds."""
 
@@ -66,12 +66,14 @@ class RowStore:
         if self._retired is not None and not release_some(self._retired):
             self._retired = None
         free = self.hot.first_row + self.hot.capacity - appended
-        # Half of what is needed to copy the rest in time would do; the first step alone copies COPY_ROWS.
+        # The rows to copy number eight times a step's at first, then seven times for each step that goes by: a quarter
+        # of them is more than enough room, and the buffer is never full before the next one takes over.
         moving = self._successor is not None or free <= max(2 * STEP_ROWS, (appended - self._sealed) // 4)
         self._seal(appended, newest_ns - self._rolling_ns, at_least=1 if moving else SEGMENT_ROWS)
         if moving:
-            self._move(appended, everything=free == 0)
-        limit = min(appended + STEP_ROWS, self.hot.first_row + self.hot.capacity)
+            self._move(appended)
+        limit = appended + STEP_ROWS
+        assert limit <= self.hot.first_row + self.hot.capacity
         self.hot.touch(appended, limit)
         return limit
 
@@ -90,12 +92,12 @@ class RowStore:
         self.segments.append(Segment(self._sealed, hot.view(self._sealed, stop_row)))
         self._sealed = stop_row
 
-    def _move(self, appended: int, *, everything: bool) -> None:
+    def _move(self, appended: int) -> None:
         if self._successor is None:
             self._copied = self._sealed
             capacity = max(FIRST_ROWS, 2 * (appended - self._sealed) + 4 * STEP_ROWS)
             self._successor = HotBuffer(self._sealed, capacity)
-        stop_row = appended if everything else min(appended, self._copied + COPY_ROWS)
+        stop_row = min(appended, self._copied + COPY_ROWS)
         self._successor.copy_from(self.hot, self._copied, stop_row)
         self._copied = stop_row
         if stop_row == appended:

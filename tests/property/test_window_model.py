@@ -26,16 +26,21 @@ QUOTES = st.builds(
     sequence=st.integers(-(2**63), 2**63 - 1) | st.integers(10**12, 10**12 + 9),
     ts_event_ns=st.none() | st.integers(START_NS, START_NS + 10**12),
 )
-GAPS_NS = st.integers(0, 300_000_000) | st.sampled_from([0, 0, -5_000_000_000, 9_000_000_000, 45_000_000_000])
-ROWS = st.lists(st.tuples(GAPS_NS, QUOTES), min_size=1, max_size=60)
+SHORT_NS = st.integers(0, 300_000_000)
+LONG_NS = st.sampled_from([0, 0, -5_000_000_000, 9_000_000_000, 45_000_000_000])
+RUNS_NS = st.sampled_from([0, 0, 0, 0, 0, 9_000_000_000])
+ROWS = st.one_of(
+    st.lists(st.tuples(gaps, QUOTES), min_size=1, max_size=60)
+    for gaps in (SHORT_NS, SHORT_NS | LONG_NS, st.integers(0, 30_000_000), RUNS_NS)
+)
 
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_store, "FIRST_ROWS", 16)
-    monkeypatch.setattr(row_store, "STEP_ROWS", 3)
+    monkeypatch.setattr(row_store, "STEP_ROWS", 2)
     monkeypatch.setattr(row_store, "SEGMENT_ROWS", 7)
-    monkeypatch.setattr(row_store, "COPY_ROWS", 8)
+    monkeypatch.setattr(row_store, "COPY_ROWS", 16)
     monkeypatch.setattr(row_store, "EVICT_SEGMENTS", 1)
     monkeypatch.setattr(window, "INDEX_SLACK", 4)
 
@@ -103,12 +108,13 @@ def test_window_answers_like_a_list(rows: list[tuple[int, TopOfBook]], repeats: 
     assert tested.clock_steps == reference.clock_steps
     first_ns = reference.rows[0][0]
     span_ns = tested.last_recv_ns - first_ns + 1
-    times = sorted(first_ns + int(span_ns * cut) for cut in cuts)
+    row_times = [row[0] for row in reference.rows[:: max(1, len(reference.rows) // 5)]]
+    times = sorted([*row_times, *(first_ns + int(span_ns * cut) for cut in cuts)])
     for start_ns, stop_ns in pairwise(times):
         assert as_rows(tested.between(start_ns, stop_ns)) == reference.between(start_ns, stop_ns)
         changes = tested.price_changes(start_ns, stop_ns)
         assert as_rows(changes) == reference.between(start_ns, stop_ns, changes=True)
-    for at_ns in (*times, *(row[0] for row in reference.rows[:: max(1, len(reference.rows) // 5)])):
+    for at_ns in times:
         assert tested.as_of(at_ns) == reference.as_of(at_ns)
     for view, rows_then in kept_views:
         assert as_rows(view) == rows_then, "a view that was handed out has changed"
@@ -133,3 +139,14 @@ def test_a_price_that_is_no_number_is_a_change_each_time() -> None:
     assert tested.append(1, quote)
     assert tested.append(2, quote)
     assert np.isnan(tested.between(1, 3).bid_price).all()
+
+
+def test_rows_of_one_moment_are_found_however_they_are_parted() -> None:
+    tob = TopOfBook(bid_price=1.0, bid_qty=1.0, ask_price=2.0, ask_qty=1.0, sequence=1)
+    for rows in range(1, 80):
+        tested = Window(hold_h=HOLD_NS / 3.6e12, rolling_s=ROLLING_NS / 1e9)
+        for _ in range(rows):
+            tested.append(START_NS, tob)
+        for i in range(60):
+            tested.append(START_NS + 2 * ROLLING_NS + i * 10**8, tob)
+            assert tested.between(START_NS, START_NS + 1).rows == rows

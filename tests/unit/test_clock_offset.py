@@ -43,7 +43,7 @@ def test_the_fastest_frame_expires_so_that_drift_is_followed() -> None:
     slower_ns = 25 * MS
     ages = [clock.observe(*frame(at_ns, slower_ns)) for at_ns in range(START_NS + S, START_NS + 2 * HALF_NS + 2 * S, S)]
     assert ages[0] == 20 * MS
-    assert ages[HALF_NS // S - 2] == 20 * MS, "it counts for one half at least"
+    assert ages[HALF_NS // S + 100] == 20 * MS, "it counts for one half at least"
     assert ages[-1] == 0, "and for two at most"
 
 
@@ -55,6 +55,16 @@ def test_a_clock_set_back_is_followed_at_the_second_frame() -> None:
         assert clock.observe(event_ns, recv_ns - 3_600 * S) == 0
     event_ns, recv_ns = frame(START_NS + 3 * S, 3 * S + 5 * MS)
     assert clock.observe(event_ns, recv_ns - 3_600 * S) == 3 * S
+
+
+def test_drift_is_followed_after_the_clock_was_set_back() -> None:
+    clock, back_ns = ClockOffset(), 3_600 * S
+    clock.observe(*frame(START_NS, 5 * MS))
+    for at_ns in range(START_NS + S, START_NS + 20 * S, S):
+        clock.observe(at_ns + BEHIND_NS, at_ns + 5 * MS - back_ns)
+    for at_ns in range(START_NS + 20 * S, START_NS + 2 * HALF_NS + 40 * S, S):
+        age_ns = clock.observe(at_ns + BEHIND_NS, at_ns + 25 * MS - back_ns)
+    assert age_ns == 0
 
 
 def test_a_step_that_is_told_moves_what_was_learnt() -> None:
