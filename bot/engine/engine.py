@@ -25,7 +25,7 @@ from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.quote_ages import QuoteAges
 from bot.ports import FeedState, Journal, QuoteDrivenVenue, RecordKind, Strategy
-from bot.pricing.sizing import lots_at_top
+from bot.pricing.sizing import lots_at_top, size_figures
 from bot.risk.gate import Approved
 from bot.risk.limits import Proposal
 from bot.settings import Settings
@@ -124,6 +124,7 @@ class Engine:
         self.opportunities = 0
         self._ages = QuoteAges(settings.quote_gate)
         self._max_notional = settings.risk.max_order_notional
+        self._silent_ns = settings.connection.stale_after_s * 1e9
         self._dirty: list[InstrumentSlot] = []
         self._show_to_venue = venue.on_quote
         self._tell_venue_refused = venue.on_quote_refused
@@ -133,7 +134,9 @@ class Engine:
         states = []
         for route in routes:
             buy, sell = by_id[route.buy.id], by_id[route.sell.id]
-            state = RouteState(route, strategy.watch(route, buy, sell), buy, sell)
+            state = RouteState(
+                route, strategy.watch(route, buy, sell), buy, sell, self.settings.execution.price_cap_bps
+            )
             buy.routes.append(state)
             sell.routes.append(state)
             states.append(state)
@@ -204,12 +207,14 @@ class Engine:
     def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
         """Take a funding rate; routes are priced anew at once."""
         s = self.slots[slot]
+        self.feeds[s.feed].last_frame_ns = ts_recv_ns
         s.on_funding(funding)
         for state in s.routes:
             state.watch.refresh()
 
     def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
         """A frame told the venue's time: it dates quotes of its feed that carry none."""
+        self.feeds[feed].last_frame_ns = ts_recv_ns
         self._delays[feed].observe(ts_event_ns, ts_recv_ns)
 
     def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
@@ -272,8 +277,8 @@ class Engine:
         assert sell.quote is not None
         lots = lots_at_top(state.grid, buy.quote, sell.quote, self._max_notional)
         if not lots:
-            depth = min(buy.quote.ask_qty, sell.quote.bid_qty)
-            self._refuse_route(state, ts_ns, "size", (depth, state.grid.smallest(buy.quote.ask_price), "base units"))
+            figures = size_figures(state.grid, buy.quote, sell.quote, self._max_notional)
+            self._refuse_route(state, ts_ns, "size", figures)
             return
         gross_bps = state.watch.gross_bps
         assert gross_bps is not None
@@ -309,12 +314,24 @@ class Engine:
             s.statistics.roll(now_ns)
         for feed, health in self.feeds.items():
             health.tick(now_ns, sum(s.received for s in self.slots if s.feed == feed))
+            self._forget_if_silent(feed, health, now_ns)
         self.desk.tick(now_ns)
         for state in self.routes:
             state.watch.refresh()
+            if state.pair is not None:
+                state.watch.assess()  # quotes do not ask while a pair is open, and people look at the figures
             if state.holding is not None:
                 self._consider_closing(state, now_ns)
         self._clock.call_later(TICK_S, self._tick)
+
+    def _forget_if_silent(self, feed: Feed, health: FeedHealth, now_ns: int) -> None:
+        """A recording that ends before the others, or has a gap, tells nobody: its last quotes are not for sale."""
+        slots = [s for s in self.slots if s.feed == feed]
+        heard_ns = max(health.last_frame_ns or 0, *(s.recv_ns for s in slots))
+        if now_ns - heard_ns > self._silent_ns:
+            for s in slots:
+                if s.quote is not None:
+                    self._forget_quote(s, f"feed_{FeedState.SILENT}", now_ns)
 
     def event(self, level: str, text: str) -> None:
         """Something a person should know: journal and log."""

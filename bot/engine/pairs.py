@@ -23,6 +23,9 @@ from bot.risk.gate import RiskGate, TradingState
 from bot.risk.limits import all_limits
 from bot.settings import Settings
 
+REJECTED_IN_A_ROW = 5
+"""Pairs of one route, of which a venue refused an opening order: after that a person has to look."""
+
 
 class PairDesk:
     """Opens, follows and closes pairs. Implements `bot.ports.OrderListener`."""
@@ -54,10 +57,10 @@ class PairDesk:
         self.orders = 0
         self.fills = 0
         self.ledger = Ledger()
-        self._funding = FundingClock(slots, venue, self.ledger, journal)
+        self._funding = FundingClock(slots, venue, self.ledger, journal, clock)
         self.portfolio = EnginePortfolio(venue)
         self.gate = RiskGate(
-            all_limits(settings.risk),
+            all_limits(settings.risk, settings.execution.price_cap_bps),
             self.portfolio,
             max_daily_loss=settings.risk.max_daily_loss,
             on_state=self._on_trading_state,
@@ -69,6 +72,7 @@ class PairDesk:
             settings=settings.execution,
             quotes=self._quote,
             id_prefix=run_id,
+            may_open=lambda: self.gate.state is TradingState.ACTIVE,
             on_pair=self._on_pair,
             on_pair_fill=self._on_pair_fill,
             on_sent=self._on_sent,
@@ -80,10 +84,19 @@ class PairDesk:
     def start(self) -> None:
         """Write down what the run starts with."""
         self._record_balances("start")
+        self._funding.watch()
 
     def finish(self) -> None:
-        """Write down what it ends with."""
+        """Write down what it ends with; pairs that are open stay open, and are named."""
+        for pair in self.executor.pairs.values():
+            held = ", ".join(f"{leg.held:f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
+            self._event("warning", f"pair {pair.id} is not closed ({pair.state}): it holds {held}")
         self._record_balances("end")
+
+    def journal_failed(self, why: str) -> None:
+        """The journal is lost: nothing new may be opened; what is open may still be closed."""
+        self.gate.halt(f"the journal cannot be written: {why}")
+        self.executor.journal_failed(why)
 
     def open(self, state: RouteState, opportunity: Opportunity) -> None:
         """Take an opportunity that the gate approved."""
@@ -108,6 +121,7 @@ class PairDesk:
         pair = state.pair
         assert pair is not None
         state.holding = None
+        state.watch.assess()  # nobody asked while the pair was open
         gross, needed = state.watch.gross_bps, state.watch.needed_bps
         net = None if gross is None or needed is None else gross - needed
         quantity = min(abs(pair.buy.held), abs(pair.sell.held))
@@ -116,7 +130,7 @@ class PairDesk:
 
     def tick(self, now_ns: int) -> None:
         """Once a second: funding that is due, and the day's loss."""
-        self._funding.settle_due(now_ns)
+        self._funding.watch()
         self.gate.watch_loss(now_ns)
 
     def unrealised(self) -> dict[str, Decimal]:
@@ -128,7 +142,7 @@ class PairDesk:
     def on_order(self, order: Order) -> None:
         """An order's state changed."""
         if order.status is OrderStatus.REJECTED:
-            self._log("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
+            self._event("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
         self.executor.on_order(order)
 
     def on_fill(self, fill: Fill) -> None:
@@ -154,6 +168,7 @@ class PairDesk:
             self.ledger.open_pair(pair.id, state.route, pair.opened_ns)
         elif pair.state is PairState.OPEN:
             state.hold(pair)
+            state.rejected_in_a_row = 0
         elif pair.state.is_over:
             self._over(state, pair)
 
@@ -170,6 +185,17 @@ class PairDesk:
         why = f" ({pair.close_reason})" if pair.close_reason else ""
         self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
         self.gate.watch_loss(now_ns)
+        self._watch_rejections(state, pair)
+
+    def _watch_rejections(self, state: RouteState, pair: Pair) -> None:
+        """Halt a route's attempts that a venue refuses time after time: each may cost an unwound leg."""
+        orders = [order for order, _, _ in pair.orders.values()]
+        rejected = [order for order in orders if order.status is OrderStatus.REJECTED and pair.opens(order)]
+        if rejected:
+            state.rejected_in_a_row += 1
+        if state.rejected_in_a_row >= REJECTED_IN_A_ROW:
+            times = f"{state.rejected_in_a_row} pairs in a row"
+            self.gate.halt(f"{state.route.id}: {times} were refused by a venue, the last: {rejected[-1].reason}")
 
     def _in_quote(self, flows: Mapping[str, Decimal], pair: Pair) -> Decimal:
         """A pair's flows in its quote currency; a rest of base is worth what it was bought at."""
@@ -180,7 +206,9 @@ class PairDesk:
 
     def _on_trading_state(self, trading: TradingState, why: str) -> None:
         level = "error" if trading is TradingState.HALTED else "warning"
-        text = f"{trading.value}: {why}"
+        self._event(level, f"{trading.value}: {why}")
+
+    def _event(self, level: str, text: str) -> None:
         self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
         self._log(level, text)
 

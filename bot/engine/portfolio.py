@@ -6,11 +6,13 @@ from decimal import Decimal
 from bot.domain.instrument import Instrument
 from bot.domain.order import Side
 from bot.domain.route import Route
+from bot.execution.pair import PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Actions
 
 _MINUTE_NS = 60_000_000_000
 _DAY_NS = 86_400_000_000_000
+_NOTHING = Decimal(0)
 
 
 class EnginePortfolio:
@@ -76,8 +78,24 @@ class EnginePortfolio:
         return len(self._order_times)
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
-        """What the wallet still covers on this side, quote units."""
-        return self._actions.affordable_notional(instrument, side, price)
+        """What the wallet still covers on this side, quote units, less what closing open pairs on it will need.
+
+        A pair sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
+        """
+        covered = self._actions.affordable_notional(instrument, side, price)
+        return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
+
+    def _spoken_for(self, instrument: Instrument, side: Side) -> Decimal:
+        """Base units that open pairs will have to trade on this side of a spot instrument."""
+        return sum(
+            (
+                max(abs(leg.held), pair.opportunity.quantity if pair.state is PairState.OPENING else _NOTHING)
+                for pair in self._pairs.pairs.values()
+                for leg in pair.legs
+                if leg.instrument.id == instrument.id and leg.side is not side
+            ),
+            _NOTHING,
+        )
 
     def _turn_day(self, now_ns: int) -> None:
         day = now_ns // _DAY_NS

@@ -19,18 +19,21 @@ class RouteState:
         "observed",
         "pair",
         "reason",
+        "rejected_in_a_row",
         "rest_until_ns",
         "route",
         "sell",
         "watch",
     )
 
-    def __init__(self, route: Route, watch: RouteWatch, buy: InstrumentSlot, sell: InstrumentSlot) -> None:
+    def __init__(
+        self, route: Route, watch: RouteWatch, buy: InstrumentSlot, sell: InstrumentSlot, price_cap_bps: float
+    ) -> None:
         self.route = route
         self.watch = watch
         self.buy = buy
         self.sell = sell
-        self.grid: SizeGrid = size_grid(buy.instrument, sell.instrument)
+        self.grid: SizeGrid = size_grid(buy.instrument, sell.instrument, price_cap_bps)
         self.pair: Pair | None = None
         self.holding: Holding | None = None
         """Set while the pair is open and not being closed."""
@@ -39,6 +42,8 @@ class RouteState:
         """Of the last decision: observed, allowed, unit."""
         self.is_opportunity = False
         self.rest_until_ns = 0
+        self.rejected_in_a_row = 0
+        """Pairs since one was opened whole, of which a venue refused an opening order."""
 
     def hold(self, pair: Pair) -> None:
         """The pair is open: what it was opened at, and what its fees come to."""

@@ -80,6 +80,10 @@ class Pair:
     closed_ns: int | None = None
     orders: dict[str, tuple[Order, str, Decimal]] = field(default_factory=dict)
     """By client order id: newest state, leg name, price expected at the decision."""
+    filled: dict[str, Decimal] = field(default_factory=dict)
+    """By client order id: what its fills sum to, venue units."""
+    fill_ids: set[tuple[str, str]] = field(default_factory=set)
+    """Instrument and fill id of every fill counted: a venue may tell one twice."""
 
     @property
     def legs(self) -> tuple[PairLeg, PairLeg]:
@@ -94,6 +98,20 @@ class Pair:
     def leg_of(self, instrument: Instrument) -> PairLeg:
         """The leg that trades this instrument."""
         return self.buy if instrument.id == self.buy.instrument.id else self.sell
+
+    def opens(self, order: Order) -> bool:
+        """Whether the order adds to the pair; any other reduces it."""
+        return order.side is self.leg_of(order.instrument).side
+
+    def count(self, fill: Fill) -> bool:
+        """Count a fill of one of its orders, once; False where it was counted before."""
+        key = (fill.instrument.id, fill.fill_id)
+        if key in self.fill_ids:
+            return False
+        self.fill_ids.add(key)
+        self.filled[fill.client_order_id] = self.filled.get(fill.client_order_id, Decimal(0)) + fill.quantity
+        self.leg_of(fill.instrument).on_fill(fill)
+        return True
 
     def record(self) -> dict[str, Any]:
         """The pair as the journal keeps it."""

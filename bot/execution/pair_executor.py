@@ -6,7 +6,8 @@ ends when every order of it is final. What the round left decides the next one:
     opening  both legs filled alike -> open; nothing filled -> missed; one leg ahead -> unwind what it is ahead
     closing  nothing left on either leg -> closed; something left -> another round
 
-A round that was needed to get even and filled nothing is fruitless; too many of them halt the bot.
+A round that was needed to get even and filled nothing is fruitless; too many of them halt the bot. Even pairs stay
+even: while one leg has no quote, only what the other leg is ahead is traded.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,12 +19,16 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.domain.route import Opportunity
-from bot.errors import InvariantError
+from bot.errors import InvariantError, StorageError
+from bot.execution.grid import capped_price, decimal_price, meets_minimum, touch
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.ports import Actions, Journal, RecordKind
 from bot.settings import ExecutionSettings
 
 Quotes = Callable[[Instrument], TopOfBook | None]
+
+TOO_SMALL = "too_small"
+"""Why a pair is closed at once: a side was filled with less than it could ever sell."""
 
 
 class PairExecutor:
@@ -38,6 +43,7 @@ class PairExecutor:
         settings: ExecutionSettings,
         quotes: Quotes,
         id_prefix: str,
+        may_open: Callable[[], bool],
         on_pair: Callable[[Pair], None],
         on_pair_fill: Callable[[Pair, str, Fill], None],
         on_sent: Callable[[Order], None],
@@ -52,10 +58,11 @@ class PairExecutor:
             settings: Price cap, retries, waits.
             quotes: The newest quote of an instrument, None when it must not be traded on.
             id_prefix: Start of every client order id; unique to the run.
+            may_open: Asked again when intents are durable: whether orders that add risk may still leave.
             on_pair: Hears every change of a pair's state.
-            on_pair_fill: Hears every fill with its pair and leg name.
+            on_pair_fill: Hears every fill, once, with its pair and leg name.
             on_sent: Hears every order as it is sent.
-            on_halt: Called when a pair cannot be made even.
+            on_halt: Called when a pair cannot be made even, or what a venue tells does not add up.
         """
         self._actions = actions
         self._journal = journal
@@ -63,6 +70,7 @@ class PairExecutor:
         self._settings = settings
         self._quotes = quotes
         self._id_prefix = id_prefix
+        self._may_open = may_open
         self._on_pair = on_pair
         self._on_pair_fill = on_pair_fill
         self._on_sent = on_sent
@@ -84,52 +92,43 @@ class PairExecutor:
         pair = Pair(
             id=f"{self._id_prefix}-{self._pair_count}",
             opportunity=opportunity,
-            buy=PairLeg(route.buy, Side.BUY, _decimal(opportunity.buy_price)),
-            sell=PairLeg(route.sell, Side.SELL, _decimal(opportunity.sell_price)),
+            buy=PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price)),
+            sell=PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)),
             opened_ns=opportunity.ts_ns,
         )
         self._pairs[pair.id] = pair
         self._changed(pair)
-        self._round(
-            pair,
-            [
-                self._order(
-                    pair,
-                    leg,
-                    leg.side,
-                    opportunity.quantity / leg.instrument.contract_multiplier,
-                    leg.expected_price,
-                    f"open_{leg.side}",
-                )
-                for leg in pair.legs
-            ],
-        )
+        self._round(pair, [self._opening_order(pair, leg) for leg in pair.legs])
         return pair
 
     def close(self, pair: Pair, reason: str) -> None:
         """Start to close an open pair; a pair in any other state is left to what it is doing."""
-        if pair.state is not PairState.OPEN:
-            return
-        pair.state = PairState.CLOSING
-        pair.close_reason = reason
-        pair.fruitless_rounds = 0
-        buy, sell = (self._quotes(leg.instrument) for leg in pair.legs)
-        if buy is not None and sell is not None:
-            pair.exit_expected = (_decimal(sell.ask_price), _decimal(buy.bid_price))
-        self._changed(pair)
-        self._close_round(pair)
+        if pair.state is PairState.OPEN:
+            self._start_closing(pair, reason)
+
+    def journal_failed(self, why: str) -> None:
+        """No intent becomes durable any more: what waited for it reduces risk and is sent, or never leaves."""
+        for pair in list(self._pairs.values()):
+            waiting = [pair.orders[order_id][0] for order_id in pair.pending]
+            waiting = [order for order in waiting if order.status is OrderStatus.INTENT]
+            if waiting:
+                self._not_durable(pair, waiting, why)
 
     # What the venues say
 
     def on_fill(self, fill: Fill) -> None:
-        """Count a fill of one of our orders."""
+        """Count a fill of one of our orders; told a second time it changes nothing."""
         pair = self._pair_of(fill.client_order_id)
+        if not pair.count(fill):
+            return
         pair.fruitless_rounds = 0
-        _, leg_name, expected = pair.orders[fill.client_order_id]
-        pair.leg_of(fill.instrument).on_fill(fill)
+        order, leg_name, expected = pair.orders[fill.client_order_id]
         body = {**fill.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
         self._journal.record(RecordKind.FILL, fill.fill_id, fill.ts_event_ns, body)
         self._on_pair_fill(pair, leg_name, fill)
+        if order.status.is_terminal:
+            held = f"pair {pair.id} ({pair.state}) holds {pair.buy.held} and {pair.sell.held}"
+            self._on_halt(f"a fill of order {order.client_order_id} came after its final state: {held}")
 
     def on_order(self, order: Order) -> None:
         """Take an order's new state; the last final one of a round ends the round."""
@@ -140,9 +139,16 @@ class PairExecutor:
         pair.orders[order.client_order_id] = (order, leg_name, expected)
         self._record_order(pair, order)
         if order.status.is_terminal:
+            self._check_filled(pair, order)
             pair.pending.discard(order.client_order_id)
             if not pair.pending:
                 self._round_over(pair)
+
+    def _check_filled(self, pair: Pair, order: Order) -> None:
+        told = pair.filled.get(order.client_order_id, Decimal(0))
+        if told != order.filled_quantity:
+            figures = f"was filled {order.filled_quantity}, its fills sum to {told}"
+            self._on_halt(f"order {order.client_order_id} on {order.instrument.id} {figures}: look at the position")
 
     def _pair_of(self, client_order_id: str) -> Pair:
         pair = self._pair_of_order.get(client_order_id)
@@ -158,9 +164,15 @@ class PairExecutor:
             pair.pending.add(order.client_order_id)
             self._pair_of_order[order.client_order_id] = pair
             self._record_order(pair, order)
-        self._journal.when_durable(lambda: self._send(pair, orders))
+        try:
+            self._journal.when_durable(lambda: self._send(pair, orders))
+        except StorageError as error:
+            self._not_durable(pair, orders, str(error))
 
     def _send(self, pair: Pair, orders: list[Order]) -> None:
+        if not self._may_open() and any(pair.opens(order) for order in orders):
+            self._withhold(pair, orders, "not sent: nothing new may be opened any more")
+            return
         now_ns = self._clock.now_ns()
         for order in orders:
             sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
@@ -171,6 +183,20 @@ class PairExecutor:
             self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
             self._on_sent(sent)
             self._actions.submit(sent)
+
+    def _not_durable(self, pair: Pair, orders: list[Order], why: str) -> None:
+        # Being uneven with nobody told is worse than an order that only stderr has.
+        self._on_halt(f"the journal cannot be written: {why}")
+        if any(pair.opens(order) for order in orders):
+            self._withhold(pair, orders, f"not sent: its intent is not durable: {why}")
+        else:
+            self._send(pair, orders)
+
+    def _withhold(self, pair: Pair, orders: list[Order], reason: str) -> None:
+        now_ns = self._clock.now_ns()
+        for order in orders:
+            update = {"status": OrderStatus.CANCELLED, "reason": reason, "ts_final_ns": now_ns}
+            self.on_order(order.model_copy(update=update))
 
     def _check_outcome(self, pair: Pair, client_order_id: str) -> None:
         order, leg_name, expected = pair.orders[client_order_id]
@@ -194,42 +220,49 @@ class PairExecutor:
         elif pair.buy.closable() and pair.sell.closable():
             pair.state = PairState.OPEN
             self._changed(pair)
+        elif any(self._must_go(pair, leg) for leg in pair.legs):
+            self._start_closing(pair, TOO_SMALL)
         else:
             filled = pair.buy.opened_quantity or pair.sell.opened_quantity
             self._over(pair, PairState.FAILED if filled else PairState.MISSED)
 
-    def _leg_ahead(self, pair: Pair) -> PairLeg | None:
-        """The leg that holds more than the other hedges, if the difference can be traded at all."""
-        leg = max(pair.legs, key=lambda leg: abs(leg.held))
-        return leg if _tradable(leg, pair.imbalance) else None
-
     def _unwind(self, pair: Pair, leg: PairLeg) -> None:
         """Trade away what one leg is ahead; market orders, since being uneven costs more than the spread."""
         wait_s = self._count_round(pair)
-        side = Side.SELL if leg.held > 0 else Side.BUY
-        quantity = leg.instrument.floor_quantity(abs(pair.imbalance) / leg.instrument.contract_multiplier)
+        side, quantity = _reducing_side(leg), _ahead_by(pair, leg)
         self._clock.call_later(
             wait_s, lambda: self._round(pair, [self._market_order(pair, leg, side, quantity, f"hedge_{side}")])
         )
 
+    def _start_closing(self, pair: Pair, reason: str) -> None:
+        pair.state = PairState.CLOSING
+        pair.close_reason = reason
+        pair.fruitless_rounds = 0
+        self._expect_exit(pair)
+        self._changed(pair)
+        self._close_round(pair)
+
+    def _expect_exit(self, pair: Pair) -> None:
+        """Note the prices that closing starts at, as soon as both sides have one."""
+        buy, sell = (self._quotes(leg.instrument) for leg in pair.legs)
+        if pair.exit_expected is None and buy is not None and sell is not None:
+            pair.exit_expected = (touch(sell, Side.BUY), touch(buy, Side.SELL))
+
     def _close_round(self, pair: Pair) -> None:
-        orders = []
-        for leg in pair.legs:
-            quantity = leg.closable()
-            quote = self._quotes(leg.instrument)
-            if not quantity or quote is None:
-                continue
-            side = Side.SELL if leg.held > 0 else Side.BUY
-            price = _decimal(quote.bid_price if side is Side.SELL else quote.ask_price)
-            if _meets_minimum(leg.instrument, quantity, price):
-                orders.append(self._order(pair, leg, side, quantity, price, f"close_{side}", reduces=True))
+        self._expect_exit(pair)
+        left = [leg for leg in pair.legs if self._must_go(pair, leg)]
+        wanted = [(leg, leg.closable()) for leg in left]
+        if any(self._quotes(leg.instrument) is None for leg in left):
+            ahead = self._leg_ahead(pair)
+            wanted = [] if ahead is None else [(ahead, _ahead_by(pair, ahead))]
+        orders = [order for leg, quantity in wanted if (order := self._closing_order(pair, leg, quantity)) is not None]
         if orders:
             self._round(pair, orders)
         else:
             self._after_closing(pair)
 
     def _after_closing(self, pair: Pair) -> None:
-        if not any(_tradable(leg, leg.held) for leg in pair.legs):
+        if not any(self._must_go(pair, leg) for leg in pair.legs):
             self._over(pair, PairState.CLOSED)
             return
         # Even, and both sides unfilled (no depth, no quote), is not urgent; uneven is.
@@ -256,57 +289,27 @@ class PairExecutor:
         del self._pairs[pair.id]
         self._changed(pair)
 
-    # Orders
+    # What can be traded away
 
-    def _order(
-        self,
-        pair: Pair,
-        leg: PairLeg,
-        side: Side,
-        quantity: Decimal,
-        expected_price: Decimal,
-        leg_name: str,
-        *,
-        reduces: bool = False,
-    ) -> Order:
-        """An IOC order that may be `price_cap_bps` worse than expected, and no worse."""
-        cap = Decimal(repr(self._settings.price_cap_bps)) / 10_000
-        instrument = leg.instrument
-        if side is Side.BUY:
-            price = max(expected_price, instrument.floor_price(expected_price * (1 + cap)))
-        else:
-            price = min(expected_price, instrument.ceil_price(expected_price * (1 - cap)))
-        order = Order(
-            client_order_id=self._next_id(pair),
-            instrument=instrument,
-            side=side,
-            type=OrderType.LIMIT,
-            time_in_force=TimeInForce.IOC,
-            quantity=quantity,
-            price=price,
-            reduce_only=reduces and self._reduces_position(pair, instrument, side, quantity),
-            ts_decision_ns=self._clock.now_ns(),
-        )
-        pair.orders[order.client_order_id] = (order, leg_name, expected_price)
-        return order
+    def _leg_ahead(self, pair: Pair) -> PairLeg | None:
+        """The leg that holds more than the other hedges, if the venue takes an order for the difference."""
+        leg = max(pair.legs, key=lambda leg: abs(leg.held))
+        return leg if self._is_taken(pair, leg, _ahead_by(pair, leg)) else None
 
-    def _market_order(self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, leg_name: str) -> Order:
+    def _must_go(self, pair: Pair, leg: PairLeg) -> bool:
+        """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""
+        if leg.instrument.is_perpetual:
+            return leg.closable() > 0
+        return self._is_taken(pair, leg, leg.closable())
+
+    def _is_taken(self, pair: Pair, leg: PairLeg, quantity: Decimal) -> bool:
+        """Whether the venue takes an order that reduces this leg by `quantity` (venue units); less is dust."""
+        side = _reducing_side(leg)
         quote = self._quotes(leg.instrument)
-        expected = leg.expected_price
-        if quote is not None:
-            expected = _decimal(quote.bid_price if side is Side.SELL else quote.ask_price)
-        order = Order(
-            client_order_id=self._next_id(pair),
-            instrument=leg.instrument,
-            side=side,
-            type=OrderType.MARKET,
-            time_in_force=TimeInForce.IOC,
-            quantity=quantity,
-            reduce_only=self._reduces_position(pair, leg.instrument, side, quantity),
-            ts_decision_ns=self._clock.now_ns(),
-        )
-        pair.orders[order.client_order_id] = (order, leg_name, expected)
-        return order
+        expected = leg.expected_price if quote is None else touch(quote, side)
+        price = min(expected, capped_price(leg.instrument, side, expected, self._settings.price_cap_bps))
+        reduces = self._reduces_position(pair, leg.instrument, side, quantity)
+        return meets_minimum(leg.instrument, quantity, price, reduces=reduces)
 
     def _reduces_position(self, pair: Pair, instrument: Instrument, side: Side, quantity: Decimal) -> bool:
         """Whether the account's one position of a derivative surely shrinks by all of this.
@@ -326,9 +329,53 @@ class PairExecutor:
                         return False
         return -side.sign * held >= quantity * instrument.contract_multiplier
 
-    def _next_id(self, pair: Pair) -> str:
+    # Orders
+
+    def _opening_order(self, pair: Pair, leg: PairLeg) -> Order:
+        quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
+        price = capped_price(leg.instrument, leg.side, leg.expected_price, self._settings.price_cap_bps)
+        return self._order(pair, leg, leg.side, quantity, price, leg.expected_price, f"open_{leg.side}")
+
+    def _closing_order(self, pair: Pair, leg: PairLeg, quantity: Decimal) -> Order | None:
+        """An IOC order near the quote; None where there is no quote, or the venue would not take it now."""
+        quote = self._quotes(leg.instrument)
+        if quote is None or not self._is_taken(pair, leg, quantity):
+            return None
+        side = _reducing_side(leg)
+        expected = touch(quote, side)
+        price = capped_price(leg.instrument, side, expected, self._settings.price_cap_bps)
+        return self._order(pair, leg, side, quantity, price, expected, f"close_{side}")
+
+    def _market_order(self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, leg_name: str) -> Order:
+        quote = self._quotes(leg.instrument)
+        expected = leg.expected_price if quote is None else touch(quote, side)
+        return self._order(pair, leg, side, quantity, None, expected, leg_name)
+
+    def _order(
+        self,
+        pair: Pair,
+        leg: PairLeg,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal | None,
+        expected: Decimal,
+        leg_name: str,
+    ) -> Order:
         self._order_count += 1
-        return f"{pair.id}-{self._order_count}"
+        reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
+        order = Order(
+            client_order_id=f"{pair.id}-{self._order_count}",
+            instrument=leg.instrument,
+            side=side,
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            time_in_force=TimeInForce.IOC,
+            quantity=quantity,
+            price=price,
+            reduce_only=reduces,
+            ts_decision_ns=self._clock.now_ns(),
+        )
+        pair.orders[order.client_order_id] = (order, leg_name, expected)
+        return order
 
     def _record_order(self, pair: Pair, order: Order) -> None:
         _, leg_name, expected = pair.orders[order.client_order_id]
@@ -340,19 +387,10 @@ class PairExecutor:
         self._on_pair(pair)
 
 
-def _decimal(price: float) -> Decimal:
-    """The shortest decimal that reads back as this float: what the venue printed, for up to fifteen digits."""
-    return Decimal(repr(price))
+def _reducing_side(leg: PairLeg) -> Side:
+    return Side.SELL if leg.held > 0 else Side.BUY
 
 
-def _meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
-    """Whether a rest of this size is worth an order: any lot of a derivative is, since a position must not stay."""
-    if instrument.is_perpetual:
-        return quantity > 0
-    return quantity >= instrument.min_quantity and quantity * price >= instrument.min_notional
-
-
-def _tradable(leg: PairLeg, base_quantity: Decimal) -> bool:
-    """Whether this much (signed base units) can be traded on the leg's instrument; the rest is dust."""
-    quantity = leg.instrument.floor_quantity(abs(base_quantity) / leg.instrument.contract_multiplier)
-    return quantity > 0 and _meets_minimum(leg.instrument, quantity, leg.expected_price)
+def _ahead_by(pair: Pair, leg: PairLeg) -> Decimal:
+    """What one leg holds beyond the other, in its venue's units, in whole lots."""
+    return leg.instrument.floor_quantity(abs(pair.imbalance) / leg.instrument.contract_multiplier)

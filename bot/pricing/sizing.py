@@ -7,6 +7,9 @@ from math import gcd
 from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 
+EXIT_ROOM = Decimal("0.95")
+"""Spot is opened so large that 95 % of it could still be sold: the fee takes base, and the price may fall."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeGrid:
@@ -16,7 +19,9 @@ class SizeGrid:
     """Smallest quantity that both sides can step by."""
     lot_float: float
     min_quantity: float
+    """Base units that both sides take, and that can be closed again."""
     min_notional: float
+    """Quote units that both sides take at their limit prices, and that can be closed again."""
     buy_multiplier: float
     """Base units per venue unit of the bought side."""
     sell_multiplier: float
@@ -26,19 +31,37 @@ class SizeGrid:
         return max(self.lot_float, self.min_quantity, self.min_notional / price)
 
 
-def size_grid(buy: Instrument, sell: Instrument) -> SizeGrid:
-    """The grid on which both instruments can trade the same base quantity."""
+def size_grid(buy: Instrument, sell: Instrument, price_cap_bps: float = 0.0) -> SizeGrid:
+    """The grid on which both instruments can trade the same base quantity, at limits `price_cap_bps` off the quote."""
     lots = [instrument.lot_size * instrument.contract_multiplier for instrument in (buy, sell)]
     lot = _least_common_multiple(*lots)
-    min_quantity = max(i.min_quantity * i.contract_multiplier for i in (buy, sell))
+    min_quantity = max(_min_quantity(i) * i.contract_multiplier for i in (buy, sell))
+    min_notional = max(i.min_notional / _exit_room(i) for i in (buy, sell))
     return SizeGrid(
         lot=lot,
         lot_float=float(lot),
         min_quantity=float(min_quantity),
-        min_notional=float(max(buy.min_notional, sell.min_notional)),
+        # A venue looks at the notional at the limit price, and a sell's is below the quote.
+        min_notional=float(min_notional) / (1.0 - price_cap_bps / 1e4),
         buy_multiplier=float(buy.contract_multiplier),
         sell_multiplier=float(sell.contract_multiplier),
     )
+
+
+def _min_quantity(instrument: Instrument) -> Decimal:
+    return max(instrument.min_quantity, instrument.lot_size) / _exit_room(instrument)
+
+
+def _exit_room(instrument: Instrument) -> Decimal:
+    # A derivative position can always be reduced, however small it is.
+    return Decimal(1) if instrument.is_perpetual else EXIT_ROOM
+
+
+def size_figures(grid: SizeGrid, buy: TopOfBook, sell: TopOfBook, max_notional: float) -> tuple[float, float, str]:
+    """What a size of 0 saw and asks for, in base units: the smaller of depth and cap, and the least that is taken."""
+    offered = min(buy.ask_qty * grid.buy_multiplier, sell.bid_qty * grid.sell_multiplier)
+    higher, lower = max(buy.ask_price, sell.bid_price), min(buy.ask_price, sell.bid_price)
+    return (min(offered, max_notional / higher), grid.smallest(lower), "base units")
 
 
 def _least_common_multiple(a: Decimal, b: Decimal) -> Decimal:

@@ -13,9 +13,9 @@ class TradingState(StrEnum):
 
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
-    """Nothing new; open pairs are closed."""
+    """Nothing new; open pairs are closed when their time comes."""
     HALTED = "HALTED"
-    """Cancels and risk reduction only, until a person has looked."""
+    """Cancels and risk reduction only, until a person has looked; open pairs are closed when their time comes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,22 +161,26 @@ class MaxOrdersPerMinute:
 
 @dataclass(frozen=True, slots=True)
 class CoveredByBalance:
-    """Both wallets must cover their leg before the first order is written."""
+    """Both wallets must cover their leg before the first order is written, at the worst price that it may take."""
+
+    price_cap_bps: float = 0.0
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's notional against what its wallet covers."""
         for leg in proposal.route.opening:
             price = proposal.buy_price if leg.side is Side.BUY else proposal.sell_price
             covered = portfolio.affordable_notional(leg.instrument, leg.side, price)
-            needed = proposal.quantity * price
+            # What a wallet pays in base, to sell spot, does not depend on the price.
+            pays_base = leg.side is Side.SELL and not leg.instrument.is_perpetual
+            needed = proposal.quantity * price * (1.0 if pays_base else 1.0 + self.price_cap_bps / 1e4)
             refused = _at_most(f"balance {leg.instrument.feed}", needed, covered, leg.instrument.quote)
             if refused is not None:
                 return refused
         return None
 
 
-def all_limits(settings: RiskSettings) -> Sequence[Limit]:
-    """Every limit, cheapest and most telling first."""
+def all_limits(settings: RiskSettings, price_cap_bps: float = 0.0) -> Sequence[Limit]:
+    """Every limit, cheapest and most telling first; orders may be `price_cap_bps` worse than decided."""
     return (
         MaxPlausibleEdge(settings.max_plausible_edge_bps),
         OnePairPerRoute(),
@@ -185,5 +189,5 @@ def all_limits(settings: RiskSettings) -> Sequence[Limit]:
         MaxPositionNotional(settings.max_position_notional),
         MaxNetExposure(settings.max_net_exposure_notional),
         MaxOrdersPerMinute(settings.max_orders_per_minute),
-        CoveredByBalance(),
+        CoveredByBalance(price_cap_bps),
     )

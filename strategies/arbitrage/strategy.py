@@ -129,11 +129,12 @@ class ArbitrageWatch:
         if now_ns - holding.opened_ns >= self._settings.max_holding_s * 1e9:
             return "max_holding"
         buy, sell = self._buy.quote, self._sell.quote
-        if buy is None or sell is None or not isinstance(self.sheet, CostSheet):
+        if buy is None or sell is None:
             return None
         # What is left: the difference that closing now would pay, beyond what closing is expected to pay.
         exit_bps = gross_edge_bps(buy.bid_price, sell.ask_price)
-        if exit_bps - self._exit_basis_bps <= self._settings.exit_edge_bps:
+        is_priced = isinstance(self.sheet, CostSheet)  # without a price the basis is an old one; a loss is a loss
+        if is_priced and exit_bps - self._exit_basis_bps <= self._settings.exit_edge_bps:
             return "edge_gone"
         if holding.entry_gross_bps - exit_bps - holding.fees_bps <= -self._settings.loss_stop_bps:
             return "loss_stop"

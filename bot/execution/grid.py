@@ -1,0 +1,36 @@
+"""What of a quantity a venue takes as an order: price caps, lots and minimums."""
+
+from decimal import Decimal
+
+from bot.domain.instrument import Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Side
+
+
+def decimal_price(price: float) -> Decimal:
+    """The shortest decimal that reads back as this float: what the venue printed, for up to fifteen digits."""
+    return Decimal(repr(price))
+
+
+def touch(quote: TopOfBook, side: Side) -> Decimal:
+    """The price that an order of `side` meets."""
+    return decimal_price(quote.bid_price if side is Side.SELL else quote.ask_price)
+
+
+def capped_price(instrument: Instrument, side: Side, expected: Decimal, cap_bps: float) -> Decimal:
+    """The limit price of an order that may be `cap_bps` worse than `expected`, on the tick, and no worse than that."""
+    cap = decimal_price(cap_bps) / 10_000
+    if side is Side.BUY:
+        return max(expected, instrument.floor_price(expected * (1 + cap)))
+    return min(expected, instrument.ceil_price(expected * (1 - cap)))
+
+
+def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, reduces: bool) -> bool:
+    """Whether a venue takes an order of this size (venue units, on the lot grid) at `price`.
+
+    What reduces a derivative position may be as small as one lot: a position must not stay.
+    """
+    if reduces and instrument.is_perpetual:
+        return quantity > 0
+    notional = quantity * instrument.contract_multiplier * price
+    return quantity >= max(instrument.min_quantity, instrument.lot_size) and notional >= instrument.min_notional
