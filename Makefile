@@ -31,8 +31,8 @@ bench: $(VENV)/.bench
 
 # Locks every platform and Python version at once; needs uv.
 lock:
-	uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements.txt
-	uv pip compile pyproject.toml --group dev -c requirements.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-dev.txt
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header -o requirements-dev.txt
+	uv pip compile pyproject.toml -c requirements-dev.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements.txt
 	uv pip compile pyproject.toml --group bench -c requirements.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-bench.txt
 
 $(VENV)/.python:
