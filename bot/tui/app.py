@@ -1,0 +1,272 @@
+"""The terminal UI: a process of its own that reads the engine's socket and sends commands."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.theme import Theme
+from textual.widgets import Footer, Static
+
+from bot.clock import SystemClock
+from bot.control import Attachment, Command, Finished, attach
+from bot.domain.snapshot import LogLine, Snapshot
+from bot.errors import ExitCode
+from bot.tui.books import Books
+from bot.tui.decisions import Decisions
+from bot.tui.dialogs import Choice, EndScreen, LeaveScreen, RowScreen
+from bot.tui.feeds import Feeds
+from bot.tui.header import Header
+from bot.tui.help import HelpScreen
+from bot.tui.log import Log
+from bot.tui.pairs import Pairs, plain
+from bot.tui.routes import Routes
+from bot.tui.table import LiveTable
+from bot.tui.totals import total_lines
+
+_PAINT_S = 0.25
+_NO_NEWS_S = 2.0
+_RETRY_S = 0.1
+_PANELS = ("books", "routes", "feeds", "decisions", "log")
+
+THEME = Theme(
+    name="crypto-pipe",
+    primary="#5db0f0",
+    secondary="#7c8da3",
+    accent="#c39bf5",
+    success="#45d19a",
+    warning="#f5bd4f",
+    error="#ff6b6b",
+    foreground="#d5dde8",
+    background="#0a0e14",
+    surface="#0f141c",
+    panel="#161d28",
+    variables={
+        "border-blurred": "#2b3646",
+        "footer-key-foreground": "#5db0f0",
+        "button-focus-text-style": "bold underline",
+    },
+)
+
+
+class CryptoPipeApp(App[None]):
+    """Shows the engine behind `socket_path` (`<data_dir>/run/engine.sock`) until it ends or a person leaves.
+
+    `return_code` is 0 after leaving and after a finished run, `ExitCode.SETTINGS` when no engine answers within
+    `wait_s`, `ExitCode.BUG` when the engine goes away without finishing. `last_words` is what the terminal should
+    show once the screen is gone.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Crypto Pipe"
+    ALLOW_IN_MAXIMIZED_VIEW = "#header, Footer"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("1", "panel('books')", "Panels", key_display="1-5"),
+        *(Binding(str(index + 1), f"panel('{name}')", show=False) for index, name in enumerate(_PANELS) if index),
+        Binding("z", "zoom", "Zoom"),
+        Binding("p", "pause_display", "Pause display"),
+        Binding("h", "hold", "Hold / trade on"),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
+    ]
+
+    def __init__(self, socket_path: Path, wait_s: float = 0.0) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]
+        self._header = Header(id="header")
+        self._books = Books(id="books")
+        self._routes = Routes(id="routes")
+        self._feeds = Feeds(id="feeds")
+        self._decisions = Decisions(id="decisions")
+        self._messages = Log(id="log")
+        self._socket_path = socket_path
+        self._wait_s = wait_s
+        self._clock = SystemClock()
+        self._engine: Attachment | None = None
+        self._newest: Snapshot | None = None
+        self._painted: Snapshot | None = None
+        self._heard_ns = self._clock.monotonic_ns()
+        self._log_lines: list[LogLine] = []
+        self._is_paused = False
+        self._is_stopping = False
+        self.last_words: Sequence[str] = ()
+
+    def compose(self) -> ComposeResult:
+        """The panels, in the order of their digits."""
+        yield self._header
+        yield self._books
+        yield self._routes
+        yield Horizontal(self._feeds, self._decisions, id="health")
+        yield self._messages
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Start reading the engine."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self._routes.focus()
+        self.set_interval(_PAINT_S, self._paint)
+        self.run_worker(self._follow())
+
+    async def on_unmount(self) -> None:
+        """Let go of the engine."""
+        if self._engine is not None:
+            await self._engine.close()
+
+    async def _follow(self) -> None:
+        try:
+            self._engine = await self._connect()
+        except ConnectionError as error:
+            self._leave(ExitCode.SETTINGS, [f"{error}. Start one with --mode action."])
+            return
+        try:
+            async for message in self._engine:
+                self._take(message)
+        except ConnectionError as error:
+            self._show_loss(str(error))
+
+    async def _connect(self) -> Attachment:
+        deadline_ns = self._clock.monotonic_ns() + round(self._wait_s * 1e9)
+        while True:
+            try:
+                return await attach(self._socket_path)
+            except ConnectionError:
+                if self._clock.monotonic_ns() >= deadline_ns:
+                    raise
+                await asyncio.sleep(_RETRY_S)  # an engine that is starting has no socket to wait on yet
+
+    def _take(self, message: Snapshot | Finished) -> None:
+        if isinstance(message, Finished):
+            self._show_totals(message)
+            return
+        self._newest = message
+        self._heard_ns = self._clock.monotonic_ns()
+        self._log_lines += message.log
+
+    def _paint(self) -> None:
+        """Show the newest snapshot: however fast they come, four times a second is enough to read."""
+        shown = self._painted if self._is_paused else self._newest
+        self._header.show(shown, self._notices())
+        if shown is None or shown is self._painted:
+            return
+        self._painted = shown
+        self._books.show_tops(shown.tops)
+        self._routes.show_routes(shown.routes)
+        self._feeds.show_feeds(shown.feeds)
+        self._decisions.show_counts(shown)
+        self._messages.add(self._log_lines)
+        self._log_lines.clear()
+
+    def _notices(self) -> tuple[str, ...]:
+        silent_s = (self._clock.monotonic_ns() - self._heard_ns) / 1e9
+        notices = {
+            "DISPLAY PAUSED": self._is_paused,
+            "STOPPING": self._is_stopping,
+            f"NO NEWS FOR {silent_s:.0f} s": silent_s >= _NO_NEWS_S,
+        }
+        return tuple(text for text, holds in notices.items() if holds)
+
+    def action_panel(self, name: str) -> None:
+        """Focus a panel; where two share a place, bring it to the front."""
+        if name in {"feeds", "decisions"}:
+            self.query_one("#health").set_class(name == "decisions", "-decisions")
+        self.screen.minimize()
+        self.query_one(f"#{name}").focus()
+
+    def action_zoom(self) -> None:
+        """The focused panel on the whole screen, or back."""
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif isinstance(self.focused, LiveTable | Log):
+            self.screen.maximize(self.focused)
+
+    def action_pause_display(self) -> None:
+        """Freeze or thaw the picture; the engine knows nothing of it."""
+        self._is_paused = not self._is_paused
+        self._paint()
+
+    async def action_hold(self) -> None:
+        """No new pairs; when that is so already, trade on."""
+        if self._newest is not None and self._newest.state in {"ACTIVE", "REDUCING"}:
+            word = "pause" if self._newest.state == "ACTIVE" else "resume"
+            await self._send(Command.model_validate({"command": word}))
+
+    def action_help(self) -> None:
+        """The keys and the words."""
+        self.push_screen(HelpScreen())
+
+    async def action_quit(self) -> None:
+        """Never leaves silently: asks, unless the run is over or the question is on the screen already."""
+        if isinstance(self.screen, EndScreen):
+            self.exit(return_code=self.screen.code)
+        elif self._newest is None:
+            self._leave(ExitCode.OK, ["Detached before the engine answered."])
+        elif not isinstance(self.screen, LeaveScreen):
+            self.push_screen(LeaveScreen(self._newest.open_pairs), self._answer)
+
+    async def _answer(self, choice: Choice | None) -> None:
+        if choice == "detach":
+            self._leave(ExitCode.OK, ["Detached: the engine goes on. Come back with --mode attach."])
+        elif choice == "stop":
+            self._is_stopping = True
+            await self._send(Command(command="stop"))
+
+    async def _send(self, command: Command) -> None:
+        assert self._engine is not None, "a snapshot came from it"
+        try:
+            await self._engine.send(command)
+        except ConnectionError:
+            return  # the reading side tells it on the screen
+        self.notify(f"Asked the engine to {command.command}.", markup=False)
+
+    def on_live_table_opened(self, event: LiveTable.Opened) -> None:
+        """A row in full."""
+        self.push_screen(RowScreen(event.title, event.fields))
+
+    def _show_totals(self, message: Finished) -> None:
+        totals = total_lines(message.summary)
+        self.last_words = ["The run is finished.", *plain(totals)]
+        self._end(EndScreen("The run is finished", Pairs(totals), ExitCode.OK))
+
+    def _show_loss(self, reason: str) -> None:
+        self.last_words = [
+            f"Lost the engine: {reason}.",
+            "Its journal holds everything that it did. Look with --mode post-mortem; start with --mode action.",
+        ]
+        words = Static(Content("\n\n".join(self.last_words)))
+        self._end(EndScreen("The engine is gone", words, ExitCode.BUG))
+
+    def _end(self, screen: EndScreen) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self._is_paused = False
+        self._paint()
+        self.push_screen(screen)
+
+    def _leave(self, code: ExitCode, words: Sequence[str]) -> None:
+        self.last_words = words
+        self.exit(return_code=code)
+
+
+def run_tui(socket_path: Path, wait_s: float = 0.0) -> int:
+    """Show the engine behind `socket_path` until the end; the exit code for this process.
+
+    Args:
+        socket_path: `<data_dir>/run/engine.sock`.
+        wait_s: How long an engine that is just starting may take to open its socket.
+
+    Returns:
+        What `CryptoPipeApp` says, and not 0 when the UI itself crashed.
+    """
+    app = CryptoPipeApp(socket_path, wait_s)
+    app.run()
+    for line in app.last_words:
+        print(line, file=sys.stderr)
+    return app.return_code or 0

@@ -1,0 +1,93 @@
+"""The header: what market, whose money, which state, how much profit. Never hidden."""
+
+from decimal import Decimal
+
+from textual.content import Content
+from textual.widget import Widget
+
+from bot.domain.snapshot import Snapshot
+from bot.tui.words import duration, moment, moneys, progress_bar, tone_of
+
+_MARKETS = {"recorded": "$primary", "simulated": "$accent", "testnet": "$accent", "live": "$success"}
+_STATES = {
+    "ACTIVE": ("● ACTIVE", "$success"),
+    "REDUCING": ("▲ REDUCING", "$warning"),
+    "HALTED": ("■ HALTED", "$error"),
+    "FINISHED": ("✓ FINISHED", "$primary"),
+}
+_TONES = {"good": "bold $success", "bad": "bold $error", "dim": "$secondary"}
+
+
+class Header(Widget):
+    """Three lines over everything else."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id)
+        self._snapshot: Snapshot | None = None
+        self._notices: tuple[str, ...] = ()
+
+    def show(self, snapshot: Snapshot | None, notices: tuple[str, ...]) -> None:
+        """`notices` are badges about the display itself: paused, no news, stopping."""
+        if (snapshot, notices) != (self._snapshot, self._notices):
+            self._snapshot, self._notices = snapshot, notices
+            self.refresh()
+
+    def render(self) -> Content:
+        """Three lines of the width that there is."""
+        shown = self._snapshot
+        if shown is None:
+            return Content.assemble(_badge("CRYPTO PIPE", "$foreground"), "  connecting to the engine …")
+        width = self.content_size.width
+        return Content("\n").join(
+            [
+                _spread(self._badges(shown), Content(f"{shown.strategy} · run {shown.run_id}"), width),
+                _spread(_profit(shown), _running(shown), width),
+                _spread(Content.styled(shown.headline, "bold"), _time(shown, width), width),
+            ]
+        )
+
+    def _badges(self, shown: Snapshot) -> Content:
+        market = _badge(f"{shown.market.upper()} MARKET", _MARKETS.get(shown.market, "$warning"))
+        money = _badge("REAL MONEY", "$error") if shown.real_money else _badge("PAPER MONEY", "$foreground")
+        state, colour = _STATES.get(shown.state, (shown.state, "$warning"))
+        notices = [_badge(notice, "$warning") for notice in self._notices]
+        return Content(" ").join([market, money, _badge(state, colour), *notices])
+
+
+def _badge(text: str, colour: str) -> Content:
+    return Content.styled(f" {text} ", f"bold $background on {colour}")
+
+
+def _spread(left: Content, right: Content, width: int) -> Content:
+    """Both on one line; the right one is left out where it does not fit, the left one is cut."""
+    room = width - left.cell_length - right.cell_length
+    if room < 2:
+        return left.truncate(width, ellipsis=True)
+    return Content.assemble(left, " " * room, right.stylize("$secondary"))
+
+
+def _profit(shown: Snapshot) -> Content:
+    whose = "real" if shown.real_money else "paper"
+    return Content.assemble(
+        (f"Realised ({whose}) ", "$secondary"),
+        _amounts(shown.realised),
+        ("  Unrealised ", "$secondary"),
+        _amounts(shown.unrealised),
+    )
+
+
+def _amounts(amounts: dict[str, Decimal]) -> Content:
+    parts = [Content.styled(moneys({asset: value}), _TONES[tone_of(value)]) for asset, value in amounts.items()]
+    return Content(" · ").join(parts) if parts else Content.styled("none", "$secondary")
+
+
+def _running(shown: Snapshot) -> Content:
+    pairs = "1 pair open" if shown.open_pairs == 1 else f"{shown.open_pairs} pairs open"
+    return Content(f"{pairs} · {shown.taken} taken · ran {duration(shown.now_ns - shown.started_ns)}")
+
+
+def _time(shown: Snapshot, width: int) -> Content:
+    if shown.progress is None:
+        return Content(moment(shown.now_ns))
+    bar = Content.styled(progress_bar(shown.progress, 20 if width >= 100 else 8), "$primary")
+    return Content.assemble(moment(shown.now_ns), "  ", bar)

@@ -1,0 +1,72 @@
+"""`?`: the keys, and the words of the screen in one sentence each."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from bot.tui.pairs import Pairs
+
+KEYS = {
+    "1 … 5": "go to a panel; ↑ ↓ move in it, enter shows a whole row",
+    "z": "zoom the panel, and back",
+    "p": "pause the display only; the engine goes on",
+    "h": "hold: take no new pairs (REDUCING); again: trade on",
+    "q, Ctrl-C": "leave: detach, or stop the engine in order",
+    "?": "this page",
+}
+
+GLOSSARY = {
+    "TOB": "top of book: the best bid and the best ask with their sizes.",
+    "bid / ask": "what somebody pays now / asks for now. You sell at the bid and buy at the ask.",
+    "spread": "ask minus bid, in bps of the middle between them.",
+    "bps": "basis points: hundredths of a percent. 10 bps of 1,000 USDT are 1 USDT.",
+    "route": "a way to earn a price difference: what to buy, what to sell, how long to hold, how to come back.",
+    "leg": "one of the trades of a route. A pair with one leg filled is not hedged.",
+    "gross edge": "sell price over buy price, now, before any cost.",
+    "needed edge": "the gross edge at which the route breaks even: every fee, slippage and funding to the very end.",
+    "net edge": "gross minus needed. Above zero it earns.",
+    "best": "the highest gross edge that the route offered in this run.",
+    "ASSUMED": "a cost in the figure is a setting of yours and not what the venue said.",
+    "hedge": "the opposite position that makes the price itself not matter.",
+    "basis": "the price of a perpetual minus that of the spot.",
+    "perpetual": "a future without an end; funding keeps it near the spot.",
+    "funding": "what longs pay shorts (or shorts longs, when negative) every few hours.",
+    "convergence": "buy the cheaper perpetual, sell the dearer, close both when they meet.",
+    "cash and carry": "buy spot, sell the perpetual above it, earn the basis and the funding.",
+    "realised": "profit of closed pairs, after fees and funding.",
+    "unrealised": "what open pairs would bring if they were closed now. Not earned yet.",
+    "feed": "a venue's segment, with a clock and a connection of its own: binance.linear.",
+    "age": "time since a quote or a frame was received.",
+    "clock": "the venue's clock minus ours.",
+    "refused": "a quote that the gate does not let through, or a route that a limit stops.",
+    "bad": "frames that could not be read; skipped and kept for a look.",
+    "ACTIVE": "the engine takes new pairs.",
+    "REDUCING": "no new pairs; open ones are brought to their end.",
+    "HALTED": "nothing but cancelling and reducing risk.",
+    "recorded market": "what an exchange really sent, played again; nothing is traded anywhere.",
+    "paper money": "orders meet real quotes in this program. No profit shown is real.",
+}
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls; escape, `?` and `q` close it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One box."""
+        with VerticalScroll(id="help", classes="dialog") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "↑ ↓ scroll · Esc close"
+            yield Static("KEYS", classes="heading")
+            yield Pairs(KEYS.items())
+            yield Static("WORDS", classes="heading")
+            yield Pairs(GLOSSARY.items())
+
+    def on_mount(self) -> None:
+        """So that the arrow keys scroll at once."""
+        self.query_one("#help").focus()

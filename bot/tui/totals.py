@@ -1,0 +1,60 @@
+"""The totals of a finished run as lines, for the last screen and for what stays in the terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_NAMES = {
+    "run_id": "run",
+    "pnl": "realised, net",
+    "quotes_refused": "quotes refused",
+    "real_money": "real money",
+}
+_MONEY = ("pnl", "unrealised")
+_HIDDEN = ("schema_version",)
+_FIRST = ("run_id", "market", "real_money", "complete", "pnl", "unrealised")
+"""What must be seen on a small screen without scrolling."""
+
+
+def total_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value), the result first; a value of several parts takes a line for each.
+
+    A name that repeats is empty. Money is always told with whose it is.
+    """
+    lines: list[tuple[str, str]] = []
+    first = [key for key in _FIRST if key in summary]
+    for key in [*first, *(key for key in summary if key not in {*first, *_HIDDEN})]:
+        lines += _lines(_name(key, summary), summary[key])
+    return lines
+
+
+def _name(key: str, summary: Mapping[str, Any]) -> str:
+    name = _NAMES.get(key, key.replace("_", " "))
+    if key not in _MONEY:
+        return name
+    return f"{name} ({'real' if summary.get('real_money') else 'paper'})"
+
+
+def _lines(name: str, value: Any) -> list[tuple[str, str]]:
+    if not isinstance(value, Mapping):
+        return [(name, _text(value))]
+    texts = [f"{_text(leaf)}  {' · '.join(path)}" for path, leaf in _leaves(value)] or ["none"]
+    return [(name if index == 0 else "", text) for index, text in enumerate(texts)]
+
+
+def _leaves(value: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, inner in value.items():
+        word = key.replace("_", " ")
+        if isinstance(inner, Mapping):
+            yield from (((word, *path), leaf) for path, leaf in _leaves(inner))
+        else:
+            yield (word,), inner
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value is None:
+        return "none"
+    return str(value)

@@ -1,0 +1,383 @@
+"""The terminal UI against an engine on a real socket: keys pressed, commands and screens looked at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from demo_engine import SUMMARY, DemoEngine, feed, prepared, route, top
+from textual.pilot import Pilot
+
+from bot.errors import ExitCode
+from bot.tui.app import CryptoPipeApp
+from bot.tui.dialogs import EndScreen, LeaveScreen, RowScreen
+from bot.tui.help import GLOSSARY, HelpScreen
+
+WAIT_S = 5.0
+Scene = tuple[DemoEngine, CryptoPipeApp, Pilot[None]]
+
+
+def screen_text(app: CryptoPipeApp) -> str:
+    """What stands on the terminal, line by line."""
+    frame = app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in frame)
+
+
+async def until(condition: Callable[[], bool], pilot: Pilot[None]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await pilot.pause(0.01)
+
+
+@asynccontextmanager
+async def scene(path: Path, size: tuple[int, int] = (120, 40), **changes: Any) -> AsyncIterator[Scene]:
+    demo = DemoEngine(path, **changes)
+    await demo.server.start()
+    app = CryptoPipeApp(path)
+    try:
+        async with app.run_test(size=size) as pilot:
+            await until(lambda: app._painted is not None, pilot)
+            await pilot.pause()
+            yield demo, app, pilot
+    finally:
+        await demo.server.stop()
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+async def test_the_essentials_are_on_the_screen(socket_path: Path, size: tuple[int, int]) -> None:
+    async with scene(socket_path, size) as (_, app, _pilot):
+        text = screen_text(app)
+        for words in (
+            "RECORDED MARKET", "PAPER MONEY", "● ACTIVE", "Realised (paper)", "+3.4183 USDT", "Unrealised",
+            "2024-08-08 10:00:0", "31%", "needs 21.0 bps", "binance.linear", "older than", "ASSUMED", "5,230",
+            "? Help", "q Quit", "Needed", "Why not",
+        ):  # fmt: skip
+            assert words in text, words
+        assert len(text.splitlines()) == size[1]
+
+
+async def test_real_money_is_said_in_words(socket_path: Path) -> None:
+    async with scene(socket_path, market="live", real_money=True, progress=None) as (_, app, _pilot):
+        text = screen_text(app)
+        assert "LIVE MARKET" in text
+        assert "REAL MONEY" in text
+        assert "Realised (real)" in text
+        assert "PAPER" not in text.upper()
+
+
+async def test_no_profit_is_shown_as_none(socket_path: Path) -> None:
+    async with scene(socket_path, realised={}, unrealised={}, tops=(), routes=(), feeds=()) as (_, app, _pilot):
+        text = screen_text(app)
+        assert "Realised (paper) none" in text
+        assert "no route yet" in text
+
+
+async def test_numbers_are_right_aligned_under_their_titles(socket_path: Path) -> None:
+    async with scene(socket_path, size=(160, 40)) as (_, app, _pilot):
+        lines = screen_text(app).splitlines()
+        titles = next(line for line in lines if "Needed" in line)
+        end = titles.index("Needed") + len("Needed")
+        rows = [line for line in lines if " → " in line and "Buy" not in line]
+        assert len(rows) == 5
+        assert {line[end - 4 : end] for line in rows} == {"28.1", "21.0", "30.0", "31.5"}
+
+
+async def test_open_pairs_come_first_and_then_the_best(socket_path: Path) -> None:
+    async with scene(socket_path) as (_, app, _pilot):
+        rows = [line for line in screen_text(app).splitlines() if " → " in line and "Buy" not in line]
+        assert "0.412" in rows[0]
+        assert "ETH/USDT:USDT binance → bybit" in rows[1]
+        assert "no fresh quote" in rows[-1]
+
+
+async def test_the_log_shows_levels_in_words_and_follows(socket_path: Path) -> None:
+    async with scene(socket_path, size=(80, 24)) as (demo, app, pilot):
+        for number in range(30):
+            demo.server.log("info", f"line {number}")
+        demo.server.log("error", "it broke")
+        await until(lambda: "ERROR it broke" in screen_text(app), pilot)
+
+
+async def test_lines_that_the_engine_no_longer_had_are_told(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        demo.server.log("info", "before")
+        await until(lambda: "before" in screen_text(app), pilot)
+        for number in range(1_200):
+            demo.server.log("info", f"line {number}")
+        await until(lambda: "line 1199" in screen_text(app), pilot)
+        assert any("200 lines were not received" in line.text for line in app._messages._kept) or (
+            len(app._messages._kept) == 500
+        )
+
+
+async def test_q_asks_and_cancel_changes_nothing(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("q")
+        assert isinstance(app.screen, LeaveScreen)
+        assert "One pair is open" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, LeaveScreen)
+        assert app.return_code is None
+        assert demo.commands == []
+
+
+async def test_detach_leaves_the_engine_running(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("q", "d")
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == 0
+    assert demo.commands == []
+    assert "engine goes on" in app.last_words[0]
+
+
+async def test_the_focused_button_is_the_harmless_one(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("q", "enter")
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == 0
+    assert demo.commands == []
+
+
+async def test_ctrl_c_asks_too_and_a_second_one_does_not_leave(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("ctrl+c")
+        assert isinstance(app.screen, LeaveScreen)
+        await pilot.press("ctrl+c")
+        assert isinstance(app.screen, LeaveScreen)
+        assert len(app.screen_stack) == 2
+        assert app.return_code is None
+        assert demo.commands == []
+
+
+async def test_stop_is_sent_and_the_totals_wait_for_a_key(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("q", "s")
+        await until(lambda: demo.commands == ["stop"], pilot)
+        await until(lambda: "STOPPING" in screen_text(app), pilot)
+        demo.server.finished(SUMMARY)
+        await until(lambda: isinstance(app.screen, EndScreen), pilot)
+        await pilot.pause()
+        text = screen_text(app)
+        assert "The run is finished" in text
+        assert "realised, net (paper)" in text
+        assert "3.4183  USDT" in text
+        assert app.return_code is None
+        await pilot.press("x")
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == 0
+    assert "  realised, net (paper)  3.4183  USDT" in app.last_words
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "escape", "enter"])
+async def test_any_key_leaves_the_last_screen(socket_path: Path, key: str) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        demo.server.finished(SUMMARY)
+        await until(lambda: isinstance(app.screen, EndScreen), pilot)
+        await pilot.press(key)
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == 0
+
+
+async def test_the_end_comes_through_whatever_is_open(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("question_mark")
+        demo.server.finished(SUMMARY)
+        await until(lambda: isinstance(app.screen, EndScreen), pilot)
+        assert len(app.screen_stack) == 2
+
+
+async def test_an_engine_that_vanishes_is_told_and_is_no_success(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await demo.server.stop()
+        await until(lambda: isinstance(app.screen, EndScreen), pilot)
+        await pilot.pause()
+        assert "The engine is gone" in screen_text(app)
+        await pilot.press("space")
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == ExitCode.BUG
+    assert "without finishing" in app.last_words[0]
+
+
+async def test_no_engine_is_one_line_and_exit_2(socket_path: Path) -> None:
+    app = CryptoPipeApp(socket_path)
+    async with app.run_test() as pilot:
+        await until(lambda: app.return_code is not None, pilot)
+    assert app.return_code == ExitCode.SETTINGS
+    assert "no engine is running" in app.last_words[0]
+
+
+async def test_an_engine_that_is_starting_is_waited_for(socket_path: Path) -> None:
+    app = CryptoPipeApp(socket_path, wait_s=WAIT_S)
+    demo = DemoEngine(socket_path)
+    async with app.run_test() as pilot:
+        await pilot.pause(0.2)
+        await demo.server.start()
+        await until(lambda: app._painted is not None, pilot)
+    await demo.server.stop()
+
+
+async def test_p_pauses_the_display_only(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("p")
+        await until(lambda: "DISPLAY PAUSED" in screen_text(app), pilot)
+        frozen = app._painted
+        demo.changes["headline"] = "news"
+        demo.server.log("info", "written while paused")
+        await until(lambda: app._newest is not None and app._newest.headline == "news", pilot)
+        await pilot.pause(0.3)
+        assert app._painted is frozen
+        assert "news" not in screen_text(app)
+        assert demo.commands == []
+        await pilot.press("p")
+        await until(lambda: "news" in screen_text(app) and "written while paused" in screen_text(app), pilot)
+
+
+async def test_h_holds_and_trades_on(socket_path: Path) -> None:
+    async with scene(socket_path) as (demo, app, pilot):
+        await pilot.press("h")
+        await until(lambda: demo.commands == ["pause"], pilot)
+        await until(lambda: "▲ REDUCING" in screen_text(app), pilot)
+        await pilot.press("h")
+        await until(lambda: demo.commands == ["pause", "resume"], pilot)
+
+
+@pytest.mark.parametrize("state", ["HALTED", "FINISHED"])
+async def test_h_does_not_wake_a_halted_engine(socket_path: Path, state: str) -> None:
+    async with scene(socket_path, state=state) as (demo, app, pilot):
+        assert state in screen_text(app)
+        await pilot.press("h")
+        await pilot.press("q", "s")
+        await until(lambda: "stop" in demo.commands, pilot)
+        assert demo.commands == ["stop"]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+async def test_digits_go_to_the_panels(socket_path: Path, size: tuple[int, int]) -> None:
+    async with scene(socket_path, size) as (_, app, pilot):
+        for key, name in zip("12345", ("books", "routes", "feeds", "decisions", "log"), strict=True):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.focused is not None
+            assert app.focused.id == name
+            assert app.focused.region.height > 0
+
+
+async def test_a_small_screen_shows_decisions_on_demand(socket_path: Path) -> None:
+    async with scene(socket_path, (80, 24)) as (_, app, pilot):
+        assert "3 Feeds" in screen_text(app)
+        assert "4 Decisions" not in screen_text(app)
+        await pilot.press("4")
+        await pilot.pause()
+        assert "4 Decisions" in screen_text(app)
+        assert "3 Feeds" not in screen_text(app)
+
+
+async def test_zoom_keeps_the_header(socket_path: Path) -> None:
+    async with scene(socket_path, (80, 24)) as (_, app, pilot):
+        await pilot.press("2", "z")
+        await pilot.pause(0.1)
+        text = screen_text(app)
+        assert "PAPER MONEY" in text
+        assert "no fresh quote" in text
+        assert "1 Top of book" not in text
+        await pilot.press("z")
+        await pilot.pause(0.1)
+        assert "1 Top of book" in screen_text(app)
+
+
+async def test_enter_shows_a_whole_row(socket_path: Path) -> None:
+    async with scene(socket_path, (80, 24)) as (_, app, pilot):
+        await pilot.press("2", "down", "down", "down", "down", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RowScreen)
+        assert "no fresh quote on bybit.spot" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, RowScreen)
+
+
+async def test_help_explains_the_words_of_the_screen(socket_path: Path) -> None:
+    async with scene(socket_path) as (_, app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        assert "top of book" in screen_text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, HelpScreen)
+    assert {"TOB", "net edge", "bps", "leg", "funding", "basis", "hedge", "ASSUMED"} <= GLOSSARY.keys()
+
+
+async def test_silence_of_the_engine_is_shown(socket_path: Path) -> None:
+    async with scene(socket_path) as (_, app, pilot):
+        app._heard_ns -= 10_000_000_000
+        app._paint()
+        await pilot.pause()
+        assert "NO NEWS FOR 10 s" in screen_text(app)
+
+
+async def test_only_changed_lines_are_painted(socket_path: Path) -> None:
+    async with scene(socket_path, tops=(top("binance.spot", "ETH/USDT", 102.0, 2, 0),), routes=()) as (_, app, pilot):
+        await until(lambda: app.query_one("#books").region.height > 0, pilot)
+        app.query_one("#books")._repaint_regions.clear()
+        app._books.show_tops((top("binance.spot", "ETH/USDT", 102.0, 2, 0),))
+        assert not app._books._repaint_regions
+        app._books.show_tops((top("binance.spot", "ETH/USDT", 101.0, 2, 0),))
+        assert [region.height for region in app._books._repaint_regions] == [1]
+
+
+HOSTILE = "[/][red]\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\x9d0;x\x9c\u202eevil\u2066[/"
+
+
+def hostile_snapshot() -> dict[str, Any]:
+    bad = HOSTILE
+    return {
+        "run_id": bad, "strategy": bad, "market": bad, "state": bad, "headline": bad,
+        "realised": {bad: Decimal(1)}, "unrealised": {bad: Decimal(-1)}, "refused": {bad: 3}, "closed": {bad: 1},
+        "tops": (top(bad, bad, 1.0, 2, 0, venue=bad, bid=bad, bid_qty=bad, ask=bad, ask_qty=bad, status=bad),),
+        "routes": (route(bad, bad, bad, 1.0, 2.0, route=bad, why_not=bad, open_quantity=bad, assumed=True),),
+        "feeds": (feed(bad, 0, bad),),
+    }  # fmt: skip
+
+
+def dangerous(text: str) -> list[str]:
+    return [c for c in text if c != "\n" and (ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2066")]
+
+
+@pytest.mark.parametrize("size", [(200, 50), (80, 24)], ids=["200x50", "80x24"])
+async def test_hostile_text_is_inert_everywhere(socket_path: Path, size: tuple[int, int]) -> None:
+    async with scene(socket_path, size, **hostile_snapshot()) as (demo, app, pilot):
+        demo.server.log("error", HOSTILE)
+        await until(lambda: app._messages._kept.maxlen is not None and len(app._messages._kept) > 0, pilot)
+        for panel in "12345":
+            await pilot.press(panel, "z")
+            await pilot.pause()
+            assert "[/][red]]0;owned" in screen_text(app), "markup is shown as it came"
+            assert not dangerous(screen_text(app))
+            await pilot.press("z")
+        for panel in "1234":
+            await pilot.press(panel, "enter")
+            await pilot.pause()
+            assert isinstance(app.screen, RowScreen)
+            assert not dangerous(screen_text(app))
+            await pilot.press("escape")
+        await pilot.press("q")
+        await pilot.pause()
+        assert not dangerous(screen_text(app))
+        demo.server.finished({HOSTILE: {HOSTILE: HOSTILE}, "pnl": {HOSTILE: HOSTILE}})
+        await until(lambda: isinstance(app.screen, EndScreen), pilot)
+        await pilot.pause()
+        assert "[/][red]]0;owned" in screen_text(app)
+        assert not dangerous(screen_text(app))
+        await pilot.press("x")
+    assert not dangerous("\n".join(app.last_words))
+    assert app.return_code == 0
+
+
+async def test_hostile_text_would_be_seen_by_this_test() -> None:
+    assert dangerous(HOSTILE)
+    assert dangerous(prepared(headline=HOSTILE).headline)
