@@ -268,7 +268,7 @@ class Engine:
             self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
             return
         buy, sell = state.buy, state.sell
-        too_old = self._ages.exceeded(ts_ns, buy.recv_ns, buy.event_age_ns, sell.recv_ns, sell.event_age_ns)
+        too_old = self._ages.exceeded(ts_ns, buy.recv_ns, buy.known_age_ns(), sell.recv_ns, sell.known_age_ns())
         if too_old is not None:
             limit, observed_ms, allowed_ms = too_old
             self._refuse_route(state, ts_ns, limit, (observed_ms, allowed_ms, "ms"))

@@ -94,6 +94,13 @@ class InstrumentSlot:
         self.funding_bps_per_h = funding.rate * 1e4 / interval_h
         self.funding_assumed = funding.interval_h is None
 
+    def known_age_ns(self) -> int | None:
+        """How old the newest quote was on arrival, by all that is known now.
+
+        After a stall the first quotes without a time of their own come before the frame that dates them.
+        """
+        return self.feed_delay.age_ns(self.recv_ns) if self.event_age_ns is None else self.event_age_ns
+
     def event_time_ns(self) -> int:
         """When the venue made the newest accepted quote, UTC ns; our corrected receive time where it did not say."""
         if self.quote is not None and self.quote.ts_event_ns is not None:
