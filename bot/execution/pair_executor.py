@@ -109,8 +109,7 @@ class PairExecutor:
     def journal_failed(self, why: str) -> None:
         """No intent becomes durable any more: what waited for it reduces risk and is sent, or never leaves."""
         for pair in list(self._pairs.values()):
-            waiting = [pair.orders[order_id][0] for order_id in pair.pending]
-            waiting = [order for order in waiting if order.status is OrderStatus.INTENT]
+            waiting = [order for order, _, _ in pair.orders.values() if order.status is OrderStatus.INTENT]
             if waiting:
                 self._not_durable(pair, waiting, why)
 
