@@ -36,6 +36,7 @@ NAMED_MALFORMED = 20
 OUT_OF_ORDER = "out_of_order"
 OUT_OF_RANGE = "out_of_range"
 _NOTHING = Decimal(0)
+_LEVELS = {FeedState.LIVE: "info", FeedState.CONNECTING: "info", FeedState.CLOSED: "info", FeedState.FAILED: "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class Engine:
                 if s.feed == feed and state not in (FeedState.CONNECTING, FeedState.CLOSED):
                     s.sequence = -1
                     self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
-        level = "error" if state is FeedState.FAILED else "info" if state is FeedState.LIVE else "warning"
+        level = _LEVELS.get(state, "warning")
         self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
 
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
