@@ -102,6 +102,8 @@ def _clear_stale(path: Path) -> None:
 
 
 def _is_answered(real: Path) -> bool:
+    if not _fits(real):
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(_PROBE_TIMEOUT_S)
         try:

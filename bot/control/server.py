@@ -23,6 +23,8 @@ from bot.text import clip, inert
 _PERIOD_S = 0.25
 _LOG_LINES = 1_000
 _LOG_LINE_CHARACTERS = 2_000
+_FIRST_S = 0.05
+"""From attaching to the first snapshot: who only looks whether an engine answers has gone by then."""
 _LAST_WORDS_S = 1.0
 """How long a reader may take over the end of the run."""
 
@@ -30,20 +32,29 @@ _LAST_WORDS_S = 1.0
 class _Reader:
     """One attached client."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writer = writer
         self.seen = 0
+        self.is_told = False
+        self._source = source
         # With a limit of 0, `drain` means that everything has left the process.
         writer.transport.set_write_buffer_limits(high=0)
 
     @property
     def is_free(self) -> bool:
         transport = self.writer.transport
-        return not transport.is_closing() and transport.get_write_buffer_size() == 0
+        return not self._is_gone and transport.get_write_buffer_size() == 0
 
-    def write(self, line: bytes) -> None:
-        if not self.writer.transport.is_closing():
-            self.writer.write(line)
+    @property
+    def _is_gone(self) -> bool:
+        return self._source.at_eof() or self.writer.transport.is_closing()
+
+    def write(self, line: bytes) -> bool:
+        """Whether it is still there to be written to."""
+        if self._is_gone:
+            return False
+        self.writer.write(line)
+        return True
 
     async def dismiss(self) -> None:
         """Close it once it has read everything; one that does not read in time is cut off."""
@@ -98,13 +109,11 @@ class ControlServer:
 
     def finished(self, summary: Mapping[str, Any]) -> None:
         """Send everybody a last snapshot and the summary, also to those who attach from now on; then `stop`."""
-        self._send(self._readers)
         self._ending = encode_finished(summary)
-        for reader in self._readers:
-            reader.write(self._ending)
+        self._end(self._readers)
 
     async def await_reader(self, timeout_s: float) -> None:
-        """Wait until somebody has attached in this server's life, at most `timeout_s`.
+        """Wait until somebody has got a snapshot in this server's life, at most `timeout_s`.
 
         A run may be over before the terminal that was opened for it has attached.
         """
@@ -119,6 +128,8 @@ class ControlServer:
             self._timer.cancel()
         self._server.close()
         release(self._path)
+        if self._ending is not None:
+            self._end({reader for reader in self._readers if not reader.is_told})
         await asyncio.gather(*(reader.dismiss() for reader in self._readers))
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._server = None
@@ -127,10 +138,10 @@ class ControlServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        reader = _Reader(writer)
+        reader = _Reader(source, writer)
         self._readers.add(reader)
         try:
-            self._welcome(reader)
+            self._arm(_FIRST_S)
             while (command := await _next_command(source)) is not None:
                 self._on_command(command)
         finally:
@@ -138,25 +149,27 @@ class ControlServer:
             self._tasks.discard(task)
             writer.close()
 
-    def _welcome(self, reader: _Reader) -> None:
-        self._was_read.set()
-        if self._ending is not None:
-            self._send({reader})
-            reader.write(self._ending)
-        elif self._timer is None:
-            self._arm()
-
-    def _arm(self) -> None:
-        wait_ns = max(0, self._next_tick_ns - self._clock.monotonic_ns())
-        self._timer = self._clock.call_later(wait_ns / 1e9, self._tick)
+    def _arm(self, wait_s: float) -> None:
+        if self._timer is None:
+            wait_s = max(wait_s, (self._next_tick_ns - self._clock.monotonic_ns()) / 1e9)
+            self._timer = self._clock.call_later(wait_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        if not self._readers or self._ending is not None:
+        if not self._readers:
             return
         self._next_tick_ns = self._clock.monotonic_ns() + round(_PERIOD_S * 1e9)
-        self._arm()
-        self._send({reader for reader in self._readers if reader.is_free})
+        self._arm(_PERIOD_S)
+        if self._ending is None:
+            self._send({reader for reader in self._readers if reader.is_free})
+        else:
+            self._end({reader for reader in self._readers if not reader.is_told})
+
+    def _end(self, readers: set[_Reader]) -> None:
+        assert self._ending is not None
+        self._send(readers)
+        for reader in readers:
+            reader.is_told = reader.write(self._ending)
 
     def _send(self, readers: set[_Reader]) -> None:
         if not readers:
@@ -166,7 +179,8 @@ class ControlServer:
         for reader in readers:
             if reader.seen not in lines:
                 lines[reader.seen] = encode_snapshot(snapshot.model_copy(update={"log": self._since(reader.seen)}))
-            reader.write(lines[reader.seen])
+            if reader.write(lines[reader.seen]):
+                self._was_read.set()
             reader.seen = self._last_number
 
     def _since(self, seen: int) -> tuple[LogLine, ...]:

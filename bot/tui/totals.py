@@ -35,9 +35,13 @@ def _name(key: str, summary: Mapping[str, Any]) -> str:
 
 
 def _lines(name: str, value: Any) -> list[tuple[str, str]]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping | list):
         return [(name, _text(value))]
-    texts = [f"{_text(leaf)}  {' · '.join(path)}" for path, leaf in _leaves(value)] or ["none"]
+    if isinstance(value, list):
+        texts = [_text(item) for item in value]
+    else:
+        texts = [f"{_text(leaf)}  {' · '.join(path)}" for path, leaf in _leaves(value)]
+    texts = texts or ["none"]
     return [(name if index == 0 else "", text) for index, text in enumerate(texts)]
 
 

@@ -19,6 +19,7 @@ import uvloop
 
 from bot.clock import SystemClock
 from bot.control import Attachment, Command, ControlServer, Finished, attach, locate, send
+from bot.control.address import is_answered
 from bot.domain.snapshot import Snapshot
 from bot.errors import SettingsError
 
@@ -410,3 +411,25 @@ def test_it_works_on_uvloop(path: Path) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scene())
+
+
+async def test_who_only_looks_whether_an_engine_answers_is_no_reader(path: Path) -> None:
+    assert not is_answered(path)
+    async with running(path) as (engine, server):
+        assert await asyncio.to_thread(is_answered, path)
+        await until(lambda: server._timer is not None)
+        await until(lambda: server._timer is None)
+        assert engine.builds == 0
+        server.finished({})
+        assert await asyncio.to_thread(is_answered, path)
+        waiting = asyncio.create_task(server.await_reader(WAIT_S))
+        await asyncio.sleep(0.2)  # what must not happen has no condition to wait for
+        assert not waiting.done()
+        reader = await attach(path)
+        assert [type(message) async for message in reader] == [Snapshot, Finished]
+        await waiting
+        await reader.close()
+
+
+async def test_a_long_path_without_an_engine_is_not_answered(tmp_path: Path) -> None:
+    assert not is_answered(tmp_path / ("d" * 120) / "run" / "engine.sock")
