@@ -1,0 +1,1 @@
+"""How fast the bot is, against targets and against its peers: `python -m benchmarks`."""
