@@ -30,6 +30,9 @@ Quotes = Callable[[Instrument], TopOfBook | None]
 TOO_SMALL = "too_small"
 """Why a pair is closed at once: a side was filled with less than it could ever sell."""
 
+_LEAST_WAIT_S = 0.01
+"""Between two looks at a pair that waits for a quote: without a pause time itself would stand still."""
+
 
 class PairExecutor:
     """Runs every pair of a run. All calls come on the engine's thread."""
@@ -75,6 +78,7 @@ class PairExecutor:
         self._on_pair_fill = on_pair_fill
         self._on_sent = on_sent
         self._on_halt = on_halt
+        self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
         self._order_count = 0
@@ -265,7 +269,7 @@ class PairExecutor:
             self._over(pair, PairState.CLOSED)
             return
         # Even, and both sides unfilled (no depth, no quote), is not urgent; uneven is.
-        wait_s = self._count_round(pair) if self._leg_ahead(pair) else self._settings.retry_wait_ms / 1e3
+        wait_s = self._count_round(pair) if self._leg_ahead(pair) else self._retry_wait_s
         self._clock.call_later(wait_s, lambda: self._close_round(pair))
 
     def _count_round(self, pair: Pair) -> float:
@@ -280,7 +284,7 @@ class PairExecutor:
             uneven = f"uneven by {pair.imbalance} {pair.buy.instrument.base}"
             instruments = f"{pair.buy.instrument.id} and {pair.sell.instrument.id}"
             self._on_halt(f"pair {pair.id} is {uneven} after {tries}: look at {instruments}")
-        return self._settings.retry_wait_ms / 1e3 if pair.fruitless_rounds > 1 else 0.0
+        return self._retry_wait_s if pair.fruitless_rounds > 1 else 0.0
 
     def _over(self, pair: Pair, state: PairState) -> None:
         pair.state = state

@@ -70,7 +70,7 @@ class MemoryJournal:
 class Bench:
     """An executor, its venue's inbox, and the test's hand on every answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ExecutionSettings = SETTINGS) -> None:
         self.clock = VirtualClock()
         self.journal = MemoryJournal()
         self.inbox: list[Order] = []
@@ -86,7 +86,7 @@ class Bench:
             actions=self,
             journal=self.journal,
             clock=self.clock,
-            settings=SETTINGS,
+            settings=settings,
             quotes=lambda instrument: self.quotes[instrument.id],
             id_prefix="run",
             may_open=lambda: self.may_open,
@@ -166,8 +166,8 @@ class Bench:
         self.clock.advance_to(self.clock.now_ns() + round(ms * MS))
 
 
-def opened(quantity: str = "0.50", fee: str = "0") -> tuple[Bench, Pair]:
-    bench = Bench()
+def opened(quantity: str = "0.50", fee: str = "0", settings: ExecutionSettings = SETTINGS) -> tuple[Bench, Pair]:
+    bench = Bench(settings)
     pair = bench.open(quantity)
     bench.answer(Side.BUY, SPOT, fee=fee)
     bench.answer(Side.SELL, PERP)
@@ -305,6 +305,14 @@ def test_an_even_pair_waits_while_one_side_has_no_quote() -> None:
     bench.answer(Side.SELL, SPOT)
     bench.answer(Side.BUY, PERP)
     assert pair.state is PairState.CLOSED
+
+
+def test_waiting_for_a_quote_lets_time_go_on_even_without_a_pause_between_tries() -> None:
+    bench, pair = opened(settings=ExecutionSettings(retry_wait_ms=0.0))
+    bench.quotes[PERP.id] = None
+    bench.executor.close(pair, "max_holding")
+    bench.wait(1_000)
+    assert bench.clock.now_ns() == 1_000 * MS
 
 
 def test_an_uneven_pair_trades_only_the_difference_while_the_other_side_has_no_quote() -> None:
