@@ -51,9 +51,20 @@ def is_answered(path: Path) -> bool:
     return _is_answered(locate(path))
 
 
-def release(path: Path) -> None:
-    """Remove the socket, and what pointed to it."""
+def mark_of(path: Path) -> tuple[int, int, int] | None:
+    """What tells this socket from a later one at the same path; None where there is none."""
+    try:
+        found = locate(path).lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns  # inode numbers alone are used again
+
+
+def release(path: Path, mark: tuple[int, int, int] | None) -> None:
+    """Remove the socket, and what pointed to it; another engine's socket, which has another `mark`, stays."""
     path = path.absolute()
+    if mark_of(path) != mark:
+        return
     real = locate(path)
     with contextlib.suppress(OSError):  # what cannot be removed will refuse the next bind, with its reason
         real.unlink(missing_ok=True)
@@ -98,7 +109,7 @@ def _clear_stale(path: Path) -> None:
         raise SettingsError(f"{real} is in the way of the control socket and is not one: move it away")
     if _is_answered(real):
         raise SettingsError(f"an engine is running on this data directory ({real}): use --mode attach, or stop it")
-    release(path)
+    release(path, mark_of(path))
 
 
 def _is_answered(real: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from bot.clock import Clock, Timer
-from bot.control.address import claim, release
+from bot.control.address import claim, mark_of, release
 from bot.control.messages import MAX_COMMAND_BYTES, Command, encode_finished, encode_snapshot
 from bot.domain.snapshot import LogLine, Snapshot
 from bot.text import clip, inert
@@ -90,6 +90,7 @@ class ControlServer:
         self._next_tick_ns = clock.monotonic_ns()
         self._ending: bytes | None = None
         self._server: asyncio.Server | None = None
+        self._mark: tuple[int, int, int] | None = None
         self._was_read = asyncio.Event()
 
     async def start(self) -> None:
@@ -98,7 +99,9 @@ class ControlServer:
         Raises:
             SettingsError: If an engine is running on this path already, or the socket cannot be made.
         """
-        self._server = await asyncio.start_unix_server(self._serve, sock=claim(self._path), limit=MAX_COMMAND_BYTES)
+        bound = claim(self._path)
+        self._mark = mark_of(self._path)
+        self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=MAX_COMMAND_BYTES)
 
     def log(self, level: Literal["info", "warning", "error"], text: str, ts_ns: int | None = None) -> None:
         """Keep a line for the readers, made inert; `ts_ns` is the engine's time, unset the clock's."""
@@ -127,7 +130,7 @@ class ControlServer:
         if self._timer is not None:
             self._timer.cancel()
         self._server.close()
-        release(self._path)
+        release(self._path, self._mark)
         if self._ending is not None:
             self._end({reader for reader in self._readers if not reader.is_told})
         await asyncio.gather(*(reader.dismiss() for reader in self._readers))

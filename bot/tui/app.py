@@ -166,6 +166,8 @@ class CryptoPipeApp(App[None]):
 
     def _notices(self) -> tuple[str, ...]:
         silent_s = (self._clock.monotonic_ns() - self._heard_ns) / 1e9
+        if isinstance(self.screen, EndScreen):
+            return ()
         notices = {
             "DISPLAY PAUSED": self._is_paused,
             "STOPPING": self._is_stopping,
@@ -246,9 +248,10 @@ class CryptoPipeApp(App[None]):
     def _end(self, screen: EndScreen) -> None:
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        self.clear_notifications()
+        self.push_screen(screen)
         self._is_paused = False
         self._paint()
-        self.push_screen(screen)
 
     def _leave(self, code: ExitCode, words: Sequence[str]) -> None:
         self.last_words = words
@@ -263,8 +266,11 @@ def run_tui(socket_path: Path, wait_s: float = 0.0) -> int:
         wait_s: How long an engine that is just starting may take to open its socket.
 
     Returns:
-        What `CryptoPipeApp` says, and not 0 when the UI itself crashed.
+        What `CryptoPipeApp` says, and not 0 when the UI itself crashed or there is no terminal to draw on.
     """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual draws on stderr
+        print("The terminal UI needs a terminal on stdin and stderr; use --headless.", file=sys.stderr)
+        return ExitCode.SETTINGS
     app = CryptoPipeApp(socket_path, wait_s)
     app.run()
     for line in app.last_words:

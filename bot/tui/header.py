@@ -6,8 +6,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from bot.domain.snapshot import Snapshot
-from bot.tui.words import duration, moment, moneys, progress_bar, tone_of
+from bot.tui.words import duration, moment, moneys, progress_bar, time_of_day, tone_of
 
+_WIDE = 96
 _MARKETS = {"recorded": "$primary", "simulated": "$accent", "testnet": "$accent", "live": "$success"}
 _STATES = {
     "ACTIVE": ("● ACTIVE", "$success"),
@@ -87,7 +88,8 @@ def _running(shown: Snapshot) -> Content:
 
 
 def _time(shown: Snapshot, width: int) -> Content:
+    wide = width >= _WIDE
+    now = moment(shown.now_ns) if wide else f"{time_of_day(shown.now_ns)} UTC"
     if shown.progress is None:
-        return Content(moment(shown.now_ns))
-    bar = Content.styled(progress_bar(shown.progress, 20 if width >= 100 else 8), "$primary")
-    return Content.assemble(moment(shown.now_ns), "  ", bar)
+        return Content(now)
+    return Content.assemble(now, "  ", (progress_bar(shown.progress, 20 if wide else 8), "$primary"))

@@ -68,4 +68,4 @@ def _verdict(route: RouteRow) -> Cell:
         return Cell(f"{mark}open", "accent")
     if not route.why_not:
         return Cell(f"{mark}trades", "good")
-    return Cell(mark + route.why_not, "warn" if route.assumed else "")
+    return Cell(mark + route.why_not.replace("_", " "), "warn" if route.assumed else "")

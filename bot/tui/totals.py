@@ -11,7 +11,7 @@ _NAMES = {
 }
 _MONEY = ("pnl", "unrealised")
 _HIDDEN = ("schema_version",)
-_FIRST = ("run_id", "market", "real_money", "complete", "pnl", "unrealised")
+_FIRST = ("run_id", "market", "real_money", "complete", "incomplete_because", "pnl", "unrealised")
 """What must be seen on a small screen without scrolling."""
 
 
@@ -59,6 +59,10 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, Mapping):
+        return " · ".join(f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in value.items())
     if value is None:
         return "none"
     return str(value)

@@ -433,3 +433,13 @@ async def test_who_only_looks_whether_an_engine_answers_is_no_reader(path: Path)
 
 async def test_a_long_path_without_an_engine_is_not_answered(tmp_path: Path) -> None:
     assert not is_answered(tmp_path / ("d" * 120) / "run" / "engine.sock")
+
+
+async def test_an_engine_whose_socket_was_replaced_leaves_the_new_one(path: Path) -> None:
+    async with running(path) as (_, old):
+        path.unlink()  # somebody cleared the data directory under a running engine
+        async with running(path):
+            await old.stop()
+            reader = await attach(path)
+            await snapshot_of(reader)
+            await reader.close()
