@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.frames import Market
 from bot.clock import Clock, VirtualClock
+from bot.domain.fees import FeeSchedule
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.rates import fee_schedules
 from bot.settings import PaperSettings, Settings
@@ -17,13 +19,15 @@ from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
 
 OnFrame = Callable[[bytes, int], None]
+_NOTHING = Decimal(0)
 _WALLETS = ("binance.spot", "binance.linear", "bybit.unified")
 
 
 class Rig:
     """An engine over the two instruments of a market, and a decoder for each of its feeds."""
 
-    def __init__(self, market: Market, clock: Clock, journal: SqliteJournal) -> None:
+    def __init__(self, market: Market, clock: Clock, journal: SqliteJournal, *, free: bool = False) -> None:
+        """`free`: no fees, so that it trades."""
         instruments = [quotes.instrument for quotes in market.feeds]
         feeds = [instrument.feed for instrument in instruments]
         balances = {wallet: {"USDT": 100_000, "BTC": 2, "ETH": 30} for wallet in _WALLETS}
@@ -31,6 +35,8 @@ class Rig:
         venues = all_venues()
         published = {feed: fees for feed in feeds if (fees := venues[feed.venue].published_fees(feed)) is not None}
         fees = fee_schedules(feeds, published, settings)
+        if free:
+            fees = {feed: FeeSchedule(feed=feed, maker_bps=_NOTHING, taker_bps=_NOTHING, source="") for feed in feeds}
         self.engine = Engine(
             run=RunInfo("benchmark", "arbitrage", "recorded", False, "", "0"),
             instruments=instruments,
@@ -52,9 +58,9 @@ class Rig:
 class ReplayRig(Rig):
     """A rig on a virtual clock."""
 
-    def __init__(self, market: Market, journal: SqliteJournal, start_ns: int) -> None:
+    def __init__(self, market: Market, journal: SqliteJournal, start_ns: int, *, free: bool = False) -> None:
         self.clock = VirtualClock(start_ns)
-        super().__init__(market, self.clock, journal)
+        super().__init__(market, self.clock, journal, free=free)
         self.engine.start()
 
     def play(self, frames: list[tuple[int, int, bytes]]) -> None:

@@ -6,6 +6,10 @@
 
 A quote that the gate refused leaves its instrument without a quote until a good one comes: nothing is decided on the
 one before it. A decision is recorded when a route's outcome or reason changes.
+
+Most quotes change a size and no price. Where every route of the instrument has been refused, such a quote asks nobody:
+the answer would be the one that stands. A price that moves, a cost that is summed anew, an open pair or a route that
+might be taken ends that (`InstrumentSlot.settled`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +111,7 @@ class Engine:
             )
             for index, instrument in enumerate(instruments)
         ]
+        self._slots_of = {feed: [s for s in self.slots if s.feed == feed] for feed in self.feeds}
         self.decisions = DecisionLog(journal, show_decision)
         self.routes = self._watch_routes(strategy.routes(instruments), strategy)
         self.desk = PairDesk(
@@ -178,7 +183,7 @@ class Engine:
         if moved or statistics.interrupted:
             statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
         self._show_to_venue(slot, quote)
-        if not s.dirty:
+        if (moved or not s.settled) and not s.dirty:
             s.dirty = True
             self._dirty.append(s)
 
@@ -189,16 +194,20 @@ class Engine:
             return
         for s in dirty:
             s.dirty = False
+            s.settled = True
             for state in s.routes:
                 if state.pair is None:
                     limit = state.watch.assess()
                     if limit is None:
+                        state.buy.settled = state.sell.settled = False
                         self._consider(state, ts_recv_ns)
                     elif limit != state.reason:
                         self._refuse_route(state, ts_recv_ns, limit, state.watch.figures(limit))
                         state.is_opportunity = False
-                elif state.holding is not None:
-                    self._consider_closing(state, ts_recv_ns)
+                else:
+                    s.settled = False
+                    if state.holding is not None:
+                        self._consider_closing(state, ts_recv_ns)
         dirty.clear()
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
@@ -211,6 +220,7 @@ class Engine:
         self.feeds[s.feed].last_frame_ns = ts_recv_ns
         s.on_funding(funding)
         for state in s.routes:
+            state.buy.settled = state.sell.settled = False
             state.watch.refresh()
 
     def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
@@ -231,11 +241,10 @@ class Engine:
     def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
         """A connection changed; without one, the feed's instruments have no quote."""
         self.feeds[feed].enter(state, detail)
-        if state is not FeedState.LIVE:
-            for s in self.slots:
-                if s.feed == feed and state not in (FeedState.CONNECTING, FeedState.CLOSED):
-                    s.sequence = -1
-                    self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
+        if state not in (FeedState.LIVE, FeedState.CONNECTING, FeedState.CLOSED):
+            for s in self._slots_of[feed]:
+                s.sequence = -1
+                self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
         level = _LEVELS.get(state, "warning")
         self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
 
@@ -253,6 +262,7 @@ class Engine:
 
     def _forget_quote(self, s: InstrumentSlot, reason: str, ts_ns: int) -> None:
         s.quote = None
+        s.settled = False
         s.refused = reason
         s.statistics.interrupt(ts_ns)
         self._tell_venue_refused(s.index)
@@ -311,10 +321,11 @@ class Engine:
         """Once a second: what moves without a quote."""
         now_ns = self._clock.now_ns()
         for s in self.slots:
+            s.settled = False
             s.statistics.seen = s.window.appended
             s.statistics.roll(now_ns)
         for feed, health in self.feeds.items():
-            health.tick(now_ns, sum(s.received for s in self.slots if s.feed == feed))
+            health.tick(now_ns, sum(s.received for s in self._slots_of[feed]))
             self._forget_if_silent(feed, health, now_ns)
         self.desk.tick(now_ns)
         for state in self.routes:
@@ -327,7 +338,7 @@ class Engine:
 
     def _forget_if_silent(self, feed: Feed, health: FeedHealth, now_ns: int) -> None:
         """A recording that ends before the others, or has a gap, tells nobody: its last quotes are not for sale."""
-        slots = [s for s in self.slots if s.feed == feed]
+        slots = self._slots_of[feed]
         heard_ns = max(health.last_frame_ns or 0, *(s.recv_ns for s in slots))
         if now_ns - heard_ns > self._silent_ns:
             for s in slots:

@@ -45,6 +45,7 @@ class InstrumentSlot:
         "refused_counts",
         "routes",
         "sequence",
+        "settled",
         "statistics",
         "window",
     )
@@ -86,6 +87,8 @@ class InstrumentSlot:
         self.refused_counts: Counter[str] = Counter()
         self.routes: list[RouteState] = []
         self.dirty = False
+        self.settled = False
+        """Every route was asked and refused: until a price moves or a cost changes, the answer would be the same."""
 
     def on_funding(self, funding: FundingRate) -> None:
         """Take the venue's rate; it replaces an assumption."""
