@@ -18,11 +18,13 @@ def touch(quote: TopOfBook, side: Side) -> Decimal:
 
 
 def capped_price(instrument: Instrument, side: Side, expected: Decimal, cap_bps: float) -> Decimal:
-    """The limit price of an order that may be `cap_bps` worse than `expected`, on the tick, and no worse than that."""
+    """The limit price of an order that may be `cap_bps` worse than `expected`: on the tick, above zero, no worse."""
     cap = decimal_price(cap_bps) / 10_000
     if side is Side.BUY:
-        return max(expected, instrument.floor_price(expected * (1 + cap)))
-    return min(expected, instrument.ceil_price(expected * (1 - cap)))
+        price = instrument.floor_price(expected * (1 + cap))
+    else:
+        price = instrument.ceil_price(expected * (1 - cap))
+    return max(price, instrument.tick_size)
 
 
 def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, reduces: bool) -> bool:

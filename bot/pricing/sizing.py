@@ -10,6 +10,9 @@ from bot.domain.market import TopOfBook
 EXIT_ROOM = Decimal("0.95")
 """Spot is opened so large that 95 % of it could still be sold: the fee takes base, and the price may fall."""
 
+_LEAST_PRICE = 1e-4
+"""Of the quote: a cap of 100 % and more lets a sell's limit fall to the lowest tick, and no further."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizeGrid:
@@ -42,7 +45,7 @@ def size_grid(buy: Instrument, sell: Instrument, price_cap_bps: float = 0.0) -> 
         lot_float=float(lot),
         min_quantity=float(min_quantity),
         # A venue looks at the notional at the limit price, and a sell's is below the quote.
-        min_notional=float(min_notional) / (1.0 - price_cap_bps / 1e4),
+        min_notional=float(min_notional) / max(1.0 - price_cap_bps / 1e4, _LEAST_PRICE),
         buy_multiplier=float(buy.contract_multiplier),
         sell_multiplier=float(sell.contract_multiplier),
     )
