@@ -64,7 +64,8 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return _show(loaded.settings)
     if arguments.mode == "post-mortem":
         return _post_mortem(arguments, loaded.settings)
-    if sys.stdout.isatty() and not (arguments.headless or arguments.json):
+    # The UI draws on stderr: where that goes to a file there is nothing to look at.
+    if sys.stdout.isatty() and sys.stderr.isatty() and not (arguments.headless or arguments.json):
         return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
     return _engine(arguments, loaded)
 
@@ -221,6 +222,10 @@ def _sample(settings: Settings, headless: Headless) -> dict[Feed, list[Path]]:
 
 def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> int:
     """Start the engine as a process of its own and show it; it lives on when the UI is left by `detach`."""
+    from bot.control.address import is_answered
+
+    if is_answered(settings.data_dir / SOCKET):
+        raise SettingsError(f"an engine is running on {settings.data_dir}: use --mode attach, or another --data-dir")
     log = settings.data_dir / "logs" / "engine.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A recording at full speed is over before the eye sees it; with a UI it plays ten times as fast as it was.
@@ -233,10 +238,7 @@ def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> 
     if not _await_socket(engine, settings):
         sys.stderr.write(log.read_text(errors="replace"))
         return engine.wait()
-    code = _show(settings)
-    if engine.poll() is None:
-        print(f"The engine goes on (log: {log}). Come back: python main.py --mode attach", file=sys.stderr)
-    return code
+    return _show(settings)
 
 
 def _await_socket(engine: subprocess.Popen[bytes], settings: Settings) -> bool:

@@ -12,6 +12,7 @@ from bot.clock import SystemClock
 from bot.domain.route import Decision, Outcome
 from bot.engine.engine import Engine
 from bot.engine.run import RunResult, summary_lines
+from bot.engine.snapshot import limit_in_words
 from bot.ports import Market
 from bot.text import inert
 
@@ -82,9 +83,11 @@ class Headless:
 def decision_line(decision: Decision) -> str:
     """One decision for a person."""
     moment = datetime.fromtimestamp(decision.ts_ns / 1e9, UTC)
-    words = [f"{moment:%H:%M:%S.%f}"[:-3], f"{decision.outcome:<7}", decision.route, decision.reason]
+    words = [f"{moment:%H:%M:%S.%f}"[:-3], f"{decision.outcome:<7}", decision.route]
     if decision.outcome is Outcome.REFUSED and decision.observed is not None and decision.allowed is not None:
-        words.append(f"{decision.observed:.4g} (limit {decision.allowed:.4g}) {decision.unit}")
+        words.append(limit_in_words(decision.reason, decision.observed, decision.allowed, decision.unit))
+    else:
+        words.append(decision.reason.replace("_", " "))
     if decision.quantity:
         words.append(f"quantity {decision.quantity:f}")
     if decision.gross_bps is not None and decision.needed_bps is not None:

@@ -112,7 +112,7 @@ class EngineRun:
             result = self._finish(end)
             self._journal.close()
             self._control.finished(result.summary)
-            await self._control.await_reader(self._linger_s)
+            await self._linger()
             await self._control.stop()
         if self._failure is not None:
             raise self._failure
@@ -125,6 +125,14 @@ class EngineRun:
     def on_storage_failure(self, why: str) -> None:
         """The journal is lost: nothing new may be opened, since no intent can be durable."""
         self.engine.desk.gate.halt(f"the journal cannot be written: {why}")
+
+    async def _linger(self) -> None:
+        """Wait for a terminal that is still being opened for this run; a stop ends the waiting."""
+        self._stop.clear()
+        waits = [asyncio.create_task(wait) for wait in (self._control.await_reader(self._linger_s), self._stop.wait())]
+        _, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
 
     def _finish(self, end: MarketEnd) -> RunResult:
         engine = self.engine

@@ -69,11 +69,29 @@ def why_not(state: RouteState) -> str:
     if state.pair is not None or state.reason is None:
         return ""
     limit = state.watch.assess()
-    figures = state.watch.figures(limit) if limit is not None else state.observed
-    if figures is None:
-        return state.reason
-    observed, allowed, unit = figures
-    return f"{limit or state.reason}: {observed:.4g} of {allowed:.4g} {unit}"
+    if limit is not None:
+        return limit_in_words(limit, *state.watch.figures(limit))
+    return limit_in_words(state.reason, *state.observed) if state.observed is not None else state.reason
+
+
+def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> str:
+    """A limit that refused, for a person: "net edge -17.4 bps, at least 1 needed"."""
+    match limit:
+        case "net_edge":
+            return f"net edge {observed:.1f} {unit}, at least {allowed:g} needed"
+        case "no_quote":
+            return "no quote on either side" if observed == 0 else "one side has no quote"
+        case "warm_up":
+            return f"warming up: {observed:.0f} of {allowed:g} {unit}"
+        case "fee_schedule":
+            return "fees of a side are not known: set them under fees"
+        case "funding_rate":
+            return "funding of a side is not known: set funding.<venue>.<segment>.assumed_bps_per_8h"
+        case "cooldown":
+            return f"resting: {observed:.1f} {unit}"
+        case "size":
+            return f"size {observed:.4g} {unit}, at least {allowed:.4g} needed"
+    return f"{limit.replace('_', ' ')} {observed:.5g} {unit}, at most {allowed:.5g} allowed"
 
 
 def combined_views(engine: Engine, printed: Printed) -> dict[str, dict[str, Any]]:
