@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 STEP_S = 0.02
 _SECONDS_A_YEAR = 365 * 86_400
@@ -18,10 +19,17 @@ _VOLATILITY_SPREAD = 0.6
 """Standard deviation of the logarithm of volatility."""
 
 
+class Gaussian(Protocol):
+    """Draws normal numbers, as `random.Random` does."""
+
+    def gauss(self, mu: float, sigma: float, /) -> float:
+        """A number of this mean and standard deviation."""
+
+
 class MeanReverting:
     """An Ornstein-Uhlenbeck value around 0, advanced by one step of the grid at a time."""
 
-    def __init__(self, random: Random, deviation: float, half_life_s: float) -> None:
+    def __init__(self, random: Gaussian, deviation: float, half_life_s: float) -> None:
         self._random = random
         self._keep = math.pow(0.5, STEP_S / half_life_s)
         self._shock = deviation * math.sqrt(1 - self._keep**2)

@@ -1,0 +1,83 @@
+"""One listing's book: two sides, the chain of ids, and what everybody sees of a change."""
+
+from collections.abc import Iterable
+
+from exchanges.simulator.core.values import BookChanged, Levels, MarketEvent, RestingFilled, TradePrinted
+from exchanges.simulator.market.book_side import BookSide
+
+_FIRST_ID = 1_000_000
+
+
+class Book:
+    """Bids and asks of one listing."""
+
+    def __init__(self, listing: int) -> None:
+        self.listing = listing
+        self.bids = BookSide()
+        self.asks = BookSide()
+        self.last_id = _FIRST_ID
+        self._trade_id = _FIRST_ID
+        self._top: tuple[int, int, int, int] | None = None
+
+    @property
+    def best_bid(self) -> int:
+        """In ticks."""
+        return self.bids.keys[-1]
+
+    @property
+    def best_ask(self) -> int:
+        """In ticks."""
+        return -self.asks.keys[-1]
+
+    def levels(self, depth: int) -> tuple[Levels, Levels]:
+        """Bids and asks, best first."""
+        bids, asks = self.bids, self.asks
+        return (
+            tuple((key, bids.shown(key)) for key in reversed(bids.keys[-depth:])),
+            tuple((-key, asks.shown(key)) for key in reversed(asks.keys[-depth:])),
+        )
+
+    def begin(self) -> None:
+        """Take what stands there as known to everybody."""
+        self.bids.touched.clear()
+        self.asks.touched.clear()
+        self._top = self._top_now()
+
+    def trade(self, *, buys: bool, key: int, lots: int, ts_ns: int) -> list[MarketEvent]:
+        """Let somebody trade at a price of the opposite side; the prints, and the fills of resting orders."""
+        side, ticks = (self.asks, -key) if buys else (self.bids, key)
+        events: list[MarketEvent] = []
+        for number, piece in side.consume(key, lots):
+            self._trade_id += 1
+            events.append(TradePrinted(self.listing, ts_ns, self._trade_id, ticks, piece, not buys))
+            if number is not None:
+                events.append(RestingFilled(self.listing, ts_ns, number, ticks, piece, self._trade_id))
+        return events
+
+    def publish(self, ts_ns: int) -> Iterable[MarketEvent]:
+        """What changed since the last time, as one event; none where nothing did."""
+        bid_keys, ask_keys = self.bids.touched, self.asks.touched
+        if not bid_keys and not ask_keys:
+            return ()
+        bids, asks = _levels_at(self.bids, 1), _levels_at(self.asks, -1)
+        previous = self.last_id
+        self.last_id = previous + len(bids) + len(asks)
+        top = self._top_now()
+        changed = top != self._top
+        self._top = top
+        return (BookChanged(self.listing, ts_ns, previous + 1, self.last_id, previous, bids, asks, changed),)
+
+    def _top_now(self) -> tuple[int, int, int, int]:
+        bids, asks = self.bids, self.asks
+        bid, ask = bids.keys[-1], asks.keys[-1]
+        return bid, bids.shown(bid), ask, asks.shown(ask)
+
+
+def _levels_at(side: BookSide, sign: int) -> Levels:
+    touched = side.touched
+    if not touched:
+        return ()
+    # Sorted, because the order of a set is nobody's promise.
+    levels = tuple((sign * key, side.shown(key)) for key in sorted(touched, reverse=True))
+    touched.clear()
+    return levels

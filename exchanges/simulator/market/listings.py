@@ -1,0 +1,101 @@
+"""What the simulated venues list, and how each book behaves.
+
+Rates, sizes and levels of Binance after a measured window of six minutes in August 2024 (see docs/simulator.md);
+Bybit's are the same shapes, slower and smaller, which is an assumption: there is no recording of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from bot.domain.instrument import Feed, Instrument, Segment
+from exchanges.binance import shipped as binance
+from exchanges.bybit import shipped as bybit
+from exchanges.simulator.core.values import Listing
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+VENUES = ("binance", "bybit")
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How one book behaves when nothing special goes on."""
+
+    updates_a_second: float
+    """Changes of the best prices or their sizes, on average."""
+    top_notional: float
+    """Median value shown at a best price, quote units."""
+    trade_notional: float
+    """Median value of a public trade, quote units."""
+    lag_s: float
+    """How late it follows the market."""
+    level_bps: float = 0.0
+    """Where it stands against the asset's price, on average."""
+    wide_share: float = 0.02
+    """Of quotes that are wider than one tick."""
+    wide_bps: float = 0.15
+    """Mean width of those."""
+    threshold_bps: float = 0.8
+    """The fair price must leave the quotes by about this much before they follow."""
+    interval_h: int = 8
+    funding_cap: Decimal = Decimal("0.003")
+    """Largest funding rate, either sign."""
+
+
+_HABITS: Mapping[tuple[str, Segment], Habits] = {
+    ("binance", Segment.LINEAR): Habits(192.0, 165_000.0, 900.0, lag_s=0.0, level_bps=-4.0),
+    ("binance", Segment.SPOT): Habits(81.0, 68_000.0, 300.0, lag_s=0.02, wide_share=0.06),
+    ("bybit", Segment.LINEAR): Habits(
+        90.0, 80_000.0, 500.0, lag_s=0.04, level_bps=-4.0, funding_cap=Decimal("0.00333")
+    ),
+    ("bybit", Segment.SPOT): Habits(35.0, 25_000.0, 200.0, lag_s=0.06, wide_share=0.06),
+}
+_OTHER = Habits(20.0, 20_000.0, 200.0, lag_s=0.1)
+FIRST_PRICES: Mapping[str, float] = {"BTC": 61_800.0, "ETH": 2_680.0, "BNB": 500.0, "SOL": 150.0, "XRP": 0.6}
+"""Of one unit, quote units; of an asset not here: 100."""
+# Second assets are quieter and thinner than bitcoin: as ether was in the measured window.
+_RATE_OF_OTHERS = 0.82
+_SIZE_OF_OTHERS = 0.22
+
+
+def habits_of(instrument: Instrument) -> Habits:
+    """How its book behaves."""
+    habits = _HABITS.get((instrument.venue, instrument.segment), _OTHER)
+    if instrument.base == "BTC":
+        return habits
+    return replace(
+        habits,
+        updates_a_second=habits.updates_a_second * _RATE_OF_OTHERS,
+        top_notional=habits.top_notional * _SIZE_OF_OTHERS,
+        trade_notional=habits.trade_notional * _SIZE_OF_OTHERS,
+    )
+
+
+def default_listings(venue: str) -> list[Listing]:
+    """Bitcoin and ether against USDT, spot and linear, on the grids of the venue.
+
+    Raises:
+        KeyError: If it is not one of `VENUES`.
+    """
+    instruments = {"binance": binance.INSTRUMENTS, "bybit": bybit.INSTRUMENTS}[venue]
+    segments = (Segment.SPOT, Segment.LINEAR)
+    feeds = [Feed(venue=venue, segment=segment) for segment in segments]
+    return [_listing(instruments[feed][symbol], symbol) for feed in feeds for symbol in SYMBOLS]
+
+
+def _listing(instrument: Instrument, symbol: str) -> Listing:
+    if instrument.venue == "binance" and instrument.segment is Segment.SPOT:
+        # Binance's spot prints eight digits whatever the grid.
+        return Listing(instrument, symbol, price_digits=8, quantity_digits=8)
+    price_digits = max(2, _digits(instrument.tick_size)) if instrument.segment is Segment.LINEAR else None
+    return Listing(
+        instrument,
+        symbol,
+        price_digits=_digits(instrument.tick_size) if price_digits is None else price_digits,
+        quantity_digits=_digits(instrument.lot_size),
+    )
+
+
+def _digits(step: Decimal) -> int:
+    exponent = step.as_tuple().exponent
+    return max(0, -int(exponent))
