@@ -44,6 +44,9 @@ class Market(Protocol):
     def status(self, listing: int) -> TradingStatus:
         """Whether it trades."""
 
+    def set_status(self, listing: int, status: TradingStatus, ts_ns: int) -> Sequence[MarketEvent]:
+        """Halt a listing, let it trade again, or let it be delisted; what everybody sees of it."""
+
     def take(
         self, listing: int, *, buys: bool, lots: int, limit_ticks: int | None, ts_ns: int
     ) -> tuple[Levels, Sequence[MarketEvent]]:
@@ -107,9 +110,20 @@ class Account(Protocol):
         """Between wallets of this account, at once; the transfer's number."""
 
     def withdraw(
-        self, asset: str, network: str, amount: Decimal, address: str, tag: str, client_id: str, ts_ns: int
+        self,
+        asset: str,
+        network: str,
+        amount: Decimal,
+        address: str,
+        tag: str,
+        client_id: str,
+        ts_ns: int,
+        wallet: str = "",
     ) -> TransferView | Refusal:
-        """Send away; an address of another simulated account is credited there when the chain has confirmed it."""
+        """Send away; an address of another simulated account is credited there when the chain has confirmed it.
+
+        The fee comes on top of `amount`, both from `wallet`; empty is the venue's wallet for deposits.
+        """
 
     def withdrawals(self) -> Sequence[TransferView]:
         """All of them, oldest first."""

@@ -1,0 +1,46 @@
+"""Which fee a fill pays, and in what."""
+
+from decimal import ROUND_UP, Context, Decimal
+
+from bot.domain.fees import fee_asset
+from bot.domain.instrument import Instrument
+from bot.domain.order import Side
+from bot.matching.cash import cash_value, exact, trade_fee
+from exchanges.simulator.accounts.rules import FeeToken, VenueRules
+
+_UP = Context(prec=1500, rounding=ROUND_UP)
+_TOKEN_QUANTUM = Decimal("1e-8")
+
+
+def rate_bps(rules: VenueRules, instrument: Instrument, is_maker: bool) -> Decimal:
+    """In bps of notional; negative is a rebate."""
+    schedule = rules.fees[instrument.segment]
+    return schedule.maker_bps if is_maker else schedule.taker_bps
+
+
+@exact
+def fee_of(
+    rules: VenueRules,
+    instrument: Instrument,
+    side: Side,
+    price: Decimal,
+    quantity: Decimal,
+    *,
+    is_maker: bool,
+    token_free: Decimal,
+) -> tuple[str, Decimal]:
+    """Asset and amount of a fill's fee: in the venue's token while `token_free` covers it, else as `fee_asset` says."""
+    bps = rate_bps(rules, instrument, is_maker)
+    token = rules.fee_token
+    if token is not None and bps > 0:
+        amount = _in_token(token, instrument, cash_value(instrument, price, quantity), bps)
+        if amount <= token_free:
+            return token.asset, amount
+    return fee_asset(instrument, side), trade_fee(instrument, side, price, quantity, bps)
+
+
+@exact
+def _in_token(token: FeeToken, instrument: Instrument, value: Decimal, bps: Decimal) -> Decimal:
+    # Rounded up: a fee is never given away by rounding.
+    kept = 1 - token.discounts.get(instrument.segment, Decimal(0))
+    return _UP.quantize(_UP.divide((value * bps).scaleb(-4) * kept, token.price), _TOKEN_QUANTUM)

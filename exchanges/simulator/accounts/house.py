@@ -1,0 +1,45 @@
+"""What the parts of an account need from the exchange that keeps it."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from exchanges.simulator.accounts.chain import Chain
+from exchanges.simulator.accounts.rules import VenueRules
+from exchanges.simulator.core.ports import Market
+from exchanges.simulator.core.values import Listing, MarketEvent, Network, TradingStatus
+
+
+class House(Protocol):
+    """One venue, seen from one of its accounts."""
+
+    venue: str
+    market: Market
+    rules: VenueRules
+    listings: Mapping[int, Listing]
+    """The venue's own, by index in the market."""
+    chain: Chain
+
+    def status(self, listing: int) -> TradingStatus:
+        """Whether it trades."""
+
+    def next_number(self) -> int:
+        """A number that no order, trade or transfer of this venue has."""
+
+    def catch_up(self, ts_ns: int) -> None:
+        """Let the market do what comes before `ts_ns`, so that an order meets the book of its moment."""
+
+    def show(self, events: Sequence[MarketEvent]) -> None:
+        """Tell everybody what the market did."""
+
+    def settle(self, events: Sequence[MarketEvent]) -> None:
+        """Tell the accounts what it did to them."""
+
+    def collect(self, asset: str, amount: Decimal) -> None:
+        """Take a fee; negative pays a rebate."""
+
+    def insure(self, asset: str, amount: Decimal) -> None:
+        """Pay what a liquidated customer cannot."""
+
+    def network(self, asset: str, network: str) -> Network | None:
+        """How an asset moves there now; None where it does not."""

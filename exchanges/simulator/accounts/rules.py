@@ -1,0 +1,148 @@
+"""What a simulated venue decides for all of its customers: wallets, fees, limits, margin, networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Segment
+from exchanges.binance.shipped import FEES as BINANCE_FEES
+from exchanges.bybit.shipped import FEES as BYBIT_FEES
+from exchanges.simulator.accounts.networks import default_networks
+from exchanges.simulator.core.values import Network
+
+_CASH = {"USDT": Decimal(100_000)}
+_FUNDED = {**_CASH, "BTC": Decimal(2), "ETH": Decimal(30)}
+
+
+@dataclass(frozen=True, slots=True)
+class FeeToken:
+    """The venue's own coin: fees are taken from it, cheaper, while there is enough of it."""
+
+    asset: str
+    price: Decimal
+    """Quote units a coin. Fixed: the token itself is not traded in the simulation."""
+    discounts: Mapping[Segment, Decimal]
+    """Share of the fee that is saved."""
+
+
+BNB = FeeToken("BNB", Decimal(600), {Segment.SPOT: Decimal("0.25"), Segment.LINEAR: Decimal("0.1")})
+"""25 % off on spot, 10 % on USDⓈ-M (Binance's fee pages)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """How far from the mark an order may buy and sell, as multiples of it; market orders stop there."""
+
+    highest_buy: Decimal
+    lowest_sell: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRules:
+    """One venue's rules. Replace single fields with `dataclasses.replace`."""
+
+    wallets: Mapping[Segment, str]
+    """Which wallet trades what."""
+    balances: Mapping[str, Mapping[str, Decimal]]
+    """What a new account starts with: wallet -> asset -> amount. Every wallet of the venue is named."""
+    funding_wallet: str
+    """Where deposits arrive and withdrawals leave from."""
+    fees: Mapping[Segment, FeeSchedule]
+    bands: Mapping[Segment, PriceBand]
+    max_quantity: Mapping[str, Decimal]
+    """Of one order, base units, by base asset; no limit for others."""
+    max_open_orders: int
+    """A listing."""
+    default_leverage: int
+    max_leverage: int
+    maintenance_ratio: Decimal
+    """Of the position's value at the mark."""
+    records_post_only: frozenset[Segment]
+    """Where a post-only order that would take is recorded and expires; elsewhere it is refused."""
+    records_fill_or_kill: frozenset[Segment]
+    """The same for a fill-or-kill order that the book does not hold."""
+    client_ids_return: bool
+    """Whether a client id may be used again when its order is final."""
+    fee_token: FeeToken | None = None
+    networks: Sequence[Network] = field(default_factory=default_networks)
+    processing_s: float = 120.0
+    """Mean time that the venue works on a withdrawal before it is on the chain; exponential."""
+
+    @property
+    def wallet_names(self) -> Sequence[str]:
+        """All of them."""
+        return tuple(self.balances)
+
+
+def _by_segment(fees: Mapping[Feed, FeeSchedule]) -> Mapping[Segment, FeeSchedule]:
+    return {feed.segment: schedule for feed, schedule in fees.items()}
+
+
+def binance_rules(fee_token: FeeToken | None = None) -> VenueRules:
+    """Binance: spot and USDⓈ-M wallets apart, lowest fee tier."""
+    # PERCENT_PRICE of BTCUSDT: 5 % on USDⓈ-M; spot lets 5 times and a fifth pass.
+    return VenueRules(
+        wallets={Segment.SPOT: "spot", Segment.LINEAR: "linear"},
+        balances={"spot": _FUNDED, "linear": _CASH},
+        funding_wallet="spot",
+        fees=_by_segment(BINANCE_FEES),
+        bands={
+            Segment.SPOT: PriceBand(Decimal(5), Decimal("0.2")),
+            Segment.LINEAR: PriceBand(Decimal("1.05"), Decimal("0.95")),
+        },
+        max_quantity={"BTC": Decimal(1000), "ETH": Decimal(10_000)},
+        max_open_orders=200,
+        default_leverage=20,
+        max_leverage=125,
+        maintenance_ratio=Decimal("0.004"),
+        records_post_only=frozenset(),
+        records_fill_or_kill=frozenset({Segment.SPOT}),
+        client_ids_return=True,
+        fee_token=fee_token,
+    )
+
+
+def bybit_rules() -> VenueRules:
+    """Bybit: one unified trading wallet and a funding wallet that starts empty, lowest fee tier."""
+    both = frozenset({Segment.SPOT, Segment.LINEAR})
+    return VenueRules(
+        wallets={Segment.SPOT: "unified", Segment.LINEAR: "unified"},
+        balances={"unified": _FUNDED, "fund": {}},
+        funding_wallet="fund",
+        fees=_by_segment(BYBIT_FEES),
+        bands={
+            Segment.SPOT: PriceBand(Decimal("1.05"), Decimal("0.95")),
+            Segment.LINEAR: PriceBand(Decimal("1.02"), Decimal("0.98")),
+        },
+        max_quantity={"BTC": Decimal(1500), "ETH": Decimal(7_000)},
+        max_open_orders=500,
+        default_leverage=10,
+        max_leverage=100,
+        maintenance_ratio=Decimal("0.005"),
+        records_post_only=both,
+        records_fill_or_kill=both,
+        client_ids_return=False,
+    )
+
+
+def rules_of(venue: str) -> VenueRules:
+    """The shipped rules of `binance` or `bybit`; `KeyError` for another venue."""
+    return {"binance": binance_rules, "bybit": bybit_rules}[venue]()
+
+
+# Maker and taker of linear perpetuals in bps. Binance: notice of 2026-03-18; VIP4 and up from a secondary list.
+# Bybit: help centre, trading fee structure, 2026.
+_LINEAR_TIERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "binance": {"vip1": ("1.8", "5"), "vip2": ("1.6", "4"), "vip3": ("1.2", "3.2"), "vip4": ("1", "3"),
+                "vip5": ("0.8", "2.7"), "vip6": ("0.6", "2.5")},
+    "bybit": {"vip1": ("1.8", "4"), "vip2": ("1.6", "3.75"), "vip3": ("1.4", "3.5"), "vip4": ("1.2", "3.2"),
+              "vip5": ("1", "3.2"), "supreme": ("0", "3")},
+}  # fmt: skip
+
+
+def linear_tier(venue: str, tier: str) -> FeeSchedule:
+    """What `tier` (`vip1`, ...) pays for linear perpetuals; `KeyError` where it is not known."""
+    maker, taker = _LINEAR_TIERS[venue][tier]
+    feed = Feed(venue=venue, segment=Segment.LINEAR)
+    return FeeSchedule(feed=feed, maker_bps=Decimal(maker), taker_bps=Decimal(taker), source=f"published {tier}")
