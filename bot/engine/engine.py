@@ -182,8 +182,9 @@ class Engine:
         statistics = s.statistics
         if moved or statistics.interrupted:
             statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
+            s.settled = False
         self._show_to_venue(slot, quote)
-        if (moved or not s.settled) and not s.dirty:
+        if not s.settled and not s.dirty:
             s.dirty = True
             self._dirty.append(s)
 
@@ -262,7 +263,6 @@ class Engine:
 
     def _forget_quote(self, s: InstrumentSlot, reason: str, ts_ns: int) -> None:
         s.quote = None
-        s.settled = False
         s.refused = reason
         s.statistics.interrupt(ts_ns)
         self._tell_venue_refused(s.index)
