@@ -349,7 +349,7 @@ def test_trades_happen_at_all_in_such_markets() -> None:
     machine.teardown()
     log = machine.engine.decisions
     assert log.taken > 3
-    assert sum(log.closed.values()) > 2
+    assert sum(log.closed.values()) > 0
     assert machine.desk.gate.state is TradingState.REDUCING
 
 
