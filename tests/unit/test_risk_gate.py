@@ -44,6 +44,7 @@ ROUTE = Route(
 class Held:
     pairs: int = 0
     is_busy: bool = False
+    moving: dict[str, int] = field(default_factory=dict)
     position: float = 0.0
     exposure: float = 0.0
     today: float = 0.0
@@ -55,6 +56,9 @@ class Held:
 
     def busy(self, route: Route) -> bool:
         return self.is_busy
+
+    def in_flight(self, instrument: Instrument) -> int:
+        return self.moving.get(instrument.id, 0)
 
     def position_notional(self, instrument: Instrument) -> float:
         return self.position
@@ -84,6 +88,9 @@ def proposal(gross_bps: float = 25.0) -> Proposal:
         (limits.MaxPlausibleEdge(24.9), Held(), False),
         (limits.OnePairPerRoute(), Held(), True),
         (limits.OnePairPerRoute(), Held(is_busy=True), False),
+        (limits.NothingInFlight(), Held(moving={"elsewhere": 1}), True),
+        (limits.NothingInFlight(), Held(moving={A.id: 1}), False),
+        (limits.NothingInFlight(), Held(moving={B.id: 1}), False),
         (limits.MaxOpenPairs(3), Held(pairs=2), True),
         (limits.MaxOpenPairs(3), Held(pairs=3), False),
         (limits.MaxOrderNotional(1002.5), Held(), True),
