@@ -1,0 +1,1 @@
+"""Bybit v5 as clients see it: HTTP and WebSockets in front of a simulated exchange."""

@@ -1,0 +1,244 @@
+"""One API key: its orders as it knows them, and its private topics, told a moment after what they tell of."""
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from bot.clock import Clock
+from bot.domain.instrument import Segment
+from bot.domain.order import Side
+from exchanges.simulator.bybit import rows
+from exchanges.simulator.bybit.catalogue import Catalogue, Entry, plain
+from exchanges.simulator.bybit.connection import Connection, broadcast
+from exchanges.simulator.bybit.hub import Hub
+from exchanges.simulator.bybit.ids import Sequence as Ids
+from exchanges.simulator.bybit.live import decimal_mid
+from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.bybit.orders import OrderDesk
+from exchanges.simulator.bybit.wire import dumps
+from exchanges.simulator.core.ports import Account
+from exchanges.simulator.core.values import (
+    AccountChanged,
+    AccountEvent,
+    AccountFill,
+    BalanceView,
+    Cause,
+    OrderState,
+    OrderUpdated,
+    OrderView,
+    PositionView,
+)
+
+UNIFIED = "unified"
+FUND = "fund"
+_MS = 1_000_000
+_ZERO = Decimal(0)
+_DOLLARS = ("USDT", "USDC", "USD")
+
+
+class Customer:
+    """What Bybit keeps of one key; listens to its account for good."""
+
+    def __init__(
+        self, key: str, account: Account, catalogue: Catalogue, hub: Hub, clock: Clock, options: BybitOptions
+    ) -> None:
+        self.key = key
+        self.account = account
+        self.desk = OrderDesk(account, catalogue)
+        self.listeners: dict[str, dict[Connection, None]] = defaultdict(dict)
+        self.transfers: list[dict[str, Any]] = []
+        self.requests: dict[str, int] = {}
+        """Withdrawals by `requestId`."""
+        self.withdrawn_ns: dict[tuple[str, str], int] = {}
+        self._catalogue = catalogue
+        self._hub = hub
+        self._clock = clock
+        self._delay_s = options.result_delay_s
+        self._waiting: deque[list[tuple[str, str]]] = deque()
+        self._ids = Ids(key[:8])
+        self._closed: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for fill in account.fills(None):
+            self._closed[fill.order_number] += fill.realised
+        self._stop = account.listen(self._on_event)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._stop()
+        self._waiting.clear()
+
+    # What it has.
+
+    def order_row(self, entry: Entry, view: OrderView) -> rows.Row:
+        """An order as the account shows it, as the client knows it."""
+        shown = self.desk.lineages.shown(view)
+        return rows.order_row(entry, shown, self._closed[shown.number])
+
+    def is_replaced(self, view: OrderView) -> bool:
+        """Whether an amendment took its place."""
+        return view.number in self.desk.lineages.replaced
+
+    def execution_rows(self, entry: Entry) -> list[rows.Row]:
+        """All fills of one listing, newest first."""
+        views: dict[int, OrderView | None] = {}
+        done: defaultdict[int, Decimal] = defaultdict(Decimal)
+        result = []
+        for fill in self.account.fills(entry.index):
+            number = fill.order_number
+            if number not in views:
+                views[number] = self._view(entry, number)
+            done[number] += fill.quantity
+            result.append(self._execution(entry, fill, views[number], done[number]))
+        return result[::-1]
+
+    def _view(self, entry: Entry, number: int) -> OrderView | None:
+        found = self.account.order(listing=entry.index, number=number, client_id=None)
+        return found if isinstance(found, OrderView) else None
+
+    def _execution(self, entry: Entry, fill: AccountFill, view: OrderView | None, done: Decimal) -> rows.Row:
+        left = view.quantity - done if view is not None else _ZERO
+        shown = self.desk.lineages.shown(view) if view is not None else None
+        live = self._hub.live(entry.index)
+        return rows.execution_row(entry, fill, shown, max(left, _ZERO), decimal_mid(live), live.mirror.seq)
+
+    def position_rows(self, positions: Sequence[PositionView], *, on_topic: bool) -> list[rows.Row]:
+        """These positions."""
+        result = []
+        for view in positions:
+            entry = self._catalogue.at(view.listing)
+            if entry is not None:
+                seq = self._hub.live(entry.index).mirror.seq
+                result.append(rows.position_row(entry, view, seq, on_topic=on_topic))
+        return result
+
+    def flat(self, entry: Entry) -> PositionView:
+        """The position of a contract that was never traded."""
+        return PositionView(
+            listing=entry.index,
+            quantity=_ZERO,
+            entry_price=_ZERO,
+            mark=self._hub.live(entry.index).mark,
+            leverage=self.account.leverage(entry.index),
+            unrealised=_ZERO,
+            realised=_ZERO,
+            liquidation_price=None,
+            initial_margin=_ZERO,
+            maintenance_margin=_ZERO,
+            updated_ns=0,
+        )
+
+    def wallet(self, coins: Sequence[str] = ()) -> rows.Row:
+        """The unified wallet; of `coins` only, where some are named."""
+        positions = self.account.positions()
+        balances = [one for one in self.account.balances() if one.wallet == UNIFIED]
+        locked = self._spot_locked()
+        realised = sum((one.realised for one in positions), _ZERO)
+        coin_rows = [self._coin(one, positions, locked, realised) for one in balances]
+        whole = rows.wallet_row(coin_rows)
+        return {**whole, "coin": [row for row in coin_rows if row["coin"] in coins]} if coins else whole
+
+    def _coin(
+        self, balance: BalanceView, positions: Sequence[PositionView], locked: dict[str, Decimal], realised: Decimal
+    ) -> rows.Row:
+        settles = [one for one in positions if self._settle(one) == balance.asset]
+        booked = realised if settles else _ZERO
+        return rows.coin_row(balance, self.dollars(balance.asset), settles, locked.get(balance.asset, _ZERO), booked)
+
+    def _settle(self, position: PositionView) -> str | None:
+        entry = self._catalogue.at(position.listing)
+        return entry.instrument.settle if entry is not None else None
+
+    def _spot_locked(self) -> dict[str, Decimal]:
+        locked: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for view in self.account.open_orders(None):
+            entry = self._catalogue.at(view.request.listing)
+            if entry is None or not entry.is_spot:
+                continue
+            left = view.quantity - view.filled
+            if view.request.side is Side.SELL:
+                locked[entry.instrument.base] += left
+            else:
+                locked[entry.instrument.quote] += left * (view.request.price or _ZERO)
+        return locked
+
+    def dollars(self, asset: str) -> Decimal:
+        """What one unit is worth; 0 where nobody trades it for dollars."""
+        if asset in _DOLLARS:
+            return Decimal(1)
+        entry = self._catalogue.get("spot", asset + "USDT") or self._catalogue.get("linear", asset + "USDT")
+        return decimal_mid(self._hub.live(entry.index)) if entry is not None else _ZERO
+
+    # What it hears.
+
+    def _on_event(self, event: AccountEvent) -> None:
+        messages = self._of_order(event) if isinstance(event, OrderUpdated) else self._of_change(event)
+        if not messages:
+            return
+        self._waiting.append(messages)
+        self._clock.call_later(self._delay_s, self._tell)
+
+    def _tell(self) -> None:
+        # One message per timer, the oldest first: timers of the same moment may fire in any order.
+        if self._waiting:
+            for topic, text in self._waiting.popleft():
+                broadcast(list(self.listeners.get(topic, ())), text)
+
+    def _of_order(self, event: OrderUpdated) -> list[tuple[str, str]]:
+        view, fill = event.order, event.fill
+        entry = self._catalogue.at(view.request.listing)
+        if entry is None:
+            return []
+        if self.is_replaced(view) and view.state is OrderState.CANCELLED:
+            return []
+        messages = []
+        if fill is not None:
+            self._closed[self.desk.lineages.shown(view).number] += fill.realised
+            row = self._execution(entry, fill, view, view.filled)
+            messages += self._texts("execution", entry.segment, [row], event.ts_ns)
+            messages += self._texts("execution.fast", entry.segment, [rows.fast_row(row)], event.ts_ns)
+        messages += self._texts("order", entry.segment, [self.order_row(entry, view)], event.ts_ns)
+        return messages
+
+    def _of_change(self, event: AccountChanged) -> list[tuple[str, str]]:
+        messages = []
+        if event.cause is Cause.FUNDING and event.listing is not None:
+            messages += self._of_funding(event, event.listing)
+        if event.positions:
+            position_rows = self.position_rows(event.positions, on_topic=True)
+            messages += self._texts("position", Segment.LINEAR, position_rows, event.ts_ns)
+        if any(balance.wallet == UNIFIED for balance in event.balances):
+            messages += self._texts("wallet", None, [self.wallet()], event.ts_ns)
+        return messages
+
+    def _of_funding(self, event: AccountChanged, listing: int) -> list[tuple[str, str]]:
+        entry = self._catalogue.at(listing)
+        if entry is None:
+            return []
+        size = next((one.quantity for one in event.positions if one.listing == listing), _ZERO)
+        mark = self._hub.live(listing).mark
+        fill = AccountFill(
+            order_number=0,
+            listing=listing,
+            side=Side.BUY if size > 0 else Side.SELL,
+            trade_id=event.ts_ns // _MS,
+            price=mark,
+            quantity=abs(size),
+            fee=-event.amount,
+            fee_asset=event.asset,
+            is_maker=False,
+            realised=_ZERO,
+            ts_ns=event.ts_ns,
+        )
+        row = rows.execution_row(entry, fill, None, _ZERO, mark, self._hub.live(listing).mirror.seq)
+        row |= {"execType": "Funding", "execFee": plain(-event.amount), "createType": ""}
+        return self._texts("execution", entry.segment, [row], event.ts_ns)
+
+    def _texts(self, topic: str, segment: Segment | None, data: list[rows.Row], ts_ns: int) -> list[tuple[str, str]]:
+        names = [topic] if segment is None else [topic, f"{topic}.{segment}"]
+        heard = [name for name in names if self.listeners.get(name)]
+        if not heard or not data:
+            return []
+        rest = {"creationTime": ts_ns // _MS, "data": data}
+        if topic == "execution.fast":
+            return [(name, dumps({"topic": name, **rest})) for name in heard]
+        return [(name, dumps({"id": self._ids.next(), "topic": name, **rest})) for name in heard]

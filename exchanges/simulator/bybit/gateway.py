@@ -1,0 +1,99 @@
+"""A simulated Bybit as a set of routes under `/v5`."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+from aiohttp import web
+
+from bot.clock import Clock
+from exchanges.simulator.bybit.catalogue import CATEGORIES, Catalogue
+from exchanges.simulator.bybit.connection import Connection
+from exchanges.simulator.bybit.customer import Customer
+from exchanges.simulator.bybit.hub import Hub
+from exchanges.simulator.bybit.limits import KeyLimits
+from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.bybit.private_socket import PrivateSocket
+from exchanges.simulator.bybit.protection import Protection
+from exchanges.simulator.bybit.public_socket import PublicSocket
+from exchanges.simulator.bybit.requests import Venue
+from exchanges.simulator.bybit.rest import Rest
+from exchanges.simulator.bybit.sockets import Sockets
+from exchanges.simulator.bybit.trade_socket import TradeSocket
+from exchanges.simulator.core.ports import Account, Exchange
+
+
+class BybitGateway:
+    """The protocol of one exchange. Make it, mount `routes` on a server, `close` it."""
+
+    def __init__(self, exchange: Exchange, clock: Clock, options: BybitOptions | None = None) -> None:
+        """Listen to the exchange's market from now on."""
+        options = options or BybitOptions()
+        catalogue = Catalogue(exchange.venue, exchange.market.listings)
+        hub = Hub(exchange, catalogue, clock, options)
+        protection = Protection(exchange, catalogue, clock)
+        self._clock = clock
+        self._venue = Venue(exchange, catalogue, hub, KeyLimits(options), protection, options)
+        self._customers: dict[str, Customer] = {}
+        self._rest = Rest(self._venue, self._customer)
+        self._sockets = Sockets(options)
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of it, under `/v5`."""
+        return [
+            web.get("/v5/public/{category}", self._public),
+            web.get("/v5/private", self._private),
+            web.get("/v5/trade", self._trade),
+            web.route("*", "/v5/{rest:.*}", self._rest.handle),
+        ]
+
+    async def close(self) -> None:
+        """Close every socket; hear and say nothing any more."""
+        await self._sockets.close()
+        self._venue.protection.close()
+        self._venue.hub.close()
+        for customer in self._customers.values():
+            customer.close()
+
+    def _customer(self, key: str, account: Account) -> Customer:
+        known = self._customers.get(key)
+        if known is None:
+            venue = self._venue
+            known = Customer(key, account, venue.catalogue, venue.hub, self._clock, venue.options)
+            self._customers[key] = known
+        return known
+
+    async def _public(self, request: web.Request) -> web.StreamResponse:
+        category = request.match_info["category"]
+        if category not in CATEGORIES:
+            return web.Response(status=404, text="404 page not found")
+        return await self._sockets.serve(request, partial(self._public_socket, category))
+
+    def _public_socket(self, category: str, connection: Connection) -> PublicSocket:
+        venue = self._venue
+        return PublicSocket(category, connection, venue.hub, venue.catalogue, venue.options)
+
+    async def _private(self, request: web.Request) -> web.StreamResponse:
+        return await self._sockets.serve(request, self._private_socket)
+
+    def _private_socket(self, connection: Connection) -> PrivateSocket:
+        return PrivateSocket(connection, self._venue.exchange, self._customer, self._venue.protection)
+
+    async def _trade(self, request: web.Request) -> web.StreamResponse:
+        return await self._sockets.serve(request, self._trade_socket)
+
+    def _trade_socket(self, connection: Connection) -> TradeSocket:
+        return TradeSocket(connection, self._venue, self._customer)
+
+
+def application(exchange: Exchange, clock: Clock, options: BybitOptions | None = None) -> web.Application:
+    """One exchange alone on an application of its own; it closes with the application."""
+    gateway = BybitGateway(exchange, clock, options)
+    app = web.Application()
+    app.add_routes(gateway.routes())
+
+    async def until_shutdown(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await gateway.close()
+
+    app.cleanup_ctx.append(until_shutdown)
+    return app
