@@ -1,0 +1,92 @@
+"""Everything of Binance on one port: the routes, and what a server tells them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bot.clock import Clock
+from bot.domain.instrument import Segment
+from exchanges.simulator.binance.desk import Desk
+from exchanges.simulator.binance.gateway import Gateway
+from exchanges.simulator.binance.limits import Limits
+from exchanges.simulator.binance.rest import MAX_BODY_BYTES, Rest
+from exchanges.simulator.binance.sockets import (
+    LINEAR_API,
+    LINEAR_STREAMS,
+    SPOT_API,
+    SPOT_STREAMS,
+    Handler,
+    Manners,
+    Sockets,
+)
+from exchanges.simulator.binance.streams import Streams
+from exchanges.simulator.binance.ws_api import WsApi
+from exchanges.simulator.core.ports import Exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Limits and manners; None and the defaults are Binance's own."""
+
+    limits: dict[Segment, Limits] | None = None
+    spot_streams: Manners = SPOT_STREAMS
+    linear_streams: Manners = LINEAR_STREAMS
+    spot_api: Manners = SPOT_API
+    linear_api: Manners = LINEAR_API
+
+
+class BinanceServer:
+    """One simulated Binance; make it within the running loop, before the market moves on."""
+
+    def __init__(self, exchange: Exchange, clock: Clock, options: Options | None = None) -> None:
+        options = options or Options()
+        self.gateway = Gateway(Desk(exchange, clock, options.limits))
+        self.sockets = Sockets(clock)
+        self._rest = Rest(self.gateway)
+        self._streams = Streams(self.gateway, self.sockets, spot=options.spot_streams, linear=options.linear_streams)
+        self._api = WsApi(self.gateway, self.sockets, spot=options.spot_api, linear=options.linear_api)
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """Everything below Binance's prefixes, to be added to any application."""
+        everything: list[tuple[str, Handler]] = [
+            ("/api/{below:.*}", self._rest.spot),
+            ("/sapi/{below:.*}", self._rest.spot),
+            ("/fapi/{below:.*}", self._rest.linear),
+            ("/futures/data/{below:.*}", self._rest.linear),
+        ]
+        sockets: list[tuple[str, Handler]] = [
+            ("/{kind:ws|stream}", self._streams.spot),
+            ("/{kind:ws|stream}/{below:.*}", self._streams.spot),
+            ("/{route:public|market|private}/{kind:ws|stream}", self._streams.linear),
+            ("/{route:public|market|private}/{kind:ws|stream}/{below:.*}", self._streams.linear),
+            ("/ws-api/v3", self._api.spot),
+            ("/ws-fapi/v1", self._api.linear),
+        ]
+        return [
+            *(web.route("*", path, handler) for path, handler in everything),
+            *(web.route("GET", path, handler) for path, handler in sockets),
+        ]
+
+    def announce_shutdown(self) -> None:
+        """Send `serverShutdown` to everybody, as Binance does some minutes before a restart."""
+        ms = self.gateway.desk.now_ms()
+        self.sockets.say_to_all(f'{{"e":"serverShutdown","E":{ms}}}')
+
+    def close(self) -> None:
+        """Close every connection and stop every timer and listener."""
+        self.sockets.close_all(1001, "Going away")
+        self.gateway.close()
+
+
+def routes(exchange: Exchange, clock: Clock, options: Options | None = None) -> web.Application:
+    """An application that serves one simulated Binance; it cleans up after itself."""
+    server = BinanceServer(exchange, clock, options)
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.add_routes(server.routes())
+
+    async def close(_: web.Application) -> None:
+        server.close()
+
+    app.on_shutdown.append(close)
+    return app

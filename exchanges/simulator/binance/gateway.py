@@ -1,0 +1,108 @@
+"""A request on its way to an answer: what is known of it, and what the answering functions share."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bot.clock import Timer
+from bot.domain.instrument import Segment
+from exchanges.simulator.binance.desk import Desk, Line
+from exchanges.simulator.binance.listen_keys import ListenKeys
+from exchanges.simulator.binance.parameters import Parameters
+from exchanges.simulator.binance.user_feed import UserFeeds
+from exchanges.simulator.core.ports import Account
+
+_TRANSFERS_KEPT = 1000
+
+
+class Access(Enum):
+    """What a request must prove."""
+
+    OPEN = 0
+    KEY = 1
+    """A key in the header."""
+    SIGNED = 2
+    """Key, signature and timestamp."""
+
+
+class Gateway:
+    """What the endpoints keep between requests."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.feeds = UserFeeds(desk)
+        self.listen_keys = ListenKeys(desk.clock)
+        self.countdowns: dict[tuple[str, int], Timer] = {}
+        self._transfers: dict[str, list[dict[str, object]]] = defaultdict(list)
+
+    def transfers(self, api_key: str) -> list[dict[str, object]]:
+        """Transfers between wallets of an account, oldest first."""
+        return self._transfers[api_key]
+
+    def note_transfer(self, api_key: str, row: dict[str, object]) -> None:
+        """Keep a transfer for its history."""
+        rows = self._transfers[api_key]
+        rows.append(row)
+        del rows[:-_TRANSFERS_KEPT]
+
+    def close(self) -> None:
+        """Stop every timer and listener."""
+        for timer in self.countdowns.values():
+            timer.cancel()
+        self.countdowns.clear()
+        self.listen_keys.close()
+        self.feeds.close()
+        self.desk.stop()
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, whichever way it came."""
+
+    gateway: Gateway
+    segment: Segment
+    parameters: Parameters
+    api_key: str = ""
+    signer: Account | None = field(default=None)
+
+    @property
+    def desk(self) -> Desk:
+        """Listings, meters and time."""
+        return self.gateway.desk
+
+    @property
+    def account(self) -> Account:
+        """Who asks; only for endpoints that need a key."""
+        assert self.signer is not None
+        return self.signer
+
+    def line(self) -> Line:
+        """The listing that the mandatory `symbol` names."""
+        return self.desk.line(self.segment, self.parameters.symbol())
+
+    def line_if_named(self) -> Line | None:
+        """The same where `symbol` was sent."""
+        return self.line() if self.parameters.has("symbol") else None
+
+    def lines(self) -> list[Line]:
+        """The listing that was named, or all of the segment."""
+        line = self.line_if_named()
+        return self.desk.segment_lines(self.segment) if line is None else [line]
+
+
+Weight = int | Callable[[Parameters], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a request is answered, and what it costs."""
+
+    run: Callable[[Call], object]
+    access: Access = Access.OPEN
+    weight: Weight = 1
+    is_order: bool = False
+
+    def cost(self, parameters: Parameters) -> int:
+        """Request weight of this very request."""
+        return self.weight if isinstance(self.weight, int) else self.weight(parameters)

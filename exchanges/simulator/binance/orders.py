@@ -1,0 +1,201 @@
+"""Order entry as far as spot and futures share it: words, reading an order's parameters, placing and finding it."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bot.domain.instrument import Segment
+from bot.domain.order import Side
+from exchanges.simulator.binance.desk import Line
+from exchanges.simulator.binance.errors import Rejected, illegal, missing, no_such_order, refused, unknown_order_sent
+from exchanges.simulator.core.values import (
+    AccountEvent,
+    AccountFill,
+    Kind,
+    Lifetime,
+    NewOrder,
+    OrderState,
+    OrderUpdated,
+    OrderView,
+    Refusal,
+)
+
+if TYPE_CHECKING:
+    from exchanges.simulator.binance.gateway import Call
+    from exchanges.simulator.binance.parameters import Parameters
+
+SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
+ORDER_TYPES = {Kind.LIMIT: "LIMIT", Kind.MARKET: "MARKET"}
+TIMES_IN_FORCE = {Lifetime.GTC: "GTC", Lifetime.IOC: "IOC", Lifetime.FOK: "FOK", Lifetime.POST_ONLY: "GTX"}
+STATUSES = {
+    OrderState.NEW: "NEW",
+    OrderState.PARTIALLY_FILLED: "PARTIALLY_FILLED",
+    OrderState.FILLED: "FILLED",
+    OrderState.CANCELLED: "CANCELED",
+    OrderState.EXPIRED: "EXPIRED",
+    OrderState.REJECTED: "REJECTED",
+}
+_BY_SIDE = {text: side for side, text in SIDES.items()}
+_SPOT_LIFETIMES = {"GTC": Lifetime.GTC, "IOC": Lifetime.IOC, "FOK": Lifetime.FOK}
+_LINEAR_LIFETIMES = {**_SPOT_LIFETIMES, "GTX": Lifetime.POST_ONLY}
+_IDS = {
+    Segment.SPOT: (re.compile(r"[a-zA-Z0-9_-]{1,36}"), "^[a-zA-Z0-9-_]{1,36}$"),
+    Segment.LINEAR: (re.compile(r"[.A-Z:/a-z0-9_-]{1,36}"), "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"),
+}
+_SPOT_DIGITS = 8
+
+
+def average_price(order: OrderView) -> Decimal:
+    """What its fills came to per unit; 0 before the first."""
+    return order.filled_notional / order.filled if order.filled else Decimal(0)
+
+
+def side(parameters: "Parameters") -> Side:
+    """`side`; -1117 for another word."""
+    return parameters.choice("side", _BY_SIDE, Rejected(-1117, "Invalid side."))
+
+
+def client_id(parameters: "Parameters", name: str, segment: Segment) -> str:
+    """A client's id; empty where none was sent."""
+    value = parameters.text(name)
+    pattern, legal = _IDS[segment]
+    if value and not pattern.fullmatch(value):
+        raise illegal(name, legal)
+    return value
+
+
+def positive(parameters: "Parameters", name: str, zero: Rejected) -> Decimal:
+    """A mandatory number above zero; `zero` where it is not."""
+    value = parameters.decimal(name)
+    if value is None:
+        raise missing(name)
+    if not value:
+        raise zero
+    return value
+
+
+def lifetime(parameters: "Parameters", segment: Segment) -> Lifetime:
+    """`timeInForce`; -1115 for another word."""
+    table = _SPOT_LIFETIMES if segment is Segment.SPOT else _LINEAR_LIFETIMES
+    return parameters.choice("timeInForce", table, Rejected(-1115, "Invalid timeInForce."))
+
+
+def check_digits(line: Line, name: str, value: Decimal | None, digits: int) -> None:
+    """-1111 where a number has more digits than the asset has."""
+    exponent = value.normalize().as_tuple().exponent if value is not None else 0
+    if not isinstance(exponent, int) or -exponent <= digits:
+        return
+    if line.is_spot:
+        raise Rejected(-1111, f"Parameter '{name}' has too much precision.")
+    raise Rejected(-1111, "Precision is over the maximum defined for this asset.")
+
+
+def digits_of(line: Line) -> tuple[int, int]:
+    """How many digits prices and quantities may have at most."""
+    if line.is_spot:
+        return _SPOT_DIGITS, _SPOT_DIGITS
+    return line.listing.price_digits, line.listing.quantity_digits
+
+
+@dataclass(slots=True)
+class Placed:
+    """An order that was taken, and what it traded at once."""
+
+    order: OrderView
+    fills: list[AccountFill]
+
+
+def place(call: "Call", line: Line, order: NewOrder) -> Placed:
+    """Hand an order in; its count goes up where it is taken.
+
+    Raises:
+        Rejected: With the segment's code where the account refuses it, or where orders come too fast.
+    """
+    meter = call.desk.order_meter(call.api_key, call.segment)
+    now_ns = call.desk.now_ns()
+    meter.check(now_ns)
+    fills: list[AccountFill] = []
+
+    def hear(event: AccountEvent) -> None:
+        if isinstance(event, OrderUpdated) and event.fill is not None:
+            fills.append(event.fill)
+
+    stop = call.account.listen(hear)
+    try:
+        view = call.account.place(order, now_ns)
+    finally:
+        stop()
+    if isinstance(view, Refusal):
+        raise order_refusal(call, line, order, view)
+    meter.add(now_ns)
+    # A fill of an older order of ours that the market reached meanwhile is not this order's.
+    return Placed(view, [fill for fill in fills if fill.order_number == view.number])
+
+
+_WORDS = {Side.BUY: (-4016, "higher", Decimal("1.05")), Side.SELL: (-4024, "lower", Decimal("0.95"))}
+"""PERCENT_PRICE of USDⓈ-M: code, word, multiple of the mark."""
+
+
+def order_refusal(call: "Call", line: Line, order: NewOrder, why: Refusal) -> Rejected:
+    """The segment's error; messages that name a number name the instrument's own."""
+    error = refused(why, line.instrument.segment)
+    if why is Refusal.NOTIONAL_TOO_SMALL and not line.is_spot:
+        least = f"{line.instrument.min_notional.normalize():f}"
+        return Rejected(-4164, f"Order's notional must be no smaller than {least} (unless you choose reduce only).")
+    if why is Refusal.PRICE_OUT_OF_RANGE and not line.is_spot:
+        code, word, multiple = _WORDS[order.side]
+        bound = line.printer.price(call.desk.mark(line) * multiple)
+        return Rejected(code, f"Limit price can't be {word} than {bound}.")
+    return error
+
+
+def named(call: "Call") -> tuple[int | None, str | None]:
+    """`orderId` and `origClientOrderId`; one of them is mandatory."""
+    number = call.parameters.integer("orderId")
+    name = client_id(call.parameters, "origClientOrderId", call.segment) or None
+    if number is None and name is None:
+        raise Rejected(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
+    return number, name
+
+
+def find(call: "Call", line: Line) -> OrderView:
+    """The order that a query names; -2013 where there is none."""
+    number, name = named(call)
+    view = call.account.order(listing=line.index, number=number, client_id=name)
+    if isinstance(view, Refusal):
+        raise no_such_order()
+    return view
+
+
+def cancel(call: "Call", line: Line) -> OrderView:
+    """Cancel the order that the request names; -2011 where there is none open."""
+    number, name = named(call)
+    known = call.account.order(listing=line.index, number=number, client_id=name)
+    if isinstance(known, Refusal):
+        raise unknown_order_sent()
+    call.desk.cancel_ids[known.number] = own_cancel_id(call, known)
+    try:
+        view = call.account.cancel(listing=line.index, number=known.number, client_id=None, ts_ns=call.desk.now_ns())
+    finally:
+        del call.desk.cancel_ids[known.number]
+    if isinstance(view, Refusal):
+        raise unknown_order_sent()
+    return view
+
+
+def own_cancel_id(call: "Call", order: OrderView) -> str:
+    """The id of a spot cancel itself: the client's, or one made up from the order."""
+    name = "newClientOrderId" if call.segment is Segment.SPOT else "cancelOrigClientOrderId"
+    given = client_id(call.parameters, name, call.segment)
+    return given or f"cancel-{order.number}"
+
+
+def in_range(call: "Call", ts_ns: int) -> bool:
+    """Whether a time lies within `startTime` and `endTime`, where they were sent."""
+    ms = ts_ns // 1_000_000
+    start = call.parameters.integer("startTime", 0)
+    end = call.parameters.integer("endTime", ms)
+    assert start is not None
+    assert end is not None
+    return start <= ms <= end
