@@ -7,9 +7,9 @@ while rows still go to the old one; it takes over once it has caught up. No step
 the last six minutes of a busy instrument at once would stop everything for several milliseconds.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from mmap import mmap
-from operator import attrgetter
 
 from bot.market.columns import Columns, RowValues, Segment
 from bot.market.hot_buffer import ROW_BYTES, HotBuffer, release_some
@@ -25,20 +25,31 @@ COPY_ROWS = 8_192
 EVICT_SEGMENTS = 2
 """Segments dropped in one step: freeing a whole day at once takes tens of milliseconds."""
 
-_last_recv_ns = attrgetter("last_recv_ns")
-_first_row = attrgetter("first_row")
-
 
 class RowStore:
     """Rows by number and by receive time; the owner packs new rows into `hot.memory` and says how many there are."""
 
-    __slots__ = ("_copied", "_hold_ns", "_retired", "_rolling_ns", "_sealed", "_successor", "hot", "segments")
+    __slots__ = (
+        "_copied",
+        "_first_rows",
+        "_hold_ns",
+        "_last_ns",
+        "_retired",
+        "_rolling_ns",
+        "_sealed",
+        "_successor",
+        "hot",
+        "segments",
+    )
 
     def __init__(self, hold_ns: int, rolling_ns: int) -> None:
         self._hold_ns = hold_ns
         self._rolling_ns = rolling_ns
         self.hot = HotBuffer(0, FIRST_ROWS)
         self.segments: list[Segment] = []
+        # Of each segment, in one piece: asking thousands of segments for it would find most of them out of the cache.
+        self._last_ns = array("q")
+        self._first_rows = array("q")
         self._sealed = 0
         self._successor: HotBuffer | None = None
         self._copied = 0
@@ -81,7 +92,7 @@ class RowStore:
         old = 0
         while old < min(EVICT_SEGMENTS, len(self.segments)) and self.segments[old].last_recv_ns < before_ns:
             old += 1
-        del self.segments[:old]
+        del self.segments[:old], self._last_ns[:old], self._first_rows[:old]
 
     def _seal(self, appended: int, before_ns: int, *, at_least: int) -> None:
         hot = self.hot
@@ -89,7 +100,10 @@ class RowStore:
         if settled - self._sealed < at_least:
             return
         stop_row = min(settled, self._sealed + SEGMENT_ROWS)
-        self.segments.append(Segment(self._sealed, hot.view(self._sealed, stop_row)))
+        segment = Segment(self._sealed, hot.view(self._sealed, stop_row))
+        self.segments.append(segment)
+        self._last_ns.append(segment.last_recv_ns)
+        self._first_rows.append(segment.first_row)
         self._sealed = stop_row
 
     def _move(self, appended: int) -> None:
@@ -109,7 +123,7 @@ class RowStore:
         """The number of the first row received at `ts_ns` or later; `appended` where there is none."""
         hot = self.hot
         if self.segments and ts_ns <= hot.recv_ns[0]:
-            at = bisect_left(self.segments, ts_ns, key=_last_recv_ns)
+            at = bisect_left(self._last_ns, ts_ns)
             if at < len(self.segments):
                 return self.segments[at].first_at(ts_ns)
         return hot.first_at(ts_ns, appended - hot.first_row)
@@ -139,4 +153,4 @@ class RowStore:
         ]
 
     def _segment_of(self, number: int) -> int:
-        return bisect_right(self.segments, number, key=_first_row) - 1
+        return bisect_right(self._first_rows, number) - 1
