@@ -124,7 +124,7 @@ class EngineRun:
 
     def on_storage_failure(self, why: str) -> None:
         """The journal is lost: nothing new may be opened, since no intent can be durable."""
-        self.engine.desk.gate.halt(f"the journal cannot be written: {why}")
+        self.engine.desk.journal_failed(why)
 
     async def _linger(self) -> None:
         """Wait for a terminal that is still being opened for this run; a stop ends the waiting."""

@@ -122,7 +122,9 @@ class RiskSettings(Section):
 class ExecutionSettings(Section):
     """How pairs are executed."""
 
-    price_cap_bps: NotNegative = Field(default=5.0, description="Limit prices may be this much worse than decided.")
+    price_cap_bps: NotNegative = Field(
+        default=5.0, le=1000, description="Limit prices may be this much worse than decided."
+    )
     hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
     retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge.")
     order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")

@@ -16,29 +16,18 @@ OnInvalid = Callable[[bytes, int, ValidationError], None]
 
 
 def quote_handler(feed: Feed, slot: int, sink: MarketSink, on_invalid: OnInvalid) -> Handler:
-    """Book tickers of one instrument, each newer than the one before.
-
-    A planned reconnect may bring quotes of a server that lags behind the last one: an older quote never follows a
-    newer one.
-    """
+    """Book tickers of one instrument; one that comes after a newer one is the sink's to refuse."""
     wire = SpotBookTicker if feed.segment is Segment.SPOT else FuturesBookTicker
     validate: Callable[[bytes], TopOfBook] = wire.__pydantic_validator__.validate_json
     on_quote = sink.on_quote
-    last = -1
 
     def handle(raw: bytes, data: bytes, ts_recv_ns: int) -> None:
-        nonlocal last
         try:
             quote = validate(data)
         except ValidationError as error:
             on_invalid(raw, ts_recv_ns, error)
             return
-        sequence = quote.sequence
-        if sequence > last:
-            last = sequence
-            on_quote(slot, quote, ts_recv_ns, raw)
-        else:
-            sink.on_malformed(feed, raw, f"out of order: update {sequence} after {last}")
+        on_quote(slot, quote, ts_recv_ns, raw)
 
     return handle
 
