@@ -36,6 +36,8 @@ class LiveOrder:
         self._notional = Decimal(0)
         self._fees: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._created_ns = self._updated_ns = ts_ns
+        self.reserve = self._reserve()
+        """What the rest of a limit order may cost at its price, or gives away when it sells spot."""
 
     @property
     def left(self) -> int:
@@ -60,6 +62,7 @@ class LiveOrder:
         self._fees[fill.fee_asset] += fill.fee
         self.state = OrderState.PARTIALLY_FILLED if self.left else OrderState.FILLED
         self._updated_ns = fill.ts_ns
+        self.reserve = self._reserve()
 
     def end(self, state: OrderState, reason: str, ts_ns: int) -> None:
         """Make it final."""
@@ -67,17 +70,6 @@ class LiveOrder:
         self.state = state
         self.reason = reason
         self._updated_ns = ts_ns
-
-    @exact
-    def reserve(self) -> Decimal:
-        """What the rest of a limit order may cost at its price, or gives away when it sells spot."""
-        if self.ticks is None:
-            return Decimal(0)
-        instrument = self.listing.instrument
-        quantity = self.left * instrument.lot_size
-        if self.segment is Segment.SPOT and not self.buys:
-            return quantity
-        return cash_value(instrument, self.ticks * instrument.tick_size, quantity)
 
     @exact
     def view(self) -> OrderView:
@@ -96,6 +88,15 @@ class LiveOrder:
             updated_ns=self._updated_ns,
             reason=self.reason,
         )
+
+    def _reserve(self) -> Decimal:
+        if self.ticks is None:
+            return Decimal(0)
+        instrument = self.listing.instrument
+        quantity = self.left * instrument.lot_size
+        if self.segment is Segment.SPOT and not self.buys:
+            return quantity
+        return cash_value(instrument, self.ticks * instrument.tick_size, quantity)
 
 
 class OrderLog:
@@ -129,7 +130,11 @@ class OrderLog:
         """Open orders, oldest first."""
         if listing is not None:
             return list(self._open[listing].values()) if listing in self._open else []
-        return sorted((one for orders in self._open.values() for one in orders.values()), key=lambda one: one.number)
+        return sorted(self.each_open(), key=lambda one: one.number)
+
+    def each_open(self) -> Iterator[LiveOrder]:
+        """Open orders in any order; none may be added or closed meanwhile."""
+        return (one for orders in self._open.values() for one in orders.values())
 
     def open_number(self, listing: int, number: int) -> LiveOrder | None:
         """An open order by its number."""

@@ -66,9 +66,9 @@ class Money:
     @exact
     def reserved(self, wallet: str, asset: str) -> Decimal:
         """What open spot orders may spend."""
-        spot = (one for one in self._orders.open() if one.segment is Segment.SPOT)
+        spot = (one for one in self._orders.each_open() if one.segment is Segment.SPOT)
         spending = (
-            one.reserve() for one in spot if (self.wallet(one.listing.instrument), spent_asset(one)) == (wallet, asset)
+            one.reserve for one in spot if (self.wallet(one.listing.instrument), spent_asset(one)) == (wallet, asset)
         )
         return sum(spending, _NOTHING)
 
@@ -148,9 +148,9 @@ class Money:
             if order.request.reduce_only:
                 continue
             if order.buys:
-                buys += order.reserve()
+                buys += order.reserve
             else:
-                sells += order.reserve()
+                sells += order.reserve
         return _over(max(abs(value + buys), abs(value - sells)), leverage or self.leverage(listing))
 
     @exact

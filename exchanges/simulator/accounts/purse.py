@@ -33,7 +33,7 @@ def _spot_cost(order: LiveOrder, plan: Plan) -> Decimal:
     if not order.buys:
         return order.lots * instrument.lot_size
     if order.request.kind is Kind.LIMIT:
-        return order.reserve()
+        return order.reserve
     return plan.tick_lots * instrument.tick_size * instrument.lot_size
 
 
