@@ -12,16 +12,26 @@ from exchanges.simulator.market.book_side import BookSide
 from exchanges.simulator.market.draws import Draws
 from exchanges.simulator.market.listings import Habits
 from exchanges.simulator.market.scenarios import Scenario
-from exchanges.simulator.market.shape import LEVELS, Grid, Shape
+from exchanges.simulator.market.shape import Grid, Shape
 
-_FEWEST, _MOST = 210, 300
+_FEWEST, _USUAL, _MOST = 250, 400, 500
 """Levels of a side."""
 _TRADE_CHANCE = 0.055
+_DRAINED = 0.97
+"""Above it, nearly all of a best price is gone in one go, without a trade."""
 _MORE_PRINTS = 0.7
 _SWEPT_BY_TRADE = 3.0
 """Mean levels that trade when prices move; the others are cancelled."""
-_DEEP_REACH = 22.0
-_DEEP_CHANGES = 3
+_SLACK_BPS = 0.03
+"""Mean distance behind a cleared price at which the next quote stands at the latest."""
+_LEFT_BEHIND = 16
+"""The most orders that a price on its way leaves behind at a time."""
+_WIDER_AFTER = 4
+_NEAR, _FAR = 12.0, 90.0
+"""Mean places behind the best price of changes there; half of them near."""
+_DEEP_CHANGES_A_SECOND = 550.0
+_DEEP_CHANGES = (3, 12)
+"""Fewest and most at a time."""
 
 
 class Flow:
@@ -35,7 +45,10 @@ class Flow:
         self._threshold = max(0.6, habits.threshold_bps * grid.bps_ticks)
         self._wide_share = min(0.9, habits.wide_share * scenario.spread)
         self._wide_ticks = max(1.0, habits.wide_bps * scenario.spread * grid.bps_ticks)
+        self._slack_ticks = _SLACK_BPS * scenario.spread * grid.bps_ticks
         self._narrowest = max(1, round(scenario.spread))
+        fewest, most = _DEEP_CHANGES
+        self._deep_changes = min(most, max(fewest, round(_DEEP_CHANGES_A_SECOND / habits.updates_a_second)))
         self._bid = 0
         self._spread = 1
         self._patience = 0.0
@@ -45,7 +58,7 @@ class Flow:
         self._anchor(fair)
         for side, key in ((self._book.bids, self._bid), (self._book.asks, -self._bid - self._spread)):
             side.set_market(key, max(1, int(self._grid.top_lots)))
-            self._lengthen(side, LEVELS)
+            self._lengthen(side)
         self._book.begin()
 
     def step(self, fair: float, ts_ns: int) -> tuple[list[MarketEvent], bool]:
@@ -65,7 +78,7 @@ class Flow:
             if not side.keys:
                 side.set_market(wanted, self._shape.fresh())
             if len(side.keys) < _FEWEST:
-                self._lengthen(side, LEVELS)
+                self._lengthen(side)
 
     def _anchor(self, fair: float) -> None:
         draws = self._draws
@@ -94,7 +107,7 @@ class Flow:
         """Clear what is better than the wanted price, or a part of it; orders of accounts only where they cross."""
         draws = self._draws
         best = side.keys[-1]
-        limit = wanted + int((best - wanted) * max(0.0, 0.7 - draws.uniform()))
+        limit = wanted + int((best - wanted) * max(0.0, 0.8 - draws.uniform()))
         by_trade = 1 + int(draws.exponential() * _SWEPT_BY_TRADE)
         reached = min((key for key in side.own if key >= crossing and key > limit), default=best + 1)
         buys = side is self._book.asks
@@ -106,25 +119,36 @@ class Flow:
             elif key in side.market:
                 by_trade = 0
                 side.set_market(key, 0)
-        if not side.keys:
-            side.set_market(wanted, self._shape.fresh())
+        self._back_up(side, limit)
         if len(side.keys) < _FEWEST:
-            self._lengthen(side, LEVELS)
+            self._lengthen(side)
+
+    def _back_up(self, side: BookSide, limit: int) -> None:
+        """Somebody quotes a little behind a price that was cleared, however hollow the book is there."""
+        place = limit - int(self._draws.exponential() * self._slack_ticks)
+        best = side.best_market()
+        if best is None or best < place:
+            side.set_market(place, self._shape.fresh())
+            self._fill(side, place, place - self._shape.gap() if best is None else best)
 
     def _improve(self, side: BookSide, best: int | None, wanted: int) -> None:
         """Step up to the wanted price, all the way or a part of it, leaving orders behind on the way."""
         start = wanted - 1 if best is None else best
         distance = wanted - start
-        step = max(1, min(distance, int(distance * (0.35 + self._draws.uniform())) + 1))
+        step = max(1, min(distance, int(distance * (0.2 + self._draws.uniform())) + 1))
         side.set_market(start + step, self._shape.fresh())
-        key = start + step - self._shape.gap(1)
-        for _ in range(4):
-            if key <= start:
-                break
-            side.set_market(key, self._shape.deep(1))
-            key -= self._shape.gap(1)
+        self._fill(side, start + step, start)
         for far in side.keys[: max(0, len(side.keys) - _MOST)]:
             side.set_market(far, 0)
+
+    def _fill(self, side: BookSide, front: int, back: int) -> None:
+        """Put orders between two prices, densest at the front."""
+        key = front
+        for place in range(1, _LEFT_BEHIND):
+            key -= self._shape.gap() * (1 + place // _WIDER_AFTER)
+            if key <= back:
+                return
+            side.set_market(key, self._shape.deep(place))
 
     def _linger(self, ts_ns: int, events: list[MarketEvent]) -> None:
         draws = self._draws
@@ -135,8 +159,9 @@ class Flow:
         else:
             key = side.best_market()
             assert key is not None  # `_follow` sees to it
-            side.set_market(key, self._shape.resized(side.market[key]))
-        for _ in range(_DEEP_CHANGES):
+            drained = chance > _DRAINED
+            side.set_market(key, self._shape.fresh() if drained else self._shape.resized(side.market[key]))
+        for _ in range(self._deep_changes):
             self._change_deep(side)
 
     def _small_trades(self, side: BookSide, ts_ns: int, events: list[MarketEvent]) -> None:
@@ -152,31 +177,39 @@ class Flow:
                 return
 
     def _change_deep(self, side: BookSide) -> None:
-        draws, shape, keys = self._draws, self._shape, side.keys
-        place = 1 + int(draws.exponential() * _DEEP_REACH)
-        if place >= len(keys):
-            place = 1 + int(draws.uniform() * (len(keys) - 1))
-        key = keys[-1 - place]
+        """Orders come at a distance from the best price and go from a place in the queue of prices.
+
+        Both are drawn from the same law, so that a hollow book fills up and a crowded one thins out.
+        """
+        draws, keys = self._draws, side.keys
         chance = draws.uniform()
-        if chance < 0.5:
-            side.set_market(key, shape.deep(place))
-        elif chance < 0.75 and len(keys) < _MOST:
-            # In front of it, so that gaps close from the best price down.
-            nearer = min(key + shape.gap(place), keys[-place] - 1)
-            if nearer > key:
-                side.set_market(nearer, shape.deep(place))
-        elif chance >= 0.75 and len(keys) > _FEWEST:
+        reach = draws.exponential() * (_NEAR if chance < 0.5 else _FAR)
+        what = chance * 4 % 2
+        if what < 0.65:
+            self._add_deep(side, 1 + int(reach * self._grid.gap_ticks))
+            return
+        place = 1 + int(reach)
+        if place >= len(keys):
+            return
+        key = keys[-1 - place]
+        if what >= 1.0:
+            side.set_market(key, self._shape.deep(place))
+        elif len(keys) > _FEWEST:
             side.set_market(key, 0)
 
-    def _lengthen(self, side: BookSide, levels: int) -> None:
+    def _add_deep(self, side: BookSide, distance: int) -> None:
+        key = side.keys[-1] - distance
+        if len(side.keys) < _MOST and key > side.keys[0] and key not in side.market:
+            side.set_market(key, self._shape.deep(self._shape.place_at(distance)))
+
+    def _lengthen(self, side: BookSide) -> None:
+        """Add far levels, as many as a book usually has; bids end at the lowest price there is."""
         shape = self._shape
-        worst = side is self._book.bids
-        while len(side.keys) < levels:
-            place = len(side.keys)
-            key = side.keys[0] - shape.gap(place)
-            if worst and key < 1:
+        while len(side.keys) < _USUAL:
+            key = side.keys[0] - shape.gap()
+            if key < 1 and side is self._book.bids:
                 return
-            side.set_market(key, shape.deep(place))
+            side.set_market(key, shape.deep(len(side.keys)))
 
 
 def _in_the_way(side: BookSide, wanted: int, crossing: int) -> bool:

@@ -35,20 +35,22 @@ class Habits:
     """Of quotes that are wider than one tick."""
     wide_bps: float = 0.15
     """Mean width of those."""
-    threshold_bps: float = 0.8
+    threshold_bps: float = 0.65
     """The fair price must leave the quotes by about this much before they follow."""
+    levels_a_bp: float = 22.0
+    """Prices that hold something within one bp."""
     interval_h: int = 8
     funding_cap: Decimal = Decimal("0.003")
     """Largest funding rate, either sign."""
 
 
 _HABITS: Mapping[tuple[str, Segment], Habits] = {
-    ("binance", Segment.LINEAR): Habits(192.0, 165_000.0, 900.0, lag_s=0.0, level_bps=-4.0),
-    ("binance", Segment.SPOT): Habits(81.0, 68_000.0, 300.0, lag_s=0.02, wide_share=0.06),
+    ("binance", Segment.LINEAR): Habits(192.0, 250_000.0, 900.0, lag_s=0.0, level_bps=-4.0),
+    ("binance", Segment.SPOT): Habits(81.0, 120_000.0, 300.0, lag_s=0.02, wide_share=0.06, levels_a_bp=13.0),
     ("bybit", Segment.LINEAR): Habits(
         90.0, 80_000.0, 500.0, lag_s=0.04, level_bps=-4.0, funding_cap=Decimal("0.00333")
     ),
-    ("bybit", Segment.SPOT): Habits(35.0, 25_000.0, 200.0, lag_s=0.06, wide_share=0.06),
+    ("bybit", Segment.SPOT): Habits(35.0, 25_000.0, 200.0, lag_s=0.06, wide_share=0.06, levels_a_bp=13.0),
 }
 _OTHER = Habits(20.0, 20_000.0, 200.0, lag_s=0.1)
 FIRST_PRICES: Mapping[str, float] = {"BTC": 61_800.0, "ETH": 2_680.0, "BNB": 500.0, "SOL": 150.0, "XRP": 0.6}

@@ -9,16 +9,13 @@ from exchanges.simulator.market.draws import Draws
 from exchanges.simulator.market.listings import Habits
 from exchanges.simulator.market.scenarios import Scenario
 
-_SPAN_BPS = 15.0
-"""How far the levels of a fresh book reach."""
-LEVELS = 250
-_TOP_KEEP = 0.9
+_TOP_KEEP = 0.85
 """How much of the size at a best price a change leaves, in logarithms."""
-_TOP_SPREAD = 1.1
-_DEEP_SHARE = 0.05
-_DEEP_GROWS_IN = 25.0
+_TOP_SPREAD = 0.95
+_DEEP_SHARE = 0.13
+_DEEP_GROWS_IN = 160.0
 _DEEP_SPREAD = 1.2
-_FRESH_LOG = -3.0
+_FRESH_LOG = -3.5
 _TRADE_SPREAD = 2.2
 
 
@@ -33,6 +30,8 @@ class Grid:
     top_lots: float
     trade_lots: float
     """Medians."""
+    gap_ticks: float
+    """Mean distance of two prices that hold something."""
 
     @classmethod
     def of(cls, instrument: Instrument, habits: Habits, scenario: Scenario, price: float) -> "Grid":
@@ -45,6 +44,7 @@ class Grid:
             bps_ticks=price / 1e4 / tick,
             top_lots=max(2.0, habits.top_notional / lot_value * scenario.depth),
             trade_lots=max(1.0, habits.trade_notional / lot_value),
+            gap_ticks=max(1.0, price / 1e4 / tick / habits.levels_a_bp),
         )
 
 
@@ -57,7 +57,7 @@ class Shape:
         self._top = grid.top_lots
         self._top_shock = _TOP_SPREAD * math.sqrt(1 - _TOP_KEEP**2)
         self._trade = grid.trade_lots
-        self._mean_gap = max(1.0, _SPAN_BPS * grid.bps_ticks / LEVELS)
+        self._gap = grid.gap_ticks
 
     def resized(self, lots: int) -> int:
         """Another size for a best price that shows `lots`: near it, drawn towards the median, never the same."""
@@ -78,7 +78,10 @@ class Shape:
         """What a public trade asks for."""
         return max(1, int(self._trade * math.exp(_TRADE_SPREAD * self._normal())))
 
-    def gap(self, place: int) -> int:
-        """Ticks from the `place`-th price to the next one behind it."""
-        widening = 0.3 + 1.4 * min(1.0, place / LEVELS)
-        return 1 + int(self._exponential() * (self._mean_gap - 1) * widening)
+    def gap(self) -> int:
+        """Ticks from one price to the next one behind it."""
+        return 1 + int(self._exponential() * (self._gap - 0.5))
+
+    def place_at(self, ticks: int) -> int:
+        """About how many prices lie within a distance from the best."""
+        return int(ticks / self._gap)
