@@ -149,7 +149,7 @@ def test_a_held_row_takes_less_than_56_bytes() -> None:
     quotes = [quote(100.0 + i // 10, 101.0 + i // 10, 10**13 + i * 977) for i in range(100)]
     for i in range(300_000):
         window.append(START_NS + i * S // 20, quotes[i % 100])
-    assert window.nbytes / len(window) < 50
+    assert window.nbytes / len(window) < 56
 
 
 def test_no_step_of_housekeeping_is_a_pause() -> None:
