@@ -1,0 +1,139 @@
+"""Binance's wallets: balances, positions and funding, asked over REST."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from pydantic import TypeAdapter
+
+from bot.clock import Clock
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.instrument import Feed, Instrument, Segment
+from exchanges.binance.endpoints import LINEAR
+from exchanges.binance.private_schemas import (
+    FUNDINGS,
+    FUTURES_BALANCES,
+    INCOME,
+    POSITIONS,
+    IncomeRow,
+    PositionRow,
+    SpotAccount,
+)
+from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.venue_http import VenueHttp
+from exchanges.common.wallet_book import WalletBook
+
+_SPOT_ACCOUNT = TypeAdapter(SpotAccount)
+_MS = 1_000_000
+_MINUTE_MS = 60_000
+_MOST_ROWS = "1000"
+
+
+class BinanceAccount:
+    """An `AccountGateway` over one signed REST client per feed."""
+
+    def __init__(
+        self,
+        rests: Mapping[Feed, SignedRest],
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        http: VenueHttp,
+        wallets: WalletBook,
+        clock: Clock,
+    ) -> None:
+        """Ask for the wallets of the feeds in `rests`."""
+        self._rests = rests
+        self._by_feed = by_feed
+        self._http = http
+        self._wallets = wallets
+        self._clock = clock
+        self._funding_since_ns = 0
+
+    async def open(self) -> None:
+        """Connect, and measure Binance's clock.
+
+        Raises:
+            VenueError: It cannot be reached.
+        """
+        self._http.open()
+        self._funding_since_ns = self._clock.now_ns()
+        for rest in self._rests.values():
+            await rest.open()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.close()
+
+    async def load_account(self, wallets: WalletBook) -> None:
+        """Ask for balances and positions, into `wallets`.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        for feed, rest in self._rests.items():
+            asked_at = wallets.mark()
+            if feed.segment is Segment.SPOT:
+                account = await rest.read("/v3/account", _SPOT_ACCOUNT, {"omitZeroBalances": "true"})
+                held = [
+                    Balance(wallet=str(feed), asset=row.asset, total=row.free + row.locked, locked=row.locked)
+                    for row in account.balances
+                ]
+            else:
+                rows = await rest.read("/v3/balance", FUTURES_BALANCES, {})
+                held = [Balance(wallet=str(feed), asset=row.asset, total=row.total) for row in rows]
+                await self._load_positions(feed, rest, wallets)
+            wallets.set_wallet(str(feed), held, asked_at)
+
+    async def _load_positions(self, feed: Feed, rest: SignedRest, wallets: WalletBook) -> None:
+        asked_at = wallets.mark()
+        rows = {row.symbol: row for row in await rest.read("/v3/positionRisk", POSITIONS, {})}
+        for symbol, instrument in self._by_feed[feed].items():
+            # A symbol that is not listed is flat.
+            wallets.set_position(_position(instrument, rows.get(symbol), wallets), asked_at)
+
+    async def missed_funding(self) -> Sequence[FundingPayment]:
+        """Funding since the last call, or since `open`; some of it may have been told already.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        rest, listed = self._rests.get(LINEAR), self._by_feed.get(LINEAR, {})
+        if rest is None:
+            return ()
+        since_ms = self._funding_since_ns // _MS
+        values = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": _MOST_ROWS}
+        rows = [row for row in await rest.read("/v1/income", INCOME, values) if row.symbol in listed]
+        payments = [await self._payment(rest, listed[row.symbol], row) for row in rows]
+        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns for row in rows)])
+        return payments
+
+    async def _payment(self, rest: SignedRest, instrument: Instrument, row: IncomeRow) -> FundingPayment:
+        quantity = self._wallets.position(instrument).quantity
+        rate, mark = await self._settled(rest, row, instrument)
+        return FundingPayment(
+            instrument=instrument,
+            wallet=str(LINEAR),
+            asset=row.asset,
+            amount=row.amount,
+            quantity=quantity,
+            rate=rate,
+            mark_price=mark,
+            ts_ns=row.ts_ns,
+        )
+
+    async def _settled(self, rest: SignedRest, row: IncomeRow, instrument: Instrument) -> tuple[Decimal, Decimal]:
+        """Rate and mark price of a settlement; the income tells neither."""
+        at_ms = row.ts_ns // _MS
+        values = {"symbol": row.symbol, "startTime": str(at_ms - _MINUTE_MS), "endTime": str(at_ms + _MINUTE_MS)}
+        found = await rest.public("/v1/fundingRate", FUNDINGS, values)
+        if found:
+            nearest = min(found, key=lambda one: abs(one.ts_ns - row.ts_ns))
+            return nearest.rate, nearest.mark_price
+        # Not published yet: as far as the payment itself tells.
+        position = self._wallets.position(instrument)
+        notional = position.quantity * position.average_price
+        return (-row.amount / notional if notional else Decimal(0)), position.average_price
+
+
+def _position(instrument: Instrument, row: PositionRow | None, wallets: WalletBook) -> Position:
+    quantity, price = (row.quantity, row.entry_price) if row is not None else (Decimal(0), Decimal(0))
+    realised = wallets.position(instrument).realised
+    return Position(instrument=instrument, quantity=quantity, average_price=price, realised=realised)

@@ -1,0 +1,93 @@
+"""Orders at Binance: spot and USDⓈ-M, over REST, with the truth from the user-data streams."""
+
+import random
+from collections.abc import Mapping
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.ports import OrderListener
+from bot.settings import Settings
+from exchanges.binance.account_requests import BinanceAccount
+from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url, stream_url
+from exchanges.binance.order_requests import BinanceOrders
+from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
+from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.background import Log
+from exchanges.common.order_desk import OrderDesk
+from exchanges.common.private_stream import PrivateProtocol
+from exchanges.common.streamed_actions import FundingDesk, OnFunding, StreamedActions, instruments_of
+from exchanges.common.venue_http import VenueHttp
+from exchanges.common.wallet_book import WalletBook
+
+_STREAMS: Mapping[Feed, type[SpotUserStream] | type[FuturesUserStream]] = {
+    SPOT: SpotUserStream,
+    LINEAR: FuturesUserStream,
+}
+
+
+class BinanceActions(StreamedActions):
+    """`Actions` on one Binance account: limit and market orders on spot and USDⓈ-M, one-way position mode."""
+
+    def __init__(
+        self,
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        keys: ApiKeys,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        fees: Mapping[Feed, FeeSchedule],
+        log: Log,
+        listener: OrderListener | None = None,
+        on_funding: OnFunding | None = None,
+    ) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            by_feed: Feed -> Binance's symbol -> instrument; feeds of other venues are left aside.
+            keys: Of the account.
+            settings: `venues.binance.*` says where Binance is: on this machine.
+            clock: Stamps requests and drives every timer.
+            rng: Jitter of reconnects.
+            fees: What a trade costs, for `affordable_notional`.
+            log: Takes lines for a person.
+            listener: Hears of orders and fills; may be set later, before the first order.
+            on_funding: Hears of funding payments; may be set later.
+
+        Raises:
+            SettingsError: If an endpoint is not on this machine, or a feed cannot be traded.
+        """
+        own = instruments_of(VENUE, by_feed)
+        http = VenueHttp(VENUE)
+        rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
+        desk = OrderDesk(clock, listener)
+        # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.
+        wallets = WalletBook(_wallet, fees, settings.paper.initial_margin_ratio, locks_margin=True)
+        funding = FundingDesk(on_funding)
+        symbols = {instrument.id: symbol for listed in own.values() for symbol, instrument in listed.items()}
+        protocols: list[PrivateProtocol] = [
+            _STREAMS[feed](
+                stream_url(feed, settings),
+                rest,
+                http,
+                UserEvents(feed, own[feed], desk, wallets, funding.due.set, log),
+            )
+            for feed, rest in rests.items()
+        ]
+        super().__init__(
+            desk=desk,
+            wallets=wallets,
+            funding=funding,
+            orders=BinanceOrders(rests, symbols),
+            account=BinanceAccount(rests, own, http, wallets, clock),
+            protocols=protocols,
+            settings=settings.connection,
+            clock=clock,
+            rng=rng,
+            log=log,
+        )
+
+
+def _wallet(instrument: Instrument) -> str:
+    return str(instrument.feed)

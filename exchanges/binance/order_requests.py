@@ -1,0 +1,165 @@
+"""Orders as Binance's REST interface takes them: one endpoint each for spot and USDⓈ-M, with the same parameters."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from pydantic import TypeAdapter
+
+from bot.domain.fees import fee_asset
+from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
+from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
+from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
+from exchanges.binance.signed_rest import Refusal, SignedRest, Values
+from exchanges.common.order_desk import OrderReport
+
+_ORDER_ROW = TypeAdapter(OrderRow)
+_PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
+_TRADES = {Segment.SPOT: "/v3/myTrades", Segment.LINEAR: "/v1/userTrades"}
+_SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
+_TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
+_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC"}
+_FILLED = frozenset({"TRADE", "CALCULATED"})
+"""Kinds of execution that trade: one of ours, and a forced one."""
+
+
+class BinanceOrders:
+    """An `OrderGateway` over one signed REST client per feed."""
+
+    def __init__(self, rests: Mapping[Feed, SignedRest], symbols: Mapping[str, str]) -> None:
+        """Send orders; `symbols` is Binance's symbol by instrument id."""
+        self._rests = rests
+        self._symbols = symbols
+
+    async def place(self, order: Order) -> None:
+        """Send it, once.
+
+        Raises:
+            OrderRejected: Binance refused it, or nobody trades the instrument here.
+            OrderOutcomeUnknown: It may have arrived.
+            VenueError: It did not arrive.
+        """
+        rest = self._rests.get(order.instrument.feed)
+        symbol = self._symbols.get(order.instrument.id)
+        if rest is None or symbol is None:
+            raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
+        try:
+            await rest.place(_PATHS[order.instrument.segment], order.client_order_id, new_order(symbol, order))
+        except Refusal as refusal:
+            await self._settle_doubt(order, refusal)
+
+    async def _settle_doubt(self, order: Order, refusal: Refusal) -> None:
+        """The code says "there already" or, on spot, "not enough" as well: whether it exists tells which."""
+        try:
+            exists = await self.find(order) is not None
+        except VenueError as error:
+            raise OrderOutcomeUnknown(order.client_order_id, f"{refusal}; and then {error}") from error
+        if not exists:
+            raise OrderRejected(order.client_order_id, str(refusal)) from refusal
+
+    async def cancel(self, order: Order) -> None:
+        """Ask to cancel it; an order that is final or unknown is left as it is.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        try:
+            await self._rest(order).cancel(_PATHS[order.instrument.segment], self._named(order))
+        except Refusal as refusal:
+            if not refusal.is_no_such_order:
+                raise
+
+    async def find(self, order: Order) -> OrderReport | None:
+        """What Binance knows of it; None where it knows no such order.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        try:
+            row = await self._rest(order).read(_PATHS[order.instrument.segment], _ORDER_ROW, self._named(order))
+        except Refusal as refusal:
+            if refusal.is_no_such_order:
+                return None
+            raise
+        reason = _reason(row.status, row.words)
+        return OrderReport(order.client_order_id, row.status, row.filled, row.order_id, reason)
+
+    async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        """Its fills so far.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        values = {"symbol": self._symbols[order.instrument.id], "orderId": report.venue_order_id or ""}
+        rows = await self._rest(order).read(_TRADES[order.instrument.segment], TRADES, values)
+        return [fill_of_trade(order, row) for row in rows]
+
+    def _rest(self, order: Order) -> SignedRest:
+        return self._rests[order.instrument.feed]
+
+    def _named(self, order: Order) -> Values:
+        return {"symbol": self._symbols[order.instrument.id], "origClientOrderId": order.client_order_id}
+
+
+def new_order(symbol: str, order: Order) -> Values:
+    """The parameters of a new order; the shortest answer is asked for, since the stream tells the rest."""
+    values = {
+        "symbol": symbol,
+        "side": _SIDES[order.side],
+        "type": _TYPES[order.type],
+        "quantity": f"{order.quantity:f}",
+        "newClientOrderId": order.client_order_id,
+        "newOrderRespType": "ACK",
+    }
+    if order.type is OrderType.LIMIT:
+        assert order.price is not None, "a limit order has a price"
+        values |= {"timeInForce": _LIFETIMES[order.time_in_force], "price": f"{order.price:f}"}
+    if order.reduce_only and order.instrument.is_perpetual:
+        values["reduceOnly"] = "true"
+    return values
+
+
+def fill_of_trade(order: Order, row: TradeRow) -> Fill:
+    """A row of the trade history as a fill of `order`."""
+    return Fill(
+        fill_id=row.trade_id,
+        client_order_id=order.client_order_id,
+        instrument=order.instrument,
+        side=order.side,
+        price=row.price,
+        quantity=row.quantity,
+        fee=row.fee,
+        fee_asset=row.fee_asset,
+        is_maker=row.maker or row.is_maker,
+        ts_event_ns=row.ts_ns,
+    )
+
+
+def fill_of_event(instrument: Instrument, event: Execution) -> Fill | None:
+    """The fill that an order event tells of; None where it tells of none."""
+    if event.kind not in _FILLED or event.quantity <= Decimal(0):
+        return None
+    return Fill(
+        fill_id=event.trade_id,
+        client_order_id=event.client_order_id,
+        instrument=instrument,
+        side=event.side,
+        price=event.price,
+        quantity=event.quantity,
+        fee=event.fee,
+        # Without a commission Binance names no asset.
+        fee_asset=event.fee_asset or fee_asset(instrument, event.side),
+        is_maker=event.is_maker,
+        ts_event_ns=event.ts_ns,
+    )
+
+
+def report_of_event(event: Execution) -> OrderReport:
+    """The state that an order event tells of."""
+    words = event.words if event.spot_reason == "NONE" else f"{event.words}: {event.spot_reason}"
+    reason = _reason(event.status, words)
+    return OrderReport(event.client_order_id, event.status, event.filled, event.order_id, reason)
+
+
+def _reason(status: OrderStatus, words: str) -> str | None:
+    return words if status.is_terminal and status is not OrderStatus.FILLED else None

@@ -1,0 +1,135 @@
+"""Bybit's unified account: balances, positions and funding, asked over REST."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from bot.clock import Clock
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.instrument import Feed, Instrument
+from exchanges.bybit.normalize import LINEAR, VENUE
+from exchanges.bybit.private_schemas import (
+    CoinRow,
+    ExecutionRow,
+    ExecutionRows,
+    PositionRow,
+    PositionRows,
+    WalletRows,
+)
+from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.venue_http import VenueHttp
+from exchanges.common.wallet_book import WalletBook
+
+WALLET = f"{VENUE}.unified"
+_MS = 1_000_000
+_MOST_PAGES = 50
+
+
+class BybitAccount:
+    """An `AccountGateway` over Bybit's signed REST interface."""
+
+    def __init__(
+        self,
+        rest: SignedRest,
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        http: VenueHttp,
+        wallets: WalletBook,
+        clock: Clock,
+    ) -> None:
+        """Ask for the unified wallet, and the positions of `by_feed`."""
+        self._rest = rest
+        self._linear = by_feed.get(LINEAR, {})
+        self._http = http
+        self._wallets = wallets
+        self._clock = clock
+        self._funding_since_ns = 0
+
+    async def open(self) -> None:
+        """Connect, and measure Bybit's clock.
+
+        Raises:
+            VenueError: It cannot be reached.
+        """
+        self._http.open()
+        self._funding_since_ns = self._clock.now_ns()
+        await self._rest.open()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._http.close()
+
+    async def load_account(self, wallets: WalletBook) -> None:
+        """Ask for balances and positions, into `wallets`.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        asked_at = wallets.mark()
+        found = await self._rest.read("/v5/account/wallet-balance", WalletRows, {"accountType": "UNIFIED"})
+        wallets.set_wallet(WALLET, [balance_of(coin) for row in found.rows for coin in row.coins], asked_at)
+        await self._load_positions(wallets)
+
+    async def _load_positions(self, wallets: WalletBook) -> None:
+        asked_at = wallets.mark()
+        for settle in sorted({instrument.settle or "" for instrument in self._linear.values()}):
+            rows = {row.symbol: row for row in await self._positions(settle)}
+            for symbol, instrument in self._linear.items():
+                # Flat ones are not listed.
+                if instrument.settle == settle:
+                    wallets.set_position(position_of(instrument, rows.get(symbol), wallets), asked_at)
+
+    async def _positions(self, settle: str) -> list[PositionRow]:
+        values = {"category": "linear", "settleCoin": settle, "limit": "200"}
+        found: list[PositionRow] = []
+        for _ in range(_MOST_PAGES):
+            page = await self._rest.read("/v5/position/list", PositionRows, values)
+            found += page.rows
+            if not page.next_cursor:
+                break
+            values["cursor"] = page.next_cursor
+        return found
+
+    async def missed_funding(self) -> Sequence[FundingPayment]:
+        """Funding since the last call, or since `open`; some of it may have been told already.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        if not self._linear:
+            return ()
+        since_ms = str(self._funding_since_ns // _MS)
+        values = {"category": "linear", "execType": "Funding", "startTime": since_ms, "limit": "100"}
+        found = await self._rest.read("/v5/execution/list", ExecutionRows, values)
+        rows = [row for row in found.rows if row.kind == "Funding" and row.symbol in self._linear]
+        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns for row in rows)])
+        return [funding_of(self._linear[row.symbol], row, self._wallets) for row in rows]
+
+
+def balance_of(coin: CoinRow) -> Balance:
+    """A coin of the unified wallet; locked is what spot orders, futures orders and positions tie up."""
+    locked = coin.locked + coin.order_margin + coin.position_margin
+    return Balance(wallet=WALLET, asset=coin.coin, total=coin.total, locked=locked)
+
+
+def position_of(instrument: Instrument, row: PositionRow | None, wallets: WalletBook) -> Position:
+    """A position; flat where there is no row. What it has realised is kept: Bybit counts fees into its own figure."""
+    quantity = Decimal(0) if row is None else row.quantity
+    price = Decimal(0) if row is None or not quantity else row.entry_price
+    realised = wallets.position(instrument).realised
+    return Position(instrument=instrument, quantity=quantity, average_price=price, realised=realised)
+
+
+def funding_of(instrument: Instrument, row: ExecutionRow, wallets: WalletBook) -> FundingPayment:
+    """A funding execution as a payment. Its sign is the fee's; the rate's follows from who paid."""
+    held = wallets.position(instrument).quantity
+    quantity = (row.quantity if held >= 0 else -row.quantity) if held else row.side.sign * row.quantity
+    long_pays = (row.fee > 0) == (quantity > 0)
+    return FundingPayment(
+        instrument=instrument,
+        wallet=WALLET,
+        asset=row.fee_asset or instrument.settle or instrument.quote,
+        amount=-row.fee,
+        quantity=quantity,
+        rate=abs(row.fee_rate) if long_pays else -abs(row.fee_rate),
+        mark_price=row.price,
+        ts_ns=row.ts_ns,
+    )

@@ -1,0 +1,89 @@
+"""Orders at Bybit: spot and linear on the unified account, over REST, with the truth from the private stream."""
+
+import random
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.errors import SettingsError
+from bot.ports import OrderListener
+from bot.settings import Settings
+from exchanges.bybit.account_requests import WALLET, BybitAccount
+from exchanges.bybit.endpoints import rest_url, stream_url
+from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
+from exchanges.bybit.order_requests import BybitOrders
+from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
+from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.background import Log
+from exchanges.common.order_desk import OrderDesk
+from exchanges.common.streamed_actions import FundingDesk, OnFunding, StreamedActions, instruments_of
+from exchanges.common.venue_http import VenueHttp
+from exchanges.common.wallet_book import WalletBook
+
+
+class BybitActions(StreamedActions):
+    """`Actions` on one Bybit unified account: limit and market orders on spot and linear, one-way position mode."""
+
+    def __init__(
+        self,
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        keys: ApiKeys,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        fees: Mapping[Feed, FeeSchedule],
+        log: Log,
+        listener: OrderListener | None = None,
+        on_funding: OnFunding | None = None,
+    ) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            by_feed: Feed -> Bybit's symbol -> instrument; feeds of other venues are left aside.
+            keys: Of the account.
+            settings: `venues.bybit.*` says where Bybit is: on this machine.
+            clock: Stamps requests and drives every timer.
+            rng: Jitter of reconnects.
+            fees: What a trade costs, for `affordable_notional`.
+            log: Takes lines for a person.
+            listener: Hears of orders and fills; may be set later, before the first order.
+            on_funding: Hears of funding payments; may be set later.
+
+        Raises:
+            SettingsError: If an endpoint is not on this machine, or differs between the feeds.
+        """
+        own = instruments_of(VENUE, by_feed)
+        rest_base, private_url = _endpoints(own, settings)
+        http = VenueHttp(VENUE)
+        rest = SignedRest(rest_base, keys, http, clock)
+        desk = OrderDesk(clock, listener)
+        # Bybit itself counts what positions tie up.
+        wallets = WalletBook(lambda _: WALLET, fees, settings.paper.initial_margin_ratio, locks_margin=False)
+        funding = FundingDesk(on_funding)
+        symbols = {instrument.id: symbol for listed in own.values() for symbol, instrument in listed.items()}
+        super().__init__(
+            desk=desk,
+            wallets=wallets,
+            funding=funding,
+            orders=BybitOrders(rest, symbols),
+            account=BybitAccount(rest, own, http, wallets, clock),
+            protocols=[BybitPrivateStream(private_url, rest, http, PrivateTopics(own, desk, wallets, funding, log))],
+            settings=settings.connection,
+            clock=clock,
+            rng=rng,
+            log=log,
+        )
+
+
+def _endpoints(own: Mapping[Feed, object], settings: Settings) -> tuple[str, str]:
+    """REST base and private stream of the one account that all feeds share."""
+    feeds = [feed for feed in (LINEAR, SPOT) if feed in own] or [LINEAR]
+    bases = {rest_url(feed, settings) for feed in feeds}
+    streams = {urlsplit(stream_url(feed, settings)) for feed in feeds}
+    hosts = {f"{stream.scheme}://{stream.netloc}/v5/private" for stream in streams}
+    if len(bases) > 1 or len(hosts) > 1:
+        raise SettingsError("venues.bybit: spot and linear are one account and must have the same URLs")
+    return bases.pop(), hosts.pop()

@@ -1,0 +1,133 @@
+"""Orders as Bybit's v5 REST interface takes them: one endpoint for spot and linear."""
+
+from collections.abc import Mapping, Sequence
+
+from bot.domain.fees import fee_asset
+from bot.domain.instrument import Instrument, Segment
+from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
+from bot.errors import OrderRejected
+from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
+from exchanges.bybit.signed_rest import Refusal, SignedRest, Values
+from exchanges.common.order_desk import OrderReport
+
+_SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
+_TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
+_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC"}
+_MOST_PAGES = 50
+_PAGE_ROWS = "100"
+
+
+class BybitOrders:
+    """An `OrderGateway` over Bybit's signed REST interface."""
+
+    def __init__(self, rest: SignedRest, symbols: Mapping[str, str]) -> None:
+        """Send orders; `symbols` is Bybit's symbol by instrument id."""
+        self._rest = rest
+        self._symbols = symbols
+
+    async def place(self, order: Order) -> None:
+        """Send it, once.
+
+        Raises:
+            OrderRejected: Bybit refused it, or nobody trades the instrument here.
+            OrderOutcomeUnknown: It may have arrived.
+            VenueError: It did not arrive.
+        """
+        symbol = self._symbols.get(order.instrument.id)
+        if symbol is None:
+            raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
+        await self._rest.place(order.client_order_id, new_order(symbol, order))
+
+    async def cancel(self, order: Order) -> None:
+        """Ask to cancel it; an order that is final or unknown is left as it is.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        try:
+            await self._rest.cancel(self._named(order))
+        except Refusal as refusal:
+            if not refusal.is_no_such_order:
+                raise
+
+    async def find(self, order: Order) -> OrderReport | None:
+        """What Bybit knows of it; None where it knows no such order.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        # Orders that ended long ago, or in masses, are in the history alone.
+        for path in ("/v5/order/realtime", "/v5/order/history"):
+            found = await self._rest.read(path, OrderRows, self._named(order))
+            for row in found.rows:
+                if row.client_order_id == order.client_order_id:
+                    return report_of(row)
+        return None
+
+    async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        """Its fills so far.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        values = self._place(order) | {"orderId": report.venue_order_id or "", "limit": _PAGE_ROWS}
+        found: list[Fill] = []
+        for _ in range(_MOST_PAGES):
+            page = await self._rest.read("/v5/execution/list", ExecutionRows, values)
+            fills = (fill_of(order.instrument, row) for row in page.rows)
+            found += [fill for fill in fills if fill is not None]
+            if not page.next_cursor:
+                break
+            values["cursor"] = page.next_cursor
+        return found
+
+    def _place(self, order: Order) -> Values:
+        return {"category": str(order.instrument.segment), "symbol": self._symbols[order.instrument.id]}
+
+    def _named(self, order: Order) -> Values:
+        return self._place(order) | {"orderLinkId": order.client_order_id}
+
+
+def new_order(symbol: str, order: Order) -> Values:
+    """The body of a new order. `marketUnit`: without it the quantity of a spot market buy is what to spend."""
+    is_market = order.type is OrderType.MARKET
+    body = {
+        "category": str(order.instrument.segment),
+        "symbol": symbol,
+        "side": _SIDES[order.side],
+        "orderType": _TYPES[order.type],
+        "qty": f"{order.quantity:f}",
+        "timeInForce": "IOC" if is_market else _LIFETIMES[order.time_in_force],
+        "orderLinkId": order.client_order_id,
+    }
+    if not is_market:
+        assert order.price is not None, "a limit order has a price"
+        body["price"] = f"{order.price:f}"
+    elif order.instrument.segment is Segment.SPOT:
+        body["marketUnit"] = "baseCoin"
+    if order.reduce_only and order.instrument.is_perpetual:
+        body["reduceOnly"] = "true"
+    return body
+
+
+def report_of(row: OrderRow) -> OrderReport:
+    """A row of an order as what it says."""
+    return OrderReport(row.client_order_id, row.status, row.filled, row.order_id, row.reason)
+
+
+def fill_of(instrument: Instrument, row: ExecutionRow) -> Fill | None:
+    """A row of an execution as a fill; None for what is no trade (funding, settlement)."""
+    if row.kind not in ("Trade", "AdlTrade", "BustTrade") or row.quantity <= 0:
+        return None
+    return Fill(
+        fill_id=row.exec_id,
+        client_order_id=row.client_order_id,
+        instrument=instrument,
+        side=row.side,
+        price=row.price,
+        quantity=row.quantity,
+        fee=row.fee,
+        fee_asset=row.fee_asset or fee_asset(instrument, row.side),
+        is_maker=row.is_maker,
+        ts_event_ns=row.ts_ns,
+    )

@@ -1,0 +1,28 @@
+"""What a venue knows an account by."""
+
+import hashlib
+import hmac
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class ApiKeys(BaseModel):
+    """An API key and its secret; neither is shown by `str`, `repr` or `model_dump`."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    key: SecretStr
+    secret: SecretStr
+
+
+class Hmac:
+    """Signs with one secret, which is hashed in once and not kept as text."""
+
+    def __init__(self, secret: SecretStr) -> None:
+        self._keyed = hmac.new(secret.get_secret_value().encode(), digestmod=hashlib.sha256)
+
+    def hex(self, payload: bytes) -> str:
+        """HMAC-SHA256 of `payload`, lower-case hex."""
+        keyed = self._keyed.copy()
+        keyed.update(payload)
+        return keyed.hexdigest()

@@ -1,0 +1,227 @@
+"""`Actions` at a venue with private streams: orders by request, the truth by stream, repairs by asking again."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from bot.clock import Clock
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.order import Order, Side
+from bot.errors import InvariantError, VenueError
+from bot.ports import OrderListener
+from bot.settings import ConnectionSettings
+from exchanges.common.background import Log, pause, report_failure
+from exchanges.common.order_carrier import OrderCarrier, OrderGateway
+from exchanges.common.order_desk import OrderDesk
+from exchanges.common.private_stream import PrivateProtocol, PrivateStream
+from exchanges.common.wallet_book import WalletBook
+
+_FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+
+OnFunding = Callable[[FundingPayment], None]
+
+
+class AccountGateway(Protocol):
+    """The rest of a venue's private requests."""
+
+    async def open(self) -> None:
+        """Connect, and measure the venue's clock.
+
+        Raises:
+            VenueError: It cannot be reached, or refuses.
+        """
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+
+    async def load_account(self, wallets: WalletBook) -> None:
+        """Ask for balances and positions, into `wallets`.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+
+    async def missed_funding(self) -> Sequence[FundingPayment]:
+        """Funding since the last call, or since `open`; some of it may have been told already.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+
+
+class FundingDesk:
+    """Tells each funding payment once, however often and by whatever way it is heard of."""
+
+    def __init__(self, on_funding: OnFunding | None = None) -> None:
+        self.on_funding = on_funding
+        self.due = asyncio.Event()
+        """Set when a venue says that funding was settled, and not how much on what: it has to be asked for."""
+        self._told: dict[tuple[str, int], None] = {}
+
+    def take(self, payment: FundingPayment) -> bool:
+        """Tell it; False where it was told before: a position is settled once at a moment."""
+        key = (payment.instrument.id, payment.ts_ns)
+        if key in self._told:
+            return False
+        self._told[key] = None
+        if len(self._told) > 10_000:
+            del self._told[next(iter(self._told))]
+        if self.on_funding is not None:
+            self.on_funding(payment)
+        return True
+
+
+class StreamedActions:
+    """One venue's account: implements `bot.ports.Actions`.
+
+    Set `listener` before the first order. Call `start` before anything else, and `stop` at the end; orders that are
+    still on their way then are let go as they are, and the listener hears no more of them.
+    """
+
+    def __init__(
+        self,
+        *,
+        desk: OrderDesk,
+        wallets: WalletBook,
+        funding: FundingDesk,
+        orders: OrderGateway,
+        account: AccountGateway,
+        protocols: Sequence[PrivateProtocol],
+        settings: ConnectionSettings,
+        clock: Clock,
+        rng: random.Random,
+        log: Log,
+    ) -> None:
+        self._desk = desk
+        self._wallets = wallets
+        self._funding = funding
+        self._account = account
+        self._log = log
+        self._carrier = OrderCarrier(desk, orders, clock, log)
+        self._streams = [
+            PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._repair, log=log)
+            for protocol in protocols
+        ]
+        self._clock = clock
+        self._is_open = False
+        self._funding_task: asyncio.Task[None] | None = None
+
+    @property
+    def listener(self) -> OrderListener | None:
+        """Who hears of orders and fills."""
+        return self._desk.listener
+
+    @listener.setter
+    def listener(self, listener: OrderListener | None) -> None:
+        self._desk.listener = listener
+
+    @property
+    def on_funding(self) -> OnFunding | None:
+        """Who hears of funding payments; nobody need."""
+        return self._funding.on_funding
+
+    @on_funding.setter
+    def on_funding(self, on_funding: OnFunding | None) -> None:
+        self._funding.on_funding = on_funding
+
+    @property
+    def in_flight(self) -> int:
+        """Orders whose final state has not been told yet."""
+        return self._desk.in_flight
+
+    @property
+    def reconnects(self) -> int:
+        """How often a private stream had to be connected again."""
+        return sum(stream.reconnects for stream in self._streams)
+
+    async def start(self) -> None:
+        """Connect, log in to the private streams, and ask for balances and positions.
+
+        Raises:
+            VenueError: Why it cannot; everything is closed again.
+        """
+        try:
+            await self._account.open()
+            # The streams first: what happens while the snapshot is on its way is not missed.
+            for stream in self._streams:
+                await stream.start()
+            await self._account.load_account(self._wallets)
+        except BaseException:
+            await self.stop()
+            raise
+        self._is_open = True
+        self._funding_task = asyncio.get_running_loop().create_task(self._ask_for_funding())
+        self._funding_task.add_done_callback(report_failure)
+
+    async def stop(self) -> None:
+        """Close everything. Idempotent."""
+        self._is_open = False
+        if self._funding_task is not None:
+            self._funding_task.cancel()
+            await asyncio.wait({self._funding_task})
+        await self._carrier.stop()
+        await asyncio.gather(*(stream.stop() for stream in self._streams))
+        await self._account.close()
+
+    def submit(self, order: Order) -> None:
+        """Send an order; its fills and its final state come to the listener.
+
+        Raises:
+            OrderRejected: If the client order id was used before; the listener hears nothing then.
+            InvariantError: If nobody listens, or it was not started.
+        """
+        if not self._is_open:
+            raise InvariantError(f"{order.instrument.venue} was given an order while it was not started")
+        self._carrier.submit(order)
+
+    def cancel(self, order: Order) -> None:
+        """Ask to cancel it; one that is over, or that was never submitted here, is left as it is."""
+        self._carrier.cancel(order)
+
+    def balances(self) -> Sequence[Balance]:
+        """Every wallet, as the venue told it last."""
+        return self._wallets.balances()
+
+    def positions(self) -> Sequence[Position]:
+        """Every derivative position that is not flat, as the venue told it last."""
+        return self._wallets.positions()
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """Quote units that its wallet covers for a new trade at `price`, less what orders on their way will need.
+
+        Margin and fee for a derivative, the whole amount for spot; 0 where the fee is not known.
+        """
+        return self._wallets.affordable_notional(instrument, side, price, self._desk.flying)
+
+    async def _repair(self) -> None:
+        """Messages may have been missed: ask for what they would have told."""
+        self._carrier.look_again()
+        try:
+            await self._account.load_account(self._wallets)
+            await self._take_funding()
+        except VenueError as error:
+            self._log("error", f"what was missed could not be asked for: {error}")
+
+    async def _ask_for_funding(self) -> None:
+        """Whenever some is due; a venue's books may be a little behind its streams."""
+        while True:
+            await self._funding.due.wait()
+            self._funding.due.clear()
+            for wait_s in _FUNDING_AFTER_S:
+                await pause(self._clock, wait_s)
+                try:
+                    if await self._take_funding():
+                        break
+                except VenueError as error:
+                    self._log("warning", f"funding could not be asked for: {error}")
+
+    async def _take_funding(self) -> int:
+        """Tell of payments that were not told before; answers how many."""
+        return sum([self._funding.take(payment) for payment in await self._account.missed_funding()])
+
+
+def instruments_of(venue: str, by_feed: Mapping[Feed, Mapping[str, Instrument]]) -> dict[Feed, dict[str, Instrument]]:
+    """The part of `by_feed` (feed -> the venue's symbol -> instrument) that is `venue`'s."""
+    return {feed: dict(listed) for feed, listed in by_feed.items() if feed.venue == venue}

@@ -1,0 +1,1 @@
+"""One `Actions` over several venues."""

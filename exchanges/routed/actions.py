@@ -1,0 +1,111 @@
+"""Sends every order to the venue that its instrument belongs to."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Protocol
+
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.instrument import Instrument
+from bot.domain.order import Order, Side
+from bot.errors import BotError, OrderRejected
+from bot.ports import Actions, OrderListener
+
+
+class ConnectedActions(Actions, Protocol):
+    """A venue that has to be connected first, and tells of funding."""
+
+    listener: OrderListener | None
+    on_funding: Callable[[FundingPayment], None] | None
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    @property
+    def in_flight(self) -> int:
+        """Orders whose final state has not been told yet."""
+
+
+class RoutedActions:
+    """Implements `bot.ports.Actions` over one `Actions` per venue."""
+
+    def __init__(self, by_venue: Mapping[str, ConnectedActions]) -> None:
+        """Route by `instrument.venue`."""
+        self._by_venue = dict(by_venue)
+
+    @property
+    def listener(self) -> OrderListener | None:
+        """Who hears of orders and fills of every venue."""
+        return next((venue.listener for venue in self._by_venue.values()), None)
+
+    @listener.setter
+    def listener(self, listener: OrderListener | None) -> None:
+        for venue in self._by_venue.values():
+            venue.listener = listener
+
+    @property
+    def on_funding(self) -> Callable[[FundingPayment], None] | None:
+        """Who hears of funding payments of every venue."""
+        return next((venue.on_funding for venue in self._by_venue.values()), None)
+
+    @on_funding.setter
+    def on_funding(self, on_funding: Callable[[FundingPayment], None] | None) -> None:
+        for venue in self._by_venue.values():
+            venue.on_funding = on_funding
+
+    @property
+    def in_flight(self) -> int:
+        """Orders of all venues whose final state has not been told yet."""
+        return sum(venue.in_flight for venue in self._by_venue.values())
+
+    async def start(self) -> None:
+        """Connect every venue at once.
+
+        Raises:
+            VenueError: The first that failed; the others are disconnected again.
+        """
+        try:
+            async with asyncio.TaskGroup() as starting:
+                for venue in self._by_venue.values():
+                    starting.create_task(venue.start())
+        except* BotError as failures:
+            await self.stop()
+            raise failures.exceptions[0] from None
+
+    async def stop(self) -> None:
+        """Disconnect every venue. Idempotent."""
+        await asyncio.gather(*(venue.stop() for venue in self._by_venue.values()))
+
+    def submit(self, order: Order) -> None:
+        """Send an order to its venue.
+
+        Raises:
+            OrderRejected: If nobody trades there, or its client order id was used before at that venue; the
+                listener hears nothing then.
+        """
+        venue = self._by_venue.get(order.instrument.venue)
+        if venue is None:
+            raise OrderRejected(order.client_order_id, f"nobody sends orders to {order.instrument.venue}")
+        venue.submit(order)
+
+    def cancel(self, order: Order) -> None:
+        """Ask its venue to cancel it."""
+        venue = self._by_venue.get(order.instrument.venue)
+        if venue is not None:
+            venue.cancel(order)
+
+    def balances(self) -> Sequence[Balance]:
+        """Every wallet of every venue."""
+        return list(chain.from_iterable(venue.balances() for venue in self._by_venue.values()))
+
+    def positions(self) -> Sequence[Position]:
+        """Every derivative position of every venue that is not flat."""
+        return list(chain.from_iterable(venue.positions() for venue in self._by_venue.values()))
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """Quote units that the wallet at the instrument's venue covers; 0 where nobody trades there."""
+        venue = self._by_venue.get(instrument.venue)
+        return 0.0 if venue is None else venue.affordable_notional(instrument, side, price)
