@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -62,6 +63,8 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return ExitCode.OK
     if arguments.mode == "attach":
         return _show(loaded.settings)
+    if arguments.mode == "simulate":
+        return _simulate(arguments, loaded.settings)
     if arguments.mode == "post-mortem":
         return _post_mortem(arguments, loaded.settings)
     # The UI draws on stderr: where that goes to a file there is nothing to look at.
@@ -263,6 +266,42 @@ def _show(settings: Settings) -> int:
     from bot.tui.app import run_tui
 
     return run_tui(settings.data_dir / SOCKET)
+
+
+# The simulated exchanges
+
+
+def _simulate(arguments: Arguments, settings: Settings) -> int:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve_simulator(arguments, settings))
+
+
+async def _serve_simulator(arguments: Arguments, settings: Settings) -> int:
+    from exchanges.simulator.server import SimulatorServer
+
+    simulator = settings.simulator
+    clock = SystemClock()
+    server = SimulatorServer(simulator.scenario, simulator.seed, clock, time_scale=simulator.time_scale)
+    address = await server.start(arguments.port or 0)
+    print(address.as_json(), flush=True)
+    day = f"scenario {simulator.scenario}, seed {simulator.seed}"
+    print(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it", file=sys.stderr)
+    stop = asyncio.Event()
+    interrupted = False
+
+    def on_signal() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    if arguments.for_s is not None:
+        clock.call_later(arguments.for_s, stop.set)
+    await server.run(stop)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
 # The post-mortem

@@ -15,7 +15,9 @@ from bot.command_values import (
     not_blank,
     parse_duration,
     parse_override,
+    parse_port,
     parse_recording,
+    parse_seed,
     parse_since,
 )
 from bot.errors import ExitCode, SettingsError
@@ -40,6 +42,7 @@ MODES = (
     Mode("action", "trade", "watch the market, decide and trade (the default)"),
     Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
     Mode("attach", "look", "open the screen of a run that is going on"),
+    Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
 )
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
@@ -59,6 +62,8 @@ examples:
   python main.py --recording binance.spot=spot.gz --recording \\
       binance.linear=perp.gz --headless --json
       play recorded markets as fast as they go; one JSON object on stdout
+  python main.py --mode simulate --port 8100
+      simulated Binance and Bybit for your own client; the first line says where
   python main.py --mode post-mortem --since 24h
       what the last day earned and lost, and why
   python main.py --set risk.max_open_pairs=1 --show-config
@@ -74,9 +79,18 @@ _EXIT_CODES = {
     ExitCode.BUG: "a bug of ours",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
-_BELONGS_TO = {
-    "action": ("recording", "speed", "for_s", "headless", "record_raw", "real_money"),
-    "post-mortem": ("run", "since"),
+_BELONGS_TO: dict[str, tuple[str, ...]] = {
+    "recording": ("action",),
+    "speed": ("action",),
+    "for_s": ("action", "simulate"),
+    "headless": ("action",),
+    "record_raw": ("action",),
+    "real_money": ("action",),
+    "run": ("post-mortem",),
+    "since": ("post-mortem",),
+    "port": ("simulate",),
+    "scenario": ("simulate",),
+    "seed": ("simulate",),
 }
 
 
@@ -99,6 +113,10 @@ class Arguments:
     """None: the settings.yaml beside main.py, which may be missing."""
     data_dir: Path | None
     record_raw: Path | None
+    port: int | None
+    """Of the simulated exchanges; None takes a free one."""
+    scenario: str | None
+    seed: int | None
     run: str | None
     since: timedelta | datetime | None
     """How long ago, or an aware UTC time."""
@@ -117,6 +135,7 @@ class Arguments:
             "market": market,
             "data_dir": self.data_dir,
             "recorded": {"speed": self.speed},
+            "simulator": {"scenario": self.scenario, "seed": self.seed},
         }
 
     def since_ns(self, now_ns: int) -> int | None:
@@ -214,6 +233,15 @@ def _add_data(group: Any) -> None:
         "--speed", metavar="SPEED", type=_one_of(SPEEDS), help=f"of recorded time: {', '.join(SPEEDS)} (default: max)"
     )
     group.add_argument("--record-raw", metavar="DIR", type=_told(_path), help="keep every raw frame in files in DIR")
+    group.add_argument(
+        "--port",
+        metavar="N",
+        type=_told(parse_port),
+        default=0,
+        help="of the simulated exchanges (default: a free one)",
+    )
+    group.add_argument("--scenario", metavar="NAME", help="simulated day: calm, lively, crash or chaos")
+    group.add_argument("--seed", metavar="N", type=_told(parse_seed), help="of the simulated day (default: 1)")
     group.add_argument("--data-dir", metavar="DIR", type=_told(_path), help="journal and logs (default: data)")
 
 
@@ -279,10 +307,9 @@ def _unknown(argument: str, parser: _Parser) -> str:
 
 
 def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
-    for mode, names in _BELONGS_TO.items():
-        for name in names:
-            if getattr(found, name) not in (None, False, []) and found.mode != mode:
-                parser.error(f"{_option(name)} belongs to --mode {mode}, not to --mode {found.mode}")
+    for name, modes in _BELONGS_TO.items():
+        if getattr(found, name) not in (None, False, []) and found.mode not in modes:
+            parser.error(f"{_option(name)} belongs to --mode {modes[0]}, not to --mode {found.mode}")
     if found.mode == "attach" and found.json:
         parser.error("--json gives data and --mode attach a screen; leave one of them out")
     if found.market == "live" and (found.recording or found.speed):

@@ -21,6 +21,28 @@ class Recording(NamedTuple):
     path: Path
 
 
+def parse_port(text: str) -> int:
+    """A TCP port; 0 means any free one.
+
+    Raises:
+        ValueError: If it is no port.
+    """
+    if not text.isascii() or not text.isdecimal() or int(text) > 65_535:
+        raise ValueError("must be a port, 0 to 65535")
+    return int(text)
+
+
+def parse_seed(text: str) -> int:
+    """A seed: a whole number, 0 or more.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise ValueError("must be a whole number, 0 or more")
+    return int(text)
+
+
 def parse_duration(text: str) -> float:
     """Seconds of `500ms`, `30s`, `10m`, `2h`, `1d` or `1h30m`.
 

@@ -144,6 +144,14 @@ class RecordedSettings(Section):
     )
 
 
+class SimulatorSettings(Section):
+    """The simulated exchanges: `--mode simulate`."""
+
+    scenario: str = Field(default="lively", description="How the day goes: calm, lively, crash or chaos.")
+    seed: int = Field(default=1, ge=0, description="Of prices, books, keys and block times.")
+    time_scale: Positive = Field(default=60.0, description="How much faster money travels between wallets; 1 is real.")
+
+
 class Settings(BaseModel):
     """All settings but the strategy's own, which `main.py` joins in under the strategy's name."""
 
@@ -173,3 +181,4 @@ class Settings(BaseModel):
     execution: ExecutionSettings = ExecutionSettings()
     journal: JournalSettings = JournalSettings()
     recorded: RecordedSettings = RecordedSettings()
+    simulator: SimulatorSettings = SimulatorSettings()

@@ -192,7 +192,7 @@ def test_help_tells_every_exit_code(help_text: str) -> None:
 def test_the_examples_are_understood(help_text: str) -> None:
     examples = help_text.partition("usage:")[0].replace("\\\n", "")
     commands = re.findall(r"^  python main\.py *(.*)$", examples, re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         parse(command.split())
 

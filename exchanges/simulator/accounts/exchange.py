@@ -35,7 +35,14 @@ class SimulatedExchange:
     """`Exchange` for one venue of a market. Moved by a `Pump`; deterministic for the same market, seed and calls."""
 
     def __init__(
-        self, venue: str, market: Market, *, rules: VenueRules | None = None, chain: Chain | None = None, seed: int = 0
+        self,
+        venue: str,
+        market: Market,
+        *,
+        rules: VenueRules | None = None,
+        chain: Chain | None = None,
+        seed: int = 0,
+        credentials: Credentials | None = None,
     ) -> None:
         """Open the venue with one customer, `credentials`.
 
@@ -45,6 +52,7 @@ class SimulatedExchange:
             rules: None takes the shipped ones of the venue.
             chain: Shared by all venues that send money to one another; None makes one of its own.
             seed: Of keys and addresses.
+            credentials: Of the first customer; None makes them up from the seed.
         """
         self.venue = venue
         self.market = market
@@ -68,19 +76,22 @@ class SimulatedExchange:
         self._keys: dict[str, tuple[str, SimulatedAccount]] = {}
         self._listeners: list[Callable[[Sequence[MarketEvent]], None]] = []
         self._suspended: set[str] = set()
-        self.credentials = self.open_account()
+        self.credentials = self.open_account(credentials)
         """Of the first customer."""
 
     # Customers
 
-    def open_account(self) -> Credentials:
-        """A new customer with the starting balances."""
+    def open_account(self, credentials: Credentials | None = None) -> Credentials:
+        """A new customer with the starting balances; `credentials` that are not given are made up from the seed."""
         name = f"{self.venue}:{self._seed}:{len(self._accounts)}"
-        key, secret = (hashlib.sha256(f"{name}:{what}".encode()).hexdigest() for what in ("key", "secret"))
+        if credentials is None:
+            credentials = Credentials(
+                *(hashlib.sha256(f"{name}:{what}".encode()).hexdigest() for what in ("key", "secret"))
+            )
         account = SimulatedAccount(self, name)
         self._accounts[name] = account
-        self._keys[key] = (secret, account)
-        return Credentials(key, secret)
+        self._keys[credentials.api_key] = (credentials.secret, account)
+        return credentials
 
     def account(self, api_key: str) -> SimulatedAccount | None:
         """Whose key it is; None for a key that is unknown or revoked."""
