@@ -135,6 +135,15 @@ def test_orders_of_the_wallet_go_first_and_may_be_enough(market):
     assert not account.income()
 
 
+def test_a_resting_fill_far_from_the_mark_is_liquidated_at_once(market):
+    exchange, account = opened(market, "1000")
+    order = trade(account, PERP, Side.BUY, "100", "98")
+    market.marks[PERP] = D(60)
+    exchange.on_market([market.reach(PERP, order.number, 100_000, 6)])
+    assert account.positions()[0].quantity == 0
+    assert account.orders(PERP)[-1].client_id.startswith("autoclose-")
+
+
 def test_a_mark_of_another_wallet_or_listing_does_nothing(market):
     exchange, account = opened(market, "1000")
     trade(account, PERP, Side.BUY, "100")
@@ -221,6 +230,25 @@ def test_orders_lock_margin_for_the_larger_way_they_can_go(market):
     assert locked() == D("77.5")
     account.cancel_all(PERP, 6)
     assert locked() == 50
+
+
+def test_reduce_only_orders_lock_nothing(market):
+    _, account = opened(market, "1000")
+    trade(account, PERP, Side.BUY, "10")
+    order = NewOrder(PERP, Side.SELL, Kind.LIMIT, Lifetime.GTC, D(10), D(250), "", reduce_only=True)
+    assert isinstance(account.place(order, 5), OrderView)
+    assert next(one.locked for one in account.balances() if one.wallet == "linear") == 50
+
+
+def test_a_loss_that_is_not_realised_cannot_be_moved_away_nor_a_profit(market):
+    _, account = opened(market, "1000")
+    trade(account, PERP, Side.BUY, "10")
+    # 999.5 less 50 of margin; at 90 less 45 and a loss of 100.
+    market.marks[PERP] = D(90)
+    assert account.move("USDT", D("854.51"), source="linear", target="spot", ts_ns=6) is Refusal.INSUFFICIENT_BALANCE
+    market.marks[PERP] = D(110)
+    assert account.move("USDT", D("944.51"), source="linear", target="spot", ts_ns=6) is Refusal.INSUFFICIENT_BALANCE
+    assert isinstance(account.move("USDT", D("944.5"), source="linear", target="spot", ts_ns=6), int)
 
 
 def test_turning_a_position_round_needs_no_more_than_it_frees(market):

@@ -12,14 +12,17 @@ from exchanges.simulator.accounts.rules import BNB, binance_rules, bybit_rules
 from exchanges.simulator.core.values import (
     AccountChanged,
     AccountEvent,
+    BookChanged,
     Kind,
     Lifetime,
+    MarkPriced,
     NewOrder,
     OrderState,
     OrderUpdated,
     OrderView,
     Refusal,
     StatusChanged,
+    TradePrinted,
     TradingStatus,
 )
 from tests.unit.sim_account_market import BYBIT_PERP, BYBIT_SPOT, PERP, SPOT, FixedMarket
@@ -107,6 +110,19 @@ def test_a_quote_quantity_buys_as_many_lots_as_it_pays_for(market):
     assert (done.state, done.quantity, done.filled_notional) == (OrderState.FILLED, D("0.599"), D("60.598"))
 
 
+def test_a_quote_quantity_sells_at_the_price_where_it_ends_and_no_lower(market):
+    market.quote(SPOT, {99: 1000, 21: 1000}, {}, D(100))
+    _, account = opened(market)
+    done = placed(account.place(market_order(SPOT, Side.SELL, None, quote_quantity=D("50.09")), 5))
+    assert (done.state, done.filled, done.filled_notional) == (OrderState.FILLED, D("0.505"), D("49.995"))
+
+
+def test_a_large_order_looks_beyond_the_first_levels(market):
+    market.quote(SPOT, {}, dict.fromkeys(range(101, 201), 1), D(100))
+    _, account = opened(market)
+    assert placed(account.place(limit(SPOT, Side.BUY, "0.1", "200", Lifetime.FOK), 5)).state is OrderState.FILLED
+
+
 def test_a_quote_quantity_below_one_lot_is_refused(market):
     market.quote(SPOT, {}, {9000: 500}, D(9000))
     _, account = opened(market)
@@ -164,8 +180,8 @@ def test_margin_has_to_cover_initial_margin_fee_and_loss_at_the_mark(market):
         assert (done if isinstance(done, Refusal) else None) is answer
 
 
-def test_a_resting_order_locks_what_it_may_spend_and_pays_the_maker_fee(market):
-    exchange, account = opened(market, fees=bybit_rules().fees)
+def test_a_resting_order_locks_what_it_may_spend(market):
+    exchange, account = opened(market)
     order = placed(account.place(limit(SPOT, Side.BUY, "1", "99"), 5))
     assert (order.state, locked(account, "spot", "USDT")) == (OrderState.NEW, 99)
     exchange.on_market([market.reach(SPOT, order.number, 400, 6)])
@@ -180,6 +196,14 @@ def test_a_resting_order_locks_what_it_may_spend_and_pays_the_maker_fee(market):
     assert locked(account, "spot", "USDT") == 0
     (fill,) = account.fills(None)
     assert (fill.is_maker, fill.fee, fill.price) == (True, D("0.0004"), 99)
+
+
+def test_who_rested_pays_the_maker_fee(market):
+    exchange, account = opened(market)
+    order = placed(account.place(limit(PERP, Side.BUY, "1", "99"), 5))
+    exchange.on_market([market.reach(PERP, order.number, 1000, 6)])
+    # 99 USDT × 2 bps, where a taker pays 5.
+    assert account.fills(PERP)[0].fee == D("0.0198")
 
 
 def test_a_crossing_limit_takes_up_to_its_price_and_rests_the_remainder(market):
@@ -253,6 +277,17 @@ def test_public_subscribers_see_the_trades_and_no_private_fill(market):
     assert len(seen) == 3
 
 
+def test_a_liquidation_is_seen_after_the_batch_that_caused_it(market):
+    exchange, account = opened(market, balances={"spot": {}, "linear": {"USDT": D(10)}})
+    placed(account.place(market_order(PERP, Side.BUY, "0.5"), 5))
+    seen = []
+    exchange.subscribe(lambda batch: seen.append([type(one) for one in batch]))
+    mark = market.mark_event(PERP, D(70), 6)
+    later = TradePrinted(PERP, 7, 99, 98, 1, False)
+    exchange.on_market([mark, later])
+    assert seen == [[MarkPriced, TradePrinted], [TradePrinted, BookChanged]]
+
+
 def test_a_client_id_is_free_again_with_its_order_at_binance_only(market):
     for venue, listing, again in (("binance", PERP, None), ("bybit", BYBIT_PERP, Refusal.DUPLICATE_CLIENT_ID)):
         _, account = opened(market, venue)
@@ -314,6 +349,14 @@ def test_one_does_not_trade_with_oneself_the_resting_order_gives_way(market):
     assert (order.state, order.filled) == (OrderState.FILLED, D("1.5"))
     gone = placed(account.order(listing=PERP, number=mine.number, client_id=None))
     assert (gone.state, gone.reason, gone.filled) == (OrderState.EXPIRED, "self-trade prevention", 0)
+
+
+def test_ones_own_quantity_fills_nothing(market):
+    _, account = opened(market)
+    placed(account.place(limit(PERP, Side.SELL, "1", "101"), 5))
+    assert account.place(limit(PERP, Side.BUY, "0.6", "101", Lifetime.FOK), 6) is Refusal.NOT_FILLABLE
+    assert placed(account.place(limit(PERP, Side.BUY, "0.6", "101", Lifetime.IOC), 6)).filled == D("0.5")
+    assert [one.state for one in account.orders(PERP)] == [OrderState.EXPIRED, OrderState.EXPIRED]
 
 
 def test_an_own_order_beyond_what_is_taken_stays(market):

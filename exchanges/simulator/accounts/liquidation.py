@@ -25,24 +25,18 @@ class Liquidator:
         self._money = money
         self._desk = desk
         self._booking = booking
-        self._is_busy = False
 
     def guard(self, listing: int, ts_ns: int) -> None:
         """Liquidate the wallet that trades `listing` if its margin balance is below maintenance."""
         instrument = self._house.listings[listing].instrument
         wallet, asset = self._money.wallet(instrument), cash_asset(instrument)
-        # Its own fills come back here; they are judged when all of it is done.
-        if self._is_busy or self._money.margin_excess(wallet, asset) >= 0:
+        if self._money.margin_excess(wallet, asset) >= 0:
             return
-        self._is_busy = True
-        try:
-            self._free_margin(wallet, ts_ns)
-            if self._money.margin_excess(wallet, asset) < 0:
-                for held in self._money.open_positions(wallet):
-                    self.liquidate(held, ts_ns)
-                self._cover(wallet, asset)
-        finally:
-            self._is_busy = False
+        self._free_margin(wallet, ts_ns)
+        if self._money.margin_excess(wallet, asset) < 0:
+            for held in self._money.open_positions(wallet):
+                self.liquidate(held, ts_ns)
+            self._cover(wallet, asset)
 
     def liquidate(self, listing: int, ts_ns: int) -> bool:
         """Close a position at what the book offers, the rest at the mark; False where there is none."""
