@@ -2,12 +2,18 @@
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
+import aiohttp
 from aiohttp import web
 
 from bot.clock import SystemClock
+from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
 from exchanges.simulator.binance.app import Options, routes
@@ -37,13 +43,33 @@ class SimBinance:
         return self.exchange.credentials.secret
 
 
+async def signed(
+    sim: SimBinance, session: aiohttp.ClientSession, method: str, path: str, **parameters: object
+) -> tuple[int, Any]:
+    """Send a signed request; status and JSON."""
+    query = urlencode({"timestamp": sim.exchange.now_ns() // 1_000_000, **parameters})
+    query += "&signature=" + hmac.new(sim.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+    headers = {"X-MBX-APIKEY": sim.key}
+    async with session.request(method, f"{sim.http}{path}?{query}", headers=headers) as response:
+        return response.status, await response.json()
+
+
+def signed_params(sim: SimBinance, **parameters: object) -> dict[str, object]:
+    """Parameters of a signed request over the WebSocket API."""
+    values = {"apiKey": sim.key, "timestamp": sim.exchange.now_ns() // 1_000_000, **parameters}
+    text = "&".join(f"{name}={values[name]}" for name in sorted(values))
+    return values | {"signature": hmac.new(sim.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}
+
+
 @contextlib.asynccontextmanager
-async def sim_binance(options: Options | None = None, *, rate: float = 0.2) -> AsyncIterator[SimBinance]:
+async def sim_binance(
+    options: Options | None = None, *, rate: float = 0.2, time_scale: float = 1.0
+) -> AsyncIterator[SimBinance]:
     """Serve; a fifth of the measured update rate keeps tests quick on a busy machine."""
     clock = SystemClock()
     start_ns = clock.now_ns()
     market = SimulatedMarket(default_listings("binance"), seed=7, start_ns=start_ns, scenario="calm", rate=rate)
-    exchange = SimulatedExchange("binance", market)
+    exchange = SimulatedExchange("binance", market, chain=Chain(7, time_scale=time_scale))
     pump = Pump([exchange], market, clock, start_ns=start_ns)
     runner = web.AppRunner(routes(exchange, clock, options))
     await runner.setup()
