@@ -1,6 +1,5 @@
 """A simulated Bybit as a set of routes under `/v5`."""
 
-from collections.abc import AsyncIterator
 from functools import partial
 
 from aiohttp import web
@@ -23,7 +22,7 @@ from exchanges.simulator.core.ports import Account, Exchange
 
 
 class BybitGateway:
-    """The protocol of one exchange. Make it, mount `routes` on a server, `close` it."""
+    """The protocol of one exchange. Make it, mount `routes` on a server, `close` it when the server shuts down."""
 
     def __init__(self, exchange: Exchange, clock: Clock, options: BybitOptions | None = None) -> None:
         """Listen to the exchange's market from now on."""
@@ -91,9 +90,9 @@ def application(exchange: Exchange, clock: Clock, options: BybitOptions | None =
     app = web.Application()
     app.add_routes(gateway.routes())
 
-    async def until_shutdown(_: web.Application) -> AsyncIterator[None]:
-        yield
+    async def shut(_: web.Application) -> None:
         await gateway.close()
 
-    app.cleanup_ctx.append(until_shutdown)
+    # On shutdown, not on cleanup: aiohttp waits in between for the sockets to go by themselves.
+    app.on_shutdown.append(shut)
     return app

@@ -15,6 +15,8 @@ from exchanges.simulator.bybit.rest import json_object
 
 _ACTIVE = re.compile(r"(\d{1,4})([sm])")
 _LEAST_ACTIVE_S = 30.0
+_GOODBYE_S = 1.0
+"""How long a client may take to answer a close."""
 
 
 class Socket(Protocol):
@@ -38,7 +40,7 @@ class Sockets:
     async def serve(self, request: web.Request, make: Callable[[Connection], Socket]) -> web.StreamResponse:
         """Serve one client until it goes or is cut."""
         # No deflate: python-binance and ccxt offer it, Bybit does not take it. Frames are shared between clients too.
-        response = web.WebSocketResponse(compress=False, max_msg_size=self._options.max_body)
+        response = web.WebSocketResponse(compress=False, max_msg_size=self._options.max_body, timeout=_GOODBYE_S)
         if not response.can_prepare(request):
             return web.Response(status=400, text="Bad Request: a WebSocket is wanted")
         await response.prepare(request)
@@ -58,8 +60,7 @@ class Sockets:
 
     async def close(self) -> None:
         """Say goodbye to everybody."""
-        for response in list(self._open):
-            await response.close(code=WSCloseCode.GOING_AWAY)
+        await asyncio.gather(*(one.close(code=WSCloseCode.GOING_AWAY) for one in list(self._open)))
 
     async def _read(
         self, response: web.WebSocketResponse, connection: Connection, socket: Socket, idle_s: float

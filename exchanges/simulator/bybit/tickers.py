@@ -14,6 +14,7 @@ from exchanges.simulator.core.values import MarkPriced
 
 _MS = 1_000_000
 _MINUTE_MS = 60_000
+_INTERVAL_MS = 8 * 60 * _MINUTE_MS
 _FUNDING_CAP = Decimal("0.005")
 _OPEN_INTEREST_LOTS = 52_774_528
 """Bybit's BTCUSDT perpetual on 2023-04-05: no simulated figure depends on it."""
@@ -62,14 +63,16 @@ def funding(entry: Entry, tape: Tape, mark: Decimal) -> Row:
         "indexPrice": entry.grid.decimal_price(told.index if told else price),
         "openInterest": plain(interest),
         "openInterestValue": f"{interest * price:.2f}",
-        **_rate(told),
+        **_rate(told, tape.candles[-1].minute * _MINUTE_MS),
     }
 
 
-def _rate(told: MarkPriced | None) -> Row:
+def _rate(told: MarkPriced | None, now_ms: int) -> Row:
+    # Before the first mark price, a second from the start: the usual interval, and the interest that it begins with.
+    following = (now_ms // _INTERVAL_MS + 1) * _INTERVAL_MS
     return {
-        "nextFundingTime": str(told.next_funding_ns // _MS) if told else "",
-        "fundingRate": plain(told.rate) if told else "",
+        "nextFundingTime": str(told.next_funding_ns // _MS if told else following),
+        "fundingRate": plain(told.rate) if told else "0.0001",
         "fundingIntervalHour": str(told.interval_h) if told else "8",
         "fundingCap": str(_FUNDING_CAP),
     }
