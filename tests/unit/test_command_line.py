@@ -90,7 +90,7 @@ def test_since_is_kept_as_given() -> None:
             ("postmortem",),
             "an argument belongs to no option (quote values that hold blanks); did you mean --mode post-m",
         ),
-        (("--mode", "postmortem"), "--mode: must be one of action, post-mortem, attach; did you mean post-mortem?"),
+        (("--mode", "postmortem"), "--mode: must be one of action, post-mortem, attach, simulate; did you mean post-mortem?"),
         (("--market", "lvie"), "--market: must be one of recorded, live; did you mean live?"),
         (("--speed", "2x"), "--speed: must be one of max, 1x, 10x"),
         (("--recording", "a.gz"), "--recording: write FEED=PATH, for example binance.spot=spot.gz"),
