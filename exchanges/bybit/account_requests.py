@@ -119,17 +119,24 @@ def position_of(instrument: Instrument, row: PositionRow | None, wallets: Wallet
 
 
 def funding_of(instrument: Instrument, row: ExecutionRow, wallets: WalletBook) -> FundingPayment:
-    """A funding execution as a payment. Its sign is the fee's; the rate's follows from who paid."""
+    """A funding execution as a payment: its sign is the fee's, and the rate's follows from who paid."""
     held = wallets.position(instrument).quantity
-    quantity = (row.quantity if held >= 0 else -row.quantity) if held else row.side.sign * row.quantity
-    long_pays = (row.fee > 0) == (quantity > 0)
+    sign = row.side.sign if not held else 1 if held > 0 else -1
+    quantity = sign * row.quantity if row.quantity else held
     return FundingPayment(
         instrument=instrument,
         wallet=WALLET,
         asset=row.fee_asset or instrument.settle or instrument.quote,
         amount=-row.fee,
         quantity=quantity,
-        rate=abs(row.fee_rate) if long_pays else -abs(row.fee_rate),
+        rate=_rate(row, quantity),
         mark_price=row.price,
         ts_ns=row.ts_ns,
     )
+
+
+def _rate(row: ExecutionRow, quantity: Decimal) -> Decimal:
+    value = quantity * row.price
+    if not row.fee_rate and value:
+        return row.fee / value
+    return abs(row.fee_rate) if (row.fee > 0) == (quantity > 0) else -abs(row.fee_rate)

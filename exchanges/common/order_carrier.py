@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import Any, Protocol
 
 from bot.clock import Clock
-from bot.domain.order import Fill, Order
+from bot.domain.order import Fill, Order, OrderType, TimeInForce
 from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.common.background import Log, report_failure
 from exchanges.common.order_desk import Flight, OrderDesk, OrderReport
@@ -115,17 +115,17 @@ class OrderCarrier:
         await self._follow(flight)
 
     async def _follow(self, flight: Flight) -> None:
+        held_off_s = 0.0
         for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
-            await self._wait(flight, max(wait_s, _ASK_OPEN_S) if self._is_resting(flight) else wait_s)
+            await self._wait(flight, max(held_off_s, _ASK_OPEN_S if _is_resting(flight) else wait_s))
             if flight.is_over:
                 return
+            held_off_s = 0.0
             try:
                 await self._ask(flight)
             except VenueError as error:
+                held_off_s = error.retry_after_s or 0.0
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
-
-    def _is_resting(self, flight: Flight) -> bool:
-        return flight.open_at_venue and not flight.cancel_asked and flight.claim is None
 
     async def _ask(self, flight: Flight) -> None:
         order = flight.order
@@ -184,3 +184,9 @@ class OrderCarrier:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         report_failure(task)
+
+
+def _is_resting(flight: Flight) -> bool:
+    """Whether it may stay as it is for long."""
+    is_patient = flight.order.type is OrderType.LIMIT and flight.order.time_in_force is TimeInForce.GTC
+    return is_patient and flight.open_at_venue and not flight.cancel_asked and flight.claim is None

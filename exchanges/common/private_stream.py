@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -59,11 +59,11 @@ class PrivateStream:
         settings: ConnectionSettings,
         clock: Clock,
         rng: random.Random,
-        on_gap: Callable[[], Awaitable[None]],
+        on_gap: Callable[[], None],
         log: Log,
     ) -> None:
-        """Nothing happens before `start`. `on_gap` is awaited after every reconnect and after what was not understood:
-        messages may have been missed."""
+        """Nothing happens before `start`. `on_gap` is called after every reconnect, and after a message that was not
+        understood: something may have been missed."""
         self._protocol = protocol
         self._settings = settings
         self._clock = clock
@@ -99,7 +99,7 @@ class PrivateStream:
             socket = again
             self.reconnects += 1
             self._log("info", f"{self._protocol.name}: connected again, asking for what was missed")
-            await self._on_gap()
+            self._on_gap()
 
     async def _reconnect(self) -> aiohttp.ClientWebSocketResponse | None:
         """A new socket; None where only a person can help."""
@@ -133,19 +133,19 @@ class PrivateStream:
         while True:
             message = await socket.receive()
             if message.type is aiohttp.WSMsgType.TEXT:
-                if not await self._take(message.data):
+                if not self._take(message.data):
                     return "the venue ended it"
             elif message.type in _ENDS:
                 return ""
             elif message.type is aiohttp.WSMsgType.ERROR:
                 return f"broken ({type(message.data).__name__})"
 
-    async def _take(self, text: str) -> bool:
+    def _take(self, text: str) -> bool:
         try:
             return self._protocol.on_text(text)
         except MalformedPayload as error:
             self._log("error", f"{self._protocol.name}: not understood: {printable(error)}; asking instead")
-            await self._on_gap()
+            self._on_gap()
             return True
 
     async def _beat(self, socket: aiohttp.ClientWebSocketResponse) -> str:

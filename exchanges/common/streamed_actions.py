@@ -18,6 +18,8 @@ from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol, PrivateStream
 from exchanges.common.wallet_book import WalletBook
 
+_BETWEEN_REPAIRS_S = 1.0
+"""A stream that talks nonsense must not make us ask without end."""
 _FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 
 OnFunding = Callable[[FundingPayment], None]
@@ -100,13 +102,14 @@ class StreamedActions:
         self._account = account
         self._log = log
         self._carrier = OrderCarrier(desk, orders, clock, log)
+        self._gap = asyncio.Event()
         self._streams = [
-            PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._repair, log=log)
+            PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._gap.set, log=log)
             for protocol in protocols
         ]
         self._clock = clock
         self._is_open = False
-        self._funding_task: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     @property
     def listener(self) -> OrderListener | None:
@@ -152,15 +155,17 @@ class StreamedActions:
             await self.stop()
             raise
         self._is_open = True
-        self._funding_task = asyncio.get_running_loop().create_task(self._ask_for_funding())
-        self._funding_task.add_done_callback(report_failure)
+        loop = asyncio.get_running_loop()
+        self._chores = [loop.create_task(chore) for chore in (self._ask_for_funding(), self._fill_gaps())]
+        for chore in self._chores:
+            chore.add_done_callback(report_failure)
 
     async def stop(self) -> None:
         """Close everything. Idempotent."""
         self._is_open = False
-        if self._funding_task is not None:
-            self._funding_task.cancel()
-            await asyncio.wait({self._funding_task})
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
         await self._carrier.stop()
         await asyncio.gather(*(stream.stop() for stream in self._streams))
         await self._account.close()
@@ -195,14 +200,21 @@ class StreamedActions:
         """
         return self._wallets.affordable_notional(instrument, side, price, self._desk.flying)
 
-    async def _repair(self) -> None:
-        """Messages may have been missed: ask for what they would have told."""
-        self._carrier.look_again()
-        try:
-            await self._account.load_account(self._wallets)
-            await self._take_funding()
-        except VenueError as error:
-            self._log("error", f"what was missed could not be asked for: {error}")
+    async def _fill_gaps(self) -> None:
+        """Messages may have been missed: ask for what they would have told, until all of it was answered."""
+        while True:
+            await self._gap.wait()
+            self._gap.clear()
+            self._carrier.look_again()
+            wait_s = _BETWEEN_REPAIRS_S
+            try:
+                await self._account.load_account(self._wallets)
+                await self._take_funding()
+            except VenueError as error:
+                self._log("error", f"what was missed could not be asked for: {error}")
+                self._gap.set()
+                wait_s = max(wait_s, error.retry_after_s or 0.0)
+            await pause(self._clock, wait_s)
 
     async def _ask_for_funding(self) -> None:
         """Whenever some is due; a venue's books may be a little behind its streams."""

@@ -1,12 +1,15 @@
 """What every Actions adapter must hold; each is run through by a `Bench` that drives its venue and its clock."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from bot.clock import VirtualClock
-from bot.domain.account import Balance
+from bot.domain.account import Balance, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
@@ -15,6 +18,8 @@ from bot.errors import OrderRejected
 from bot.ports import Actions
 from bot.settings import PaperSettings
 from exchanges.paper.actions import PaperActions
+from exchanges.routed.actions import RoutedActions
+from tests.integration.actions_rig import Rig, rig, until
 
 D = Decimal
 SPOT = Instrument(
@@ -63,6 +68,9 @@ class Bench(Protocol):
     def settle(self) -> None:
         """Let everything that is under way arrive."""
 
+    def close(self) -> None:
+        """Let go of everything."""
+
 
 class PaperBench:
     """The paper venue on a virtual clock."""
@@ -87,13 +95,79 @@ class PaperBench:
     def settle(self) -> None:
         self._clock.advance_to(self._clock.now_ns() + 10**9)
 
+    def close(self) -> None:
+        """Nothing is held."""
 
-@pytest.fixture(params=[PaperBench], ids=["paper"])
-def bench(request: pytest.FixtureRequest) -> Bench:
+
+class OnLoop:
+    """`Actions` that live on a loop, called from outside of it."""
+
+    def __init__(self, runner: asyncio.Runner, actions: RoutedActions) -> None:
+        self._runner = runner
+        self._actions = actions
+
+    def submit(self, order: Order) -> None:
+        self._call(self._actions.submit, order)
+
+    def cancel(self, order: Order) -> None:
+        self._call(self._actions.cancel, order)
+
+    def balances(self) -> Sequence[Balance]:
+        return self._actions.balances()
+
+    def positions(self) -> Sequence[Position]:
+        return self._actions.positions()
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        return self._actions.affordable_notional(instrument, side, price)
+
+    def _call(self, what: Any, order: Order) -> None:
+        async def call() -> None:
+            what(order)
+
+        self._runner.run(call())
+
+
+class SimulatedBench:
+    """Binance and Bybit over real sockets to the simulated exchanges, routed by venue."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = contextlib.AsyncExitStack()
+        self._rig: Rig = self._runner.run(self._stack.enter_async_context(rig()))
+        self.heard = Heard()
+        self._routed = RoutedActions({venue: self._rig.actions(venue) for venue in ("binance", "bybit")})
+        self._routed.listener = self.heard
+        self._runner.run(self._routed.start())
+        self.actions = OnLoop(self._runner, self._routed)
+
+    def show(self, instrument: Instrument, bid: str, ask: str, quantity: str = "1") -> None:
+        self._rig.market.show(instrument, bid, ask, quantity)
+
+    def settle(self) -> None:
+        self._runner.run(self._settled())
+
+    async def _settled(self) -> None:
+        await until(lambda: self._routed.in_flight == 0)
+        told = -1
+        # What follows a final state on the same sockets: balances and positions.
+        while told != len(self._rig.relay.told):
+            told = len(self._rig.relay.told)
+            await asyncio.sleep(0.02)
+
+    def close(self) -> None:
+        self._runner.run(self._routed.stop())
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+
+@pytest.fixture(params=[PaperBench, SimulatedBench], ids=["paper", "simulated"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made: Bench = request.param()
     made.show(SPOT, "50000", "50000.1")
     made.show(LINEAR, "50010", "50010.1")
-    return made
+    yield made
+    made.close()
 
 
 def an_order(client_order_id: str, instrument: Instrument = SPOT, side: Side = Side.BUY, quantity: str = "0.5",
