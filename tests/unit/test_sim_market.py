@@ -249,6 +249,28 @@ def test_a_resting_order_is_reached_and_printed() -> None:
     assert (printed.ticks, printed.lots, printed.buyer_is_maker) == (bid, filled.lots, True)
 
 
+def test_quotes_that_cross_an_order_fill_all_of_it() -> None:
+    market = market_of(LINEAR, STILL)
+    ask = market.levels(0, 1)[1][0][0] + 200
+    market.rest(0, 7, buys=False, ticks=ask, lots=1_000_000, ts_ns=START_NS)
+    # Buying all before it pushes the fair price beyond it.
+    market.take(0, buys=True, lots=10**9, limit_ticks=ask - 1, ts_ns=START_NS)
+    filled = of_kind(market.advance_to(START_NS + SECOND_NS), RestingFilled)
+    assert sum(event.lots for event in filled) == 1_000_000
+    assert market.levels(0, 1)[0][0][0] > ask
+    assert market.withdraw(0, 7, START_NS + SECOND_NS)[0] == 0
+
+
+def test_a_book_taken_empty_fills_again() -> None:
+    market = market_of(LINEAR, STILL)
+    offered = market.levels(0, 10_000)[1]
+    fills, _ = market.take(0, buys=True, lots=10**12, limit_ticks=None, ts_ns=START_NS)
+    assert fills == offered
+    bids, asks = market.levels(0, 10_000)
+    assert min(len(bids), len(asks)) >= 200
+    assert asks[0][0] > bids[0][0]
+
+
 def test_an_order_that_would_trade_cannot_rest() -> None:
     market = market_of(LINEAR)
     ask = market.levels(0, 1)[1][0][0]

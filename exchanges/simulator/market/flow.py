@@ -117,7 +117,6 @@ class Flow:
                 events += self._book.trade(buys=buys, key=key, lots=side.shown(key), ts_ns=ts_ns)
                 by_trade -= 1
             elif key in side.market:
-                by_trade = 0
                 side.set_market(key, 0)
         self._back_up(side, limit)
         if len(side.keys) < _FEWEST:
