@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from bot.domain.order import Side
+from exchanges.simulator.accounts import live_order
 from exchanges.simulator.accounts.account import SimulatedAccount
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.rules import BNB, binance_rules, bybit_rules
@@ -476,3 +477,14 @@ def test_every_change_of_a_lock_is_told(market):
     account.cancel(listing=SPOT, number=order.number, client_id=None, ts_ns=6)
     locks = [[one.locked for one in event.balances] for event in heard if isinstance(event, AccountChanged)]
     assert locks == [[1], [0]]
+
+
+def test_forgets_the_oldest_final_orders_and_no_open_one(market, monkeypatch):
+    monkeypatch.setattr(live_order, "_KEPT", 3)
+    _, account = opened(market)
+    resting = placed(account.place(limit(PERP, Side.BUY, "1", "99", client_id="stays"), 5))
+    done = [placed(account.place(market_order(PERP, Side.BUY, "0.05", client_id="again"), 5)) for _ in range(4)]
+    assert [one.number for one in account.orders(None)] == [resting.number, done[2].number, done[3].number]
+    newest = account.order(listing=PERP, number=None, client_id="again")
+    assert placed(newest).number == done[3].number
+    assert account.order(listing=PERP, number=done[0].number, client_id=None) is Refusal.UNKNOWN_ORDER
