@@ -194,7 +194,7 @@ def sent_to(path: str) -> dict[str, object]:
     if path.endswith(("/order", "/openOrder")):
         values["origClientOrderId"] = "open"
     if path == "/fapi/v1/income":
-        values["incomeType"] = "TRANSFER"
+        return {"incomeType": "TRANSFER"}
     if path.startswith("/sapi/v1/capital/config"):
         del values["coin"]
     return values

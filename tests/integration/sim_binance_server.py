@@ -16,7 +16,7 @@ from bot.clock import SystemClock
 from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
-from exchanges.simulator.binance.app import Options, routes
+from exchanges.simulator.binance.app import BinanceServer, Options, application
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 
@@ -25,6 +25,7 @@ from exchanges.simulator.market.market import SimulatedMarket
 class SimBinance:
     exchange: SimulatedExchange
     port: int
+    server: BinanceServer
 
     @property
     def http(self) -> str:
@@ -71,14 +72,15 @@ async def sim_binance(
     market = SimulatedMarket(default_listings("binance"), seed=7, start_ns=start_ns, scenario="calm", rate=rate)
     exchange = SimulatedExchange("binance", market, chain=Chain(7, time_scale=time_scale))
     pump = Pump([exchange], market, clock, start_ns=start_ns)
-    runner = web.AppRunner(routes(exchange, clock, options))
+    server = BinanceServer(exchange, clock, options)
+    runner = web.AppRunner(application(server))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     moving = asyncio.create_task(pump.run())
     try:
-        yield SimBinance(exchange, port)
+        yield SimBinance(exchange, port, server)
     finally:
         moving.cancel()
         with contextlib.suppress(asyncio.CancelledError):

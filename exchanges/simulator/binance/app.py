@@ -79,9 +79,8 @@ class BinanceServer:
         self.gateway.close()
 
 
-def routes(exchange: Exchange, clock: Clock, options: Options | None = None) -> web.Application:
-    """An application that serves one simulated Binance; it cleans up after itself."""
-    server = BinanceServer(exchange, clock, options)
+def application(server: BinanceServer) -> web.Application:
+    """An application that serves it alone, and closes it at shutdown."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(server.routes())
 
@@ -90,3 +89,8 @@ def routes(exchange: Exchange, clock: Clock, options: Options | None = None) -> 
 
     app.on_shutdown.append(close)
     return app
+
+
+def routes(exchange: Exchange, clock: Clock, options: Options | None = None) -> web.Application:
+    """One simulated Binance as an application of its own."""
+    return application(BinanceServer(exchange, clock, options))

@@ -95,6 +95,11 @@ class Sockets:
         self._clock = clock
         self._open: set[Outlet] = set()
 
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     async def run(
         self,
         request: web.Request,

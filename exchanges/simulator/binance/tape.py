@@ -42,7 +42,9 @@ class Candle:
     last_id: int = -1
 
     def add(self, trade: TradePrinted) -> None:
-        """One more trade."""
+        """One more trade; the first one makes the open."""
+        if not self.count:
+            self.open = self.high = self.low = trade.ticks
         self.high, self.low, self.close = max(self.high, trade.ticks), min(self.low, trade.ticks), trade.ticks
         self.volume += trade.lots
         self.turnover += trade.ticks * trade.lots
@@ -80,8 +82,9 @@ class Tape:
     def add(self, trade: TradePrinted, within_ns: int) -> Aggregate | None:
         """Take in a trade; the aggregate that it closes, if it does."""
         self.trades.append(trade)
-        self.last_ticks = trade.ticks
+        # The minutes in between are flat at the price before this one.
         self._minute(trade.ts_ns).add(trade)
+        self.last_ticks = trade.ticks
         current = self.open
         if current is not None and self._continues(current, trade, within_ns):
             current.lots += trade.lots
