@@ -1,5 +1,6 @@
 """cryptofeed's own message handlers, offline: symbols are told to it instead of asked for."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,8 @@ from bot.domain.instrument import Feed, Segment
 Handler = Callable[[str], Awaitable[None]]
 
 
-def handler(feed: Feed, symbol: str) -> Handler | None:
-    """Its handler of one quote frame, calling a coroutine that does nothing; None without cryptofeed.
+def handler(feed: Feed, symbol: str, example: str) -> Handler | None:
+    """Its handler of one quote frame, tried on `example`, with a coroutine to call back; None without cryptofeed.
 
     Bybit's level-1 quotes come through its order book there, for it has no ticker of them.
     """
@@ -27,8 +28,11 @@ def handler(feed: Feed, symbol: str) -> Handler | None:
     exchange = getattr(exchanges, name)
     symbols.Symbols.set(exchange.id, {ours: symbol}, {"instrument_type": {ours: "spot" if spot else "perpetual"}})
 
+    told: list[None] = []
+
     async def callback(update: object, receipt_timestamp: float) -> None:
-        return
+        if not told:
+            told.append(None)
 
     reader = exchange(symbols=[ours], channels=[channel], callbacks={channel: callback})
     connection = SimpleNamespace(address=f"wss://localhost/v5/public/{feed.segment}", uuid="benchmark")
@@ -36,4 +40,7 @@ def handler(feed: Feed, symbol: str) -> Handler | None:
     async def handle(text: str) -> None:
         await reader.message_handler(text, connection, 1.0)
 
+    asyncio.run(handle(example))
+    if not told:
+        raise RuntimeError("cryptofeed did not call back: its figure would mean nothing")
     return handle

@@ -27,6 +27,7 @@ class _Sample(NamedTuple):
     pause_ms: float
     cpu_pause_ms: float
     machine_ms: float
+    cpu_part: float
 
 
 def rows(rounds: int) -> list[Row]:
@@ -44,13 +45,16 @@ def rows(rounds: int) -> list[Row]:
             progress(f"decision: round {number + 1} of {rounds}")
             samples.append(_round(rig, turns))
         rig.check()
-    p50, p99, rates, pauses, cpu_pauses, machine = zip(*samples, strict=True)
+    p50, p99, rates, pauses, cpu_pauses, machine, cpu_part = zip(*samples, strict=True)
     told = f"{source.source}, 2 instruments, {held / 1e6:.1f} M rows held"
+    undisturbed = [rate / part for rate, part in zip(rates, cpu_part, strict=True)]
     includes = "virtual clock and its timers, decoder, gate, window, statistics, pricing, paper venue, journal"
     return [
         figure(f"bytes to decision, p50 ({told})", "us", p50, _P50, includes),
         figure(f"bytes to decision, p99 ({told})", "us", p99, _P99, includes),
         figure(f"sustained on one core ({told})", "quotes/s", rates, _RATE, includes),
+        figure("sustained, a second of own CPU time", "quotes/s", undisturbed, None, "what others took is left out"),
+        figure("machine, part of the core that was ours", "of 1", cpu_part, None, "below 1: others ran on it as well"),
         worst("longest pause, by the clock", "ms", pauses, "empty loop, as long, same core", machine, _PAUSE,
               f"{told}; the worst of all rounds: between two frames, whoever caused it"),
         worst("longest pause, own CPU time", "ms", cpu_pauses, "empty loop, as long, same core", machine, _PAUSE,
@@ -82,14 +86,13 @@ class _Turns:
 
 
 def _round(rig: ReplayRig, turns: _Turns) -> _Sample:
-    machine_ms = 0.0
     latencies = _latencies(rig, turns.next())
     latencies.sort()
     frames = turns.next()
     gc.collect()
-    begun_ns = perf_counter_ns()
+    begun_ns, begun_cpu_ns = perf_counter_ns(), time.thread_time_ns()
     rig.play(frames)
-    took_ns = perf_counter_ns() - begun_ns
+    took_ns, cpu_ns = perf_counter_ns() - begun_ns, time.thread_time_ns() - begun_cpu_ns
     pause_ms, cpu_pause_ms = _pauses(rig, turns.next())
     machine_ms = _machine_pause_ms(took_ns)
     return _Sample(
@@ -99,6 +102,7 @@ def _round(rig: ReplayRig, turns: _Turns) -> _Sample:
         pause_ms,
         cpu_pause_ms,
         machine_ms,
+        cpu_ns / took_ns,
     )
 
 

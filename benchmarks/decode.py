@@ -57,7 +57,7 @@ def _cryptofeed(quotes: Quotes, source: str, rounds: int) -> Row:
     feed = quotes.instrument.feed
     name = f"decode {feed} to a callback ({source})"
     note = "our decoder with routing and order check to a synchronous callback; cryptofeed: message_handler to its own"
-    handler = cryptofeed_peer.handler(feed, quotes.symbol)
+    handler = cryptofeed_peer.handler(feed, quotes.symbol, raws[0].decode())
     peer = None if handler is None else partial(_await_each, handler, [raw.decode() for raw in raws])
     ours = partial(_decode_all, quotes, raws)
     return _row(name, raws, ours, "cryptofeed", peer, _CRYPTOFEED[feed.venue], note, rounds)

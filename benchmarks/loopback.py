@@ -3,8 +3,9 @@
 import asyncio
 import multiprocessing
 import random
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from statistics import median
 from time import perf_counter_ns
@@ -14,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from benchmarks import loopback_server
 from benchmarks.frames import market
-from benchmarks.measure import progress
+from benchmarks.measure import interleaved, progress
 from benchmarks.peers import named
 from benchmarks.rig import Rig, temporary_journal
 from benchmarks.rows import Row, Target, against
@@ -26,21 +27,41 @@ from exchanges.common.connection import StreamPlan, SupervisedConnection
 _TARGET = Target("ratio", at_most=True, limit=0.7, unit="us")
 _A_SECOND = 1_000
 _BURST = 2_000
+_WARM_UP = 300
 
 
 def rows(rounds: int) -> list[Row]:
-    """From just before a frame is sent to its decision: the median of each burst; the two clients take turns."""
-    ours, theirs = uvloop.run(_measure(rounds))
+    """From just before a frame is sent to its decision: the median of each burst; the clients take turns."""
+    with _server() as (port, server), temporary_journal() as journal:
+        turn = partial(_burst, port, server, journal)
+        ours, theirs, theirs_on_uvloop = interleaved(
+            rounds,
+            lambda: uvloop.run(turn(_supervised)),
+            lambda: asyncio.run(turn(_websockets)),
+            lambda: uvloop.run(turn(_websockets)),
+        )
     name = f"loopback socket to decision, p50 at {_A_SECOND:,} frames/s ({market().source})"
-    note = "both clients on uvloop in one process, with the same decoder and an engine each; plain ws, no compression"
-    return [against(name, "us", ours, named("websockets"), theirs, _TARGET, note)]
+    note = "ours: supervised picows on uvloop; both: the same decoder and engine, plain ws without compression"
+    peer = named("websockets")
+    return [
+        against(f"{name}, websockets on asyncio", "us", ours, peer, theirs, _TARGET, note),
+        against(f"{name}, websockets on uvloop", "us", ours, peer, theirs_on_uvloop, None, note),
+    ]
+
+
+async def _burst(port: int, server: Connection, journal: SqliteJournal, client: "_Connect") -> float:
+    """One client's median, connected anew with an engine of its own, after a burst that warms it up."""
+    desk = _Desk(server, journal)
+    async with client(desk, port):
+        await desk.burst(_WARM_UP)
+        progress("loopback: a burst")
+        return await desk.burst(_BURST)
 
 
 class _Desk:
     """An engine, and when it had decided about each frame."""
 
-    def __init__(self, name: str, server: Connection, journal: SqliteJournal) -> None:
-        self._name = name
+    def __init__(self, server: Connection, journal: SqliteJournal) -> None:
         self._server = server
         self.clock = SystemClock()
         source = market()
@@ -51,6 +72,7 @@ class _Desk:
         ts_ns, raw = source.feeds[0].lines[0]
         rig.on_frame[0](raw, ts_ns)
         self._in_batch = 0
+        self._wanted = 0
         self._decided_ns: list[int] = []
         self._enough = asyncio.Event()
 
@@ -62,47 +84,30 @@ class _Desk:
         self._decide(ts_recv_ns)
         self._decided_ns.extend([perf_counter_ns()] * self._in_batch)
         self._in_batch = 0
-        if len(self._decided_ns) >= _BURST:
+        if len(self._decided_ns) >= self._wanted:
             self._enough.set()
 
-    async def burst(self) -> float:
+    async def burst(self, frames: int) -> float:
         """Have a burst sent to this client; its median from sending to deciding, us."""
         self._decided_ns.clear()
         self._enough.clear()
-        self._server.send((self._name, _BURST))
+        self._wanted = frames
+        self._server.send(frames)
         sent_ns: list[int] = await asyncio.to_thread(self._server.recv)
         await self._enough.wait()
         return median(after - before for before, after in zip(sent_ns, self._decided_ns, strict=True)) / 1e3
 
 
-async def _measure(rounds: int) -> tuple[list[float], list[float]]:
-    async with AsyncExitStack() as stack:
-        journal = stack.enter_context(temporary_journal())
-        port, server = await stack.enter_async_context(_server(2 + (rounds + 1) * _BURST))
-        desks = [_Desk(name, server, journal) for name in ("ours", "theirs")]
-        clients: list[AbstractAsyncContextManager[None]] = [_supervised(desks[0], port), _websockets(desks[1], port)]
-        for client in clients:
-            await stack.enter_async_context(client)
-        samples: list[list[float]] = [[], []]
-        for turn in range(rounds + 1):
-            progress(f"loopback: round {turn} of {rounds}" if turn else "loopback: warming up")
-            for side in (0, 1) if turn % 2 else (1, 0):
-                sample = await desks[side].burst()
-                if turn:
-                    samples[side].append(sample)
-    return samples[0], samples[1]
-
-
-@asynccontextmanager
-async def _server(frames: int) -> AsyncIterator[tuple[int, Connection]]:
+@contextmanager
+def _server() -> Iterator[tuple[int, Connection]]:
     """The server's process: its port, and the pipe that commands it."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    payloads = market().feeds[-1].payloads[:frames]
+    payloads = market().feeds[-1].payloads[: 1 + _WARM_UP + _BURST]
     process = context.Process(target=loopback_server.serve, args=(there, payloads, _A_SECOND), daemon=True)
     process.start()
     try:
-        yield await asyncio.to_thread(here.recv), here
+        yield here.recv(), here
     finally:
         process.terminate()
         process.join()
@@ -114,7 +119,7 @@ async def _supervised(desk: _Desk, port: int) -> AsyncIterator[None]:
     plan = StreamPlan(
         name="loopback",
         feed=market().feeds[-1].instrument.feed,
-        url=f"ws://127.0.0.1:{port}/ours",
+        url=f"ws://127.0.0.1:{port}/",
         streams=("quotes",),
         data_prefix=b"{",
         route_hint="",
@@ -138,7 +143,7 @@ async def _supervised(desk: _Desk, port: int) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _websockets(desk: _Desk, port: int) -> AsyncIterator[None]:
     """The peer: each message decoded and decided by the same code as soon as `websockets` hands it over."""
-    async with connect(f"ws://127.0.0.1:{port}/theirs", compression=None, proxy=None) as socket:
+    async with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as socket:
         await socket.recv()
         reading = asyncio.create_task(_read(socket, desk))
         try:
@@ -155,3 +160,6 @@ async def _read(socket: object, desk: _Desk) -> None:
         ts_recv_ns = now_ns()
         desk.on_frame(raw, ts_recv_ns)
         desk.on_batch_end(ts_recv_ns)
+
+
+_Connect = Callable[[_Desk, int], AbstractAsyncContextManager[None]]

@@ -32,7 +32,7 @@ class _Client(WSListener):
 
 
 def serve(commands: Connection, frames: list[bytes], a_second: int) -> None:
-    """Serve `frames` to each client until the pipe breaks: tells the port, then takes (client, frames to send).
+    """Serve `frames` to each client, one at a time, until the pipe breaks: tells the port, then takes numbers to send.
 
     Answers each command with the times of sending, ns of the monotonic clock, which processes of a machine share.
     """
@@ -41,17 +41,17 @@ def serve(commands: Connection, frames: list[bytes], a_second: int) -> None:
 
 
 async def _serve(commands: Connection, frames: list[bytes], a_second: int) -> None:
-    clients: dict[str, _Client] = {}
+    clients: list[_Client] = []
 
     def accept(request: WSUpgradeRequest) -> _Client:
-        client = clients[request.path.decode().strip("/")] = _Client(frames)
-        return client
+        clients.append(_Client(frames))
+        return clients[-1]
 
     server = await ws_create_server(accept, "127.0.0.1", 0)
     commands.send(server.sockets[0].getsockname()[1])
     while True:
-        name, number = await asyncio.to_thread(commands.recv)
-        commands.send(await _burst(clients[name], number, a_second))
+        number = await asyncio.to_thread(commands.recv)
+        commands.send(await _burst(clients[-1], number, a_second))
 
 
 async def _burst(client: _Client, number: int, a_second: int) -> list[int]:

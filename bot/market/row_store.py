@@ -58,7 +58,7 @@ class RowStore:
     @property
     def oldest_row(self) -> int:
         """The number of the oldest row held."""
-        return self.segments[0].first_row if self.segments else self.hot.first_row
+        return self._first_rows[0] if self._first_rows else self.hot.first_row
 
     @property
     def nbytes(self) -> int:
