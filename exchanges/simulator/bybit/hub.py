@@ -12,6 +12,8 @@ from exchanges.simulator.core.ports import Exchange
 from exchanges.simulator.core.values import BookChanged, FundingDue, MarketEvent, MarkPriced, TradePrinted
 
 _SECOND_NS = 1_000_000_000
+_GRACE_NS = 2_000_000
+"""Timers wait so long for the events of their time, which come in batches."""
 
 
 class Hub:
@@ -114,13 +116,13 @@ class Hub:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_ns = self._due_ns
-        delay_s = max(0.0, (self._due_ns - self._now_ns()) / _SECOND_NS)
+        delay_s = max(0, self._due_ns - self._now_ns() + _GRACE_NS) / _SECOND_NS
         self._timer = self._clock.call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
         due_ns, self._timer, self._timer_ns = self._timer_ns, None, NEVER_NS
-        # The timer may be early by less than the clock's grain: what it was set for is due all the same.
-        self._reckon(max(due_ns, self._now_ns()))
+        # Not up to now: what the market did in the meantime may still be on its way.
+        self._reckon(due_ns)
 
 
 def _same_moment(trade: TradePrinted, event: MarketEvent) -> bool:

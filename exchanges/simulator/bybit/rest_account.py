@@ -64,7 +64,7 @@ def query_api(call: Call) -> dict[str, Any]:
             "ContractTrade": ["Order", "Position"],
             "Spot": ["SpotTrade"],
             "Wallet": ["AccountTransfer", "SubMemberTransfer", "Withdraw"],
-            "Options": [],
+            "Options": ["OptionsTrade"],
             "Derivatives": ["DerivativesTrade"],
             "CopyTrading": [],
             "BlockTrade": [],

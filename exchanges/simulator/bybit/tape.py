@@ -48,12 +48,12 @@ class Tape:
 
     def add(self, trade: TradePrinted) -> str:
         """Take a trade in; its tick direction."""
-        self.direction = self._direction(trade.ticks)
-        self.last = trade.ticks
-        self.trades.append((trade, self.direction))
         minute = trade.ts_ns // _MINUTE_NS
         if minute > self.candles[-1].minute:
             self._begin(minute)
+        self.direction = self._direction(trade.ticks)
+        self.last = trade.ticks
+        self.trades.append((trade, self.direction))
         self.candles[-1].add(trade.ticks, trade.lots)
         self.lots += trade.lots
         self.turnover += trade.ticks * trade.lots
