@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from math import nextafter
+from math import inf, nextafter
 
 from bot.domain.account import Balance, Position
 from bot.domain.fees import FeeSchedule
@@ -106,7 +106,7 @@ class WalletBook:
         Margin and fee for a derivative, the whole amount for spot; 0 where the fee is not known.
         """
         schedule = self._fees.get(instrument.feed)
-        if schedule is None or not price > 0:
+        if schedule is None or not 0 < price < inf:
             return 0.0
         exact = self._prices[instrument.id] = Decimal(repr(price))
         free = self._available(instrument, side) - self._reserved(instrument, side, flights)

@@ -1,0 +1,200 @@
+"""When a venue is asked for an order, by a clock that the test moves."""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from bot.clock import VirtualClock
+from bot.domain.instrument import Instrument, Segment
+from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
+from bot.errors import Banned, OrderOutcomeUnknown, VenueUnavailable
+from exchanges.common.order_carrier import OrderCarrier
+from exchanges.common.order_desk import OrderDesk, OrderReport
+
+D = Decimal
+WHAT = Instrument(
+    venue="bybit", symbol="BTC/USDT", segment=Segment.SPOT, base="BTC", quote="USDT", tick_size=D("0.1"),
+    lot_size=D("0.001"),
+)  # fmt: skip
+
+
+def order(lifetime: TimeInForce = TimeInForce.IOC) -> Order:
+    return Order(
+        client_order_id="a", instrument=WHAT, side=Side.BUY, type=OrderType.LIMIT, price=D(100),
+        time_in_force=lifetime, quantity=D(1), ts_decision_ns=1,
+    )  # fmt: skip
+
+
+FILL = Fill(
+    fill_id="1", client_order_id="a", instrument=WHAT, side=Side.BUY, price=D(100), quantity=D(1), fee=D(0),
+    fee_asset="BTC", is_maker=False, ts_event_ns=1,
+)  # fmt: skip
+FILLED = OrderReport("a", OrderStatus.FILLED, D(1), "7")
+RESTING = OrderReport("a", OrderStatus.SENT, D(0), "7")
+
+
+class Venue:
+    """Answers what the test says, and notes when it was asked."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.placing: Exception | None = None
+        self.finding: OrderReport | Exception | None = None
+        self.found_fills: list[Fill] = []
+        self.placed = 0
+        self.cancelled = 0
+        self.asked_at: list[float] = []
+
+    async def place(self, order: Order) -> None:
+        self.placed += 1
+        if self.placing is not None:
+            raise self.placing
+
+    async def cancel(self, order: Order) -> None:
+        self.cancelled += 1
+
+    async def find(self, order: Order) -> OrderReport | None:
+        self.asked_at.append(self._clock.now_ns() / 1e9)
+        if isinstance(self.finding, Exception):
+            raise self.finding
+        return self.finding
+
+    async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        return self.found_fills
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.venue = Venue(self.clock)
+        self.events: list[Order | Fill] = []
+        self.desk = OrderDesk(self.clock, self)
+        self.log: list[str] = []
+        self.carrier = OrderCarrier(self.desk, self.venue, self.clock, lambda level, text: self.log.append(text))
+
+    def on_order(self, order: Order) -> None:
+        self.events.append(order)
+
+    def on_fill(self, fill: Fill) -> None:
+        self.events.append(fill)
+
+    async def advance_to(self, second: float) -> None:
+        while self.clock.now_ns() < second * 1e9:
+            self.clock.advance_to(self.clock.now_ns() + 10_000_000)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    @property
+    def final(self) -> Order:
+        last = self.events[-1]
+        assert isinstance(last, Order)
+        return last
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_an_unknown_outcome_is_asked_for_on_a_ladder_and_never_sent_again(bench: Bench) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "the connection was lost")
+    bench.venue.finding = VenueUnavailable("bybit", "down")
+    bench.carrier.submit(order())
+    await bench.advance_to(8.0)
+    assert bench.venue.asked_at == pytest.approx([0.25, 0.75, 1.75, 3.75, 5.75, 7.75], abs=0.08)
+    assert bench.venue.placed == 1
+    assert bench.events == []
+    bench.venue.finding, bench.venue.found_fills = FILLED, [FILL]
+    await bench.advance_to(10.0)
+    assert bench.events[0] == FILL
+    assert bench.final.status is OrderStatus.FILLED
+    await bench.carrier.stop()
+
+
+async def test_an_order_that_the_venue_does_not_know_is_given_up_only_when_it_cannot_come_any_more(
+    bench: Bench,
+) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.carrier.submit(order())
+    await bench.advance_to(1.5)
+    assert bench.events == []
+    await bench.advance_to(2.0)
+    assert bench.final.status is OrderStatus.REJECTED
+    await bench.carrier.stop()
+
+
+async def test_an_acknowledged_order_that_is_not_found_is_never_called_rejected(bench: Bench) -> None:
+    bench.carrier.submit(order())
+    await bench.advance_to(6.0)
+    assert bench.events == []
+    assert len(bench.venue.asked_at) >= 4
+    await bench.carrier.stop()
+
+
+async def test_a_ban_is_sat_out(bench: Bench) -> None:
+    bench.venue.finding = Banned("bybit", "too many", retry_after_s=5.0)
+    bench.carrier.submit(order())
+    await bench.advance_to(5.0)
+    assert len(bench.venue.asked_at) == 1
+    await bench.advance_to(6.0)
+    assert len(bench.venue.asked_at) == 2
+    await bench.carrier.stop()
+
+
+async def test_a_request_that_was_turned_away_is_a_rejection(bench: Bench) -> None:
+    bench.venue.placing = VenueUnavailable("bybit", "cannot be reached")
+    bench.carrier.submit(order())
+    await bench.advance_to(0.1)
+    assert bench.final.status is OrderStatus.REJECTED
+    assert "cannot be reached" in str(bench.final.reason)
+    await bench.advance_to(3.0)
+    assert bench.venue.asked_at == []
+
+
+async def test_an_order_that_rests_is_asked_for_now_and_then_and_at_once_after_a_gap(bench: Bench) -> None:
+    bench.venue.finding = RESTING
+    bench.carrier.submit(order(TimeInForce.GTC))
+    await bench.advance_to(9.0)
+    assert len(bench.venue.asked_at) == 1
+    bench.carrier.look_again()
+    await bench.advance_to(9.2)
+    assert len(bench.venue.asked_at) == 2
+    await bench.advance_to(18.0)
+    assert len(bench.venue.asked_at) == 2
+    await bench.carrier.stop()
+
+
+async def test_fills_that_a_final_state_lacks_are_asked_for_soon(bench: Bench) -> None:
+    bench.carrier.submit(order(TimeInForce.GTC))
+    bench.venue.finding = RESTING
+    await bench.advance_to(0.5)
+    bench.venue.finding, bench.venue.found_fills = FILLED, [FILL]
+    bench.desk.on_report(FILLED)
+    await bench.advance_to(0.7)
+    assert bench.final.status is OrderStatus.FILLED
+
+
+async def test_a_missing_fill_that_the_venue_does_not_have_yet_is_not_asked_for_without_end(bench: Bench) -> None:
+    bench.venue.finding = FILLED
+    bench.carrier.submit(order())
+    bench.desk.on_report(FILLED)
+    await bench.advance_to(8.0)
+    assert len(bench.venue.asked_at) <= 8
+    await bench.carrier.stop()
+
+
+async def test_a_cancel_waits_for_the_order_to_arrive_and_is_sent_once(bench: Bench) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.venue.finding = VenueUnavailable("bybit", "down")
+    sent = order(TimeInForce.GTC)
+    bench.carrier.submit(sent)
+    bench.carrier.cancel(sent)
+    await bench.advance_to(0.2)
+    assert bench.venue.cancelled == 0
+    bench.desk.on_report(RESTING)
+    bench.carrier.cancel(sent)
+    await bench.advance_to(0.4)
+    assert bench.venue.cancelled == 1
+    await bench.carrier.stop()
