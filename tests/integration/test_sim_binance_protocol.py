@@ -270,10 +270,11 @@ async def test_depth_frames_chain_and_rebuild_the_book(sim: SimBinance, http: ai
     assert best_bid < best_ask
 
 
-async def test_spot_depth_frames_have_no_gap(sim: SimBinance, http: aiohttp.ClientSession) -> None:
-    socket = await http.ws_connect(f"{sim.ws}/ws/btcusdt@depth@100ms")
-    frames = [await socket.receive_json(timeout=5) for _ in range(4)]
-    assert all(later["U"] == earlier["u"] + 1 for earlier, later in itertools.pairwise(frames))
+async def test_spot_depth_frames_have_no_gap(http: aiohttp.ClientSession) -> None:
+    async with sim_binance(rate=2.0) as sim:
+        socket = await http.ws_connect(f"{sim.ws}/ws/btcusdt@depth@100ms")
+        frames = [await socket.receive_json(timeout=5) for _ in range(4)]
+        assert all(later["U"] == earlier["u"] + 1 for earlier, later in itertools.pairwise(frames))
 
 
 async def test_a_reader_that_does_not_read_is_cut_off(http: aiohttp.ClientSession) -> None:
@@ -297,6 +298,53 @@ async def test_a_reader_that_does_not_read_is_cut_off(http: aiohttp.ClientSessio
             while open_sockets.count:
                 await asyncio.sleep(0.05)
         writer.close()
+
+
+# User streams and the life of a connection
+
+
+async def test_an_expired_listen_key_is_told_and_leaves_the_socket_open_and_silent(
+    sim: SimBinance, http: aiohttp.ClientSession
+) -> None:
+    _, opened = await signed(sim, http, "POST", "/fapi/v1/listenKey")
+    key = opened["listenKey"]
+    socket = await http.ws_connect(f"{sim.ws}/private/ws?listenKey={key}&events=ORDER_TRADE_UPDATE/listenKeyExpired")
+    combined = await http.ws_connect(f"{sim.ws}/private/stream?listenKey={key}")
+    await said(socket, {"method": "LIST_SUBSCRIPTIONS", "id": 1})
+    await said(combined, {"method": "LIST_SUBSCRIPTIONS", "id": 1})
+    await signed(sim, http, "POST", "/fapi/v1/order", **ORDER | {"price": "64000"})
+    assert [(await socket.receive_json(timeout=5))["o"]["x"] for _ in range(2)] == ["NEW", "TRADE"]
+    first = await combined.receive_json(timeout=5)
+    assert (first["stream"], first["data"]["e"]) == (key, "ORDER_TRADE_UPDATE")
+    sim.server.gateway.listen_keys.end(sim.key, expired=True)
+    expired = await socket.receive_json(timeout=5)
+    assert (expired["e"], expired["listenKey"]) == ("listenKeyExpired", key)
+    assert (await signed(sim, http, "PUT", "/fapi/v1/listenKey"))[1]["code"] == -1125
+    await signed(sim, http, "POST", "/fapi/v1/order", **ORDER)
+    assert (await said(socket, {"method": "LIST_SUBSCRIPTIONS", "id": 2}))["result"] == [key]
+
+
+async def test_connections_are_pinged_told_of_a_shutdown_and_cut_after_their_day(http: aiohttp.ClientSession) -> None:
+    short = replace(sockets.SPOT_STREAMS, ping_s=0.05, lifetime_s=0.5)
+    async with sim_binance(Options(spot_streams=short)) as sim:
+        socket = await http.ws_connect(f"{sim.ws}/ws", autoping=False)
+        ping = await socket.receive(timeout=5)
+        assert ping.type is aiohttp.WSMsgType.PING
+        await socket.pong(ping.data)
+        sim.server.announce_shutdown()
+        kinds = [message.data async for message in socket if message.type is aiohttp.WSMsgType.TEXT]
+        assert json.loads(kinds[0])["e"] == "serverShutdown"
+        assert socket.close_code == 1000
+
+
+async def test_a_client_that_never_answers_a_ping_is_dropped(http: aiohttp.ClientSession) -> None:
+    short = replace(sockets.SPOT_STREAMS, ping_s=0.05, pong_within_s=0.1)
+    async with sim_binance(Options(spot_streams=short)) as sim:
+        socket = await http.ws_connect(f"{sim.ws}/ws", autoping=False)
+        async with asyncio.timeout(5):
+            async for _ in socket:
+                pass
+        assert socket.close_code == 1008
 
 
 # The WebSocket APIs

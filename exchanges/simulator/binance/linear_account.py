@@ -8,7 +8,7 @@ from exchanges.simulator.binance.desk import Line, wallet_segment
 from exchanges.simulator.binance.errors import Rejected, missing, refused
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money, plain
-from exchanges.simulator.binance.orders import in_range
+from exchanges.simulator.binance.orders import time_filter
 from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, PositionView, Refusal
 
 _ZERO = Decimal(0)
@@ -323,6 +323,7 @@ def leverage_brackets(call: Call) -> object:
 
 def income(call: Call) -> list[dict[str, object]]:
     """Funding, transfers, realised profit and commissions, oldest first."""
+    within = time_filter(call)
     limit, kind = call.parameters.limit(100, 1000), call.parameters.text("incomeType")
     line = call.line_if_named()
     rows = [*_changes(call), *_from_fills(call)]
@@ -334,7 +335,7 @@ def income(call: Call) -> list[dict[str, object]]:
         for row in rows
         if (line is None or row["symbol"] == line.symbol)
         and kind in ("", row["incomeType"])
-        and in_range(call, int(str(row["time"])) * 1_000_000)
+        and within(int(str(row["time"])) * 1_000_000)
     ]
     return chosen[-limit:]
 

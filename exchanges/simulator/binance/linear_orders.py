@@ -18,11 +18,11 @@ from exchanges.simulator.binance.orders import (
     client_id,
     digits_of,
     find,
-    in_range,
     lifetime,
     place,
     positive,
     side,
+    time_filter,
 )
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderState, OrderView
@@ -172,9 +172,10 @@ def open_orders(call: Call) -> list[dict[str, object]]:
 
 def all_orders(call: Call) -> list[dict[str, object]]:
     """`GET allOrders` of a symbol: the newest, or those from `orderId` on."""
+    within = time_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1000)
     least = call.parameters.integer("orderId")
-    orders = [order for order in call.account.orders(line.index) if in_range(call, order.created_ns)]
+    orders = [order for order in call.account.orders(line.index) if within(order.created_ns)]
     if least is not None:
         return [_row(line, order) for order in orders if order.number >= least][:limit]
     return [_row(line, order) for order in orders[-limit:]]
@@ -182,6 +183,7 @@ def all_orders(call: Call) -> list[dict[str, object]]:
 
 def user_trades(call: Call) -> list[dict[str, object]]:
     """`GET userTrades`, of one symbol or all."""
+    within = time_filter(call)
     limit, number = call.parameters.limit(500, 1000), call.parameters.integer("orderId")
     least = call.parameters.integer("fromId", 0)
     assert least is not None
@@ -189,7 +191,7 @@ def user_trades(call: Call) -> list[dict[str, object]]:
         (line, fill)
         for line in call.lines()
         for fill in call.account.fills(line.index)
-        if number in (None, fill.order_number) and fill.trade_id >= least and in_range(call, fill.ts_ns)
+        if number in (None, fill.order_number) and fill.trade_id >= least and within(fill.ts_ns)
     ]
     found.sort(key=lambda pair: pair[1].ts_ns)
     return [_trade(line, fill) for line, fill in found[-limit:]]

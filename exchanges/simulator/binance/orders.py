@@ -1,6 +1,7 @@
 """Order entry as far as spot and futures share it: words, reading an order's parameters, placing and finding it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -191,11 +192,10 @@ def own_cancel_id(call: "Call", order: OrderView) -> str:
     return given or f"cancel-{order.number}"
 
 
-def in_range(call: "Call", ts_ns: int) -> bool:
-    """Whether a time lies within `startTime` and `endTime`, where they were sent."""
-    ms = ts_ns // 1_000_000
-    start = call.parameters.integer("startTime", 0)
-    end = call.parameters.integer("endTime", ms)
-    assert start is not None
-    assert end is not None
-    return start <= ms <= end
+def time_filter(call: "Call") -> Callable[[int], bool]:
+    """Whether a time (ns) lies within `startTime` and `endTime`, where they were sent."""
+    start, end = call.parameters.integer("startTime"), call.parameters.integer("endTime")
+    if start is None and end is None:
+        return lambda _: True
+    first_ms, last_ms = start or 0, end if end is not None else 2**63
+    return lambda ts_ns: first_ms <= ts_ns // 1_000_000 <= last_ms

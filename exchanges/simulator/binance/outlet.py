@@ -66,12 +66,16 @@ class Outlet:
             self.abort()
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye and close."""
+        """Say goodbye and close; a client with a backlog is cut off, since it may never read its way to the goodbye."""
         self.push(_frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()))
         self.flush()
-        if not self.is_closed:
-            self.is_closed = True
-            self._transport.close()
+        if self.is_closed:
+            return
+        if self._transport.get_write_buffer_size():
+            self.abort()
+            return
+        self.is_closed = True
+        self._transport.close()
 
     def abort(self) -> None:
         """Drop the connection without a word (a client sees 1006)."""

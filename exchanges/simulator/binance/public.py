@@ -7,7 +7,7 @@ from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
-from exchanges.simulator.binance.orders import in_range
+from exchanges.simulator.binance.orders import time_filter
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.binance.tickers import SPANS, day_figures, kline_row
 from exchanges.simulator.core.values import MarkPriced, TradePrinted
@@ -125,9 +125,10 @@ def _trade(line: Line, trade: TradePrinted) -> dict[str, object]:
 
 def aggregate_trades(call: Call) -> list[dict[str, object]]:
     """Aggregated trades: the newest, or those from `fromId` on."""
+    within = time_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1000)
     least = call.parameters.integer("fromId")
-    found = [one for one in line.tape.aggregates if in_range(call, one.ts_ns)]
+    found = [one for one in line.tape.aggregates if within(one.ts_ns)]
     chosen = found[-limit:] if least is None else [one for one in found if one.number >= least][:limit]
     rows: list[dict[str, object]] = [
         {
@@ -146,12 +147,13 @@ def aggregate_trades(call: Call) -> list[dict[str, object]]:
 
 def klines(call: Call) -> list[list[object]]:
     """Candles since the server started."""
+    within = time_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1500)
     name = call.parameters.required("interval")
     if name not in SPANS:
         raise Rejected(-1120, "Invalid interval.")
     candles = line.tape.candles(SPANS[name], call.desk.now_ns())
-    found = [one for one in candles if in_range(call, one.start_ns)]
+    found = [one for one in candles if within(one.start_ns)]
     chosen = found[:limit] if call.parameters.has("startTime") else found[-limit:]
     return [kline_row(line, one, SPANS[name]) for one in chosen]
 
@@ -188,8 +190,9 @@ def _first_mark(call: Call, line: Line) -> MarkPriced:
 
 def funding_rates(call: Call) -> list[dict[str, object]]:
     """Settled fundings since the server started, oldest first."""
+    within = time_filter(call)
     limit = call.parameters.limit(100, 1000)
-    found = [(due.ts_ns, line, due) for line in call.lines() for due in line.fundings if in_range(call, due.ts_ns)]
+    found = [(due.ts_ns, line, due) for line in call.lines() for due in line.fundings if within(due.ts_ns)]
     found.sort(key=lambda row: (row[0], row[1].index))
     return [
         {

@@ -14,11 +14,11 @@ from exchanges.simulator.binance.orders import (
     client_id,
     digits_of,
     find,
-    in_range,
     lifetime,
     place,
     positive,
     side,
+    time_filter,
 )
 from exchanges.simulator.binance.user_events import spot_time_in_force, spot_type
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderView
@@ -181,9 +181,10 @@ def open_orders(call: Call) -> list[dict[str, object]]:
 
 def all_orders(call: Call) -> list[dict[str, object]]:
     """`GET allOrders` of a symbol: the newest, or those from `orderId` on."""
+    within = time_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1000)
     least = call.parameters.integer("orderId")
-    orders = [order for order in call.account.orders(line.index) if in_range(call, order.created_ns)]
+    orders = [order for order in call.account.orders(line.index) if within(order.created_ns)]
     if least is not None:
         return [_row(line, order) for order in orders if order.number >= least][:limit]
     return [_row(line, order) for order in orders[-limit:]]
@@ -191,13 +192,14 @@ def all_orders(call: Call) -> list[dict[str, object]]:
 
 def my_trades(call: Call) -> list[dict[str, object]]:
     """`GET myTrades` of a symbol."""
+    within = time_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1000)
     number, least = call.parameters.integer("orderId"), call.parameters.integer("fromId", 0)
     assert least is not None
     fills = [
         fill
         for fill in call.account.fills(line.index)
-        if number in (None, fill.order_number) and fill.trade_id >= least and in_range(call, fill.ts_ns)
+        if number in (None, fill.order_number) and fill.trade_id >= least and within(fill.ts_ns)
     ]
     return [_trade(line, fill) for fill in fills[-limit:]]
 

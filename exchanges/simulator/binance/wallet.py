@@ -10,7 +10,7 @@ from exchanges.simulator.binance.desk import wallet_name
 from exchanges.simulator.binance.errors import Rejected, missing, refused
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money, plain
-from exchanges.simulator.binance.orders import in_range
+from exchanges.simulator.binance.orders import time_filter
 from exchanges.simulator.binance.spot_account import spot_balances
 from exchanges.simulator.core.values import Network, Refusal, TransferState, TransferView
 
@@ -158,8 +158,9 @@ def withdrawals(call: Call) -> list[dict[str, object]]:
 
 
 def _matching(call: Call, views: Sequence[TransferView]) -> list[TransferView]:
+    within = time_filter(call)
     coin = call.parameters.text("coin").upper()
-    return [one for one in reversed(views) if coin in ("", one.asset) and in_range(call, one.created_ns)]
+    return [one for one in reversed(views) if coin in ("", one.asset) and within(one.created_ns)]
 
 
 def _page(call: Call, rows: list[dict[str, object]]) -> list[dict[str, object]]:
