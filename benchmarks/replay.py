@@ -17,7 +17,7 @@ _PEER = "nautilus-trader"
 
 
 def rows(rounds: int) -> list[Row]:
-    """Quotes a second; both sides see the same quotes in the same order, and neither trades at ordinary fees."""
+    """Quotes a second; both sides see the same quotes in the same order. Ours trades, at ordinary fees, on the sample."""
     source = market()
     with temporary_journal() as journal, one_core():
         ours = partial(_ours, source, source.in_order(), journal)
@@ -29,7 +29,7 @@ def rows(rounds: int) -> list[Row]:
     note = (
         "ours: raw frames decoded, gated, windowed, priced each second and decided, paper venue attached; nautilus: "
         "BacktestEngine.run over ready-made QuoteTicks, a Strategy with the same edge arithmetic, building and adding "
-        "of ticks not counted"
+        "of ticks not counted, no orders (ours sends some on the generated sample)"
     )
     return [against(name, "quotes/s", samples[0], named(_PEER), samples[1], _TARGET, note)]
 
