@@ -17,7 +17,7 @@ _PEER = "nautilus-trader"
 
 
 def rows(rounds: int) -> list[Row]:
-    """Quotes a second; both sides see the same quotes in the same order. Ours trades, at ordinary fees, on the sample."""
+    """Quotes a second of both sides, over the same quotes in the same order; on the sample ours trades."""
     source = market()
     with temporary_journal() as journal, one_core():
         ours = partial(_ours, source, source.in_order(), journal)
