@@ -3,6 +3,7 @@
 import itertools
 import logging
 import queue
+import threading
 
 import pytest
 from pybit.exceptions import InvalidRequestError
@@ -44,6 +45,13 @@ def client_of(server, key, secret):
 
 def socket_of(server, kind, **options):
     class LocalSocket(kind):
+        # pybit registers a callback after it has sent: an answer that is quicker than that would be lost.
+        gate = threading.RLock()
+
+        def _on_message(self, message):
+            with self.gate:
+                super()._on_message(message)
+
         def _connect(self, url):
             super()._connect(server.ws + url[url.find("/v5/") :])
 
@@ -78,7 +86,8 @@ def private(server, subscribed):
 
     def hear(name, subscribe):
         heard[name] = queue.Queue()
-        subscribe(heard[name].put)
+        with socket.gate:
+            subscribe(heard[name].put)
 
     hear("order", socket.order_stream)
     hear("execution", socket.execution_stream)
@@ -316,16 +325,19 @@ def test_public_topics_reach_pybit(server):
     heard = queue.Queue()
     for channel in ("linear", "spot"):
         socket = socket_of(server, WebSocket, channel_type=channel)
-        socket.orderbook_stream(1, "BTCUSDT", heard.put)
+        with socket.gate:
+            socket.orderbook_stream(1, "BTCUSDT", heard.put)
         quote = heard.get(timeout=PATIENCE_S)
         assert quote["topic"] == "orderbook.1.BTCUSDT"
         assert float(quote["data"]["b"][0][0]) < float(quote["data"]["a"][0][0])
         books = queue.Queue()
-        socket.orderbook_stream(50, "ETHUSDT", books.put)
+        with socket.gate:
+            socket.orderbook_stream(50, "ETHUSDT", books.put)
         book = [books.get(timeout=PATIENCE_S) for _ in range(5)][-1]
         assert len(book["data"]["b"]) > 10
         tickers = queue.Queue()
-        socket.ticker_stream("BTCUSDT", tickers.put)
+        with socket.gate:
+            socket.ticker_stream("BTCUSDT", tickers.put)
         assert tickers.get(timeout=PATIENCE_S)["data"]["symbol"] == "BTCUSDT"
         socket.exit()
 
@@ -339,15 +351,19 @@ def test_orders_by_websocket(server, http):
     answers, errors = queue.Queue(), queue.Queue()
     terms = {"category": "linear", "symbol": "BTCUSDT"}
     order = {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": f"{bid - 300:.1f}"}
-    socket.place_order(answers.put, **terms, **order)
+    with socket.gate:
+        socket.place_order(answers.put, **terms, **order)
     answer = answers.get(timeout=PATIENCE_S)
     assert answer["op"] == "order.create"
     order_id = answer["data"]["orderId"]
-    socket.amend_order(answers.put, **terms, orderId=order_id, qty="0.02")
+    with socket.gate:
+        socket.amend_order(answers.put, **terms, orderId=order_id, qty="0.02")
     assert answers.get(timeout=PATIENCE_S)["retCode"] == 0
-    socket.cancel_order(answers.put, **terms, orderId=order_id)
+    with socket.gate:
+        socket.cancel_order(answers.put, **terms, orderId=order_id)
     assert answers.get(timeout=PATIENCE_S)["data"]["orderId"] == order_id
-    socket.cancel_order(answers.put, error_callback=errors.put, **terms, orderId=order_id)
+    with socket.gate:
+        socket.cancel_order(answers.put, error_callback=errors.put, **terms, orderId=order_id)
     assert errors.get(timeout=PATIENCE_S)["retCode"] == 110001
     socket.exit()
 

@@ -132,6 +132,15 @@ async def test_time_windows_are_kept():
             assert (await answer.json())["retCode"] == 10004
 
 
+async def test_half_a_surrogate_pair_breaks_nothing():
+    async with talking() as (server, session):
+        answer, _ = await post(server, session, "/v5/order/cancel", '{"category":"linear","symbol":"\\ud800"}')
+        assert answer["retCode"] == 10001
+        signed = {**headers(server, ""), "X-BAPI-SIGN": "é"}
+        async with session.get(server.http + "/v5/account/info", headers=signed) as answer:
+            assert (await answer.json())["retCode"] == 10004
+
+
 async def test_limits_are_told_and_kept():
     async with talking(BybitOptions()) as (server, session):
         body = {"category": "linear", "symbol": "BTCUSDT", "orderId": "x"}
@@ -158,6 +167,7 @@ async def test_an_address_that_asks_too_often_is_banned():
 
 async def test_public_sockets_answer_as_documented():
     async with talking(path="/v5/public/spot") as (_, socket):
+        assert (await ask(socket, {"op": "ping", "req_id": "\ud800"}))["req_id"] == "\ud800"
         pong = await ask(socket, {"op": "ping", "req_id": "7"})
         assert (pong["ret_msg"], pong["req_id"], pong["op"], pong["success"]) == ("pong", "7", "ping", True)
         done = await ask(socket, {"op": "subscribe", "req_id": "8", "args": ["orderbook.1.BTCUSDT"]})

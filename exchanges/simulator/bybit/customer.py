@@ -1,8 +1,9 @@
 """One API key: its orders as it knows them, and its private topics, told a moment after what they tell of."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from bot.clock import Clock
@@ -74,22 +75,30 @@ class Customer:
         shown = self.desk.lineages.shown(view)
         return rows.order_row(entry, shown, self._closed[shown.number])
 
+    def shown(self, view: OrderView) -> OrderView:
+        """An order as the client knows it."""
+        return self.desk.lineages.shown(view)
+
     def is_replaced(self, view: OrderView) -> bool:
         """Whether an amendment took its place."""
         return view.number in self.desk.lineages.replaced
 
-    def execution_rows(self, entry: Entry) -> list[rows.Row]:
-        """All fills of one listing, newest first."""
-        views: dict[int, OrderView | None] = {}
+    def executions(self, entry: Entry) -> list[tuple[Entry, AccountFill, Decimal]]:
+        """All fills of one listing, newest first, and what their order had filled by then."""
         done: defaultdict[int, Decimal] = defaultdict(Decimal)
         result = []
         for fill in self.account.fills(entry.index):
-            number = fill.order_number
-            if number not in views:
-                views[number] = self._view(entry, number)
-            done[number] += fill.quantity
-            result.append(self._execution(entry, fill, views[number], done[number]))
+            done[fill.order_number] += fill.quantity
+            result.append((entry, fill, done[fill.order_number]))
         return result[::-1]
+
+    def public_number(self, fill: AccountFill) -> int:
+        """The number that the client knows a fill's order by."""
+        return self.desk.lineages.first(fill.order_number)
+
+    def execution_row(self, entry: Entry, fill: AccountFill, done: Decimal) -> rows.Row:
+        """One of them."""
+        return self._execution(entry, fill, self._view(entry, fill.order_number), done)
 
     def _view(self, entry: Entry, number: int) -> OrderView | None:
         found = self.account.order(listing=entry.index, number=number, client_id=None)
@@ -193,10 +202,10 @@ class Customer:
         messages = []
         if fill is not None:
             self._closed[self.desk.lineages.shown(view).number] += fill.realised
-            row = self._execution(entry, fill, view, view.filled)
-            messages += self._texts("execution", entry.segment, [row], event.ts_ns)
-            messages += self._texts("execution.fast", entry.segment, [rows.fast_row(row)], event.ts_ns)
-        messages += self._texts("order", entry.segment, [self.order_row(entry, view)], event.ts_ns)
+            done = partial(self._execution, entry, fill, view, view.filled)
+            messages += self._texts("execution", entry.segment, lambda: [done()], event.ts_ns)
+            messages += self._texts("execution.fast", entry.segment, lambda: [rows.fast_row(done())], event.ts_ns)
+        messages += self._texts("order", entry.segment, lambda: [self.order_row(entry, view)], event.ts_ns)
         return messages
 
     def _of_change(self, event: AccountChanged) -> list[tuple[str, str]]:
@@ -204,10 +213,10 @@ class Customer:
         if event.cause is Cause.FUNDING and event.listing is not None:
             messages += self._of_funding(event, event.listing)
         if event.positions:
-            position_rows = self.position_rows(event.positions, on_topic=True)
+            position_rows = partial(self.position_rows, event.positions, on_topic=True)
             messages += self._texts("position", Segment.LINEAR, position_rows, event.ts_ns)
         if any(balance.wallet == UNIFIED for balance in event.balances):
-            messages += self._texts("wallet", None, [self.wallet()], event.ts_ns)
+            messages += self._texts("wallet", None, lambda: [self.wallet()], event.ts_ns)
         return messages
 
     def _of_funding(self, event: AccountChanged, listing: int) -> list[tuple[str, str]]:
@@ -231,12 +240,15 @@ class Customer:
         )
         row = rows.execution_row(entry, fill, None, _ZERO, mark, self._hub.live(listing).mirror.seq)
         row |= {"execType": "Funding", "execFee": plain(-event.amount), "createType": ""}
-        return self._texts("execution", entry.segment, [row], event.ts_ns)
+        return self._texts("execution", entry.segment, lambda: [row], event.ts_ns)
 
-    def _texts(self, topic: str, segment: Segment | None, data: list[rows.Row], ts_ns: int) -> list[tuple[str, str]]:
+    def _texts(
+        self, topic: str, segment: Segment | None, make: Callable[[], list[rows.Row]], ts_ns: int
+    ) -> list[tuple[str, str]]:
         names = [topic] if segment is None else [topic, f"{topic}.{segment}"]
         heard = [name for name in names if self.listeners.get(name)]
-        if not heard or not data:
+        data = make() if heard else []
+        if not data:
             return []
         rest = {"creationTime": ts_ns // _MS, "data": data}
         if topic == "execution.fast":

@@ -8,6 +8,7 @@ from typing import Any
 
 from exchanges.simulator.bybit.catalogue import Entry
 from exchanges.simulator.bybit.errors import ApiError, refused
+from exchanges.simulator.bybit.ids import order_id
 from exchanges.simulator.bybit.orders import MOST_IN_BATCH
 from exchanges.simulator.bybit.params import Params, page
 from exchanges.simulator.bybit.protection import PRODUCTS
@@ -156,16 +157,20 @@ def executions(call: Call) -> dict[str, Any]:
     entries = _entries(call, names_needed=False)
     start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 2**53)
     order, link = call.params.text("orderId", ""), call.params.text("orderLinkId", "")
-    rows = [
-        row
+    if link and not order:
+        named = [(entry, view) for entry in entries for view in _view(call, entry)]
+        order = next((order_id(one.segment, call.own.shown(view).number) for one, view in named), "none")
+    # Rows are dear and there may be thousands of fills: only those of the page are made.
+    found = [
+        one
         for entry in entries
-        for row in call.own.execution_rows(entry)
-        if start <= int(row["execTime"]) <= end
-        and (not order or row["orderId"] == order)
-        and (not link or row["orderLinkId"] == link)
+        for one in call.own.executions(entry)
+        if start <= one[1].ts_ns // _MS <= end
+        and (not order or order_id(entry.segment, call.own.public_number(one[1])) == order)
     ]
-    rows.sort(key=lambda row: -int(row["execTime"]))
-    rows, cursor = page(rows, call.params, default=50, most=100)
+    found.sort(key=lambda one: -one[1].ts_ns)
+    shown, cursor = page(found, call.params, default=50, most=100)
+    rows = [call.own.execution_row(*one) for one in shown]
     return {"nextPageCursor": cursor, "category": call.params.text("category"), "list": rows}
 
 

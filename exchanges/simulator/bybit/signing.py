@@ -38,7 +38,7 @@ def authenticated(exchange: Exchange, headers: Mapping[str, str], payload: bytes
     if account is None or secret is None:
         raise ApiError(10003, "API key is invalid.")
     expected = signature(secret, (stamp + key + window).encode() + payload)
-    if not hmac.compare_digest(expected.encode(), headers.get("X-BAPI-SIGN", "").encode()):
+    if not hmac.compare_digest(expected.encode(), headers.get("X-BAPI-SIGN", "").encode(errors="replace")):
         raise ApiError(10004, "error sign! please check your signature generation algorithm.")
     return key, account
 

@@ -8,7 +8,8 @@ _FINAL_TEXT = 0x81
 _SHORT = 126
 _LONG = 1 << 16
 
-_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
+# ASCII only: clients may send half a surrogate pair, which has no UTF-8, and have it repeated to them.
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, check_circular=False)
 
 
 def dumps(value: Any) -> str:
