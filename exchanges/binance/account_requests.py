@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument, Segment
-from exchanges.binance.endpoints import LINEAR
+from bot.errors import VenueError
+from exchanges.binance.endpoints import LINEAR, VENUE
 from exchanges.binance.private_schemas import (
     FUNDINGS,
     FUTURES_BALANCES,
@@ -84,7 +85,10 @@ class BinanceAccount:
 
     async def _load_positions(self, feed: Feed, rest: SignedRest, wallets: WalletBook) -> None:
         asked_at = wallets.mark()
-        rows = {row.symbol: row for row in await rest.read("/v3/positionRisk", POSITIONS, {})}
+        found = await rest.read("/v3/positionRisk", POSITIONS, {})
+        if any(row.side != "BOTH" for row in found):
+            raise VenueError(VENUE, "the account is in hedge mode; set USDⓈ-M to one-way position mode")
+        rows = {row.symbol: row for row in found}
         for symbol, instrument in self._by_feed[feed].items():
             # A symbol that is not listed is flat.
             wallets.set_position(_position(instrument, rows.get(symbol), wallets), asked_at)

@@ -94,6 +94,8 @@ class PositionRow(_Row):
     """A row of `positionRisk`."""
 
     symbol: str
+    side: str = Field(default="BOTH", validation_alias="positionSide")
+    """LONG and SHORT in hedge mode, which is not traded in."""
     quantity: Amount = Field(validation_alias="positionAmt")
     entry_price: Amount = Field(validation_alias="entryPrice")
 
@@ -180,6 +182,7 @@ class PositionChange(_Row):
     quantity: Amount = Field(validation_alias="pa")
     entry_price: Amount = Field(validation_alias="ep")
     realised: Amount = Field(default=Decimal(0), validation_alias="cr")
+    side: str = Field(default="BOTH", validation_alias="ps")
 
 
 class AccountChange(_Row):

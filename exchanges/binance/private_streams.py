@@ -97,7 +97,7 @@ class UserEvents:
             self._wallets.set_balance(Balance(wallet=str(self._feed), asset=row.asset, total=row.total))
         for moved in update.change.positions:
             instrument = self._instruments.get(moved.symbol)
-            if instrument is not None:
+            if instrument is not None and moved.side == "BOTH":
                 position = Position(
                     instrument=instrument,
                     quantity=moved.quantity,

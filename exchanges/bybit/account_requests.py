@@ -6,6 +6,7 @@ from decimal import Decimal
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument
+from bot.errors import VenueError
 from exchanges.bybit.normalize import LINEAR, VENUE
 from exchanges.bybit.private_schemas import (
     CoinRow,
@@ -86,6 +87,8 @@ class BybitAccount:
             if not page.next_cursor:
                 break
             values["cursor"] = page.next_cursor
+        if any(row.index for row in found):
+            raise VenueError(VENUE, "the account is in hedge mode; set it to one-way position mode")
         return found
 
     async def missed_funding(self) -> Sequence[FundingPayment]:

@@ -92,6 +92,8 @@ class PositionRow(_Row):
 
     category: str = ""
     symbol: str
+    index: int = Field(default=0, validation_alias="positionIdx")
+    """1 and 2 in hedge mode, which is not traded in."""
     side: str = ""
     size: Blank
     entry_price: Blank = Field(default=Decimal(0), validation_alias=AliasChoices("entryPrice", "avgPrice"))

@@ -96,7 +96,7 @@ class PrivateTopics:
     def _on_positions(self, message: PositionRows) -> None:
         for row in message.rows:
             instrument = self._instrument(row.category, row.symbol)
-            if instrument is not None:
+            if instrument is not None and not row.index:
                 self._wallets.set_position(position_of(instrument, row, self._wallets))
 
     def _on_wallets(self, message: WalletRows) -> None:

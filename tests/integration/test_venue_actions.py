@@ -11,6 +11,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import AuthenticationFailed, OrderRejected, SettingsError, VenueUnavailable
 from exchanges.common.api_keys import ApiKeys
+from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.core.values import OrderState
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, Rig, an_order, of, rig, started, until
 
@@ -277,6 +278,68 @@ async def test_a_stream_that_speaks_nonsense_is_told_and_survived(venue: str) ->
         await until(lambda: actions.in_flight == 0)
         assert ended(here, "a").status is OrderStatus.FILLED
         assert any(level == "error" and "not understood" in text for level, text in here.log)
+
+
+@EVERYWHERE
+async def test_a_clock_that_drifts_costs_one_order_and_is_measured_anew(what: Instrument) -> None:
+    async with rig() as here, started(here, what.venue) as actions:
+        here.exchanges[what.venue].drift_ns = 5_000_000_000
+        actions.submit(an_order("a", what))
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "a").status is OrderStatus.REJECTED
+        actions.submit(an_order("b", what))
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "b").status is OrderStatus.FILLED
+
+
+@EVERY_VENUE
+async def test_a_revoked_key_ends_the_order_and_the_stream(venue: str) -> None:
+    what = of(venue, Segment.LINEAR)
+    async with rig() as here, started(here, venue) as actions:
+        exchange = here.exchanges[venue]
+        exchange.revoke(exchange.credentials.api_key)
+        actions.submit(an_order("a", what))
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "a").status is OrderStatus.REJECTED
+        here.relay.cut()
+        await until(lambda: any(level == "error" and "no longer heard" in text for level, text in here.log))
+        key = exchange.credentials
+        assert not any(key.api_key in text or key.secret in text for _, text in here.log)
+
+
+async def test_an_expired_listen_key_is_replaced_and_what_was_missed_is_asked_for() -> None:
+    what = of("binance", Segment.LINEAR)
+    async with rig() as here, started(here, "binance") as actions:
+        before = here.requests.count("POST", "listenKey")
+        here.relay.change = lambda text: ['{"e":"listenKeyExpired","E":1,"listenKey":"x"}'] if _is_fill(text) else []
+        actions.submit(an_order("a", what))
+        await until(lambda: here.requests.count("POST", "listenKey") > before)
+        here.relay.change = lambda text: [text]
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "a").status is OrderStatus.FILLED
+        actions.submit(an_order("b", what, quantity="0.1"))
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "b").status is OrderStatus.FILLED
+
+
+async def test_routes_by_venue_and_fails_as_one() -> None:
+    async with rig() as here:
+        both = RoutedActions({venue: here.actions(venue) for venue in VENUES})
+        await both.start()
+        both.submit(an_order("a", of("binance", Segment.SPOT)))
+        both.submit(an_order("b", of("bybit", Segment.LINEAR)))
+        await until(lambda: both.in_flight == 0)
+        assert {ended(here, name).status for name in "ab"} == {OrderStatus.FILLED}
+        assert {balance.wallet for balance in both.balances()} == {"binance.spot", "binance.linear", "bybit.unified"}
+        elsewhere = of("bybit", Segment.SPOT).model_copy(update={"venue": "kraken"})
+        with pytest.raises(OrderRejected):
+            both.submit(an_order("c", elsewhere))
+        assert both.affordable_notional(elsewhere, Side.BUY, 1.0) == 0.0
+        await both.stop()
+        dead = here.actions("bybit", here.settings(rest="http://127.0.0.1:1"))
+        broken = RoutedActions({"binance": here.actions("binance"), "bybit": dead})
+        with pytest.raises(VenueUnavailable):
+            await broken.start()
 
 
 def _path(what: Instrument) -> str:
