@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from exchanges.simulator.core.values import OrderView
+from exchanges.simulator.core.values import OrderState, OrderView
 
 _MARK = "~"
 """Begins the client id of a successor; no client may send it."""
@@ -72,8 +72,10 @@ class Lineages:
         if lineage is None:
             return view
         self._first_of[view.number] = lineage.first
+        is_partial = view.state is OrderState.NEW and lineage.filled > 0
         return replace(
             view,
+            state=OrderState.PARTIALLY_FILLED if is_partial else view.state,
             number=lineage.first,
             client_id=lineage.client_id,
             request=replace(view.request, client_id=lineage.client_id),

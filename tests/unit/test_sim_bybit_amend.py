@@ -1,0 +1,81 @@
+"""An amended order of the simulated Bybit is one order to its owner, fills included."""
+
+from decimal import Decimal
+
+import pytest
+
+from exchanges.simulator.accounts.exchange import SimulatedExchange
+from exchanges.simulator.accounts.pump import Pump
+from exchanges.simulator.bybit.catalogue import Catalogue
+from exchanges.simulator.bybit.errors import ApiError
+from exchanges.simulator.bybit.orders import OrderDesk
+from exchanges.simulator.bybit.params import Params
+from exchanges.simulator.core.values import OrderState
+from exchanges.simulator.market.listings import default_listings
+from exchanges.simulator.market.market import SimulatedMarket
+
+START_NS = 1_790_000_000 * 10**9
+TERMS = {"category": "linear", "symbol": "BTCUSDT"}
+
+
+class Bench:
+    def __init__(self):
+        self.market = SimulatedMarket(default_listings("bybit"), seed=5, start_ns=START_NS)
+        exchange = SimulatedExchange("bybit", self.market)
+        Pump([exchange], self.market, start_ns=START_NS).advance_to(START_NS + 10**9)
+        self.now_ns = exchange.now_ns()
+        self.catalogue = Catalogue("bybit", self.market.listings)
+        self.entry = self.catalogue.find("linear", "BTCUSDT")
+        self.account = exchange.account(exchange.credentials.api_key)
+        self.desk = OrderDesk(self.account, self.catalogue)
+
+    def partly_filled(self):
+        """A buy that took the best ask, and rests with 0.100 more."""
+        ticks, lots = self.market.levels(self.entry.index, 1)[1][0]
+        quantity = self.entry.instrument.lot_size * (lots + 100)
+        order = {"side": "Buy", "orderType": "Limit", "qty": str(quantity), "price": self.entry.grid.price(ticks)}
+        ids = self.desk.create(Params({**TERMS, **order, "orderLinkId": "mine"}), self.now_ns)
+        return ids, quantity, quantity - Decimal("0.1")
+
+    def shown(self, ids):
+        return self.desk.lineages.shown(self.desk.raw(self.entry, Params({**TERMS, "orderId": ids["orderId"]})))
+
+    def amend(self, **change):
+        return self.desk.amend(Params({**TERMS, "orderLinkId": "mine", **change}), self.now_ns)
+
+
+def test_fills_before_the_amendment_count():
+    bench = Bench()
+    ids, quantity, filled = bench.partly_filled()
+    assert bench.amend(qty=str(quantity + 1), price="50000") == ids
+    seen = bench.shown(ids)
+    assert (seen.quantity, seen.filled, seen.state) == (quantity + 1, filled, OrderState.PARTIALLY_FILLED)
+    (open_order,) = bench.account.open_orders(None)
+    assert open_order.quantity == Decimal("1.1")
+    assert bench.amend(qty=str(quantity)) == ids
+    assert bench.shown(ids).quantity == quantity
+    bench.desk.cancel(Params({**TERMS, **ids}), bench.now_ns)
+    assert bench.shown(ids).state is OrderState.CANCELLED
+    assert not bench.account.open_orders(None)
+
+
+def test_a_refused_amendment_leaves_the_order_in_the_book():
+    bench = Bench()
+    ids, quantity, filled = bench.partly_filled()
+    for change in ({"qty": str(quantity + 5_000)}, {"price": "50000.01"}, {"qty": str(filled)}, {"qty": str(quantity)}):
+        with pytest.raises(ApiError):
+            bench.amend(**change)
+        seen = bench.shown(ids)
+        assert (seen.quantity, seen.filled, seen.state.is_final) == (quantity, filled, False)
+        assert len(bench.account.open_orders(None)) == 1
+
+
+def test_an_internal_client_id_names_no_order():
+    bench = Bench()
+    bench.partly_filled()
+    bench.amend(price="50000")
+    (successor,) = bench.account.open_orders(None)
+    for name in ({"orderLinkId": successor.client_id}, {"orderId": "9d1a4e7c-0000-5b31-9112-000000000fff"}):
+        with pytest.raises(ApiError) as refused:
+            bench.desk.cancel(Params({**TERMS, **name}), bench.now_ns)
+        assert refused.value.code == 110001
