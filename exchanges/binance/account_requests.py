@@ -63,14 +63,14 @@ class BinanceAccount:
         """Let go of the connections."""
         await self._http.close()
 
-    async def load_account(self, wallets: WalletBook) -> None:
-        """Ask for balances and positions, into `wallets`.
+    async def load_account(self) -> None:
+        """Ask for balances and positions, and put them into the wallet book.
 
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
         for feed, rest in self._rests.items():
-            asked_at = wallets.mark()
+            asked_at = self._wallets.mark()
             if feed.segment is Segment.SPOT:
                 account = await rest.read("/v3/account", _SPOT_ACCOUNT, {"omitZeroBalances": "true"})
                 held = [
@@ -80,18 +80,18 @@ class BinanceAccount:
             else:
                 rows = await rest.read("/v3/balance", FUTURES_BALANCES, {})
                 held = [Balance(wallet=str(feed), asset=row.asset, total=row.total) for row in rows]
-                await self._load_positions(feed, rest, wallets)
-            wallets.set_wallet(str(feed), held, asked_at)
+                await self._load_positions(feed, rest)
+            self._wallets.set_wallet(str(feed), held, asked_at)
 
-    async def _load_positions(self, feed: Feed, rest: SignedRest, wallets: WalletBook) -> None:
-        asked_at = wallets.mark()
+    async def _load_positions(self, feed: Feed, rest: SignedRest) -> None:
+        asked_at = self._wallets.mark()
         found = await rest.read("/v3/positionRisk", POSITIONS, {})
         if any(row.side != "BOTH" for row in found):
             raise VenueError(VENUE, "the account is in hedge mode; set USDⓈ-M to one-way position mode")
         rows = {row.symbol: row for row in found}
         for symbol, instrument in self._by_feed[feed].items():
             # A symbol that is not listed is flat.
-            wallets.set_position(_position(instrument, rows.get(symbol), wallets), asked_at)
+            self._wallets.set_position(_position(instrument, rows.get(symbol), self._wallets), asked_at)
 
     async def missed_funding(self) -> Sequence[FundingPayment]:
         """Funding since the last call, or since `open`; some of it may have been told already.

@@ -15,9 +15,10 @@ from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream,
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
+from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol
-from exchanges.common.streamed_actions import FundingDesk, OnFunding, StreamedActions, instruments_of
+from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
 

@@ -22,7 +22,8 @@ from exchanges.binance.private_schemas import (
     OrderTradeUpdate,
     OutboundPosition,
 )
-from exchanges.binance.signed_rest import SignedRest, complaint
+from exchanges.binance.refusals import complaint
+from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.background import Log
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_desk import OrderDesk

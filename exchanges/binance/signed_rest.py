@@ -1,10 +1,9 @@
-"""Signed requests to one segment of Binance, and what their errors mean for an order.
+"""Signed requests to one segment of Binance.
 
-Source: https://developers.binance.com/docs (request security, error codes of spot and USDⓈ-M).
+Source: https://developers.binance.com/docs (request security).
 """
 
-import json
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,64 +11,27 @@ from pydantic import TypeAdapter, ValidationError
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
 from bot.errors import (
-    BelowMinimum,
     ClockSkew,
-    InsufficientBalance,
-    OrderError,
     OrderOutcomeUnknown,
-    OrderRejected,
     VenueError,
     VenueUnavailable,
 )
 from exchanges.binance.endpoints import VENUE
-from exchanges.binance.errors import as_venue_error
-from exchanges.binance.library import BinanceAPIException
 from exchanges.binance.private_schemas import ServerTime
+from exchanges.binance.refusals import Refusal, ServerFault, checked, rejected
 from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.plan import printable
-from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
+from exchanges.common.venue_http import AnswerLost, VenueHttp
 
 _READ_S = 5.0
 _ORDER_S = 1.0
 _READ_WINDOW_MS = 5000
 _FORM = "application/x-www-form-urlencoded"
 
-_OVERLOADED = -1008
-"""Turned away before the matching engine saw it, for all that the status is a 503."""
-_UNKNOWN = frozenset({-1006, -1007})
-_NO_SUCH_ORDER = frozenset({-2011, -2013})
-_MAY_EXIST = frozenset({-2010, -4116})
-"""A client order id that is there already; spot says -2010 for that and for a wallet that does not cover it."""
-_REJECTIONS: dict[int, type[OrderRejected]] = {
-    -2018: InsufficientBalance,
-    -2019: InsufficientBalance,
-    -4004: BelowMinimum,
-    -4164: BelowMinimum,
-}
-
 _T = TypeVar("_T")
 Values = dict[str, str]
-
-
-class Refusal(VenueError):
-    """Binance refused one request for what it asked; `code` is Binance's."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(VENUE, message)
-        self.code = code
-
-    @property
-    def is_no_such_order(self) -> bool:
-        """Whether it says that the order is unknown, or over."""
-        return self.code in _NO_SUCH_ORDER
-
-    @property
-    def may_exist(self) -> bool:
-        """Whether an order of this client order id may be there already."""
-        return self.code in _MAY_EXIST
 
 
 class SignedRest:
@@ -107,12 +69,11 @@ class SignedRest:
             VenueError: It cannot be asked, or refuses us.
         """
         try:
-            return kind.validate_json(await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S))
+            text = await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S)
         except ClockSkew:
             await self.open()
-            return kind.validate_json(await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S))
-        except ValidationError as error:
-            raise VenueUnavailable(VENUE, f"answered {path} in an unknown way") from error
+            text = await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S)
+        return _understood(path, kind, text)
 
     async def public(self, path: str, kind: TypeAdapter[_T], values: Values) -> _T:
         """A question that needs no key.
@@ -121,7 +82,7 @@ class SignedRest:
             VenueError: It cannot be asked, or refuses.
         """
         answer = await self._http.request("GET", self._url(path) + _query(values), {}, None, _READ_S)
-        return _understood(path, kind, _checked(answer))
+        return _understood(path, kind, checked(answer))
 
     async def key_only(self, method: str, path: str) -> str:
         """A request with the key and without a signature (`listenKey`): the answer's text.
@@ -130,7 +91,7 @@ class SignedRest:
             VenueError: It cannot be asked, or refuses.
         """
         answer = await self._http.request(method, self._url(path), self._headers, None, _READ_S)
-        return _checked(answer)
+        return checked(answer)
 
     async def place(self, path: str, client_order_id: str, values: Values) -> None:
         """Send an order, once.
@@ -148,12 +109,12 @@ class SignedRest:
         except ClockSkew:
             await self._measure_quietly()
             raise
-        except _ServerFault as fault:
+        except ServerFault as fault:
             raise OrderOutcomeUnknown(client_order_id, str(fault)) from fault
         except Refusal as refusal:
             if refusal.may_exist:
                 raise
-            raise _rejected(client_order_id, refusal) from refusal
+            raise rejected(client_order_id, refusal) from refusal
 
     async def cancel(self, path: str, values: Values) -> None:
         """Cancel an order.
@@ -179,7 +140,7 @@ class SignedRest:
             answer = await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
         else:
             answer = await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
-        return _checked(answer)
+        return checked(answer)
 
     async def _server_time_ms(self) -> int:
         return (await self.public(self._time, TypeAdapter(ServerTime), {})).ms
@@ -196,45 +157,6 @@ class SignedRest:
 
     def _url(self, path: str) -> str:
         return f"{self._base}{self._prefix}{path}"
-
-
-class _ServerFault(VenueUnavailable):
-    """A fault inside Binance: the request may have done what it asked."""
-
-
-def _checked(answer: Answer) -> str:
-    if 200 <= answer.status < 300:
-        return answer.text
-    code, message = _complaint(answer.text)
-    words = f"HTTP {answer.status}, code {code}: {printable(message)}"
-    if code != _OVERLOADED and (answer.status >= 500 or answer.status == 408 or code in _UNKNOWN):
-        raise _ServerFault(VENUE, words)
-    body = json.dumps({"code": code, "msg": message})
-    error = as_venue_error(BinanceAPIException(answer, answer.status, body))
-    if type(error) is VenueError:
-        raise Refusal(code, words)
-    raise error
-
-
-def _complaint(text: str) -> tuple[int, str]:
-    try:
-        body: Any = json.loads(text)
-        return int(body["code"]), str(body["msg"])
-    except (ValueError, TypeError, KeyError):
-        return 0, ""
-
-
-def complaint(venue_code: int, message: str, status: int) -> VenueError:
-    """An error that came over the WebSocket API, as the same one over REST."""
-    try:
-        _checked(Answer(status, {}, json.dumps({"code": venue_code, "msg": message})))
-    except VenueError as error:
-        return error
-    return VenueUnavailable(VENUE, f"answered with status {status} and an error")
-
-
-def _rejected(client_order_id: str, refusal: Refusal) -> OrderError:
-    return _REJECTIONS.get(refusal.code, OrderRejected)(client_order_id, str(refusal))
 
 
 def _understood(path: str, kind: TypeAdapter[_T], text: str) -> _T:

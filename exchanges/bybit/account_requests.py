@@ -58,25 +58,25 @@ class BybitAccount:
         """Let go of the connections."""
         await self._http.close()
 
-    async def load_account(self, wallets: WalletBook) -> None:
-        """Ask for balances and positions, into `wallets`.
+    async def load_account(self) -> None:
+        """Ask for balances and positions, and put them into the wallet book.
 
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-        asked_at = wallets.mark()
+        asked_at = self._wallets.mark()
         found = await self._rest.read("/v5/account/wallet-balance", WalletRows, {"accountType": "UNIFIED"})
-        wallets.set_wallet(WALLET, [balance_of(coin) for row in found.rows for coin in row.coins], asked_at)
-        await self._load_positions(wallets)
+        self._wallets.set_wallet(WALLET, [balance_of(coin) for row in found.rows for coin in row.coins], asked_at)
+        await self._load_positions()
 
-    async def _load_positions(self, wallets: WalletBook) -> None:
-        asked_at = wallets.mark()
+    async def _load_positions(self) -> None:
+        asked_at = self._wallets.mark()
         for settle in sorted({instrument.settle or "" for instrument in self._linear.values()}):
             rows = {row.symbol: row for row in await self._positions(settle)}
             for symbol, instrument in self._linear.items():
                 # Flat ones are not listed.
                 if instrument.settle == settle:
-                    wallets.set_position(position_of(instrument, rows.get(symbol), wallets), asked_at)
+                    self._wallets.set_position(position_of(instrument, rows.get(symbol), self._wallets), asked_at)
 
     async def _positions(self, settle: str) -> list[PositionRow]:
         values = {"category": "linear", "settleCoin": settle, "limit": "200"}

@@ -18,8 +18,9 @@ from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
+from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
-from exchanges.common.streamed_actions import FundingDesk, OnFunding, StreamedActions, instruments_of
+from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
 

@@ -7,7 +7,8 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
-from exchanges.bybit.signed_rest import Refusal, SignedRest, Values
+from exchanges.bybit.refusals import Refusal
+from exchanges.bybit.signed_rest import Body, SignedRest, Values
 from exchanges.common.order_desk import OrderReport
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
@@ -88,10 +89,10 @@ class BybitOrders:
         return self._place(order) | {"orderLinkId": order.client_order_id}
 
 
-def new_order(symbol: str, order: Order) -> Values:
+def new_order(symbol: str, order: Order) -> Body:
     """The body of a new order. `marketUnit`: without it the quantity of a spot market buy is what to spend."""
     is_market = order.type is OrderType.MARKET
-    body = {
+    body: dict[str, str | bool] = {
         "category": str(order.instrument.segment),
         "symbol": symbol,
         "side": _SIDES[order.side],
@@ -106,7 +107,7 @@ def new_order(symbol: str, order: Order) -> Values:
     elif order.instrument.segment is Segment.SPOT:
         body["marketUnit"] = "baseCoin"
     if order.reduce_only and order.instrument.is_perpetual:
-        body["reduceOnly"] = "true"
+        body["reduceOnly"] = True
     return body
 
 

@@ -18,10 +18,10 @@ from exchanges.bybit.order_requests import fill_of, report_of
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRows, PositionRows, WalletRows
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.background import Log
+from exchanges.common.funding_desk import FundingDesk
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.plan import printable
-from exchanges.common.streamed_actions import FundingDesk
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
 

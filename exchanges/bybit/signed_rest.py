@@ -1,34 +1,30 @@
-"""Signed requests to Bybit, and what their errors mean for an order.
+"""Signed requests to Bybit.
 
-Source: https://bybit-exchange.github.io/docs/v5/guide (authentication), https://bybit-exchange.github.io/docs/v5/error.
+Source: https://bybit-exchange.github.io/docs/v5/guide (authentication).
 """
 
 import json
+from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pydantic import BaseModel, ValidationError
 
 from bot.clock import Clock
 from bot.errors import (
-    BelowMinimum,
     ClockSkew,
-    InsufficientBalance,
     OrderOutcomeUnknown,
-    OrderRejected,
     VenueError,
     VenueUnavailable,
 )
-from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
+from exchanges.bybit.refusals import Refusal, ServerFault, checked, rejected
 from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.plan import printable
-from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
+from exchanges.common.venue_http import AnswerLost, VenueHttp
 
 _READ_S = 5.0
 _ORDER_S = 1.0
@@ -36,47 +32,9 @@ _READ_WINDOW_MS = 5000
 _LOGIN_MS = 10_000
 """pybit's second is broken by a second of delay."""
 
-_UNKNOWN = frozenset({10000, 10016, 170007, 170032, 170146, 170147})
-_EXISTS = frozenset({10014, 110072, 170141})
-_NO_SUCH_ORDER = frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213})
-_REJECTIONS: dict[int, type[OrderRejected]] = {
-    110004: InsufficientBalance,
-    110006: InsufficientBalance,
-    110007: InsufficientBalance,
-    110012: InsufficientBalance,
-    110044: InsufficientBalance,
-    110045: InsufficientBalance,
-    170033: InsufficientBalance,
-    170131: InsufficientBalance,
-    110094: BelowMinimum,
-    170136: BelowMinimum,
-    170140: BelowMinimum,
-}
-
 _T = TypeVar("_T", bound=BaseModel)
 Values = dict[str, str]
-
-
-class Refusal(VenueError):
-    """Bybit refused one request for what it asked; `code` is Bybit's."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(VENUE, message)
-        self.code = code
-
-    @property
-    def is_no_such_order(self) -> bool:
-        """Whether it says that the order is unknown, or over."""
-        return self.code in _NO_SUCH_ORDER
-
-    @property
-    def is_existing(self) -> bool:
-        """Whether an order of this client order id is there already."""
-        return self.code in _EXISTS
-
-
-class _ServerFault(VenueUnavailable):
-    """A fault inside Bybit: the request may have done what it asked."""
+Body = Mapping[str, str | bool]
 
 
 class SignedRest:
@@ -120,7 +78,7 @@ class SignedRest:
         except ValidationError as error:
             raise VenueUnavailable(VENUE, f"answered {path} in an unknown way") from error
 
-    async def place(self, client_order_id: str, body: Values) -> None:
+    async def place(self, client_order_id: str, body: Body) -> None:
         """Send an order, once; the answer only acknowledges that it was taken.
 
         Raises:
@@ -130,7 +88,7 @@ class SignedRest:
         """
         try:
             await self._post("/v5/order/create", body, ORDER_WINDOW_MS)
-        except (AnswerLost, _ServerFault) as lost:
+        except (AnswerLost, ServerFault) as lost:
             raise OrderOutcomeUnknown(client_order_id, str(lost)) from lost
         except ClockSkew:
             await self._measure_quietly()
@@ -138,9 +96,9 @@ class SignedRest:
         except Refusal as refusal:
             if refusal.is_existing:
                 raise OrderOutcomeUnknown(client_order_id, str(refusal)) from refusal
-            raise _REJECTIONS.get(refusal.code, OrderRejected)(client_order_id, str(refusal)) from refusal
+            raise rejected(client_order_id, refusal) from refusal
 
-    async def cancel(self, body: Values) -> None:
+    async def cancel(self, body: Body) -> None:
         """Cancel an order.
 
         Raises:
@@ -158,13 +116,13 @@ class SignedRest:
         query = urlencode(values)
         headers = self._headers(query, _READ_WINDOW_MS)
         answer = await self._http.request("GET", f"{self._base}{path}?{query}", headers, None, _READ_S)
-        return _checked(answer)
+        return checked(answer)
 
-    async def _post(self, path: str, body: Values, window_ms: int) -> Envelope:
+    async def _post(self, path: str, body: Body, window_ms: int) -> Envelope:
         text = json.dumps(body, separators=(",", ":"))
         headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
         answer = await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), _ORDER_S)
-        return _checked(answer)
+        return checked(answer)
 
     def _headers(self, payload: str, window_ms: int) -> dict[str, str]:
         stamp = str(self._now_ms())
@@ -177,7 +135,7 @@ class SignedRest:
 
     async def _server_time_ms(self) -> int:
         answer = await self._http.request("GET", f"{self._base}/v5/market/time", {}, None, _READ_S)
-        return _checked(answer).time_ms
+        return checked(answer).time_ms
 
     async def _measure_quietly(self) -> None:
         try:
@@ -188,26 +146,3 @@ class SignedRest:
 
     def _now_ms(self) -> int:
         return (self._clock.now_ns() + self._offset_ns) // 1_000_000
-
-
-def _checked(answer: Answer) -> Envelope:
-    if answer.status >= 500 or answer.status == 408:
-        raise _ServerFault(VENUE, f"HTTP {answer.status}")
-    if answer.status != 200:
-        raise venue_error(FailedRequestError("", "", answer.status, "", None))
-    try:
-        envelope = Envelope.model_validate_json(answer.text)
-    except ValidationError as error:
-        # Whatever it was, it was not a refusal.
-        raise _ServerFault(VENUE, "answered something that is not understood") from error
-    if envelope.code:
-        raise _complaint(envelope)
-    return envelope
-
-
-def _complaint(envelope: Envelope) -> VenueError:
-    words = f"{printable(envelope.message)} (code {envelope.code})"
-    if envelope.code in _UNKNOWN:
-        return _ServerFault(VENUE, words)
-    error = venue_error(InvalidRequestError("", envelope.message, envelope.code, "", None))
-    return Refusal(envelope.code, words) if type(error) is VenueError else error

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bot.clock import Clock
@@ -13,6 +13,7 @@ from bot.errors import InvariantError, VenueError
 from bot.ports import OrderListener
 from bot.settings import ConnectionSettings
 from exchanges.common.background import Log, pause, report_failure
+from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_carrier import OrderCarrier, OrderGateway
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol, PrivateStream
@@ -21,8 +22,6 @@ from exchanges.common.wallet_book import WalletBook
 _BETWEEN_REPAIRS_S = 1.0
 """A stream that talks nonsense must not make us ask without end."""
 _FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
-
-OnFunding = Callable[[FundingPayment], None]
 
 
 class AccountGateway(Protocol):
@@ -38,8 +37,8 @@ class AccountGateway(Protocol):
     async def close(self) -> None:
         """Let go of the connections."""
 
-    async def load_account(self, wallets: WalletBook) -> None:
-        """Ask for balances and positions, into `wallets`.
+    async def load_account(self) -> None:
+        """Ask for balances and positions, and put them into the wallet book.
 
         Raises:
             VenueError: It cannot be asked, or refuses.
@@ -51,28 +50,6 @@ class AccountGateway(Protocol):
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-
-
-class FundingDesk:
-    """Tells each funding payment once, however often and by whatever way it is heard of."""
-
-    def __init__(self, on_funding: OnFunding | None = None) -> None:
-        self.on_funding = on_funding
-        self.due = asyncio.Event()
-        """Set when a venue says that funding was settled, and not how much on what: it has to be asked for."""
-        self._told: dict[tuple[str, int], None] = {}
-
-    def take(self, payment: FundingPayment) -> bool:
-        """Tell it; False where it was told before: a position is settled once at a moment."""
-        key = (payment.instrument.id, payment.ts_ns)
-        if key in self._told:
-            return False
-        self._told[key] = None
-        if len(self._told) > 10_000:
-            del self._told[next(iter(self._told))]
-        if self.on_funding is not None:
-            self.on_funding(payment)
-        return True
 
 
 class StreamedActions:
@@ -150,7 +127,7 @@ class StreamedActions:
             # The streams first: what happens while the snapshot is on its way is not missed.
             for stream in self._streams:
                 await stream.start()
-            await self._account.load_account(self._wallets)
+            await self._account.load_account()
         except BaseException:
             await self.stop()
             raise
@@ -208,7 +185,7 @@ class StreamedActions:
             self._carrier.look_again()
             wait_s = _BETWEEN_REPAIRS_S
             try:
-                await self._account.load_account(self._wallets)
+                await self._account.load_account()
                 await self._take_funding()
             except VenueError as error:
                 self._log("error", f"what was missed could not be asked for: {error}")

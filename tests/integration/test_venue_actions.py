@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import AuthenticationFailed, OrderRejected, SettingsError, VenueUnavailable
+from exchanges.binance.private_streams import FuturesUserStream
 from exchanges.common.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.core.values import OrderState
@@ -320,6 +321,18 @@ async def test_an_expired_listen_key_is_replaced_and_what_was_missed_is_asked_fo
         actions.submit(an_order("b", what, quantity="0.1"))
         await until(lambda: actions.in_flight == 0)
         assert ended(here, "b").status is OrderStatus.FILLED
+
+
+async def test_a_listen_key_that_cannot_be_kept_alive_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FuturesUserStream, "beat_every_s", 0.05)
+    async with rig() as here, started(here, "binance") as actions:
+        await until(lambda: here.requests.count("PUT", "listenKey") > 1)
+        assert actions.reconnects == 0
+        here.requests.fail.append(("PUT /fapi/v1/listenKey", 400))
+        await until(lambda: actions.reconnects == 1)
+        actions.submit(an_order("a", of("binance", Segment.LINEAR)))
+        await until(lambda: actions.in_flight == 0)
+        assert here.requests.count("GET", "v1/order") == 0
 
 
 async def test_routes_by_venue_and_fails_as_one() -> None:
