@@ -13,7 +13,7 @@ from bot.errors import AuthenticationFailed, OrderRejected, SettingsError, Venue
 from exchanges.binance.private_streams import FuturesUserStream
 from exchanges.common.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
-from exchanges.simulator.core.values import OrderState
+from exchanges.simulator.core.values import Kind, Lifetime, NewOrder, OrderState, Refusal
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, Rig, an_order, of, rig, started, until
 
 D = Decimal
@@ -171,6 +171,22 @@ async def test_a_refusal_comes_with_the_venues_words_and_code(what: Instrument) 
         assert ended(here, "a").status is OrderStatus.REJECTED
         assert "code" in str(ended(here, "a").reason)
         assert here.heard.fills("a") == []
+
+
+@EVERYWHERE
+async def test_an_order_that_is_there_already_is_followed_and_not_called_rejected(what: Instrument) -> None:
+    async with rig() as here, started(here, what.venue) as actions:
+        exchange = here.exchanges[what.venue]
+        account = exchange.account(exchange.credentials.api_key)
+        assert account is not None
+        twin = NewOrder(INSTRUMENTS.index(what), Side.BUY, Kind.LIMIT, Lifetime.GTC, D("0.5"), D(49000), "a")
+        assert not isinstance(account.place(twin, exchange.now_ns()), Refusal)
+        order = an_order("a", what, price="49000", time_in_force=TimeInForce.GTC)
+        actions.submit(order)
+        actions.cancel(order)
+        await until(lambda: actions.in_flight == 0)
+        assert ended(here, "a").status is OrderStatus.CANCELLED
+        assert at_venue(here, what) == ["a"]
 
 
 @EVERYWHERE
