@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -72,7 +73,7 @@ class Instrument(BaseModel):
     @property
     def feed(self) -> Feed:
         """The venue's segment that quotes it."""
-        return Feed(venue=self.venue, segment=self.segment)
+        return _feed(self.venue, self.segment)
 
     @property
     def is_perpetual(self) -> bool:
@@ -98,6 +99,12 @@ class Instrument(BaseModel):
         """The smallest multiple of the tick not below `price`."""
         floor = _floor(price, self.tick_size)
         return floor if floor == price else floor + self.tick_size
+
+
+@lru_cache(maxsize=256)
+def _feed(venue: str, segment: Segment) -> Feed:
+    # One value for each, since it is asked for all the time; not on the instrument, whose copies would inherit it.
+    return Feed(venue=venue, segment=segment)
 
 
 def _floor(number: Decimal, step: Decimal) -> Decimal:

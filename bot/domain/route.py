@@ -78,6 +78,16 @@ class Route(BaseModel):
         return next(leg.instrument for leg in self.opening if leg.side is Side.SELL)
 
     @cached_property
+    def fee_legs(self) -> tuple[tuple[str, bool], ...]:
+        """Each trade as the name of its fee (`fee open buy binance.spot`), and whether it is on the bought side."""
+        stages = (("open", self.opening), ("close", self.closing))
+        return tuple(
+            (f"fee {stage} {leg.side} {leg.instrument.feed}", leg.instrument.id == self.buy.id)
+            for stage, legs in stages
+            for leg in legs
+        )
+
+    @cached_property
     def hold_s(self) -> float:
         """Expected holding time, seconds; 0 for a route that holds nothing."""
         return sum(leg.expected_s for leg in self.legs if isinstance(leg, HoldLeg))

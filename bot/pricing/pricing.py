@@ -11,13 +11,10 @@ at its bid. Two markets that usually differ by 4 bps will differ by 4 bps again 
 expects them to meet calls a standing difference a profit.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.domain.fees import FeeSchedule
-from bot.domain.order import Side
-from bot.domain.route import Cost, Opportunity, Route, TradeLeg
+from bot.domain.route import Cost, Opportunity, Route
 from bot.ports import InstrumentView, Statistics
 
 EXIT_BASIS = "exit basis"
@@ -25,10 +22,29 @@ EXIT_BASIS = "exit basis"
 
 @dataclass(frozen=True, slots=True)
 class CostSheet:
-    """Every cost of a route by name, and their sum in bps."""
+    """Every cost of a route by name, and their sum in bps.
 
-    costs: tuple[Cost, ...]
+    It is made anew every second for every route, and its costs are read only where one is taken or looked at.
+    """
+
+    entries: tuple[tuple[str, float, bool], ...]
+    """Name, bps, and whether it is assumed."""
     total_bps: float
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The entries as values."""
+        return tuple(Cost(name=name, bps=bps, assumed=assumed) for name, bps, assumed in self.entries)
+
+    @property
+    def exit_basis_bps(self) -> float:
+        """What closing is expected to cost beside fees; 0 for a route that holds nothing."""
+        return next((bps for name, bps, _ in self.entries if name == EXIT_BASIS), 0.0)
+
+    @property
+    def assumed(self) -> bool:
+        """Whether a cost is a setting and not what the venue said."""
+        return any(assumed for _, _, assumed in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +89,20 @@ def cost_sheet(
     exit_basis_bps = _exit_basis_bps(buy.statistics, sell.statistics, converged=exit_basis == "converged")
     if covered_s < warmup_s or exit_basis_bps is None:
         return Unpriced("warm_up", covered_s, warmup_s, "s")
-    costs = [*_fees("open", route.opening, buy.fees, sell.fees), *_fees("close", route.closing, buy.fees, sell.fees)]
+    buy_fee, sell_fee = float(buy.fees.taker_bps), float(sell.fees.taker_bps)
+    costs = [(name, buy_fee if is_buy else sell_fee, False) for name, is_buy in route.fee_legs]
     if route.closing:
-        costs.append(Cost(name=EXIT_BASIS, bps=exit_basis_bps))
-    for view, side in ((buy, Side.BUY), (sell, Side.SELL)):
-        if view.instrument.is_perpetual and route.hold_s:
-            if view.funding_bps_per_h is None:
-                return Unpriced("funding_rate", 0.0, 1.0, "known")
-            costs.append(_funding(view, side, view.funding_bps_per_h, route.hold_s))
-    return CostSheet(tuple(costs), sum(cost.bps for cost in costs))
-
-
-def _fees(stage: str, legs: Sequence[TradeLeg], buy: FeeSchedule, sell: FeeSchedule) -> list[Cost]:
-    """Taker fees of one stage, each in bps of its own notional."""
-    by_feed = {buy.feed: buy, sell.feed: sell}
-    return [
-        Cost(
-            name=f"fee {stage} {leg.side} {leg.instrument.feed}",
-            bps=float(by_feed[leg.instrument.feed].taker_bps),
-        )
-        for leg in legs
-    ]
+        costs.append((EXIT_BASIS, exit_basis_bps, False))
+    if route.hold_s:
+        for view, sign in ((buy, 1), (sell, -1)):
+            if view.instrument.is_perpetual:
+                bps_per_h = view.funding_bps_per_h
+                if bps_per_h is None:
+                    return Unpriced("funding_rate", 0.0, 1.0, "known")
+                # Pro rata over the holding time: a long pays a positive rate, a short earns it.
+                funding_bps = sign * bps_per_h * route.hold_s / 3600
+                costs.append((f"funding {view.instrument.feed}", funding_bps, view.funding_assumed))
+    return CostSheet(tuple(costs), sum(bps for _, bps, _ in costs))
 
 
 def _exit_basis_bps(buy: Statistics, sell: Statistics, *, converged: bool) -> float | None:
@@ -102,15 +111,6 @@ def _exit_basis_bps(buy: Statistics, sell: Statistics, *, converged: bool) -> fl
         return None
     half_spreads = (buy.mean_spread_bps + sell.mean_spread_bps) / 2
     return half_spreads if converged else gross_edge_bps(buy.mean_mid, sell.mean_mid) + half_spreads
-
-
-def _funding(view: InstrumentView, side: Side, bps_per_h: float, hold_s: float) -> Cost:
-    """Expected funding over the holding time, pro rata; a long pays a positive rate, a short earns it."""
-    return Cost(
-        name=f"funding {view.instrument.feed}",
-        bps=side.sign * bps_per_h * hold_s / 3600,
-        assumed=view.funding_assumed,
-    )
 
 
 def opportunity(

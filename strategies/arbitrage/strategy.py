@@ -6,7 +6,7 @@ from decimal import Decimal
 from bot.domain.instrument import Instrument
 from bot.domain.route import Opportunity, Route
 from bot.ports import Holding, InstrumentView
-from bot.pricing.pricing import EXIT_BASIS, CostSheet, Unpriced, cost_sheet, gross_edge_bps, opportunity
+from bot.pricing.pricing import CostSheet, Unpriced, cost_sheet, gross_edge_bps, opportunity
 from strategies.arbitrage.routes import list_routes
 from strategies.arbitrage.settings import ArbitrageSettings
 
@@ -76,7 +76,7 @@ class ArbitrageWatch:
             return
         self._take_at_bps = self.sheet.total_bps + self._settings.min_net_edge_bps
         self._limit = NET_EDGE
-        self._exit_basis_bps = next(cost.bps for cost in self.sheet.costs if cost.name == EXIT_BASIS)
+        self._exit_basis_bps = self.sheet.exit_basis_bps
 
     @property
     def needed_bps(self) -> float | None:
@@ -86,7 +86,7 @@ class ArbitrageWatch:
     @property
     def assumed(self) -> bool:
         """Whether a cost is a setting and not what the venue said."""
-        return isinstance(self.sheet, CostSheet) and any(cost.assumed for cost in self.sheet.costs)
+        return isinstance(self.sheet, CostSheet) and self.sheet.assumed
 
     def assess(self) -> str | None:
         """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""
