@@ -11,7 +11,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import RecordingError
 from bot.ports import FeedState, FrameDecoder, FrameTap, MarketEnd, MarketSink, VenueModule
-from exchanges.recorded.player import RecordedMarket, Speed
+from exchanges.recorded.player import STOPPED, RecordedMarket, Speed
 from exchanges.recorded.scan import ScanProgress, scan
 
 
@@ -57,21 +57,22 @@ class Recordings:
         self.published_fees: Mapping[Feed, FeeSchedule] = {
             feed: fees for feed in files if (fees := venues[feed.venue].published_fees(feed)) is not None
         }
-        self._progress = 0.0
 
     def printed(self, feed: Feed, raw: bytes) -> PrintedQuote:
         """A delivered quote again, with the digits that the venue printed."""
         return self._venues[feed.venue].printed(feed, raw)
 
     def progress(self) -> float | None:
-        """Part of the files that has been read."""
-        return self._progress
+        """Part of the recorded time that has been played."""
+        first_ns = self._scan.first_ns
+        end_ns = self._scan.last_ns if self._until_ns is None else min(self._scan.last_ns, self._until_ns)
+        return min((self.clock.now_ns() - first_ns) / max(end_ns - first_ns, 1), 1.0)
 
     async def run(self, sink: MarketSink, stop: asyncio.Event) -> MarketEnd:
         """Play to the end, to `play_s`, or to `stop`."""
         slots = {instrument.id: slot for slot, instrument in enumerate(self.instruments)}
         decoders: dict[Feed, FrameDecoder] = {}
-        player = RecordedMarket(self._files, decoders, sink, self.clock, self._speed, self._on_progress, self._until_ns)
+        player = RecordedMarket(self._files, decoders, sink, self.clock, self._speed, self._until_ns)
         located = cast(MarketSink, _LocatedSink(sink, player.where))
         for feed, found in self._scan.feeds.items():
             symbols = {symbol: slots[i.id] for symbol, i in found.instruments.items()}
@@ -80,11 +81,12 @@ class Recordings:
             sink.on_feed_state(feed, FeedState.LIVE, "recorded")
         result = await player.run(stop)
         for feed in decoders:
-            sink.on_feed_state(feed, FeedState.CLOSED, "end of the recording")
+            sink.on_feed_state(feed, FeedState.CLOSED, STOPPED if result.stopped else self._end())
         return MarketEnd(result.complete, result.reasons, result.stopped)
 
-    def _on_progress(self, fraction: float) -> None:
-        self._progress = fraction
+    def _end(self) -> str:
+        is_cut = self._until_ns is not None and self._until_ns < self._scan.last_ns
+        return "played as long as was asked" if is_cut else "end of the recording"
 
 
 class _TappedDecoder:

@@ -51,7 +51,6 @@ class RecordedMarket:
         sink: Hears of malformed lines and of batch ends; every line is a batch of its own.
         clock: Moved by this player alone.
         speed: `max` gives the asyncio loop a turn about every 20 ms; `1x` and `10x` wait as long as the market did.
-        progress: Called with the fraction of all bytes read, 0 to 1.
         play_until_ns: UTC ns of virtual time; later lines are left out and the clock ends there.
 
     Raises:
@@ -65,7 +64,6 @@ class RecordedMarket:
         sink: MarketSink,
         clock: VirtualClock,
         speed: Speed = "max",
-        progress: Callable[[float], None] | None = None,
         play_until_ns: int | None = None,
     ) -> None:
         self._files = {feed: [RecordedFile(path) for path in paths] for feed, paths in feeds.items()}
@@ -73,7 +71,6 @@ class RecordedMarket:
         self._sink = sink
         self._clock = clock
         self._times = _TIMES.get(speed)
-        self._progress = progress
         self._until_ns = play_until_ns
         self._real = SystemClock()
         self._lines = 0
@@ -119,7 +116,6 @@ class RecordedMarket:
                     return True
                 self._deliver(events[at:end])
                 at = end
-            self._report()
             if len(events) < len(batch):
                 break
         return False
@@ -136,11 +132,6 @@ class RecordedMarket:
         if self._until_ns is None or events[-1][0] <= self._until_ns:
             return events
         return events[: bisect_right(events, self._until_ns, key=event_ns)]
-
-    def _report(self) -> None:
-        if self._progress is not None:
-            files = [file for files in self._files.values() for file in files]
-            self._progress(sum(file.bytes_read for file in files) / sum(file.size_bytes for file in files))
 
     def _result(self, stopped: bool) -> PlayResult:
         reasons = [file.reason for files in self._files.values() for file in files if file.reason is not None]

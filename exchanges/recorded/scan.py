@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import RecordingError, SettingsError
-from bot.ports import VenueModule
+from bot.ports import FrameDecoder, MarketSink, VenueModule
 from exchanges.recorded.arguments import unknown_feed
-from exchanges.recorded.files import RecordedFile, is_json
+from exchanges.recorded.files import RecordedFile
 from exchanges.recorded.instruments import SHARED_NAME, metadata_beside
 
 ScanProgress = Callable[[Path, float], None]
@@ -117,7 +118,8 @@ def scan(
 
 
 def _scan_feed(feed: Feed, paths: Sequence[Path], venue: VenueModule, progress: ScanProgress | None) -> FeedScan:
-    files = tuple(_scan_file(path, venue.quoted_symbol, progress) for path in paths)
+    quoted = _Quoted(feed, venue)
+    files = tuple(_scan_file(path, quoted.symbol, progress) for path in paths)
     _check_order(feed, files)
     symbols = dict.fromkeys(symbol for file in files for symbol in file.quotes)
     if not symbols:
@@ -141,6 +143,43 @@ def _check_order(feed: Feed, files: Sequence[FileScan]) -> None:
             raise RecordingError(f"{later.path} is older than {earlier.path}; give the files of {feed} oldest first")
 
 
+class _Quoted:
+    """Which symbols a feed really quotes: until one has given a quote, its frames go through the venue's decoder.
+
+    A damaged frame may spell a symbol that does not exist, and the file of another feed spells its symbols alike.
+    """
+
+    def __init__(self, feed: Feed, venue: VenueModule) -> None:
+        self._feed = feed
+        self._venue = venue
+        self._decoders: dict[str, FrameDecoder] = {}
+        self._gave: set[str] = set()
+
+    def symbol(self, payload: bytes) -> str | None:
+        """The venue's symbol if `payload` is a top-of-book frame of a symbol that gives quotes, else None."""
+        symbol = self._venue.quoted_symbol(payload)
+        if symbol is None or symbol in self._gave:
+            return symbol
+        if symbol not in self._decoders:
+            sink = cast(MarketSink, _GaveQuote(lambda: self._gave.add(symbol)))
+            self._decoders[symbol] = self._venue.decoder(self._feed, {symbol: 0}, sink)
+        self._decoders[symbol].on_frame(payload, 0)
+        return symbol if symbol in self._gave else None
+
+
+class _GaveQuote:
+    """A sink that hears of quotes only."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self._told = told
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+    def on_quote(self, *_: object) -> None:
+        self._told()
+
+
 def _scan_file(path: Path, quoted_symbol: Callable[[bytes], str | None], progress: ScanProgress | None) -> FileScan:
     clock = SystemClock()
     next_report_ns = clock.monotonic_ns() + _QUIET_NS
@@ -151,8 +190,7 @@ def _scan_file(path: Path, quoted_symbol: Callable[[bytes], str | None], progres
     for batch in file.batches():
         for payload in batch.payloads:
             symbol = quoted_symbol(payload)
-            # A damaged frame may spell a symbol that does not exist: a new one must come from a whole frame.
-            if symbol is not None and (symbol in quotes or is_json(payload)):
+            if symbol is not None:
                 quotes[symbol] += 1
         lines += len(batch.stamps)
         malformed += len(batch.faults)

@@ -64,13 +64,11 @@ def market(
     feeds: dict[Feed, Sequence[Path]],
     speed: Speed = "max",
     until_ns: int | None = None,
-    progress: list[float] | None = None,
 ) -> tuple[RecordedMarket, Sink]:
     clock = VirtualClock()
     sink = Sink(clock)
     decoders = {feed: Decoder(feed, sink) for feed in feeds}
-    tell = None if progress is None else progress.append
-    return RecordedMarket(feeds, decoders, sink, clock, speed, tell, until_ns), sink
+    return RecordedMarket(feeds, decoders, sink, clock, speed, until_ns), sink
 
 
 async def play(
@@ -243,16 +241,6 @@ async def test_an_error_of_the_sink_comes_through(tmp_path: Path) -> None:
     sink.on_batch_end = fail  # type: ignore[method-assign]
     with pytest.raises(InvariantError):
         await player.run(asyncio.Event())
-
-
-async def test_progress_grows_to_one(tmp_path: Path) -> None:
-    a = write(tmp_path / "a.raw", *(f"{n} {'x' * 200}" for n in range(20_000)))
-    told: list[float] = []
-    player, _ = market({A: [a]}, progress=told)
-    await player.run(asyncio.Event())
-    assert len(told) > 3
-    assert told == sorted(told)
-    assert told[-1] == 1.0
 
 
 def test_a_missing_file_is_known_before_the_start(tmp_path: Path) -> None:

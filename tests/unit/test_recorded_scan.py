@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
-from bot.domain.market import PrintedQuote
+from bot.domain.market import PrintedQuote, TopOfBook
 from bot.errors import RecordingError, SettingsError
 from bot.ports import FrameDecoder, MarketSink
 from exchanges.recorded.arguments import parse_recording_argument
@@ -31,6 +31,23 @@ def instrument(feed: Feed, base: str, tick: str = "0.01") -> Instrument:
     )
 
 
+class _Decoder:
+    """Quotes are whole JSON with nothing but `q`."""
+
+    def __init__(self, sink: MarketSink) -> None:
+        self._sink = sink
+
+    def on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
+        try:
+            fields = json.loads(raw)
+        except ValueError:
+            self._sink.on_malformed(SPOT, raw, "not JSON")
+            return
+        if set(fields) == {"q"}:
+            quote = TopOfBook(bid_price=1.0, bid_qty=1.0, ask_price=2.0, ask_qty=1.0, sequence=1, ts_event_ns=None)
+            self._sink.on_quote(0, quote, ts_recv_ns, raw)
+
+
 class Acme:
     """A venue whose quotes are `{"q":"SYMBOL"}`; it ships AAAUSDT."""
 
@@ -47,7 +64,7 @@ class Acme:
         return {"AAAUSDT": instrument(feed, "AAA")}
 
     def decoder(self, feed: Feed, slots: Mapping[str, int], sink: MarketSink) -> FrameDecoder:
-        raise NotImplementedError
+        return _Decoder(sink)
 
     def printed(self, feed: Feed, raw: bytes) -> PrintedQuote:
         raise NotImplementedError
@@ -94,6 +111,12 @@ def test_a_cut_file_is_scanned_up_to_its_end(tmp_path: Path) -> None:
 def test_a_damaged_frame_makes_no_instrument(tmp_path: Path) -> None:
     path = write(tmp_path / "a.raw", b'5 {"q":"AAAXSDT\n', b'5 {"q":"AAAXSDT",\n', quote(6))
     assert list(scan({SPOT: [path]}, VENUES).feeds[SPOT].instruments) == ["AAAUSDT"]
+
+
+def test_frames_that_the_feeds_decoder_cannot_use_are_no_quotes_of_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.raw", b'5 {"q":"AAAUSDT","another":"feed"}\n', b'6 {"q":"AAAUSDT","another":"feed"}\n')
+    with pytest.raises(RecordingError, match=r"no top-of-book frame of acme\.spot: is it a recording of another feed"):
+        scan({SPOT: [path]}, VENUES)
 
 
 def test_unknown_metadata_names_symbol_and_file_to_write(tmp_path: Path) -> None:
