@@ -149,6 +149,8 @@ class CryptoPipeApp(App[None]):
         self._newest = message
         self._heard_ns = self._clock.monotonic_ns()
         self._log_lines += message.log
+        if isinstance(self.screen, LeaveScreen):
+            self.screen.show_open_pairs(message.open_pairs)
 
     def _paint(self) -> None:
         """Show the newest snapshot: however fast they come, four times a second is enough to read."""

@@ -21,6 +21,11 @@ _MEANINGS = (
 )
 
 
+def _told(open_pairs: int) -> Content:
+    pairs = {0: "No pair is open.", 1: "One pair is open."}
+    return Content(pairs.get(open_pairs, f"{open_pairs} pairs are open."))
+
+
 class LeaveScreen(ModalScreen[Choice]):
     """Asks what `q` means; answers `detach`, `stop` or `cancel`."""
 
@@ -34,27 +39,27 @@ class LeaveScreen(ModalScreen[Choice]):
 
     def __init__(self, open_pairs: int) -> None:
         super().__init__()
-        self._open_pairs = open_pairs
+        self._pairs = Static(_told(open_pairs), classes="heading")
 
     def compose(self) -> ComposeResult:
         """Three buttons, the harmless one focused."""
         with Vertical(id="leave", classes="dialog") as box:
             box.border_title = "Leave?"
-            yield Static(Content(self._told()), classes="heading")
+            yield self._pairs
             yield Pairs(_MEANINGS, classes="-warned")
             with Horizontal():
                 yield Button("D · Detach", id="detach", variant="primary")
                 yield Button("S · Stop the engine", id="stop", variant="error")
                 yield Button("Esc · Cancel", id="cancel")
 
+    def show_open_pairs(self, count: int) -> None:
+        """What is open now: the engine trades on while the question stands."""
+        self._pairs.update(_told(count))
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The same as the key."""
         choices: dict[str | None, Choice] = {"detach": "detach", "stop": "stop"}
         self.dismiss(choices.get(event.button.id, "cancel"))
-
-    def _told(self) -> str:
-        pairs = {0: "No pair is open.", 1: "One pair is open."}
-        return pairs.get(self._open_pairs, f"{self._open_pairs} pairs are open.")
 
 
 class RowScreen(ModalScreen[None]):

@@ -139,6 +139,14 @@ async def test_q_asks_and_cancel_changes_nothing(socket_path: Path) -> None:
         assert demo.commands == []
 
 
+async def test_the_question_tells_what_is_open_while_it_stands(socket_path: Path) -> None:
+    async with scene(socket_path, open_pairs=0) as (demo, app, pilot):
+        await pilot.press("q")
+        await until(lambda: "No pair is open" in screen_text(app), pilot)
+        demo.changes["open_pairs"] = 2
+        await until(lambda: "2 pairs are open" in screen_text(app), pilot)
+
+
 async def test_detach_leaves_the_engine_running(socket_path: Path) -> None:
     async with scene(socket_path) as (demo, app, pilot):
         await pilot.press("q", "d")
