@@ -1,6 +1,8 @@
 """Crypto Pipe: reads the command line, builds the parts, hands them to each other."""
 
 import asyncio
+import errno
+import io
 import json
 import os
 import secrets
@@ -37,8 +39,9 @@ ENGINE_START_S = 60.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _prepare_output()
     try:
-        return _dispatch(parse(words), words)
+        return _flushed(_dispatch(parse(words), words))
     except InvariantError as error:
         print(f"crypto-pipe: this is a bug of ours, and trading has stopped: {error}", file=sys.stderr)
         return error.exit_code
@@ -48,9 +51,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left (`| head`). Python would complain once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has left (`| head`).
+        _drop_output()
         return ExitCode.OK
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        _drop_output()
+        print(f"crypto-pipe: {error.filename or 'the output'} cannot be written: {error.strerror}", file=sys.stderr)
+        return ExitCode.STORAGE
+
+
+def _prepare_output() -> None:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The caller has closed it (`>&-`), and its number would go to the first socket or file that is opened.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows `?`, and the bot goes on
+
+
+def _flushed(code: int) -> int:
+    """The exit code; output that cannot be written fails here, and not unseen while Python ends."""
+    sys.stdout.flush()
+    return code
+
+
+def _drop_output() -> None:
+    """Python would complain once more when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
@@ -177,7 +211,7 @@ async def _run(
         show_decision=headless.on_decision,
         linger_s=arguments.linger_s,
     )
-    headless.watch(run.engine, market)
+    headless.watch(run.engine, market, run.stop)
     if arguments.record_raw is None:
         return await run.run()
     return await _recorded_raw(run, market, arguments.record_raw, headless)

@@ -1,10 +1,15 @@
 """A run without the terminal UI: a line per decision and a summary, or one JSON object.
 
 Data goes to stdout, words to stderr. With `--json` stdout holds the one object and nothing else.
+
+Output is written from inside the engine, where an error would look like a bug of ours: a stdout that takes no more
+(`| head`, a full disk) stops the run in order instead, and `finish` raises why. Words that nobody reads are dropped.
 """
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,17 +36,21 @@ class Headless:
         self._next_progress_ns = self._clock.monotonic_ns() + _PROGRESS_AFTER_NS
         self._shows_progress = sys.stderr.isatty()
         self._line_open = False
+        self._stop: Callable[[], None] | None = None
+        self._lost: OSError | None = None
 
-    def watch(self, engine: Engine, market: Market) -> None:
-        """The run whose progress and summary are shown."""
+    def watch(self, engine: Engine, market: Market, stop: Callable[[], None]) -> None:
+        """The run whose progress and summary are shown; `stop` ends it when stdout is lost."""
         self._engine = engine
         self._market = market
+        self._stop = stop
 
     def log(self, level: str, text: str) -> None:
         """One line for a person, on stderr."""
         self._end_progress()
         prefix = "" if level == "info" else f"{level}: "
-        print(f"{prefix}{inert(text)}", file=sys.stderr, flush=level != "info")
+        with suppress(OSError):
+            print(f"{prefix}{inert(text)}", file=sys.stderr, flush=level != "info")
 
     def on_scan(self, path: Path, fraction: float) -> None:
         """Looking through a recording takes long."""
@@ -51,7 +60,7 @@ class Headless:
         """One decision, on stdout; with `--json` only the progress moves."""
         if not self._as_json:
             self._end_progress()
-            print(decision_line(decision), flush=True)
+            self._show(decision_line(decision))
         fraction = self._market.progress() if self._market is not None else None
         if fraction is not None and self._clock.monotonic_ns() >= self._next_progress_ns:
             self._progress(f"playing {fraction:4.0%}")
@@ -61,23 +70,40 @@ class Headless:
         self._end_progress()
 
     def finish(self, result: RunResult) -> None:
-        """The summary."""
+        """The summary.
+
+        Raises:
+            OSError: If stdout could not be written, now or earlier.
+        """
         if self._as_json:
-            print(json.dumps(result.summary, allow_nan=False))
-            return
-        assert self._engine is not None
-        print("\n".join(summary_lines(result.summary, self._engine)))
+            self._show(json.dumps(result.summary, allow_nan=False))
+        else:
+            assert self._engine is not None
+            self._show("\n".join(summary_lines(result.summary, self._engine)))
+        if self._lost is not None:
+            raise self._lost
+
+    def _show(self, text: str) -> None:
+        if self._lost is None:
+            try:
+                print(text, flush=True)
+            except OSError as error:
+                self._lost = error
+                if self._stop is not None:
+                    self._stop()
 
     def _progress(self, text: str) -> None:
         if self._shows_progress:
             self._next_progress_ns = self._clock.monotonic_ns() + _PROGRESS_EVERY_NS
             self._line_open = True
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+            with suppress(OSError):
+                print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def _end_progress(self) -> None:
         if self._line_open:
             self._line_open = False
-            print(file=sys.stderr)
+            with suppress(OSError):
+                print(file=sys.stderr)
 
 
 def decision_line(decision: Decision) -> str:

@@ -236,12 +236,20 @@ def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
         f"{summary['market'].upper()} market, {unit}: {'complete' if summary['complete'] else 'INCOMPLETE'}",
         *(f"  {reason}" for reason in summary["incomplete_because"]),
         "quotes      " + ", ".join(f"{feed} {count}" for feed, count in summary["quotes"].items()),
+        *_unusable("quotes refused", summary["quotes_refused"]),
+        *_unusable("malformed frames", summary["malformed"]),
         f"decisions   taken {decisions['taken']}, refused: {refused}",
         f"orders      {summary['orders']}, fills {summary['fills']}, open pairs {summary['open_pairs']}",
         f"realised    {_amounts(summary['pnl'])}",
         f"unrealised  {_amounts(summary['unrealised'])}",
         f"break-even  {headline(engine)}",
     ]
+
+
+def _unusable(title: str, counts: Mapping[str, int]) -> list[str]:
+    """One line, and none where nothing was unusable."""
+    named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    return [f"            {title}: {named}"] if named else []
 
 
 def _amounts(amounts: Mapping[str, str]) -> str:

@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -284,6 +286,61 @@ def test_ctrl_c_stops_in_order_and_leaves_the_journal_whole(small: Tape, tmp_pat
     kind, body = journal(data_dir)[-1]
     assert (kind, body["complete"]) == ("run", False)
     assert body["summary"]["decision_digest"] == summary["decision_digest"]
+
+
+def through_shell(data_dir: Path, redirection: str, *words: str) -> Ran:
+    """`main.py` with its output going where a shell sends it."""
+    line = f"{shlex.join(command(data_dir, *words))} {redirection}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+        env=environment() | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["--headless"], ["--headless", "--json"], ["--show-config"]])
+def test_output_that_cannot_be_written_is_one_line_and_the_journal_stays_whole(
+    small: Tape, tmp_path: Path, words: list[str]
+) -> None:
+    ran = through_shell(tmp_path, ">/dev/full", *words, *small.recordings, *small.words)
+    assert ran.code == 6
+    assert ran.err.splitlines()[-1] == "crypto-pipe: the output cannot be written: No space left on device"
+    assert "Traceback" not in ran.err
+    if "--show-config" not in words:
+        assert "finished_ns" in journal(tmp_path)[-1][1]
+
+
+def test_a_reader_that_leaves_ends_the_run_in_order(small: Tape, tmp_path: Path) -> None:
+    ran = through_shell(tmp_path, "| head -1", "--headless", *small.recordings, *small.words)
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1
+    assert "Traceback" not in ran.err
+    assert "finished_ns" in journal(tmp_path)[-1][1]
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_nothing(small: Tape, tmp_path: Path, redirection: str) -> None:
+    ran = through_shell(tmp_path, redirection, "--headless", *small.recordings, *small.words)
+    assert ran.code == 0, ran.err
+    assert journal(tmp_path)[-1][1]["complete"] is True
+
+
+def test_a_terminal_without_unicode_shows_the_post_mortem(small: Tape, tmp_path: Path) -> None:
+    assert play(small, tmp_path).code == 0
+    ran = through_shell(tmp_path, "", "--mode", "post-mortem")
+    assert ran.code == 0, ran.err
+    assert "RECORDED market, no real money" in ran.out
+
+
+def test_people_are_told_what_could_not_be_used(small: Tape, tmp_path: Path) -> None:
+    _, linear = tape_lines()
+    linear[100] = "not a line of a recording\n"
+    linear[101] = re.sub('"b":"[^"]*"', '"b":"0"', linear[101])
+    broken = Tape(small.spot, write(tmp_path / "broken.gz", linear), SMALL)
+    ran = run(tmp_path / "data", "--headless", *broken.recordings, *broken.words)
+    assert "quotes refused: non_positive 1\n" in ran.out
+    assert "malformed frames: binance.linear 1\n" in ran.out
 
 
 def test_with_nothing_given_it_plays_the_market_that_it_makes_itself(tmp_path: Path) -> None:
