@@ -17,7 +17,8 @@ from bot.settings.yaml_file import SECTION, entries, parse_value
 ENVIRONMENT_PREFIX = "CRYPTO_PIPE__"
 OVERLAYS = "market_overrides"
 
-_VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]{1,120}")
+_LEVEL = re.compile(r"__|\.")
+_VARIABLE_NAME = re.compile(r"[A-Za-z0-9_.]{1,120}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def environment_layer(environ: Mapping[str, str], schema: SettingsSchema) -> Lay
     layer = Layer("environment")
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX):
-            key = schema.spell(tuple(name.removeprefix(ENVIRONMENT_PREFIX).split("__")))
+            # A dot is a level here too, for those who can write one in a name (`env`, containers).
+            key = schema.spell(tuple(_LEVEL.split(name.removeprefix(ENVIRONMENT_PREFIX))))
             place = name if _VARIABLE_NAME.fullmatch(name) else f"{ENVIRONMENT_PREFIX}(not a name)"
             _refuse_empty_parts(key, place)
             for deeper, value in _flattened(key, _value(environ[name], key, schema, place)):

@@ -96,6 +96,13 @@ def test_a_dot_is_a_level_and_money_keeps_its_digits(tmp_path: Path, text: str) 
     assert load(tmp_path, text).settings.fees["binance"]["spot"].taker_bps == Decimal("0.1")
 
 
+@pytest.mark.parametrize("name", ["FEES__BINANCE__SPOT__TAKER_BPS", "FEES__BINANCE.SPOT__TAKER_BPS"])
+def test_a_level_of_a_variable_is_two_underscores_or_a_dot(tmp_path: Path, name: str) -> None:
+    text = "fees.binance.spot: {taker_bps: 0.1, maker_bps: 0.2}\n"
+    fees = load(tmp_path, text, environ={f"CRYPTO_PIPE__{name}": "0.7"}).settings.fees["binance"]["spot"]
+    assert (fees.taker_bps, fees.maker_bps) == (Decimal("0.7"), Decimal("0.2"))
+
+
 def test_free_names_come_from_every_layer(tmp_path: Path) -> None:
     loaded = load(
         tmp_path,
