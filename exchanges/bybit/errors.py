@@ -66,8 +66,15 @@ def venue_error(error: Exception) -> VenueError:
     if isinstance(error, PermissionError):
         return AuthenticationFailed(_VENUE, "this request needs an API key and a secret")
     if isinstance(error, OSError):
-        return VenueUnavailable(_VENUE, f"cannot be asked: {printable(error)}")
+        return VenueUnavailable(_VENUE, f"cannot be asked: {printable(_innermost(error))}")
     return VenueUnavailable(_VENUE, f"answered something that is not understood ({type(error).__name__})")
+
+
+def _innermost(error: BaseException) -> object:
+    """The system's own words (`Connection refused`), which requests and urllib3 wrap three times over."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return getattr(error, "strerror", None) or error
 
 
 def _of_ret_code(code: int, message: str) -> VenueError:
