@@ -20,7 +20,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
 from bot.engine.engine import RunInfo
 from bot.engine.run import SOCKET, EngineRun, RunResult
-from bot.errors import BotError, ExitCode, InvariantError, SettingsError
+from bot.errors import BotError, ExitCode, InvariantError, SettingsError, StorageError
 from bot.headless import Headless
 from bot.ports import LiveVenueModule, Market, QuoteDrivenVenue
 from bot.settings import Settings
@@ -263,8 +263,7 @@ def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> 
 
     if is_answered(settings.data_dir / SOCKET):
         raise SettingsError(f"an engine is running on {settings.data_dir}: use --mode attach, or another --data-dir")
-    log = settings.data_dir / "logs" / "engine.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = _engine_log(settings.data_dir)
     # A recording at full speed is over before the eye sees it; with a UI it plays ten times as fast as it was.
     pace = [] if paced or settings.market != "recorded" else ["--speed", "10x"]
     command = [sys.executable, str(HERE / "main.py"), *words, *pace, "--headless", "--linger", "600"]
@@ -276,6 +275,21 @@ def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> 
         sys.stderr.write(log.read_text(errors="replace"))
         return engine.wait()
     return _show(settings)
+
+
+def _engine_log(data_dir: Path) -> Path:
+    """An empty file for what the engine says beside its UI.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    log = data_dir / "logs" / "engine.log"
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise StorageError(f"{log} cannot be written: {error.strerror}; use another --data-dir") from error
+    return log
 
 
 def _await_socket(engine: subprocess.Popen[bytes], settings: Settings) -> bool:

@@ -119,7 +119,7 @@ def _is_answered(real: Path) -> bool:
         probe.settimeout(_PROBE_TIMEOUT_S)
         try:
             probe.connect(os.fspath(real))
-        except (ConnectionRefusedError, FileNotFoundError):
+        except (ConnectionRefusedError, FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             return True  # full backlog, no permission: somebody is there

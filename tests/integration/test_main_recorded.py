@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import pty
 import re
 import shlex
 import signal
@@ -341,6 +342,24 @@ def test_people_are_told_what_could_not_be_used(small: Tape, tmp_path: Path) -> 
     ran = run(tmp_path / "data", "--headless", *broken.recordings, *broken.words)
     assert "quotes refused: non_positive 1\n" in ran.out
     assert "malformed frames: binance.linear 1\n" in ran.out
+
+
+def test_a_data_dir_that_cannot_be_written_is_one_line_on_a_terminal_too(tmp_path: Path) -> None:
+    """With a UI the engine's log is opened before the engine is started."""
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    master, slave = pty.openpty()
+    try:
+        code = subprocess.run(
+            command(occupied), stdout=slave, stderr=slave, timeout=60, check=False, env=environment()
+        ).returncode
+        told = os.read(master, 65_536).decode()
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert code == 6
+    assert told.startswith(f"crypto-pipe: {occupied}")
+    assert len(told.splitlines()) == 1
 
 
 def test_with_nothing_given_it_plays_the_market_that_it_makes_itself(tmp_path: Path) -> None:
