@@ -128,6 +128,20 @@ class RowStore:
                 return self.segments[at].first_at(ts_ns)
         return hot.first_at(ts_ns, appended - hot.first_row)
 
+    def row_before(self, ts_ns: int, appended: int) -> RowValues | None:
+        """The newest row received before `ts_ns`; None where none is held. Looks each thing up once."""
+        hot = self.hot
+        if self.segments and ts_ns <= hot.recv_ns[0]:
+            at = bisect_left(self._last_ns, ts_ns)
+            if at < len(self.segments):
+                segment = self.segments[at]
+                number = segment.first_at(ts_ns)
+                if number > segment.first_row:
+                    return segment.row(number - 1)
+                return self.segments[at - 1].row(number - 1) if at else None
+        number = hot.first_at(ts_ns, appended - hot.first_row) - 1
+        return self.row(number) if number >= self.oldest_row else None
+
     def row(self, number: int) -> RowValues:
         """One row that is held."""
         if number >= self.hot.first_row:

@@ -3,6 +3,7 @@
 import struct
 from array import array
 from bisect import bisect_left
+from collections.abc import Callable
 from math import nan
 
 import numpy as np
@@ -16,6 +17,9 @@ INDEX_SLACK = 4_096
 """Entries of the price-change index that may be outdated before they are dropped."""
 
 _pack_into = struct.Struct(ROW_FORMAT).pack_into
+
+# A third faster than the constructor, which does the same.
+_quote: Callable[[dict[str, object]], TopOfBook] = TopOfBook.__pydantic_validator__.validate_python
 
 
 class Window:
@@ -148,19 +152,23 @@ class Window:
 
     def as_of(self, ts_ns: int) -> tuple[int, TopOfBook] | None:
         """Receive time and quote of the newest row received at `ts_ns` or before; None where none is held."""
-        number = self._row_at(ts_ns + 1) - 1
-        if number < self._store.oldest_row:
+        if ts_ns >= self.last_recv_ns:
+            return None if self._last is None else (self.last_recv_ns, self._last)
+        row = self._store.row_before(ts_ns + 1, self.appended)
+        if row is None:
             return None
-        recv_ns, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = self._store.row(number)
+        recv_ns, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = row
         if recv_ns < self.last_recv_ns - self._hold_ns:
             return None
-        quote = TopOfBook(
-            bid_price=bid_price,
-            bid_qty=bid_qty,
-            ask_price=ask_price,
-            ask_qty=ask_qty,
-            sequence=sequence,
-            ts_event_ns=event_ns or None,
+        quote = _quote(
+            {
+                "bid_price": bid_price,
+                "bid_qty": bid_qty,
+                "ask_price": ask_price,
+                "ask_qty": ask_qty,
+                "sequence": sequence,
+                "ts_event_ns": event_ns or None,
+            }
         )
         return recv_ns, quote
 
