@@ -111,7 +111,7 @@ class Sockets:
         socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=MAX_MESSAGE_BYTES)
         await socket.prepare(request)
         transport = request.transport
-        if not isinstance(transport, asyncio.Transport):
+        if transport is None:  # gone before it was accepted
             return socket
         outlet = Outlet(transport, manners.buffer_bytes)
         line = Line(self._clock, manners, outlet)
