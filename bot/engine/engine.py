@@ -207,6 +207,7 @@ class Engine:
                         state.is_opportunity = False
                 else:
                     s.settled = False
+                    state.watch.assess()  # what is offered and the best of the run go on while a pair is open
                     if state.holding is not None:
                         self._consider_closing(state, ts_recv_ns)
         dirty.clear()

@@ -69,4 +69,9 @@ def run_summary(engine: Engine, *, complete: bool, incomplete_because: tuple[str
 def _amounts(amounts: dict[str, Decimal], always: set[str]) -> dict[str, str]:
     """By asset as plain decimal strings; the assets in `always` are named even at zero."""
     shown = {asset: Decimal(0) for asset in sorted(always)} | amounts
-    return {asset: f"{amount:f}" for asset, amount in shown.items()}
+    return {asset: f"{_short(amount):f}" for asset, amount in shown.items()}
+
+
+def _short(amount: Decimal) -> Decimal:
+    """Without the zeros that exact sums collect at the end."""
+    return amount.normalize() if amount else Decimal(0)

@@ -29,7 +29,13 @@ def refusal(*argv: str) -> str:
 def test_nothing_given_leaves_all_to_the_settings() -> None:
     arguments = parse([])
     assert arguments.mode == "action"
-    assert arguments.flags() == {"strategy": None, "market": None, "data_dir": None, "recorded": {"speed": None}}
+    assert arguments.flags() == {
+        "strategy": None,
+        "market": None,
+        "data_dir": None,
+        "recorded": {"speed": None},
+        "simulator": {"scenario": None, "seed": None},
+    }
     wishes = (arguments.headless, arguments.real_money, arguments.recording, arguments.set)
     assert wishes == (False, False, (), ())
 
@@ -52,6 +58,7 @@ def test_everything_that_belongs_to_a_recorded_run() -> None:
         "market": "recorded",
         "data_dir": Path("d"),
         "recorded": {"speed": "10x"},
+        "simulator": {"scenario": None, "seed": None},
     }
 
 
@@ -90,7 +97,10 @@ def test_since_is_kept_as_given() -> None:
             ("postmortem",),
             "an argument belongs to no option (quote values that hold blanks); did you mean --mode post-m",
         ),
-        (("--mode", "postmortem"), "--mode: must be one of action, post-mortem, attach, simulate; did you mean post-mortem?"),
+        (
+            ("--mode", "postmortem"),
+            "--mode: must be one of action, post-mortem, attach, simulate; did you mean post-mortem?",
+        ),
         (("--market", "lvie"), "--market: must be one of recorded, live; did you mean live?"),
         (("--speed", "2x"), "--speed: must be one of max, 1x, 10x"),
         (("--recording", "a.gz"), "--recording: write FEED=PATH, for example binance.spot=spot.gz"),

@@ -1,6 +1,5 @@
 """What every WebSocket of Binance has in common: pings, the pace of incoming messages, the planned end after a day."""
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
