@@ -9,20 +9,18 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.clock import SystemClock
 from bot.command_line import Arguments, parse
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed
 from bot.engine.engine import RunInfo
 from bot.engine.run import SOCKET, EngineRun, RunResult
 from bot.errors import BotError, ExitCode, InvariantError, SettingsError, StorageError
 from bot.headless import Headless
-from bot.ports import LiveVenueModule, Market, QuoteDrivenVenue
+from bot.ports import LiveVenueModule, Market
 from bot.settings import Settings
 from bot.settings.display import show_config
 from bot.settings.loader import LoadedSettings, load_settings
@@ -30,6 +28,9 @@ from bot.settings.reference import json_schema
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
 from strategies.registry import build_strategy, strategy_settings
+
+if TYPE_CHECKING:
+    from exchanges.markets import OpenMarket
 
 HERE = Path(__file__).resolve().parent
 ENGINE_START_S = 60.0
@@ -130,10 +131,9 @@ def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
     settings = loaded.settings
     if settings.real_money or arguments.real_money:
         raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
-    run = _run_recorded if settings.market == "recorded" else _run_live
     headless = Headless(as_json=arguments.json)
     try:
-        result = _with_uvloop(run(arguments, loaded, headless))
+        result = _with_uvloop(_run(arguments, loaded, headless))
     finally:
         headless.close()
     headless.finish(result)
@@ -151,60 +151,30 @@ def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
         return runner.run(coroutine)
 
 
-async def _run_recorded(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
-    from exchanges.recorded.market import Recordings
+async def _run(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
+    from exchanges.markets import Wanted, opened_market
 
-    files: dict[Feed, list[Path]] = {}
-    for recording in arguments.recording:
-        files.setdefault(recording.feed, []).append(recording.path)
-    market = Recordings(
-        files or _sample(loaded.settings, headless),
-        _venues(),
-        speed=loaded.settings.recorded.speed,
-        play_s=arguments.for_s,
-        scan_progress=headless.on_scan,
-    )
-    return await _run(market, arguments, loaded, headless, journal_deliver=None)
+    wanted = Wanted(arguments.recording, arguments.for_s, HERE / "main.py")
+    async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
+        return await _run_on(opened, arguments, loaded, headless)
 
 
-async def _run_live(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
-    from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
-
-    venues = _venues()
-    wanted = configured_feeds(loaded.settings, venues)
-    headless.log("info", f"asking {', '.join(sorted({feed.venue for feed in wanted}))} for instruments")
-    found = await ask_instruments(wanted, venues, loaded.settings)
-    market = LiveVenues(found, venues, loaded.settings, run_s=arguments.for_s)
-    return await _run(market, arguments, loaded, headless, asyncio.get_running_loop().call_soon_threadsafe)
-
-
-async def _run(
-    market: Market,
-    arguments: Arguments,
-    loaded: LoadedSettings,
-    headless: Headless,
-    journal_deliver: Callable[[Callable[[], None]], object] | None,
-) -> RunResult:
-    from exchanges.paper.actions import PaperActions
-
+async def _run_on(opened: "OpenMarket", arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
     settings = loaded.settings
-
-    def paper(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
-        return PaperActions(market.instruments, fees, settings.paper, market.clock)
-
+    market = opened.market
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
     journal = SqliteJournal(
         settings.data_dir,
         info.run_id,
         group_commit_ms=settings.journal.group_commit_ms,
-        deliver=journal_deliver,
+        deliver=opened.deliver,
         on_failure=lambda why: run.on_storage_failure(why),
     )
     run = EngineRun(
         info=info,
         market=market,
         strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
-        venue=paper,
+        venue=opened.venue,
         settings=settings,
         journal=journal,
         log=headless.log,
@@ -244,14 +214,6 @@ def _venues() -> dict[str, LiveVenueModule]:
     from exchanges.registry import all_venues
 
     return all_venues()
-
-
-def _sample(settings: Settings, headless: Headless) -> dict[Feed, list[Path]]:
-    """The recording that this project generates itself; nothing in it comes from an exchange."""
-    from exchanges.simulator.sample_recording import write_sample
-
-    headless.log("info", "no --recording given: generating the sample market (seed 1, ten minutes)")
-    return {feed: [path] for feed, path in write_sample(settings.data_dir / "sample").items()}
 
 
 # The terminal UI
@@ -348,8 +310,18 @@ async def _serve_simulator(arguments: Arguments, settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
     if arguments.for_s is not None:
         clock.call_later(arguments.for_s, stop.set)
+    if arguments.parent is not None:
+        _stop_with(arguments.parent, clock, stop)
     await server.run(stop)
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
+
+
+def _stop_with(parent: int, clock: SystemClock, stop: asyncio.Event) -> None:
+    """Stop once `parent` is not our parent any more: it was killed, and nobody needs us."""
+    if os.getppid() != parent:
+        stop.set()
+    else:
+        clock.call_later(1.0, lambda: _stop_with(parent, clock, stop))
 
 
 # The post-mortem

@@ -89,8 +89,8 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "run": ("post-mortem",),
     "since": ("post-mortem",),
     "port": ("simulate",),
-    "scenario": ("simulate",),
-    "seed": ("simulate",),
+    "scenario": ("simulate", "action"),
+    "seed": ("simulate", "action"),
 }
 
 
@@ -124,6 +124,8 @@ class Arguments:
     json_schema: bool
     real_money: bool
     """One of three locks; it opens nothing alone."""
+    parent: int | None = None
+    """Stop when this process is gone."""
     linger_s: float = 0.0
     """How long the control socket tells the summary after the end, until somebody has read it."""
 
@@ -257,6 +259,7 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--settings", metavar="PATH", type=_told(_path), help="settings file (default: settings.yaml beside main.py)"
     )
+    group.add_argument("--with-parent", dest="parent", type=int, help=argparse.SUPPRESS)
     group.add_argument("--linger", dest="linger_s", type=float, default=0.0, help=argparse.SUPPRESS)
     group.add_argument("--show-config", action="store_true", help="print the merged settings, secrets masked, and stop")
     group.add_argument("--json-schema", action="store_true", help="print the schema of settings.yaml and stop")
@@ -312,9 +315,9 @@ def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
             parser.error(f"{_option(name)} belongs to --mode {modes[0]}, not to --mode {found.mode}")
     if found.mode == "attach" and found.json:
         parser.error("--json gives data and --mode attach a screen; leave one of them out")
-    if found.market == "live" and (found.recording or found.speed):
+    if found.market in ("live", "simulated") and (found.recording or found.speed):
         played = "--recording" if found.recording else "--speed"
-        parser.error(f"{played} plays recorded time and --market live is now; leave one of them out")
+        parser.error(f"{played} plays recorded time and --market {found.market} is now; leave one of them out")
     if found.real_money and (found.market == "recorded" or found.recording):
         parser.error("--real-money cannot trade recorded prices; use --market live")
     if found.show_config and found.json_schema:

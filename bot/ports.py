@@ -304,9 +304,17 @@ class Actions(Protocol):
 
 
 class QuoteDrivenVenue(Actions, Protocol):
-    """A venue that fills orders from the quotes it is shown: the paper venue."""
+    """A venue as the engine drives it: the paper venue fills from the quotes it is shown, others from their own."""
 
     listener: OrderListener | None
+    on_funding: Callable[[FundingPayment], None] | None
+    """Hears of payments that the venue settles by its own clock."""
+
+    async def start(self) -> None:
+        """Connect; orders may be submitted afterwards."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
 
     def on_quote(self, slot: int, quote: TopOfBook) -> None:
         """A quote that passed the gate."""
@@ -315,7 +323,7 @@ class QuoteDrivenVenue(Actions, Protocol):
         """The instrument has no valid quote until the next one."""
 
     def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
-        """Settle funding now; None where nothing is held."""
+        """Settle funding now; None where nothing is held, and where the venue settles by its own clock."""
 
 
 class RecordKind(StrEnum):

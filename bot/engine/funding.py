@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 
 from bot.clock import Clock, Timer
+from bot.domain.account import FundingPayment
 from bot.engine.slot import ASSUMED_INTERVAL_H, HOUR_NS, InstrumentSlot
 from bot.execution.ledger import Ledger
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind
@@ -82,22 +83,25 @@ class FundingClock:
         if rate is None or mark is None:
             return
         payment = self._venue.settle_funding(slot.instrument, rate, mark)
-        if payment is None:
-            return
+        if payment is not None:
+            self.book(payment, assumed=coming.assumed)
+
+    def book(self, payment: FundingPayment, *, assumed: bool = False) -> None:
+        """Share a payment out to the pairs that held the position, and write it down."""
         shares = self._ledger.on_funding(payment)
         rest = payment.amount - sum(shares.values(), Decimal(0))
         for pair, amount in [*shares.items(), *([(None, rest)] if rest else [])]:
             body = {
                 "pair": pair,
-                "instrument": slot.instrument.id,
+                "instrument": payment.instrument.id,
                 "asset": payment.asset,
                 "payment": str(amount),
-                "rate": str(rate),
+                "rate": str(payment.rate),
                 "quantity": str(payment.quantity),
-                "mark_price": str(mark),
-                "assumed": coming.assumed,
+                "mark_price": str(payment.mark_price),
+                "assumed": assumed,
             }
-            self._journal.record(RecordKind.FUNDING, slot.instrument.id, payment.ts_ns, body)
+            self._journal.record(RecordKind.FUNDING, payment.instrument.id, payment.ts_ns, body)
 
 
 def _next_due(slot: InstrumentSlot, now_ns: int) -> int:

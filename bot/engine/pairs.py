@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from bot.clock import Clock
+from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
@@ -80,6 +81,7 @@ class PairDesk:
         )
         self.portfolio.executor = self.executor
         venue.listener = self
+        venue.on_funding = self.on_funding
 
     def start(self) -> None:
         """Write down what the run starts with."""
@@ -136,6 +138,10 @@ class PairDesk:
     def unrealised(self) -> dict[str, Decimal]:
         """What the open pairs would have earned if they were closed now, by asset."""
         return self.ledger.unrealised(self._quotes(), self._fees)
+
+    def on_funding(self, payment: FundingPayment) -> None:
+        """A venue that settles funding itself tells of a payment."""
+        self._funding.book(payment)
 
     # bot.ports.OrderListener
 

@@ -77,11 +77,12 @@ class EngineRun:
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
         self._funding = assumed_funding(feeds, settings)
+        self._venue = venue(self._fees)
         self.engine = Engine(
             run=info,
             instruments=market.instruments,
             strategy=strategy,
-            venue=venue(self._fees),
+            venue=self._venue,
             journal=journal,
             clock=market.clock,
             settings=settings,
@@ -104,11 +105,13 @@ class EngineRun:
             self._record_start()
             await self._control.start()
             self._listen_to_signals()
+            await self._venue.start()
             self.engine.start()
             for line in self._opening_lines():
                 self._log("info", line)
             end = await self._market.run(self.engine, self._stop)
         finally:
+            await self._venue.stop()
             result = self._finish(end)
             self._journal.close()
             self._control.finished(result.summary)

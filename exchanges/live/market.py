@@ -39,8 +39,6 @@ def configured_feeds(settings: Settings, venues: Mapping[str, LiveVenueModule]) 
 class LiveVenues:
     """Implements `bot.ports.Market` over the venues' own connections."""
 
-    name = "live"
-
     def __init__(
         self,
         by_feed: Mapping[Feed, Mapping[str, Instrument]],
@@ -48,8 +46,13 @@ class LiveVenues:
         settings: Settings,
         *,
         run_s: float | None,
+        name: str = "live",
     ) -> None:
-        """Watch the instruments of `by_feed` (feed -> the venue's symbol -> instrument) for `run_s` seconds."""
+        """Watch the instruments of `by_feed` (feed -> the venue's symbol -> instrument) for `run_s` seconds.
+
+        `name` stands on every screen and report: `live`, or `simulated` where the venues are not the real ones.
+        """
+        self.name = name
         self.by_feed = by_feed
         self._venues = venues
         self._settings = settings

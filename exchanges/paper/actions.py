@@ -1,6 +1,6 @@
 """Orders with paper money: they meet the quotes of any market after a latency, through the matching engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from math import nextafter
@@ -40,6 +40,7 @@ class PaperActions:
     ) -> None:
         """Trade `instruments`, whose place is their slot. `listener` may be set later, before the first order."""
         self.listener = listener
+        self.on_funding: Callable[[FundingPayment], None] | None = None
         self.accounts = Accounts(settings.balances, settings.initial_margin_ratio, wallet_of)
         self._fees = fees
         self._engine = MatchingEngine(self.accounts, fees)
@@ -52,6 +53,12 @@ class PaperActions:
         self._submitted: set[str] = set()
         self._travelling: dict[str, tuple[Order, Timer]] = {}
         self._unanswered = 0
+
+    async def start(self) -> None:
+        """Nothing to connect."""
+
+    async def stop(self) -> None:
+        """Nothing to disconnect."""
 
     @property
     def in_flight(self) -> int:

@@ -1,0 +1,131 @@
+"""The market that the settings name, opened, and the venue that takes its orders.
+
+recorded    files on a virtual clock, orders to the paper venue
+simulated   exchanges in a process of ours, orders over the wire to them
+live        the real exchanges, orders to the paper venue
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed
+from bot.ports import Market, QuoteDrivenVenue
+from bot.settings import Settings
+from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
+from exchanges.paper.actions import PaperActions
+from exchanges.recorded.market import Recordings
+from exchanges.recorded.scan import ScanProgress
+from exchanges.registry import all_venues
+from exchanges.simulator.sample_recording import write_sample
+
+if TYPE_CHECKING:
+    from exchanges.simulator.server import Address
+
+VenueFactory = Callable[[Mapping[Feed, FeeSchedule]], QuoteDrivenVenue]
+Log = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMarket:
+    """A market that is ready to run, and what builds its venue from the fees of each feed."""
+
+    market: Market
+    venue: VenueFactory
+    deliver: Callable[[Callable[[], None]], object] | None
+    """Brings a callback to the engine's thread; None on a virtual clock, where waiting takes no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says about the market."""
+
+    recordings: Sequence[tuple[Feed, Path]]
+    run_s: float | None
+    main: Path
+    """The program itself, which also serves the simulated exchanges."""
+
+
+@asynccontextmanager
+async def opened_market(
+    settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress
+) -> AsyncIterator[OpenMarket]:
+    """The market of `settings.market`, for the length of the block.
+
+    Raises:
+        SettingsError, RecordingError: If what it needs is missing or wrong.
+        VenueError: If a venue cannot be asked.
+    """
+    if settings.market == "recorded":
+        yield _recorded(settings, wanted, log, on_scan)
+    elif settings.market == "live":
+        market = await _connected(settings, wanted.run_s, log, "live")
+        yield OpenMarket(market, _paper(market, settings), asyncio.get_running_loop().call_soon_threadsafe)
+    else:
+        # Imported here: servers and protocols take half a second to load, and only this market needs them.
+        from exchanges.simulator.process import pointed_at, simulator_process
+
+        day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
+        log("info", f"SIMULATED: starting the exchanges, {day}")
+        async with simulator_process(wanted.main, settings) as address:
+            there = pointed_at(settings, address)
+            market = await _connected(there, wanted.run_s, log, "simulated")
+            venue = _wire(market, there, address, log)
+            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe)
+
+
+def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:
+    files: dict[Feed, list[Path]] = {}
+    for feed, path in wanted.recordings:
+        files.setdefault(feed, []).append(path)
+    if not files:
+        log("info", "no --recording given: generating the sample market (seed 1, ten minutes)")
+        # Nothing in it comes from an exchange.
+        files = {feed: [path] for feed, path in write_sample(settings.data_dir / "sample").items()}
+    market = Recordings(files, all_venues(), speed=settings.recorded.speed, play_s=wanted.run_s, scan_progress=on_scan)
+    return OpenMarket(market, _paper(market, settings), None)
+
+
+async def _connected(settings: Settings, run_s: float | None, log: Log, name: str) -> LiveVenues:
+    venues = all_venues()
+    feeds = configured_feeds(settings, venues)
+    log("info", f"asking {', '.join(sorted({feed.venue for feed in feeds}))} for instruments")
+    found = await ask_instruments(feeds, venues, settings)
+    return LiveVenues(found, venues, settings, run_s=run_s, name=name)
+
+
+def _paper(market: Market, settings: Settings) -> VenueFactory:
+    def paper(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
+        return PaperActions(market.instruments, fees, settings.paper, market.clock)
+
+    return paper
+
+
+def _wire(market: LiveVenues, settings: Settings, address: "Address", log: Log) -> VenueFactory:
+    # Imported here: the client libraries take a second to load.
+    from exchanges.binance.actions import BinanceActions
+    from exchanges.bybit.actions import BybitActions
+    from exchanges.common.api_keys import ApiKeys
+    from exchanges.routed.venue import ConnectedVenue
+
+    keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
+    adapters = {"binance": BinanceActions, "bybit": BybitActions}
+    venues = sorted({feed.venue for feed in market.by_feed})
+
+    def connected(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
+        spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
+        return ConnectedVenue(
+            {
+                venue: adapters[venue](market.by_feed, keys, settings, market.clock, spread, fees, log)
+                for venue in venues
+            }
+        )
+
+    return connected
