@@ -189,7 +189,16 @@ class SimulatedAccount:
         balance = self._money.balance(wallet, asset)
         self._outbox.tell(
             AccountChanged(
-                Cause.FUNDING, (balance,), (), event.ts_ns, asset=asset, amount=amount, listing=event.listing
+                Cause.FUNDING,
+                (balance,),
+                (),
+                event.ts_ns,
+                asset=asset,
+                amount=amount,
+                listing=event.listing,
+                quantity=quantity,
+                mark=event.mark,
+                rate=event.rate,
             )
         )
         self._guard(event.listing, event.ts_ns)

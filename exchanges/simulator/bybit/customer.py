@@ -223,23 +223,29 @@ class Customer:
         entry = self._catalogue.at(listing)
         if entry is None:
             return []
-        size = next((one.quantity for one in event.positions if one.listing == listing), _ZERO)
-        mark = self._hub.live(listing).mark
         fill = AccountFill(
             order_number=0,
             listing=listing,
-            side=Side.BUY if size > 0 else Side.SELL,
+            side=Side.BUY if event.quantity > 0 else Side.SELL,
             trade_id=event.ts_ns // _MS,
-            price=mark,
-            quantity=abs(size),
+            price=event.mark,
+            quantity=abs(event.quantity),
             fee=-event.amount,
             fee_asset=event.asset,
             is_maker=False,
             realised=_ZERO,
             ts_ns=event.ts_ns,
         )
-        row = rows.execution_row(entry, fill, None, _ZERO, mark, self._hub.live(listing).mirror.seq)
-        row |= {"execType": "Funding", "execFee": plain(-event.amount), "createType": ""}
+        row = rows.execution_row(entry, fill, None, _ZERO, event.mark, self._hub.live(listing).mirror.seq)
+        # A mark price is finer than the grid that orders must keep to.
+        mark = plain(event.mark)
+        row |= {
+            "execType": "Funding",
+            "execPrice": mark,
+            "markPrice": mark,
+            "feeRate": plain(event.rate),
+            "createType": "",
+        }
         return self._texts("execution", entry.segment, lambda: [row], event.ts_ns)
 
     def _texts(

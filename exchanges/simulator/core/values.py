@@ -312,6 +312,11 @@ class AccountChanged:
     """Signed: + was received."""
     listing: int | None = None
     """Of a funding payment or liquidation."""
+    quantity: Decimal = Decimal(0)
+    """The position that funding was settled on, signed."""
+    mark: Decimal = Decimal(0)
+    """The price that it was settled at."""
+    rate: Decimal = Decimal(0)
 
 
 AccountEvent = OrderUpdated | AccountChanged
