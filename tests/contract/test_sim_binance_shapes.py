@@ -310,7 +310,8 @@ async def first_of_each(
     async with asyncio.timeout(15):
         while set(names) - found.keys():
             message = await socket.receive_json()
-            found.setdefault(message["stream"], message["data"])
+            if [] not in message["data"].values():  # a side on which nothing changed has no level to compare
+                found.setdefault(message["stream"], message["data"])
     await socket.close()
     return found
 
