@@ -53,7 +53,8 @@ $(VENV)/.dev: $(VENV)/.python requirements-dev.txt
 
 $(VENV)/.bench: $(VENV)/.runtime requirements-bench.txt
 	@echo "make: installing requirements-bench.txt into $(VENV)" >&2
-	@$(PIP) -r requirements-bench.txt >&2
+	@# Two of the peers have no wheel for some Pythons: this one install may build from source.
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --prefer-binary -r requirements-bench.txt >&2
 	@touch $@
 
 clean:
