@@ -122,6 +122,18 @@ async def test_a_client_of_other_people_trades_with_one_url_changed() -> None:
         assert await process.wait() == 130
 
 
+async def test_the_example_of_the_readme_runs_as_it_stands() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    example = readme.partition("```python\n")[2].partition("```")[0]
+    assert "ccxt" in example
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", example, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    stdout, stderr = await process.communicate()
+    assert process.returncode == 0, stderr.decode()
+    assert 1_000 < float(stdout) < 1_000_000, "the average price of a bitcoin"
+
+
 KINDS = {
     "Public": "v1",
     "PublicV2": "v2",
