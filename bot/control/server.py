@@ -129,8 +129,8 @@ class ControlServer:
             return
         if self._timer is not None:
             self._timer.cancel()
+        release(self._path, self._mark)  # before closing, which removes a socket by itself from Python 3.13 on
         self._server.close()
-        release(self._path, self._mark)
         if self._ending is not None:
             self._end({reader for reader in self._readers if not reader.is_told})
         await asyncio.gather(*(reader.dismiss() for reader in self._readers))

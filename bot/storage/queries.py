@@ -137,9 +137,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S)
         try:
             connection.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
             connection.close()
-            if path.with_name(path.name + "-wal").exists():
+            if not isinstance(error, sqlite3.OperationalError) or path.with_name(path.name + "-wal").exists():
                 raise
             connection = sqlite3.connect(address + "&immutable=1", uri=True)
     except sqlite3.Error as error:
