@@ -183,6 +183,10 @@ class RouteWatch(Protocol):
         """The gross edge at which the route breaks even; None while a cost is unknown."""
 
     @property
+    def least_needed_bps(self) -> float | None:
+        """What is known to be needed while `needed_bps` is not; None where not even the fees are known."""
+
+    @property
     def assumed(self) -> bool:
         """Whether a cost is a setting and not what the venue said."""
 

@@ -61,7 +61,9 @@ def headline(engine: Engine) -> str:
         return f"needs {nearest.watch.needed_bps:.1f} bps{assumed}, best now {nearest.watch.gross_bps:.1f}"
     if not engine.routes:
         return "no route: no two instruments share base and quote currency"
-    return f"no route has a price yet: {why_not(engine.routes[0])}"
+    least = min((bps for state in engine.routes if (bps := state.watch.least_needed_bps) is not None), default=None)
+    known = "" if least is None else f"needs {least:.1f} bps for fees alone; "
+    return f"{known}no route has a price yet: {why_not(engine.routes[0])}"
 
 
 def why_not(state: RouteState) -> str:

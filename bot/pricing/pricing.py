@@ -55,6 +55,8 @@ class Unpriced:
     observed: float
     allowed: float
     unit: str
+    least_bps: float | None = None
+    """What is known to be needed already: the fees; None where not even they are known."""
 
 
 def gross_edge_bps(buy_price: float, sell_price: float) -> float:
@@ -87,10 +89,10 @@ def cost_sheet(
         return Unpriced("fee_schedule", 0.0, 1.0, "known")
     covered_s = min(buy.statistics.covered_s, sell.statistics.covered_s)
     exit_basis_bps = _exit_basis_bps(buy.statistics, sell.statistics, converged=exit_basis == "converged")
-    if covered_s < warmup_s or exit_basis_bps is None:
-        return Unpriced("warm_up", covered_s, warmup_s, "s")
     buy_fee, sell_fee = float(buy.fees.taker_bps), float(sell.fees.taker_bps)
     costs = [(name, buy_fee if is_buy else sell_fee, False) for name, is_buy in route.fee_legs]
+    if covered_s < warmup_s or exit_basis_bps is None:
+        return Unpriced("warm_up", covered_s, warmup_s, "s", sum(bps for _, bps, _ in costs))
     if route.closing:
         costs.append((EXIT_BASIS, exit_basis_bps, False))
     if route.hold_s:

@@ -84,6 +84,11 @@ class ArbitrageWatch:
         return self.sheet.total_bps if isinstance(self.sheet, CostSheet) else None
 
     @property
+    def least_needed_bps(self) -> float | None:
+        """What is known to be needed already: the sum of all costs, or of the fees while the rest warms up."""
+        return self.sheet.total_bps if isinstance(self.sheet, CostSheet) else self.sheet.least_bps
+
+    @property
     def assumed(self) -> bool:
         """Whether a cost is a setting and not what the venue said."""
         return isinstance(self.sheet, CostSheet) and self.sheet.assumed

@@ -172,3 +172,10 @@ def test_a_size_is_never_above_depth_or_cap(depth: float, cap: float, lot: str, 
     quantity = lots * grid.lot
     assert quantity <= D(depth) * (1 + D("1e-12"))
     assert quantity * D(price) <= D(cap) * (1 + D("1e-12"))
+
+
+def test_what_the_fees_alone_need_is_known_while_the_rest_warms_up() -> None:
+    buy = View(SPOT, Stats(100.0), fees(SPOT, "10"))
+    sell = View(PERP, Stats(100.0, covered_s=1.0), fees(PERP, "5.5"), funding_bps_per_h=0.0)
+    sheet = cost_sheet(carry(SPOT, PERP), buy, sell, exit_basis="rolling_mean", warmup_s=60.0)
+    assert sheet == Unpriced("warm_up", 1.0, 60.0, "s", least_bps=31.0)
