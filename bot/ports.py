@@ -194,7 +194,10 @@ class RouteWatch(Protocol):
         """Slow inputs (fees, funding, statistics) may have changed."""
 
     def assess(self) -> str | None:
-        """None when the route should be taken at the newest quotes, else the one limit in the way."""
+        """None when the route should be taken at the newest quotes, else the one limit in the way.
+
+        It rests on prices and costs alone: a quote that moves only a size may not be asked about.
+        """
 
     def figures(self, limit: str) -> tuple[float, float, str]:
         """What the limit that `assess` named observed and allows, and the unit."""
