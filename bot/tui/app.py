@@ -154,8 +154,8 @@ class CryptoPipeApp(App[None]):
 
     def _paint(self) -> None:
         """Show the newest snapshot: however fast they come, four times a second is enough to read."""
-        if not self.screen_stack:
-            return  # the app is closing, and its timer fires once more
+        if not self.is_running or not self.screen_stack:
+            return  # the app is closing: the timer fires once more, and the panels have let go of their styles
         shown = self._painted if self._is_paused else self._newest
         self._header.show(shown, self._notices())
         if shown is None or shown is self._painted:

@@ -60,6 +60,26 @@ async def test_the_essentials_are_on_the_screen(socket_path: Path, size: tuple[i
         assert len(text.splitlines()) == size[1]
 
 
+async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
+    socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = []
+    async with scene(socket_path) as (_, app, _pilot):
+        books = app._books
+        leave = books._message_loop_exit
+
+        async def leave_and_paint() -> None:
+            await leave()
+            books.notify_style_update()  # what Textual remembers of its styles goes with a change of theme
+            app._painted = None
+            app._paint()
+            late.append(app.screen_stack)
+
+        monkeypatch.setattr(books, "_message_loop_exit", leave_and_paint)
+    assert len(late) == 1
+    assert late[0], "the screen still stood when the late snapshot came"
+
+
 async def test_real_money_is_said_in_words(socket_path: Path) -> None:
     async with scene(socket_path, market="live", real_money=True, progress=None) as (_, app, _pilot):
         text = screen_text(app)
