@@ -14,6 +14,7 @@ from exchanges.simulator.accounts.pump import Pump
 from exchanges.simulator.binance.app import BinanceServer
 from exchanges.simulator.binance.rest import MAX_BODY_BYTES
 from exchanges.simulator.bybit.gateway import BybitGateway
+from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 
@@ -70,8 +71,10 @@ class SimulatorServer:
         # One key for both, so that a client needs to be told only one.
         self.bybit = SimulatedExchange("bybit", market, chain=chain, seed=seed, credentials=self.binance.credentials)
         self._pump = Pump([self.binance, self.bybit], market, clock)
-        self._binance_server = BinanceServer(self.binance, clock)
-        self._bybit_server = BybitGateway(self.bybit, clock)
+        self.faults = FaultDesk(clock)
+        """What is to go wrong."""
+        self._binance_server = BinanceServer(self.binance, clock, faults=self.faults)
+        self._bybit_server = BybitGateway(self.bybit, clock, faults=self.faults)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())

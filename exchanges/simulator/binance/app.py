@@ -23,6 +23,7 @@ from exchanges.simulator.binance.sockets import (
 from exchanges.simulator.binance.streams import Streams
 from exchanges.simulator.binance.ws_api import WsApi
 from exchanges.simulator.core.ports import Exchange
+from exchanges.simulator.faults.desk import FaultDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,12 @@ class Options:
 class BinanceServer:
     """One simulated Binance; make it within the running loop, before the market moves on."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, options: Options | None = None) -> None:
+    def __init__(
+        self, exchange: Exchange, clock: Clock, options: Options | None = None, faults: FaultDesk | None = None
+    ) -> None:
         options = options or Options()
+        self.faults = faults or FaultDesk(clock)
+        """What is to go wrong."""
         self.gateway = Gateway(Desk(exchange, clock, options.limits))
         self.sockets = Sockets(clock)
         self._rest = Rest(self.gateway)

@@ -19,13 +19,17 @@ from exchanges.simulator.bybit.rest import Rest
 from exchanges.simulator.bybit.sockets import Sockets
 from exchanges.simulator.bybit.trade_socket import TradeSocket
 from exchanges.simulator.core.ports import Account, Exchange
+from exchanges.simulator.faults.desk import FaultDesk
 
 
 class BybitGateway:
     """The protocol of one exchange. Make it, mount `routes` on a server, `close` it when the server shuts down."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, options: BybitOptions | None = None) -> None:
-        """Listen to the exchange's market from now on."""
+    def __init__(
+        self, exchange: Exchange, clock: Clock, options: BybitOptions | None = None, faults: FaultDesk | None = None
+    ) -> None:
+        """Listen to the exchange's market from now on; `faults` is what is to go wrong."""
+        self.faults = faults or FaultDesk(clock)
         options = options or BybitOptions()
         catalogue = Catalogue(exchange.venue, exchange.market.listings)
         hub = Hub(exchange, catalogue, clock, options)
