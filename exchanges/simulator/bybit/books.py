@@ -27,7 +27,7 @@ class BestChannel(PacedChannel):
 
     def begin(self) -> None:
         """Number the top of the book as it is."""
-        self._best = self._mirror.best(1)
+        self._best = self._mirror.top()
         self._number()
 
     def snapshot(self, now_ms: int) -> str:
@@ -36,7 +36,7 @@ class BestChannel(PacedChannel):
 
     def update(self, now_ms: int) -> str | None:
         """The new top; None where it is what was pushed last."""
-        best = self._mirror.best(1)
+        best = self._mirror.top()
         if best == self._best:
             return None
         self._best = best

@@ -14,15 +14,11 @@ class Channel(Protocol):
 
     listeners: dict[Connection, None]
 
-    @property
-    def due_ns(self) -> int:
-        """When it pushes next if nothing happens before; `NEVER_NS` while it has nothing to say."""
-
     def greet(self, connection: Connection, now_ns: int) -> None:
         """What a new listener gets at once."""
 
-    def push(self, now_ns: int) -> None:
-        """Say what is due."""
+    def leave(self, connection: Connection) -> None:
+        """Somebody listens no more; nothing happens where nobody did."""
 
 
 class PacedChannel:
@@ -33,30 +29,34 @@ class PacedChannel:
 
     def __init__(self, interval_ns: int, repeat_ns: int = NEVER_NS) -> None:
         self.listeners: dict[Connection, None] = {}
+        self.due_ns = NEVER_NS
+        """When it pushes next if nothing happens before; `NEVER_NS` while nobody listens or nothing has changed."""
         self._interval_ns = interval_ns
         self._repeat_ns = repeat_ns
         self._pushed_ns = 0
         self._changed_ns = NEVER_NS
 
-    @property
-    def due_ns(self) -> int:
-        """When it pushes next; `NEVER_NS` while nobody listens or nothing has changed."""
+    def _reckon(self) -> None:
+        # Kept, and not asked for: every event of the market looks at the times of all topics.
         if not self.listeners:
-            return NEVER_NS
-        if self._changed_ns != NEVER_NS:
-            return max(self._changed_ns, self._pushed_ns + self._interval_ns)
-        return self._pushed_ns + self._repeat_ns if self._repeat_ns != NEVER_NS else NEVER_NS
+            self.due_ns = NEVER_NS
+        elif self._changed_ns != NEVER_NS:
+            self.due_ns = max(self._changed_ns, self._pushed_ns + self._interval_ns)
+        else:
+            self.due_ns = self._pushed_ns + self._repeat_ns if self._repeat_ns != NEVER_NS else NEVER_NS
 
     def changed(self, ts_ns: int) -> None:
         """Something of it is new."""
         if self._changed_ns == NEVER_NS:
             self._changed_ns = ts_ns
+            self._reckon()
 
     def push(self, now_ns: int) -> None:
         """Say what is new, or the same again."""
         is_new = self._changed_ns != NEVER_NS
         self._pushed_ns = now_ns
         self._changed_ns = NEVER_NS
+        self._reckon()
         text = self.update(now_ns // _MS) if is_new else self.repeat(now_ns // _MS)
         if text is not None:
             broadcast(self.listeners, text)
@@ -69,8 +69,14 @@ class PacedChannel:
             self.begin()
         text = self.snapshot(now_ns // _MS)
         self.listeners[connection] = None
+        self._reckon()
         if text is not None:
             broadcast((connection,), text)
+
+    def leave(self, connection: Connection) -> None:
+        """Somebody listens no more; nothing happens where nobody did."""
+        self.listeners.pop(connection, None)
+        self._reckon()
 
     def begin(self) -> None:
         """Take the state as it is now for the one that was pushed last."""
@@ -96,11 +102,6 @@ class EventChannel:
         self.listeners: dict[Connection, None] = {}
         self._greeting = greeting
 
-    @property
-    def due_ns(self) -> int:
-        """Never: it does not wait."""
-        return NEVER_NS
-
     def greet(self, connection: Connection, now_ns: int) -> None:
         """The greeting, where it has one."""
         self.listeners[connection] = None
@@ -108,8 +109,9 @@ class EventChannel:
         if text is not None:
             broadcast((connection,), text)
 
-    def push(self, now_ns: int) -> None:
-        """Nothing waits here."""
+    def leave(self, connection: Connection) -> None:
+        """Somebody listens no more; nothing happens where nobody did."""
+        self.listeners.pop(connection, None)
 
     def say(self, texts: Sequence[str]) -> None:
         """Push these."""

@@ -1,6 +1,6 @@
 """All public topics: fed by the market's batches, pushed by the times of its events, and by timers between them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bot.clock import Clock, Timer
 from exchanges.simulator.bybit.catalogue import Catalogue
@@ -26,7 +26,10 @@ class Hub:
         self._at_ns = now_ns = exchange.now_ns()
         self._at_monotonic_ns = clock.monotonic_ns()
         self._lives = {entry.index: Live(entry, exchange.market, options, now_ns) for entry in catalogue.entries}
+        self._paced: list[PacedChannel] = []
+        """Topics with times of their own that somebody listens to."""
         self._due_ns = NEVER_NS
+        """The earliest of those times."""
         self._timer: Timer | None = None
         self._timer_ns = NEVER_NS
         self._stop = exchange.subscribe(self.on_events)
@@ -49,13 +52,15 @@ class Hub:
         assert channel is not None
         if connection not in channel.listeners:
             channel.greet(connection, now_ns)
+            self._gather()
         self._reckon(now_ns)
 
     def leave(self, live: Live, kind: str, connection: Connection) -> None:
         """Listen no more."""
         channel = live.channel(kind)
         if channel is not None:
-            channel.listeners.pop(connection, None)
+            channel.leave(connection)
+            self._gather()
 
     def on_events(self, events: Sequence[MarketEvent]) -> None:
         """Take a batch in and push what is due by its end."""
@@ -92,22 +97,22 @@ class Hub:
         elif type(event) is FundingDue:
             live.on_funding(event)
         for channel in live.paced:
-            self._due_ns = min(self._due_ns, channel.due_ns)
+            if channel.due_ns < self._due_ns:
+                self._due_ns = channel.due_ns
 
-    def _paced(self) -> Iterable[PacedChannel]:
-        return (channel for live in self._lives.values() for channel in live.paced)
+    def _gather(self) -> None:
+        # In the order of the listings: topics that are due at the same time push in it.
+        self._paced = [channel for live in self._lives.values() for channel in live.paced if channel.listeners]
+        self._due_ns = self._earliest()
 
     def _earliest(self) -> int:
-        return min((channel.due_ns for channel in self._paced()), default=NEVER_NS)
+        return min([channel.due_ns for channel in self._paced], default=NEVER_NS)
 
     def _flush(self, until_ns: int) -> None:
         """Push what is due up to `until_ns`, each at its own time, in order."""
-        while True:
-            channel = min(self._paced(), key=lambda one: one.due_ns, default=None)
-            if channel is None or channel.due_ns > until_ns:
-                break
-            channel.push(channel.due_ns)
-        self._due_ns = self._earliest()
+        while (due_ns := self._earliest()) <= until_ns:
+            next(channel for channel in self._paced if channel.due_ns == due_ns).push(due_ns)
+        self._due_ns = due_ns
 
     def _reckon(self, now_ns: int) -> None:
         self._flush(now_ns)

@@ -26,6 +26,13 @@ class Side:
             elif lots.pop(ticks, 0):
                 del order[bisect_left(order, sign * ticks)]
 
+    def top(self) -> Levels:
+        """The first level, if there is one."""
+        if not self._order:
+            return ()
+        ticks = self._sign * self._order[0]
+        return ((ticks, self._lots[ticks]),)
+
     def best(self, depth: int) -> Levels:
         """The first `depth` levels."""
         sign, lots = self._sign, self._lots
@@ -45,10 +52,16 @@ class Mirror:
 
     def apply(self, change: BookChanged) -> None:
         """Take over a change."""
-        self.bids.apply(change.bids)
-        self.asks.apply(change.asks)
+        if change.bids:
+            self.bids.apply(change.bids)
+        if change.asks:
+            self.asks.apply(change.asks)
         self.seq = change.last_id
         self.cts_ns = change.ts_ns
+
+    def top(self) -> tuple[Levels, Levels]:
+        """The first level of both sides, where there is one."""
+        return self.bids.top(), self.asks.top()
 
     def best(self, depth: int) -> tuple[Levels, Levels]:
         """The first `depth` levels of both sides."""

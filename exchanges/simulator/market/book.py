@@ -17,7 +17,7 @@ class Book:
         self.asks = BookSide()
         self.last_id = _FIRST_ID
         self._trade_id = _FIRST_ID
-        self._top: tuple[int, int, int, int] | None = None
+        self._top: tuple[tuple[int, int], tuple[int, int]] | None = None
 
     @property
     def best_bid(self) -> int:
@@ -56,10 +56,11 @@ class Book:
 
     def publish(self, ts_ns: int) -> Iterable[MarketEvent]:
         """What changed since the last time, as one event; none where nothing did."""
-        bid_keys, ask_keys = self.bids.touched, self.asks.touched
-        if not bid_keys and not ask_keys:
+        bid_side, ask_side = self.bids, self.asks
+        if not bid_side.touched and not ask_side.touched:
             return ()
-        bids, asks = _levels_at(self.bids, 1), _levels_at(self.asks, -1)
+        bids = bid_side.take_touched(1) if bid_side.touched else ()
+        asks = ask_side.take_touched(-1) if ask_side.touched else ()
         previous = self.last_id
         self.last_id = previous + len(bids) + len(asks)
         top = self._top_now()
@@ -67,17 +68,5 @@ class Book:
         self._top = top
         return (BookChanged(self.listing, ts_ns, previous + 1, self.last_id, previous, bids, asks, changed),)
 
-    def _top_now(self) -> tuple[int, int, int, int]:
-        bids, asks = self.bids, self.asks
-        bid, ask = bids.keys[-1], asks.keys[-1]
-        return bid, bids.shown(bid), ask, asks.shown(ask)
-
-
-def _levels_at(side: BookSide, sign: int) -> Levels:
-    touched = side.touched
-    if not touched:
-        return ()
-    # Sorted, because the order of a set is nobody's promise.
-    levels = tuple((sign * key, side.shown(key)) for key in sorted(touched, reverse=True))
-    touched.clear()
-    return levels
+    def _top_now(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return self.bids.top(), self.asks.top()

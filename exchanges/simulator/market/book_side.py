@@ -6,6 +6,8 @@ class, and the best price is the last of a sorted list, where taking it off cost
 
 from bisect import bisect_left, insort
 
+from exchanges.simulator.core.values import Levels
+
 
 class Resting:
     """An order of an account, waiting."""
@@ -46,6 +48,22 @@ class BookSide:
             lots += sum(order.lots for order in self.own[key])
         return lots
 
+    def take_touched(self, sign: int) -> Levels:
+        """What is shown now where quantities changed since the last time, best first; `sign` turns keys into ticks."""
+        # Sorted, because the order of a set is nobody's promise.
+        keys = sorted(self.touched, reverse=True)
+        self.touched.clear()
+        if self.own:
+            return tuple([(sign * key, self.shown(key)) for key in keys])
+        # Nobody's orders wait on most sides most of the time, and this is done for every change of every book.
+        lots = self.market.get
+        return tuple([(sign * key, lots(key, 0)) for key in keys])
+
+    def top(self) -> tuple[int, int]:
+        """The best key and what is shown there; there must be one."""
+        key = self.keys[-1]
+        return key, (self.shown(key) if self.own else self.market[key])
+
     def best_market(self) -> int | None:
         """The best key at which the market itself stands; None where it stands nowhere."""
         if not self.own:
@@ -54,17 +72,18 @@ class BookSide:
 
     def set_market(self, key: int, lots: int) -> None:
         """Let the market show so many lots at a price; what it takes away leaves from the end of the queue."""
-        known = key in self.market
+        market, own = self.market, self.own
         if lots <= 0:
-            if known:
-                del self.market[key]
+            if key in market:
+                del market[key]
                 self._drop_if_empty(key)
         else:
-            if not known and key not in self.own:
+            if key not in market and key not in own:
                 insort(self.keys, key)
-            self.market[key] = lots
-        for order in self.own.get(key, ()):
-            order.ahead = min(order.ahead, max(0, lots))
+            market[key] = lots
+        if key in own:
+            for order in own[key]:
+                order.ahead = min(order.ahead, max(0, lots))
         self.touched.add(key)
 
     def join(self, key: int, number: int, lots: int) -> None:

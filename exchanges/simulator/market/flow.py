@@ -160,8 +160,7 @@ class Flow:
             assert key is not None  # `_follow` sees to it
             drained = chance > _DRAINED
             side.set_market(key, self._shape.fresh() if drained else self._shape.resized(side.market[key]))
-        for _ in range(self._deep_changes):
-            self._change_deep(side)
+        self._change_deep(side)
 
     def _small_trades(self, side: BookSide, ts_ns: int, events: list[MarketEvent]) -> None:
         """A few makers at the best price are hit; where the market stands there, something of it stays."""
@@ -180,25 +179,28 @@ class Flow:
 
         Both are drawn from the same law, so that a hollow book fills up and a crowded one thins out.
         """
-        draws, keys = self._draws, side.keys
-        chance = draws.uniform()
-        reach = draws.exponential() * (_NEAR if chance < 0.5 else _FAR)
-        what = chance * 4 % 2
-        if what < 0.65:
-            self._add_deep(side, 1 + int(reach * self._grid.gap_ticks))
-            return
-        place = 1 + int(reach)
-        if place >= len(keys):
-            return
-        key = keys[-1 - place]
-        if what >= 1.0:
-            side.set_market(key, self._shape.deep(place))
-        elif len(keys) > _FEWEST:
-            side.set_market(key, 0)
+        # Most of what a market costs is spent here, so what the loop asks for is looked up once.
+        keys, set_market, deep = side.keys, side.set_market, self._shape.deep
+        uniform, exponential, gap_ticks = self._draws.uniform, self._draws.exponential, self._grid.gap_ticks
+        for _ in range(self._deep_changes):
+            chance = uniform()
+            reach = exponential() * (_NEAR if chance < 0.5 else _FAR)
+            what = chance * 4 % 2
+            if what < 0.65:
+                self._add_deep(side, 1 + int(reach * gap_ticks))
+                continue
+            place = 1 + int(reach)
+            if place >= len(keys):
+                continue
+            if what >= 1.0:
+                set_market(keys[-1 - place], deep(place))
+            elif len(keys) > _FEWEST:
+                set_market(keys[-1 - place], 0)
 
     def _add_deep(self, side: BookSide, distance: int) -> None:
-        key = side.keys[-1] - distance
-        if len(side.keys) < _MOST and key > side.keys[0] and key not in side.market:
+        keys = side.keys
+        key = keys[-1] - distance
+        if len(keys) < _MOST and key > keys[0] and key not in side.market:
             side.set_market(key, self._shape.deep(self._shape.place_at(distance)))
 
     def _lengthen(self, side: BookSide) -> None:
