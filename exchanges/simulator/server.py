@@ -11,9 +11,10 @@ from bot.errors import SettingsError
 from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import Credentials, SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
-from exchanges.simulator.binance.app import BinanceServer
+from exchanges.simulator.binance.app import BinanceServer, Options
 from exchanges.simulator.binance.rest import MAX_BODY_BYTES
 from exchanges.simulator.bybit.gateway import BybitGateway
+from exchanges.simulator.bybit.options import BybitOptions
 from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
@@ -58,14 +59,27 @@ class SimulatorServer:
         seed: Of prices, books, keys and block times.
         clock: Real time: the exchanges' clocks show it.
         time_scale: How much faster money travels between wallets; 1 is real.
+        rate: Multiple of the rates at which books change.
+        binance: Binance's limits and manners; None: its own.
+        bybit: Bybit's; None: its own.
 
     Raises:
         SettingsError: If there is no such scenario.
     """
 
-    def __init__(self, scenario: str, seed: int, clock: Clock, *, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        scenario: str,
+        seed: int,
+        clock: Clock,
+        *,
+        time_scale: float = 1.0,
+        rate: float = 1.0,
+        binance: Options | None = None,
+        bybit: BybitOptions | None = None,
+    ) -> None:
         listings = [listing for venue in ("binance", "bybit") for listing in default_listings(venue)]
-        market = SimulatedMarket(listings, seed=seed, start_ns=clock.now_ns(), scenario=scenario)
+        market = SimulatedMarket(listings, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
         chain = Chain(seed, time_scale=time_scale)
         self.binance = SimulatedExchange("binance", market, chain=chain, seed=seed)
         # One key for both, so that a client needs to be told only one.
@@ -73,8 +87,8 @@ class SimulatorServer:
         self._pump = Pump([self.binance, self.bybit], market, clock)
         self.faults = FaultDesk(clock)
         """What is to go wrong."""
-        self._binance_server = BinanceServer(self.binance, clock, faults=self.faults)
-        self._bybit_server = BybitGateway(self.bybit, clock, faults=self.faults)
+        self._binance_server = BinanceServer(self.binance, clock, binance, self.faults)
+        self._bybit_server = BybitGateway(self.bybit, clock, bybit, self.faults)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
