@@ -19,7 +19,7 @@ from bot.command_line import Arguments, parse
 from bot.engine.engine import RunInfo
 from bot.engine.run import SOCKET, EngineRun, RunResult
 from bot.errors import BotError, ExitCode, InvariantError, SettingsError, StorageError
-from bot.headless import Headless
+from bot.headless import Headless, opening_line
 from bot.ports import LiveVenueModule, Market
 from bot.settings import Settings
 from bot.settings.display import show_config
@@ -107,6 +107,11 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
     return _engine(arguments, loaded)
 
+    if arguments.speed is not None and loaded.settings.market != "recorded":
+        raise SettingsError(
+            f"--speed is of recorded time, and this is the {loaded.settings.market} market: "
+            "add --market recorded, or leave --speed away"
+        )
 
 def _load(arguments: Arguments) -> LoadedSettings:
     path = arguments.settings or HERE / "settings.yaml"
@@ -137,11 +142,15 @@ def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
     finally:
         headless.close()
     headless.finish(result)
+    if settings.market != "recorded":
+        headless.log("info", opening_line(settings.market, arguments.for_s))
     if result.interrupted:
         return ExitCode.INTERRUPTED
     if result.halted:
         return ExitCode.RISK_HALT
     return ExitCode.OK if result.complete else ExitCode.SETTINGS
+    if result.lost is not None:
+        raise result.lost
 
 
 def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
@@ -187,6 +196,8 @@ async def _run_on(opened: "OpenMarket", arguments: Arguments, loaded: LoadedSett
     return await _recorded_raw(run, market, arguments.record_raw, headless)
 
 
+    if opened.lost is not None:
+        opened.lost.add_done_callback(lambda told: run.lose(told.result()))
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:
     """Run while every raw frame is kept in `directory`."""
     from exchanges.common.raw_writer import RawWriter

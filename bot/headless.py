@@ -106,6 +106,12 @@ class Headless:
                 print(file=sys.stderr)
 
 
+def opening_line(market: str, for_s: float | None) -> str:
+    """For a market without an end: which it is, whose money it trades, and when the run ends."""
+    until = "until Ctrl-C" if for_s is None else f"for {for_s:g} s, or until Ctrl-C"
+    return f"{market.upper()} market, paper money: runs {until}, then sums up"
+
+
 def decision_line(decision: Decision) -> str:
     """One decision for a person."""
     moment = datetime.fromtimestamp(decision.ts_ns / 1e9, UTC)

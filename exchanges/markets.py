@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
+from bot.errors import VenueError
 from bot.ports import Market, QuoteDrivenVenue
 from bot.settings import Settings
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
@@ -41,6 +42,8 @@ class OpenMarket:
     venue: VenueFactory
     deliver: Callable[[Callable[[], None]], object] | None
     """Brings a callback to the engine's thread; None on a virtual clock, where waiting takes no time."""
+    lost: "asyncio.Future[VenueError] | None" = None
+    """Done when the market has gone for good: the process of the simulated exchanges has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,12 @@ async def opened_market(
 
         day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
         log("info", f"SIMULATED: starting the exchanges, {day}")
-        async with simulator_process(wanted.main, settings) as address:
+        lost: asyncio.Future[VenueError] = asyncio.get_running_loop().create_future()
+        async with simulator_process(wanted.main, settings, lost.set_result) as address:
             there = pointed_at(settings, address)
             market = await _connected(there, wanted.run_s, log, "simulated")
             venue = _wire(market, there, address, log)
-            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe)
+            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, lost)
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:

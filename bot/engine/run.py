@@ -19,7 +19,7 @@ from bot.engine.engine import Engine, RunInfo
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.summary import run_summary
-from bot.errors import BotError, InvariantError, StorageError
+from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.ports import Journal, Market, MarketEnd, QuoteDrivenVenue, RecordKind, Strategy
 from bot.risk.gate import TradingState
 from bot.settings import Settings
@@ -39,6 +39,8 @@ class RunResult:
     interrupted: bool
     """By SIGINT or SIGTERM."""
     halted: bool
+    lost: VenueError | None = None
+    """Why the market was gone before its end."""
 
 
 class EngineRun:
@@ -95,6 +97,7 @@ class EngineRun:
         self._linger_s = linger_s
         self._interrupted = False
         self._failure: BotError | None = None
+        self._lost: VenueError | None = None
         self._finished = False
         self._control = ControlServer(settings.data_dir / SOCKET, self._snapshot, self._on_command, SystemClock())
 
@@ -110,6 +113,8 @@ class EngineRun:
             for line in self._opening_lines():
                 self._log("info", line)
             end = await self._market.run(self.engine, self._stop)
+            if self._lost is not None:
+                end = MarketEnd(complete=False, reasons=(str(self._lost),))
         finally:
             await self._venue.stop()
             result = self._finish(end)
@@ -124,6 +129,13 @@ class EngineRun:
     def stop(self) -> None:
         """End in order."""
         self._stop.set()
+
+    def lose(self, why: VenueError) -> None:
+        """The market has gone for good, and its venues with it: end in order. Pairs that are open stay open."""
+        if self._lost is None and not self._finished:
+            self._lost = why
+            self.engine.event("error", str(why))
+            self._stop.set()
 
     def on_storage_failure(self, why: str) -> None:
         """The journal is lost: nothing new may be opened, since no intent can be durable."""
@@ -152,7 +164,7 @@ class EngineRun:
                 {"finished_ns": SystemClock().now_ns(), "complete": end.complete, "summary": summary, "marks": marks},
             )
         halted = engine.desk.gate.state is TradingState.HALTED
-        return RunResult(summary, end.complete, end.reasons, self._interrupted, halted)
+        return RunResult(summary, end.complete, end.reasons, self._interrupted, halted, self._lost)
 
     def _record_start(self) -> None:
         info = self._info

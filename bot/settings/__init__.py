@@ -158,7 +158,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     strategy: str = Field(default="arbitrage", description="Which strategy decides.")
-    market: Literal["recorded", "simulated", "live"] = Field(default="recorded", description="Where quotes come from.")
+    market: Literal["recorded", "simulated", "live"] = Field(default="simulated", description="Where quotes come from.")
     real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
     data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
     instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(

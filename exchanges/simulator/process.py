@@ -4,43 +4,68 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.errors import VenueUnavailable
-from bot.settings import EndpointSettings, Settings
+from bot.settings import EndpointSettings, Settings, SimulatorSettings
 from exchanges.simulator.accounts.exchange import Credentials
-from exchanges.simulator.server import Address
+from exchanges.simulator.server import HOST, Address
 
 _READY_S = 30.0
 
 
 @asynccontextmanager
-async def simulator_process(main: Path, settings: Settings) -> AsyncIterator[Address]:
+async def simulator_process(
+    main: Path, settings: Settings, on_lost: Callable[[VenueUnavailable], None]
+) -> AsyncIterator[Address]:
     """Run `main --mode simulate` on a free port until the block ends; it ends by itself when this process dies.
+
+    `on_lost` hears, once, that it ended before the block did.
 
     Raises:
         VenueUnavailable: If it does not come up; its own words have gone to stderr.
     """
-    simulator = settings.simulator
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(main),
-        *("--mode", "simulate", "--port", "0", "--with-parent", str(os.getpid())),
-        *("--scenario", simulator.scenario, "--seed", str(simulator.seed)),
-        *("--set", f"simulator.time_scale={simulator.time_scale}"),
+        *("--mode", "simulate", "--port", "0", "--host", HOST, "--with-parent", str(os.getpid())),
+        *_words(settings.simulator),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         # Ctrl-C in the terminal is the bot's to handle: the exchanges must outlive its last orders.
         start_new_session=True,
     )
+    watching: asyncio.Task[None] | None = None
     try:
-        yield await _address(process)
+        address = await _address(process)
+        watching = asyncio.create_task(_tell_end(process, on_lost))
+        yield address
     finally:
+        if watching is not None:
+            watching.cancel()
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+async def _tell_end(process: asyncio.subprocess.Process, on_lost: Callable[[VenueUnavailable], None]) -> None:
+    code = await process.wait()
+    how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+    on_lost(VenueUnavailable("simulator", f"the simulated exchanges have gone ({how})"))
+
+
+def _words(simulator: SimulatorSettings) -> list[str]:
+    """Every setting by name: the other process reads files of its own, and must not take anything from there."""
+    per_hour = "" if simulator.faults_per_hour is None else simulator.faults_per_hour
+    faults = [word for line in simulator.faults for word in ("--fault", line)] or ["--set", "simulator.faults=[]"]
+    return [
+        *("--scenario", simulator.scenario, "--seed", str(simulator.seed)),
+        *("--set", f"simulator.time_scale={simulator.time_scale}"),
+        *("--set", f"simulator.faults_per_hour={per_hour}"),
+        *faults,
+    ]
 
 
 async def _address(process: asyncio.subprocess.Process) -> Address:

@@ -259,6 +259,7 @@ def test_a_truncated_file_ends_incomplete_and_everything_before_it_is_kept(small
         (["--set", "fees.binance.spot.taker_bps=much"], "taker_bps"),
         (["--settings", "/no/such/settings.yaml"], "/no/such/settings.yaml"),
         (["--speed", "fast"], "one of max, 1x, 10x"),
+        (["--speed", "10x"], "--market recorded"),
     ],
 )
 def test_what_cannot_be_used_is_one_line_that_names_it(words: list[str], told: str, tmp_path: Path) -> None:
@@ -362,8 +363,8 @@ def test_a_data_dir_that_cannot_be_written_is_one_line_on_a_terminal_too(tmp_pat
     assert len(told.splitlines()) == 1
 
 
-def test_with_nothing_given_it_plays_the_market_that_it_makes_itself(tmp_path: Path) -> None:
-    ran = run(tmp_path / "data", "--headless", "--json", "--for", "20s")
+def test_with_no_recording_given_it_plays_the_market_that_it_makes_itself(tmp_path: Path) -> None:
+    ran = run(tmp_path / "data", "--market", "recorded", "--headless", "--json", "--for", "20s")
     assert ran.code == 0, ran.err
     assert all(count > 0 for count in ran.summary["quotes"].values())
     assert "generating the sample market" in ran.err

@@ -48,7 +48,7 @@ def refusal(tmp_path: Path, text: str = "", **layers: Any) -> str:
 
 
 def test_the_stronger_layer_counts(tmp_path: Path) -> None:
-    text = "risk:\n  max_open_pairs: 2\nmarket_overrides:\n  recorded:\n    risk.max_open_pairs: 4\n"
+    text = "market: recorded\nrisk:\n  max_open_pairs: 2\nmarket_overrides:\n  recorded:\n    risk.max_open_pairs: 4\n"
     variable = {"CRYPTO_PIPE__RISK__MAX_OPEN_PAIRS": "5"}
 
     def pairs(**layers: Any) -> int:
@@ -302,4 +302,4 @@ def test_the_digest_follows_the_values_and_not_the_layer(tmp_path: Path) -> None
 def test_the_real_environment_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKET", "live")
     monkeypatch.setenv("CRYPTO_PIPE__MARKET", "live")
-    assert load(tmp_path).settings.market == "recorded"
+    assert load(tmp_path).settings.market == "simulated"

@@ -58,7 +58,8 @@ def of(layer: str, written: dict[tuple[str, str], Decimal]) -> dict[str, str]:
 def as_file(written: dict[tuple[str, str], Decimal], nested: bool) -> str:
     """The file and its overlay, dotted or nested: JSON is YAML."""
     shape = nest if nested else dict
-    return json.dumps({**shape(of("file", written)), "market_overrides": {"recorded": shape(of("overlay", written))}})
+    overlays = {"recorded": shape(of("overlay", written))}
+    return json.dumps({"market": "recorded", **shape(of("file", written)), "market_overrides": overlays})
 
 
 def as_environment(written: dict[tuple[str, str], Decimal]) -> dict[str, str]:

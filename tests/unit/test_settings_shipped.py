@@ -68,9 +68,10 @@ def leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def test_funding_is_assumed_for_recorded_markets_only() -> None:
-    assert shipped().settings.funding["binance"]["linear"].assumed_bps_per_8h == 0
-    live = shipped(market="live").settings
-    assert {rate.assumed_bps_per_8h for venue in live.funding.values() for rate in venue.values()} == {None}
+    assert shipped(market="recorded").settings.funding["binance"]["linear"].assumed_bps_per_8h == 0
+    for market in ("live", "simulated"):
+        funding = shipped(market=market).settings.funding
+        assert {rate.assumed_bps_per_8h for venue in funding.values() for rate in venue.values()} == {None}
 
 
 def test_the_paper_wallets_can_sell_spot() -> None:
@@ -84,7 +85,7 @@ def test_the_paper_wallets_can_sell_spot() -> None:
 
 def test_the_shipped_file_is_the_safe_one() -> None:
     settings = shipped().settings
-    assert settings.market == "recorded"
+    assert settings.market == "simulated"
     assert not settings.real_money
     assert settings.instruments == {
         "binance": {"linear": ["BTC/USDT:USDT"]},
