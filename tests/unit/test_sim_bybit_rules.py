@@ -122,34 +122,69 @@ class Customer:
         self.key, self.account = key, account
 
 
+class Guarded:
+    """A spot and a perpetual order rest, and the perpetual's product is protected with a window of ten seconds."""
+
+    def __init__(self):
+        self.clock = VirtualClock(START_NS)
+        market = SimulatedMarket(default_listings("bybit"), seed=5, start_ns=START_NS)
+        exchange = SimulatedExchange("bybit", market)
+        Pump([exchange], market, start_ns=START_NS).advance_to(START_NS + 10**9)
+        self.catalogue = Catalogue("bybit", market.listings)
+        self.account = exchange.account(exchange.credentials.api_key)
+        for entry in self.catalogue.entries:
+            if entry.instrument.base == "BTC":
+                order = NewOrder(entry.index, Side.BUY, Kind.LIMIT, Lifetime.GTC, Decimal("0.01"), Decimal(50_000), "")
+                self.account.place(order, exchange.now_ns())
+        self.protection = Protection(exchange, self.catalogue, self.clock)
+        self.customer = Customer("k", self.account)
+        self.protection.set_window(self.customer, "dcp.future", 10)
+
+    def joined(self, socket):
+        self.protection.joined(self.customer, "dcp.future", socket)
+
+    def heard(self):
+        self.protection.heard(self.customer, "dcp.future")
+
+    def left(self, socket):
+        self.protection.left(self.customer, "dcp.future", socket)
+
+    def after(self, seconds):
+        """Which segments have an open order then."""
+        self.clock.advance_to(self.clock.now_ns() + int(seconds * 10**9))
+        return {self.catalogue.at(one.request.listing).category for one in self.account.open_orders(None)}
+
+
 def test_protection_cancels_when_the_last_socket_stays_away():
-    clock = VirtualClock(START_NS)
-    market = SimulatedMarket(default_listings("bybit"), seed=5, start_ns=START_NS)
-    exchange = SimulatedExchange("bybit", market)
-    Pump([exchange], market, start_ns=START_NS).advance_to(START_NS + 10**9)
-    catalogue = Catalogue("bybit", market.listings)
-    account = exchange.account(exchange.credentials.api_key)
-    for entry in catalogue.entries:
-        if entry.instrument.base == "BTC":
-            account.place(
-                NewOrder(entry.index, Side.BUY, Kind.LIMIT, Lifetime.GTC, Decimal("0.01"), Decimal(50_000), ""),
-                exchange.now_ns(),
-            )
-    protection = Protection(exchange, catalogue, clock)
-    customer = Customer("k", account)
-    protection.set_window(customer, "dcp.future", 10)
+    guarded = Guarded()
     one, two = object(), object()
-    for socket in (one, two):
-        protection.joined(customer, "dcp.future", socket)
-    protection.left(customer, "dcp.future", one)
-    clock.advance_to(clock.now_ns() + 60 * 10**9)
-    assert len(account.open_orders(None)) == 2
-    protection.left(customer, "dcp.future", two)
-    clock.advance_to(clock.now_ns() + 9 * 10**9)
-    protection.joined(customer, "dcp.future", two)
-    clock.advance_to(clock.now_ns() + 60 * 10**9)
-    assert len(account.open_orders(None)) == 2
-    protection.left(customer, "dcp.future", two)
-    clock.advance_to(clock.now_ns() + 10 * 10**9)
-    (left,) = account.open_orders(None)
-    assert catalogue.at(left.request.listing).is_spot
+    assert guarded.after(60) == {"linear", "spot"}
+    guarded.joined(one)
+    guarded.joined(two)
+    guarded.left(one)
+    assert guarded.after(9) == {"linear", "spot"}
+    guarded.left(two)
+    assert guarded.after(9) == {"linear", "spot"}
+    guarded.joined(two)
+    assert guarded.after(9) == {"linear", "spot"}
+    guarded.left(two)
+    assert guarded.after(10) == {"spot"}
+
+
+def test_protection_cancels_when_every_socket_is_silent():
+    guarded = Guarded()
+    guarded.joined(object())
+    for _ in range(5):
+        assert guarded.after(9.9) == {"linear", "spot"}
+        guarded.heard()
+    assert guarded.after(10) == {"spot"}
+
+
+def test_a_window_that_is_set_after_the_socket_has_joined_begins_at_once():
+    guarded = Guarded()
+    guarded.joined(object())
+    assert guarded.after(9) == {"linear", "spot"}
+    guarded.protection.set_window(guarded.customer, "dcp.future", 5)
+    assert guarded.after(4) == {"linear", "spot"}
+    assert guarded.after(1) == {"spot"}
+    guarded.protection.close()

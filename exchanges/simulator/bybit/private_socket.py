@@ -42,6 +42,9 @@ class PrivateSocket:
 
     def on_message(self, message: dict[str, Any]) -> None:
         """Answer one message."""
+        if self._customer is not None:
+            for topic in self._topics & _PROTECTION:
+                self._protection.heard(self._customer, topic)
         op = message.get("op")
         if op == "auth":
             self._authenticate(message)

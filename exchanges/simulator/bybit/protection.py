@@ -1,4 +1,4 @@
-"""Disconnection protection (DCP): a customer whose private sockets stay away has its orders cancelled.
+"""Disconnection protection (DCP): a customer whose private sockets stay away, or silent, has its orders cancelled.
 
 Source: https://bybit-exchange.github.io/docs/v5/order/dcp.
 """
@@ -18,7 +18,10 @@ _SEGMENTS = {"dcp.spot": Segment.SPOT, "dcp.future": Segment.LINEAR}
 
 
 class Protection:
-    """Windows that customers have set, and who is connected. It begins when a socket has joined a `dcp` topic."""
+    """Windows that customers have set, and who is connected. It begins when a socket has joined a `dcp` topic.
+
+    A window runs from the last sign of life: a message on a socket of the topic, or the last such socket's end.
+    """
 
     def __init__(self, exchange: Exchange, catalogue: Catalogue, clock: Clock) -> None:
         self._exchange = exchange
@@ -36,8 +39,11 @@ class Protection:
         self._windows.clear()
 
     def set_window(self, customer: Customer, topic: str, seconds: int) -> None:
-        """From now on, cancel after so long without a socket."""
-        self._windows[customer.key, topic] = seconds
+        """From now on, cancel after so long without a sign of life; where no socket has joined, once one has."""
+        name = (customer.key, topic)
+        self._windows[name] = seconds
+        if self._connected[name] or name in self._timers:
+            self._restart(customer, topic)
 
     def windows(self, customer: Customer) -> dict[str, int]:
         """What a customer has set, by topic."""
@@ -46,17 +52,26 @@ class Protection:
     def joined(self, customer: Customer, topic: str, connection: Connection) -> None:
         """A socket is there."""
         self._connected[customer.key, topic].add(connection)
-        timer = self._timers.pop((customer.key, topic), None)
-        if timer is not None:
-            timer.cancel()
+        self._restart(customer, topic)
+
+    def heard(self, customer: Customer, topic: str) -> None:
+        """A socket of the topic has said something."""
+        self._restart(customer, topic)
 
     def left(self, customer: Customer, topic: str, connection: Connection) -> None:
-        """A socket is gone; if it was the last one, the window begins."""
-        name = (customer.key, topic)
-        sockets = self._connected[name]
+        """A socket is gone; the window goes on, from now where it was the last one."""
+        sockets = self._connected[customer.key, topic]
         sockets.discard(connection)
+        if not sockets:
+            self._restart(customer, topic)
+
+    def _restart(self, customer: Customer, topic: str) -> None:
+        name = (customer.key, topic)
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
         window = self._windows.get(name)
-        if not sockets and window is not None and name not in self._timers:
+        if window is not None:
             self._timers[name] = self._clock.call_later(window, partial(self._cancel, customer, topic))
 
     def _cancel(self, customer: Customer, topic: str) -> None:
