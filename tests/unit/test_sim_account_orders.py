@@ -147,6 +147,9 @@ def test_a_quote_quantity_below_one_lot_is_refused(market):
         (limit(SPOT, Side.BUY, "1", "NaN"), Refusal.PRICE_OFF_GRID),
         (limit(SPOT, Side.BUY, "1", "-1"), Refusal.PRICE_OFF_GRID),
         (limit(SPOT, Side.BUY, "1", "501"), Refusal.PRICE_OUT_OF_RANGE),
+        (limit(SPOT, Side.BUY, "1", "19"), Refusal.PRICE_OUT_OF_RANGE),
+        (limit(SPOT, Side.SELL, "1", "19"), Refusal.PRICE_OUT_OF_RANGE),
+        (limit(SPOT, Side.SELL, "1", "501"), Refusal.PRICE_OUT_OF_RANGE),
         (limit(PERP, Side.BUY, "1", "106"), Refusal.PRICE_OUT_OF_RANGE),
         (limit(PERP, Side.SELL, "1", "94"), Refusal.PRICE_OUT_OF_RANGE),
         (limit(SPOT, Side.BUY, "0.05", "99"), Refusal.NOTIONAL_TOO_SMALL),
@@ -171,6 +174,24 @@ def test_refuses(market, order, refusal):
     assert account.balances() == before
     assert not heard
     assert not account.orders(None)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        limit(SPOT, Side.BUY, "0.5", "20"),
+        limit(SPOT, Side.SELL, "1", "500"),
+        limit(PERP, Side.BUY, "1", "20"),
+        limit(PERP, Side.SELL, "1", "500"),
+    ],
+)
+def test_the_bands_ends_are_within_and_perpetuals_may_wait_for_any_price(market, order):
+    for listing in (SPOT, PERP):
+        market.marks[listing] = D(100)
+    _, account = opened(market)
+    placed = account.place(order, 5)
+    assert isinstance(placed, OrderView)
+    assert placed.state is OrderState.NEW
 
 
 def test_margin_has_to_cover_initial_margin_fee_and_loss_at_the_mark(market):

@@ -106,7 +106,7 @@ def test_a_withdrawal_arrives_at_the_other_venue_when_it_is_confirmed():
 
 
 @pytest.mark.parametrize(("changes", "refusal"), [
-    ({"amount": "9.99"}, Refusal.AMOUNT_TOO_SMALL),
+    ({"amount": "8.99"}, Refusal.AMOUNT_TOO_SMALL),
     ({"amount": "-5"}, Refusal.BAD_QUANTITY),
     ({"amount": "NaN"}, Refusal.BAD_QUANTITY),
     ({"amount": "100000"}, Refusal.INSUFFICIENT_BALANCE),

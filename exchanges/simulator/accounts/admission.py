@@ -65,9 +65,10 @@ def _refuse_price(house: House, listing: Listing, order: NewOrder) -> Refusal | 
     if order.price is None or not _positive(order.price) or order.price % listing.instrument.tick_size:
         return Refusal.PRICE_OFF_GRID
     band, mark = house.rules.bands[listing.instrument.segment], house.market.mark(order.listing)
-    is_buy = order.side is Side.BUY
-    far = order.price > mark * band.highest_buy if is_buy else order.price < mark * band.lowest_sell
-    return Refusal.PRICE_OUT_OF_RANGE if far else None
+    lowest, highest = band.lowest_sell, band.highest_sell
+    if order.side is Side.BUY:
+        lowest, highest = band.lowest_buy, band.highest_buy
+    return None if mark * lowest <= order.price <= mark * highest else Refusal.PRICE_OUT_OF_RANGE
 
 
 def _refuse_notional(house: House, listing: Listing, order: NewOrder) -> Refusal | None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 
 from bot.domain.instrument import Segment
 from bot.matching.cash import cash_asset
@@ -22,6 +22,12 @@ from exchanges.simulator.core.values import (
     Refusal,
     TradePrinted,
 )
+
+_UP = Context(prec=80, rounding=ROUND_CEILING)
+
+
+def _up(amount: Decimal, step: Decimal) -> Decimal:
+    return amount.quantize(step, context=_UP)
 
 
 class Booking:
@@ -137,6 +143,8 @@ class Booking:
         asset, fee = fee_of(
             rules, instrument, order.request.side, price, quantity, is_maker=is_maker, token_free=token_free
         )
+        if rules.fee_step is not None:
+            fee = _up(fee, rules.fee_step)
         self._money.add(wallet, asset, -fee)
         self._house.collect(asset, fee)
         return asset, fee

@@ -1,7 +1,7 @@
 """What a simulated venue decides for all of its customers: wallets, fees, limits, margin, networks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from bot.domain.fees import FeeSchedule
@@ -36,6 +36,9 @@ class PriceBand:
 
     highest_buy: Decimal
     lowest_sell: Decimal
+    lowest_buy: Decimal = Decimal(0)
+    """Where a venue keeps out offers that are too good as well."""
+    highest_sell: Decimal = Decimal("Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class VenueRules:
     client_ids_return: bool
     """Whether a client id may be used again when its order is final."""
     fee_token: FeeToken | None = None
+    fee_step: Decimal | None = None
+    """What fees are rounded up to; None books them to the last digit."""
     networks: Sequence[Network] = field(default_factory=default_networks)
     processing_s: float = 120.0
     """Mean time that the venue works on a withdrawal before it is on the chain; exponential."""
@@ -75,20 +80,25 @@ class VenueRules:
         return tuple(self.balances)
 
 
+def _least_after_fee() -> Sequence[Network]:
+    # Binance's `withdrawMin` counts the fee, which is taken out of the amount; an account counts what arrives.
+    return [replace(one, min_withdraw=one.min_withdraw - one.withdraw_fee) for one in default_networks()]
+
+
 def _by_segment(fees: Mapping[Feed, FeeSchedule]) -> Mapping[Segment, FeeSchedule]:
     return {feed.segment: schedule for feed, schedule in fees.items()}
 
 
 def binance_rules(fee_token: FeeToken | None = None) -> VenueRules:
     """Binance: spot and USDⓈ-M wallets apart, lowest fee tier."""
-    # PERCENT_PRICE of BTCUSDT: 5 % on USDⓈ-M; spot lets 5 times and a fifth pass.
+    # PERCENT_PRICE of BTCUSDT: 5 % on USDⓈ-M; PERCENT_PRICE_BY_SIDE of spot lets 5 times and a fifth pass, both ways.
     return VenueRules(
         wallets={Segment.SPOT: "spot", Segment.LINEAR: "linear"},
         balances={"spot": _FUNDED, "linear": _CASH},
         funding_wallet="spot",
         fees=_by_segment(BINANCE_FEES),
         bands={
-            Segment.SPOT: PriceBand(Decimal(5), Decimal("0.2")),
+            Segment.SPOT: PriceBand(Decimal(5), Decimal("0.2"), Decimal("0.2"), Decimal(5)),
             Segment.LINEAR: PriceBand(Decimal("1.05"), Decimal("0.95")),
         },
         max_quantity={"BTC": Decimal(1000), "ETH": Decimal(10_000)},
@@ -100,6 +110,8 @@ def binance_rules(fee_token: FeeToken | None = None) -> VenueRules:
         records_fill_or_kill=frozenset({Segment.SPOT}),
         client_ids_return=True,
         fee_token=fee_token,
+        fee_step=Decimal("1e-8"),
+        networks=_least_after_fee(),
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import wallet_name
@@ -87,7 +88,7 @@ def _network(one: Network, *, is_default: bool) -> dict[str, object]:
         "addressRegex": _ADDRESSES.get(one.id, _ETHEREUM_ADDRESS),
         "memoRegex": "",
         "withdrawFee": plain(one.withdraw_fee),
-        "withdrawMin": plain(one.min_withdraw),
+        "withdrawMin": plain(_least(one)),
         "withdrawMax": "10000000000",
         "withdrawInternalMin": "0.00000001",
         "depositDust": "0.00000001",
@@ -101,6 +102,11 @@ def _network(one: Network, *, is_default: bool) -> dict[str, object]:
         "contractAddressUrl": "",
         "denomination": 1,
     }
+
+
+def _least(network: Network) -> Decimal:
+    """The smallest `amount` that may be withdrawn: the fee is part of it."""
+    return network.min_withdraw + network.withdraw_fee
 
 
 def _chosen(call: Call) -> Network:
@@ -117,13 +123,13 @@ def _chosen(call: Call) -> Network:
 
 
 def withdraw(call: Call) -> dict[str, object]:
-    """`capital/withdraw/apply`: the fee is taken out of `amount`."""
+    """`capital/withdraw/apply`: `amount` leaves the wallet, and arrives less the fee."""
     network, sent = _chosen(call), call.parameters
     address, amount = sent.required("address"), sent.decimal("amount")
     if amount is None:
         raise missing("amount")
-    if amount < network.min_withdraw or amount <= network.withdraw_fee:
-        raise Rejected(-4022, f"Not less than the minimum pick-up quantity {plain(network.min_withdraw)}.")
+    if amount < _least(network):
+        raise Rejected(-4022, f"Not less than the minimum pick-up quantity {plain(_least(network))}.")
     view = call.account.withdraw(
         network.asset,
         network.id,

@@ -86,7 +86,10 @@ def withdraw(call: Call) -> dict[str, str]:
     params.integer("timestamp", call.now_ms)
     source = params.choice("accountType", ("FUND", "UTA", "FUND,UTA", "UTA,FUND"), "FUND")
     if params.integer("feeType", 0, most=1):
+        # 1: what is named leaves the wallet; 0: it arrives, and the fee comes on top.
         amount -= network.withdraw_fee
+    if amount < network.min_withdraw:
+        raise transfer_refused(Refusal.AMOUNT_TOO_SMALL)
     _pace(call, coin, network.id)
     done = _send(call, network, amount, address, tag, request, source)
     own.withdrawn_ns[coin, network.id] = call.now_ns
