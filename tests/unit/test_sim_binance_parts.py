@@ -12,7 +12,7 @@ from bot.clock import VirtualClock
 from bot.domain.instrument import Segment
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
-from exchanges.simulator.binance import limits, linear_account, linear_orders
+from exchanges.simulator.binance import limits, linear_account, linear_orders, public
 from exchanges.simulator.binance.desk import Desk
 from exchanges.simulator.binance.errors import Rejected
 from exchanges.simulator.binance.gateway import Call, Gateway
@@ -46,17 +46,18 @@ class Heard:
 class World:
     """Market, accounts and desk on virtual time."""
 
-    def __init__(self, rate: float = 1.0) -> None:
-        self.clock = VirtualClock(START_NS)
+    def __init__(self, rate: float = 1.0, start_ns: int = START_NS) -> None:
+        self.start_ns = start_ns
+        self.clock = VirtualClock(start_ns)
         self.market = SimulatedMarket(
-            default_listings("binance"), seed=3, start_ns=START_NS, scenario="calm", rate=rate
+            default_listings("binance"), seed=3, start_ns=start_ns, scenario="calm", rate=rate
         )
         self.exchange = SimulatedExchange("binance", self.market)
-        self.pump = Pump([self.exchange], self.market, start_ns=START_NS)
+        self.pump = Pump([self.exchange], self.market, start_ns=start_ns)
         self.gateway = Gateway(Desk(self.exchange, self.clock))
 
     def to(self, seconds: float, step_s: float = 0.05) -> None:
-        end_ns = START_NS + round(seconds * SECOND)
+        end_ns = self.start_ns + round(seconds * SECOND)
         while self.pump.now_ns() < end_ns:
             self.pump.advance_to(min(end_ns, self.pump.now_ns() + round(step_s * SECOND)))
         self.clock.advance_to(end_ns)
@@ -246,7 +247,7 @@ def test_minutes_without_trades_have_candles_at_the_last_price() -> None:
     )
 
 
-def test_funding_of_a_position_is_income() -> None:
+def test_a_transfer_of_the_futures_wallet_is_income() -> None:
     world = World(rate=0.05)
     linear_orders.new_order(world.call(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01"))
     kinds = {row["incomeType"] for row in linear_account.income(world.call())}
@@ -257,3 +258,27 @@ def test_funding_of_a_position_is_income() -> None:
     assert isinstance(moved, int)
     rows = linear_account.income(world.call(incomeType="TRANSFER"))
     assert [row["income"] for row in rows] == ["-7.00000000"]
+
+
+FUNDING_NS = 1_700_006_400 * SECOND
+"""16:00 UTC: funding settles."""
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_funding_of_a_position_is_income(side: str) -> None:
+    world = World(rate=0.01, start_ns=FUNDING_NS - 3 * SECOND)
+    linear_orders.new_order(world.call(symbol="BTCUSDT", side=side, type="MARKET", quantity="0.01"))
+    before = {row["asset"]: Decimal(str(row["balance"])) for row in linear_account.balance(world.call())}
+    assert linear_account.income(world.call(incomeType="FUNDING_FEE")) == []
+    world.to(3.5)
+    (due,) = public.funding_rates(world.call(symbol="BTCUSDT"))
+    (row,) = linear_account.income(world.call(incomeType="FUNDING_FEE"))
+    rate, mark = Decimal(str(due["fundingRate"])), Decimal(str(due["markPrice"]))
+    # Longs pay where the rate is above zero.
+    expected = rate * mark * Decimal("0.01") * (-1 if side == "BUY" else 1)
+    assert rate
+    assert row["income"] == f"{expected:.8f}"
+    assert (row["symbol"], row["asset"], row["time"]) == ("BTCUSDT", "USDT", FUNDING_NS // 1_000_000)
+    after = {row["asset"]: Decimal(str(row["balance"])) for row in linear_account.balance(world.call())}
+    assert abs(after["USDT"] - before["USDT"] - expected) <= Decimal("1e-8")
+    assert linear_account.income(world.call(incomeType="FUNDING_FEE", symbol="ETHUSDT")) == []

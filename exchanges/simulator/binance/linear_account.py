@@ -14,12 +14,8 @@ from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, 
 _ZERO = Decimal(0)
 _MAX_LEVERAGE = 125
 _MAX_NOTIONAL = "300000000"
-_INCOME = {
-    Cause.FUNDING: "FUNDING_FEE",
-    Cause.TRANSFER: "TRANSFER",
-    Cause.LIQUIDATION: "INSURANCE_CLEAR",
-    Cause.ADL: "INSURANCE_CLEAR",
-}
+_INCOME = {Cause.FUNDING: "FUNDING_FEE", Cause.TRANSFER: "TRANSFER"}
+"""Liquidations and ADL are told by their fills: profit and commission."""
 
 
 def _positions(call: Call) -> dict[int, PositionView]:

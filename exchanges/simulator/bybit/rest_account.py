@@ -8,6 +8,7 @@ from typing import Any
 from exchanges.simulator.bybit.catalogue import plain
 from exchanges.simulator.bybit.errors import ApiError
 from exchanges.simulator.bybit.requests import Call, Endpoint
+from exchanges.simulator.bybit.transaction_log import transaction_log
 
 _UNIFIED_TRADING_ACCOUNT_2 = 5
 _USER = 24_617_703
@@ -97,5 +98,6 @@ ENDPOINTS = (
     Endpoint("GET", "/v5/account/wallet-balance", wallet_balance, "read"),
     Endpoint("GET", "/v5/account/info", info, "read"),
     Endpoint("GET", "/v5/account/fee-rate", fee_rate, "account"),
+    Endpoint("GET", "/v5/account/transaction-log", transaction_log, "read"),
     Endpoint("GET", "/v5/user/query-api", query_api, "account"),
 )

@@ -4,6 +4,7 @@ Source: https://bybit-exchange.github.io/docs/v5/order/create-order (and its nei
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from exchanges.simulator.bybit.catalogue import Entry
@@ -13,7 +14,8 @@ from exchanges.simulator.bybit.orders import MOST_IN_BATCH
 from exchanges.simulator.bybit.params import Params, page
 from exchanges.simulator.bybit.protection import PRODUCTS
 from exchanges.simulator.bybit.requests import Call, Endpoint
-from exchanges.simulator.core.values import OrderView, Refusal
+from exchanges.simulator.bybit.rows import Row, funding_row
+from exchanges.simulator.core.values import AccountChanged, Cause, OrderView, Refusal
 
 _RECENT = 500
 _MS = 1_000_000
@@ -153,25 +155,39 @@ def _view(call: Call, entry: Entry) -> list[OrderView]:
 
 
 def executions(call: Call) -> dict[str, Any]:
-    """Fills, newest first."""
+    """Fills and funding settlements, newest first."""
     entries = _entries(call, names_needed=False)
     start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 2**53)
     order, link = call.params.text("orderId", ""), call.params.text("orderLinkId", "")
     if link and not order:
         named = [(entry, view) for entry in entries for view in _view(call, entry)]
         order = next((order_id(one.segment, call.own.shown(view).number) for one, view in named), "none")
+    kind = call.params.text("execType", "")
     # Rows are dear and there may be thousands of fills: only those of the page are made.
-    found = [
-        one
-        for entry in entries
-        for one in call.own.executions(entry)
-        if start <= one[1].ts_ns // _MS <= end
-        and (not order or order_id(entry.segment, call.own.public_number(one[1])) == order)
-    ]
-    found.sort(key=lambda one: -one[1].ts_ns)
+    found: list[tuple[int, Callable[[], Row]]] = []
+    if kind in ("", "Trade"):
+        found += [
+            (one[1].ts_ns, partial(call.own.execution_row, *one))
+            for entry in entries
+            for one in call.own.executions(entry)
+            if not order or order_id(entry.segment, call.own.public_number(one[1])) == order
+        ]
+    if kind in ("", "Funding") and not order:
+        found += _fundings(call, entries)
+    found = [one for one in found if start <= one[0] // _MS <= end]
+    found.sort(key=lambda one: -one[0])
     shown, cursor = page(found, call.params, default=50, most=100)
-    rows = [call.own.execution_row(*one) for one in shown]
+    rows = [make() for _, make in shown]
     return {"nextPageCursor": cursor, "category": call.params.text("category"), "list": rows}
+
+
+def _fundings(call: Call, entries: list[Entry]) -> list[tuple[int, Callable[[], Row]]]:
+    wanted = {entry.index: entry for entry in entries}
+    return [
+        (event.ts_ns, partial(funding_row, wanted[event.listing], event, call.venue.hub.live(event.listing).mirror.seq))
+        for event in call.own.account.income()
+        if isinstance(event, AccountChanged) and event.cause is Cause.FUNDING and event.listing in wanted
+    ]
 
 
 def positions(call: Call) -> dict[str, Any]:

@@ -4,13 +4,14 @@ Source: https://bybit-exchange.github.io/docs/v5/websocket/private/order (and `e
 """
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from bot.domain.order import Side
 from exchanges.simulator.bybit.catalogue import Entry, plain
 from exchanges.simulator.bybit.ids import order_id, trade_id
 from exchanges.simulator.core.values import (
+    AccountChanged,
     AccountFill,
     BalanceView,
     Kind,
@@ -36,6 +37,8 @@ _STATES = {
     OrderState.REJECTED: "Rejected",
 }
 _RISK_LIMIT = "2000000"
+_WIDE = Context(prec=80)
+_FINEST = Decimal("1e-18")
 
 
 def order_row(entry: Entry, view: OrderView, closed: Decimal = _ZERO) -> Row:
@@ -176,6 +179,32 @@ def _rate(fill: AccountFill, value: Decimal) -> Decimal:
     return round(fill.fee / whole, 8) if whole else _ZERO
 
 
+def funding_row(entry: Entry, event: AccountChanged, seq: int) -> Row:
+    """A settlement as an execution; `execFee` is positive where funding was paid."""
+    # A mark price is finer than the grid that orders must keep to.
+    mark = plain(event.mark)
+    fill = AccountFill(
+        order_number=0,
+        listing=entry.index,
+        side=Side.BUY if event.quantity > 0 else Side.SELL,
+        trade_id=event.ts_ns // _MS,
+        price=event.mark,
+        quantity=abs(event.quantity),
+        fee=-event.amount,
+        fee_asset=event.asset,
+        is_maker=False,
+        realised=_ZERO,
+        ts_ns=event.ts_ns,
+    )
+    return execution_row(entry, fill, None, _ZERO, event.mark, seq) | {
+        "execType": "Funding",
+        "execPrice": mark,
+        "markPrice": mark,
+        "feeRate": plain(event.rate),
+        "createType": "",
+    }
+
+
 _FAST = ("category", "symbol", "execId", "execPrice", "execQty", "orderId", "isMaker", "orderLinkId", "side")
 
 
@@ -234,6 +263,11 @@ def position_row(entry: Entry, view: PositionView, seq: int, *, on_topic: bool) 
     }
 
 
+def _whole(amount: Decimal) -> str:
+    """All digits of an amount, up to 18 decimals: fees have more than eight, and balances must add up."""
+    return plain(amount.quantize(_FINEST, context=_WIDE))
+
+
 def coin_row(
     balance: BalanceView, price: Decimal, positions: Sequence[PositionView], spot_locked: Decimal, realised: Decimal
 ) -> Row:
@@ -245,11 +279,11 @@ def coin_row(
     for_orders = max(_ZERO, balance.locked - margin - spot_locked)
     return {
         "coin": balance.asset,
-        "equity": plain(round(equity, 8)),
+        "equity": _whole(equity),
         "usdValue": plain(round(equity * price, 8)),
-        "walletBalance": plain(round(balance.total, 8)),
+        "walletBalance": _whole(balance.total),
         "free": "",
-        "availableToWithdraw": plain(round(max(_ZERO, balance.total - balance.locked), 8)),
+        "availableToWithdraw": _whole(max(_ZERO, balance.total - balance.locked)),
         "availableToBorrow": "",
         "borrowAmount": "0",
         "spotBorrow": "0",
@@ -258,11 +292,11 @@ def coin_row(
         "totalPositionIM": plain(round(margin, 8)),
         "totalPositionMM": plain(round(maintenance, 8)),
         "unrealisedPnl": plain(round(unrealised, 8)),
-        "cumRealisedPnl": plain(round(realised, 8)),
+        "cumRealisedPnl": _whole(realised),
         "bonus": "0",
         "collateralSwitch": True,
         "marginCollateral": True,
-        "locked": plain(round(spot_locked, 8)),
+        "locked": _whole(spot_locked),
         "spotHedgingQty": "0",
     }
 
@@ -288,7 +322,7 @@ def wallet_row(coins: Iterable[Row]) -> Row:
         "accountIMRateByMp": plain(round(initial / equity, 4)) if equity else "0",
         "accountMMRateByMp": plain(round(maintenance / equity, 4)) if equity else "0",
         "totalEquity": plain(round(equity, 8)),
-        "totalWalletBalance": plain(round(total("walletBalance"), 8)),
+        "totalWalletBalance": _whole(total("walletBalance")),
         "totalMarginBalance": plain(round(equity, 8)),
         "totalAvailableBalance": plain(round(equity - initial - locked, 8)),
         "totalPerpUPL": plain(round(total("unrealisedPnl"), 8)),
