@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from bot.clock import Clock
 from bot.domain.instrument import Segment
@@ -24,6 +25,8 @@ from exchanges.simulator.binance.streams import Streams
 from exchanges.simulator.binance.ws_api import WsApi
 from exchanges.simulator.core.ports import Exchange
 from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.request_fates import RequestFates
+from exchanges.simulator.faults.requests import request_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,11 @@ class BinanceServer:
         """What is to go wrong."""
         self.gateway = Gateway(Desk(exchange, clock, options.limits))
         self.sockets = Sockets(clock)
+        self._clock = clock
         self._rest = Rest(self.gateway)
         self._streams = Streams(self.gateway, self.sockets, spot=options.spot_streams, linear=options.linear_streams)
-        self._api = WsApi(self.gateway, self.sockets, spot=options.spot_api, linear=options.linear_api)
+        fates = RequestFates(self.faults, clock)
+        self._api = WsApi(self.gateway, self.sockets, fates, spot=options.spot_api, linear=options.linear_api)
 
     def routes(self) -> Sequence[web.RouteDef]:
         """Everything below Binance's prefixes, to be added to any application."""
@@ -73,6 +78,10 @@ class BinanceServer:
             *(web.route("GET", path, handler) for path, handler in sockets),
         ]
 
+    def middleware(self) -> Middleware:
+        """What does to HTTP requests what is to go wrong."""
+        return request_faults(self.faults, self._clock)
+
     def announce_shutdown(self) -> None:
         """Send `serverShutdown` to everybody, as Binance does some minutes before a restart."""
         ms = self.gateway.desk.now_ms()
@@ -86,7 +95,7 @@ class BinanceServer:
 
 def application(server: BinanceServer) -> web.Application:
     """An application that serves it alone, and closes it at shutdown."""
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[server.middleware()])
     app.add_routes(server.routes())
 
     async def close(_: web.Application) -> None:

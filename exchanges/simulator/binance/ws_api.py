@@ -14,9 +14,12 @@ from exchanges.simulator.binance.outlet import Outlet
 from exchanges.simulator.binance.parameters import MAX_PARAMETERS, Parameters
 from exchanges.simulator.binance.signing import account_of, check_signature, check_time
 from exchanges.simulator.binance.sockets import LINEAR_API, SPOT_API, Manners, Sockets
+from exchanges.simulator.faults.request_binance import refusal
+from exchanges.simulator.faults.request_fates import UNHARMED, Asked, Fate, RequestFates
 
 _TABLES = {Segment.SPOT: SPOT_WS, Segment.LINEAR: LINEAR_WS}
 _HANDSHAKE_WEIGHT = {Segment.SPOT: 2, Segment.LINEAR: 5}
+_CHANGING = frozenset({"order.place", "order.cancel", "openOrders.cancelAll"})
 _ID = re.compile(r"[ -~]{1,36}")
 
 
@@ -24,9 +27,16 @@ class WsApi:
     """Accepts connections of both segments."""
 
     def __init__(
-        self, gateway: Gateway, sockets: Sockets, *, spot: Manners = SPOT_API, linear: Manners = LINEAR_API
+        self,
+        gateway: Gateway,
+        sockets: Sockets,
+        fates: RequestFates,
+        *,
+        spot: Manners = SPOT_API,
+        linear: Manners = LINEAR_API,
     ) -> None:
         self._gateway = gateway
+        self._fates = fates
         self._sockets = sockets
         self._manners = {Segment.SPOT: spot, Segment.LINEAR: linear}
 
@@ -49,7 +59,7 @@ class WsApi:
         shows_limits = request.query.get("returnRateLimits", "true") != "false"
 
         def serve(outlet: Outlet) -> tuple[Callable[[str], None], Callable[[], None]]:
-            session = ApiSession(self._gateway, segment, outlet, address, shows_limits=shows_limits)
+            session = ApiSession(self._gateway, segment, outlet, address, self._fates, shows_limits=shows_limits)
             return session.on_text, session.end
 
         return await self._sockets.run(request, self._manners[segment], serve)
@@ -58,12 +68,22 @@ class WsApi:
 class ApiSession:
     """One connection's requests and subscriptions."""
 
-    def __init__(self, gateway: Gateway, segment: Segment, outlet: Outlet, address: str, *, shows_limits: bool) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        segment: Segment,
+        outlet: Outlet,
+        address: str,
+        fates: RequestFates,
+        *,
+        shows_limits: bool,
+    ) -> None:
         self._gateway = gateway
         self._desk = gateway.desk
         self._segment = segment
         self._outlet = outlet
         self._meter = gateway.desk.meter(address, segment)
+        self._fates = fates
         self._shows_limits = shows_limits
         self._connected_ms = gateway.desk.now_ms()
         self._next_subscription = 0
@@ -74,20 +94,29 @@ class ApiSession:
         number: object = None
         endpoint: Endpoint | None = None
         call = Call(self._gateway, self._segment, Parameters({}))
+        fate = UNHARMED
         try:
             request = _read(text)
             number = _number(request)
             method = request.get("method")
             if not isinstance(method, str):
                 raise missing("method")
+            asked = Asked("binance", self._segment, method, method in _CHANGING)
+            fate = self._fates.of(asked)
+            if fate.is_lost:
+                self._outlet.abort()
+                return
+            if fate.refusal is not None:
+                raise refusal(asked, fate, self._desk.now_ns())
             values = _values(request.get("params", {}))
             call.parameters = Parameters(values)
             endpoint = self._endpoint(method)
             result = self._answer(endpoint, call, values)
         except Rejected as error:
-            self._reply({"id": number, "status": error.status, "error": self._error(error)}, call, endpoint)
-            return
-        self._reply({"id": number, "status": 200, "result": result}, call, endpoint)
+            reply = {"id": number, "status": error.status, "error": self._error(error)}
+        else:
+            reply = {"id": number, "status": 200, "result": result}
+        self._reply(reply, call, endpoint, fate)
 
     def _endpoint(self, method: str) -> Endpoint:
         found = _TABLES[self._segment].get(method) or self._own(method)
@@ -131,14 +160,18 @@ class ApiSession:
             body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + error.retry_after_s * 1000}
         return body
 
-    def _reply(self, reply: dict[str, object], call: Call, endpoint: Endpoint | None) -> None:
+    def _reply(self, reply: dict[str, object], call: Call, endpoint: Endpoint | None, fate: Fate) -> None:
+        if fate.is_answer_lost:
+            self._outlet.abort()
+            return
         if self._shows_limits:
             now_ns = self._desk.now_ns()
             windows = [self._meter.weight]
             if endpoint is not None and endpoint.is_order and call.signer is not None:
                 windows = [*self._desk.order_meter(call.api_key, self._segment).windows, *windows]
             reply["rateLimits"] = [window.rate.row(window.count(now_ns)) for window in windows]
-        self._outlet.say(json.dumps(reply, separators=(",", ":")))
+        text = json.dumps(reply, separators=(",", ":"))
+        self._fates.later(fate.delay_s, lambda: self._outlet.say(text))
 
     # Sessions and subscriptions
 

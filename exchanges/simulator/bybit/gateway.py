@@ -20,6 +20,8 @@ from exchanges.simulator.bybit.sockets import Sockets
 from exchanges.simulator.bybit.trade_socket import TradeSocket
 from exchanges.simulator.core.ports import Account, Exchange
 from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.request_fates import RequestFates
+from exchanges.simulator.faults.requests import request_faults
 
 
 class BybitGateway:
@@ -39,6 +41,7 @@ class BybitGateway:
         self._customers: dict[str, Customer] = {}
         self._rest = Rest(self._venue, self._customer)
         self._sockets = Sockets(options)
+        self._fates = RequestFates(self.faults, clock)
 
     def routes(self) -> list[web.RouteDef]:
         """All of it, under `/v5`."""
@@ -85,13 +88,15 @@ class BybitGateway:
         return await self._sockets.serve(request, self._trade_socket)
 
     def _trade_socket(self, connection: Connection) -> TradeSocket:
-        return TradeSocket(connection, self._venue, self._customer)
+        return TradeSocket(connection, self._venue, self._customer, self._fates)
 
 
-def application(exchange: Exchange, clock: Clock, options: BybitOptions | None = None) -> web.Application:
+def application(
+    exchange: Exchange, clock: Clock, options: BybitOptions | None = None, faults: FaultDesk | None = None
+) -> web.Application:
     """One exchange alone on an application of its own; it closes with the application."""
-    gateway = BybitGateway(exchange, clock, options)
-    app = web.Application()
+    gateway = BybitGateway(exchange, clock, options, faults)
+    app = web.Application(middlewares=[request_faults(gateway.faults, clock)])
     app.add_routes(gateway.routes())
 
     async def shut(_: web.Application) -> None:

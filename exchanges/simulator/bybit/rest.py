@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from exchanges.simulator.bybit import rest_account, rest_asset, rest_market, rest_trade
+from exchanges.simulator.bybit import rest_account, rest_asset, rest_market, rest_system, rest_trade
 from exchanges.simulator.bybit.catalogue import CATEGORIES
 from exchanges.simulator.bybit.customer import Customer
 from exchanges.simulator.bybit.errors import ApiError
@@ -27,7 +27,7 @@ _MS = 1_000_000
 _MOST_PARAMETERS = 100
 _ENDPOINTS: Mapping[tuple[str, str], Endpoint] = {
     (endpoint.method, endpoint.path): endpoint
-    for part in (rest_market, rest_trade, rest_account, rest_asset)
+    for part in (rest_market, rest_trade, rest_account, rest_asset, rest_system)
     for endpoint in part.ENDPOINTS
 }
 
@@ -105,13 +105,11 @@ def trade_endpoint(path: str) -> Endpoint:
 
 
 async def _body(request: web.Request, most: int) -> bytes | None:
-    body = b""
-    while len(body) <= most:
-        piece = await request.content.read(most + 1 - len(body))
-        if not piece:
-            return body
-        body += piece
-    return None
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return None
+    return body if len(body) <= most else None
 
 
 def _params(method: str, query: bytes, body: bytes) -> Params:

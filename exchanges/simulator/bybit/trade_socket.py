@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from bot.domain.instrument import Segment
 from exchanges.simulator.bybit.connection import Connection
 from exchanges.simulator.bybit.customer import Customer
 from exchanges.simulator.bybit.errors import ApiError
@@ -18,6 +19,8 @@ from exchanges.simulator.bybit.requests import Call, Venue
 from exchanges.simulator.bybit.rest import count, trade_endpoint
 from exchanges.simulator.bybit.signing import check_time, socket_authenticated
 from exchanges.simulator.core.ports import Account
+from exchanges.simulator.faults.request_bybit import socket_error
+from exchanges.simulator.faults.request_fates import Asked, RequestFates
 
 _log = logging.getLogger(__name__)
 _MS = 1_000_000
@@ -37,10 +40,17 @@ _LONGEST_ID = 36
 class TradeSocket:
     """Answers what one client says."""
 
-    def __init__(self, connection: Connection, venue: Venue, customer_of: Callable[[str, Account], Customer]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        venue: Venue,
+        customer_of: Callable[[str, Account], Customer],
+        fates: RequestFates,
+    ) -> None:
         self._connection = connection
         self._venue = venue
         self._customer_of = customer_of
+        self._fates = fates
         self._customer: Customer | None = None
         self._seen: set[str] = set()
         self._order: deque[str] = deque()
@@ -87,7 +97,13 @@ class TradeSocket:
         ext: dict[str, Any] = {}
         result: Any = {}
         code, said = 0, "OK"
+        fate = self._fates.of(Asked("bybit", _segment(message), op, changes=True))
+        if fate.is_lost:
+            self._connection.cut()
+            return
         try:
+            if fate.refusal is not None:
+                raise socket_error(fate, self._venue.exchange.now_ns())
             call, allowance = self._call(message, op)
             result = trade_endpoint(_PATHS[op]).handler(call)
             ext = call.ext
@@ -99,8 +115,12 @@ class TradeSocket:
             # As over HTTP: a defect of ours is answered like one of the venue's, and logged.
             _log.exception("trade request %s failed", op)
             code, said = 10016, "Internal server error"
+        if fate.is_answer_lost:
+            self._connection.cut()
+            return
         answer = {**_req_id(message), "retCode": code, "retMsg": said, "op": op, "data": result, "retExtInfo": ext}
-        self._connection.say({**answer, "header": self._header(allowance), "connId": self._connection.conn_id})
+        answer |= {"header": self._header(allowance), "connId": self._connection.conn_id}
+        self._fates.later(fate.delay_s, lambda: self._connection.say(answer))
 
     def _header(self, allowance: Allowance | None) -> dict[str, str]:
         header = allowance.headers() if allowance is not None else {}
@@ -147,6 +167,13 @@ class TradeSocket:
         self._in_second += 1
         if self._in_second > _PER_SECOND * self._venue.options.limit_factor:
             raise ApiError(20003, "Too frequent requests under the same session")
+
+
+def _segment(message: dict[str, Any]) -> Segment | None:
+    match message.get("args"):
+        case [{"category": "spot" | "linear" as category}]:
+            return Segment(category)
+    return None
 
 
 def _req_id(message: dict[str, Any]) -> dict[str, object]:
