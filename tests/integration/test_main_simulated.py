@@ -12,8 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-PRINTED = Decimal("1e-7")
-"""A few steps of the eighth decimal: a fee of 5.5 bps has nine."""
 ROOT = Path(__file__).resolve().parents[2]
 # So eager that it trades within seconds: every difference counts, and a pair is left as soon as it is open.
 EAGER = ("arbitrage.warmup_s=1", "arbitrage.min_net_edge_bps=-40", "arbitrage.exit_edge_bps=1000")
@@ -66,9 +64,9 @@ async def test_pairs_are_traded_over_the_wire_and_every_cent_is_explained(tmp_pa
         assert money["bridge"]["residual"] == "0"
     (one,) = market["runs"]
     assert one["differs_from_run"] == {}
-    # The venues' own balances, which are printed with eight decimals; untold while a pair is open.
+    # The venues' own balances, to the last digit; untold while a pair is open.
     unexplained = one["unexplained"] or {}
-    assert all(abs(Decimal(amount)) < PRINTED for amount in unexplained.values()), unexplained
+    assert all(Decimal(amount) == 0 for amount in unexplained.values()), unexplained
 
 
 async def test_the_exchanges_end_with_the_bot_that_started_them(tmp_path: Path) -> None:
