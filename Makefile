@@ -33,6 +33,8 @@ bench: $(VENV)/.bench
 lock:
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header -o requirements-dev.txt
 	uv pip compile pyproject.toml -c requirements-dev.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements.txt
+	uv pip compile pyproject.toml --group dev --group services -c requirements-dev.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-services.txt
+	uv pip compile --group s3-server --universal --generate-hashes --python-version 3.11 --no-header -o requirements-s3-server.txt
 	uv pip compile pyproject.toml --group bench -c requirements.txt --universal --generate-hashes --python-version 3.11 --no-header -o requirements-bench.txt
 
 $(VENV)/.python:
