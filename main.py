@@ -1,6 +1,7 @@
 """Crypto Pipe: reads the command line, builds the parts, hands them to each other."""
 
 import asyncio
+import contextlib
 import errno
 import io
 import json
@@ -31,6 +32,7 @@ from strategies.registry import build_strategy, strategy_settings
 
 if TYPE_CHECKING:
     from exchanges.markets import OpenMarket
+    from exchanges.simulator.server import SimulatorServer
 
 HERE = Path(__file__).resolve().parent
 ENGINE_START_S = 60.0
@@ -92,7 +94,10 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     if arguments.json_schema:
         print(json.dumps(json_schema(strategy_settings()), indent=2))
         return ExitCode.OK
+    if "list" in arguments.fault:
+        return _list_faults(as_json=arguments.json)
     loaded = _load(arguments)
+    _check_faults(arguments, loaded.settings)
     if arguments.show_config:
         print(show_config(loaded), end="")
         return ExitCode.OK
@@ -102,16 +107,16 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return _simulate(arguments, loaded.settings)
     if arguments.mode == "post-mortem":
         return _post_mortem(arguments, loaded.settings)
-    # The UI draws on stderr: where that goes to a file there is nothing to look at.
-    if sys.stdout.isatty() and sys.stderr.isatty() and not (arguments.headless or arguments.json):
-        return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
-    return _engine(arguments, loaded)
-
     if arguments.speed is not None and loaded.settings.market != "recorded":
         raise SettingsError(
             f"--speed is of recorded time, and this is the {loaded.settings.market} market: "
             "add --market recorded, or leave --speed away"
         )
+    # The UI draws on stderr: where that goes to a file there is nothing to look at.
+    if sys.stdout.isatty() and sys.stderr.isatty() and not (arguments.headless or arguments.json):
+        return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
+    return _engine(arguments, loaded)
+
 
 def _load(arguments: Arguments) -> LoadedSettings:
     path = arguments.settings or HERE / "settings.yaml"
@@ -137,20 +142,20 @@ def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
     if settings.real_money or arguments.real_money:
         raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
     headless = Headless(as_json=arguments.json)
+    if settings.market != "recorded":
+        headless.log("info", opening_line(settings.market, arguments.for_s))
     try:
         result = _with_uvloop(_run(arguments, loaded, headless))
     finally:
         headless.close()
     headless.finish(result)
-    if settings.market != "recorded":
-        headless.log("info", opening_line(settings.market, arguments.for_s))
+    if result.lost is not None:
+        raise result.lost
     if result.interrupted:
         return ExitCode.INTERRUPTED
     if result.halted:
         return ExitCode.RISK_HALT
     return ExitCode.OK if result.complete else ExitCode.SETTINGS
-    if result.lost is not None:
-        raise result.lost
 
 
 def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
@@ -191,13 +196,13 @@ async def _run_on(opened: "OpenMarket", arguments: Arguments, loaded: LoadedSett
         linger_s=arguments.linger_s,
     )
     headless.watch(run.engine, market, run.stop)
+    if opened.lost is not None:
+        opened.lost.add_done_callback(lambda told: run.lose(told.result()))
     if arguments.record_raw is None:
         return await run.run()
     return await _recorded_raw(run, market, arguments.record_raw, headless)
 
 
-    if opened.lost is not None:
-        opened.lost.add_done_callback(lambda told: run.lose(told.result()))
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:
     """Run while every raw frame is kept in `directory`."""
     from exchanges.common.raw_writer import RawWriter
@@ -292,6 +297,26 @@ def _show(settings: Settings) -> int:
 # The simulated exchanges
 
 
+def _list_faults(*, as_json: bool) -> int:
+    from exchanges.simulator.faults.guide import catalogue_json, catalogue_table
+
+    print(json.dumps(catalogue_json(), indent=2) if as_json else catalogue_table(), end="\n" if as_json else "")
+    return ExitCode.OK
+
+
+def _check_faults(arguments: Arguments, settings: Settings) -> None:
+    """Raise SettingsError, before anything is started, for an order of a fault that cannot be."""
+    if arguments.fault and arguments.mode == "action" and settings.market != "simulated":
+        raise SettingsError(
+            f"--fault is for the simulated exchanges, and this is the {settings.market} market: "
+            "add --market simulated, or leave --fault away"
+        )
+    if settings.simulator.faults:
+        from exchanges.simulator.faults.guide import faults_from_lines
+
+        faults_from_lines(settings.simulator.faults)
+
+
 def _simulate(arguments: Arguments, settings: Settings) -> int:
     import uvloop
 
@@ -300,15 +325,9 @@ def _simulate(arguments: Arguments, settings: Settings) -> int:
 
 
 async def _serve_simulator(arguments: Arguments, settings: Settings) -> int:
-    from exchanges.simulator.server import SimulatorServer
-
-    simulator = settings.simulator
     clock = SystemClock()
-    server = SimulatorServer(simulator.scenario, simulator.seed, clock, time_scale=simulator.time_scale)
-    address = await server.start(arguments.port or 0)
-    print(address.as_json(), flush=True)
-    day = f"scenario {simulator.scenario}, seed {simulator.seed}"
-    print(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it", file=sys.stderr)
+    server = _simulator(settings, clock)
+    address = await server.start(arguments.port or 0, settings.simulator.host)
     stop = asyncio.Event()
     interrupted = False
 
@@ -317,14 +336,42 @@ async def _serve_simulator(arguments: Arguments, settings: Settings) -> int:
         interrupted = True
         stop.set()
 
+    # Before anybody is told that we are here, and may want to end us.
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    print(address.as_json(), flush=True)
+    day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
+    _tell(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it")
     if arguments.for_s is not None:
         clock.call_later(arguments.for_s, stop.set)
     if arguments.parent is not None:
         _stop_with(arguments.parent, clock, stop)
     await server.run(stop)
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
+
+
+def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
+    from exchanges.simulator.doorkeeper import PASSWORD_VARIABLE
+    from exchanges.simulator.faults.guide import faults_from_lines
+    from exchanges.simulator.faults.schedule import FaultPlan
+    from exchanges.simulator.server import SimulatorServer
+
+    simulator = settings.simulator
+    return SimulatorServer(
+        simulator.scenario,
+        simulator.seed,
+        clock,
+        time_scale=simulator.time_scale,
+        plan=FaultPlan(faults_from_lines(simulator.faults), simulator.faults_per_hour),
+        # From the environment alone: a command line is seen by every user of the machine, a settings file is shared.
+        password=os.environ.get(PASSWORD_VARIABLE),
+        log=_tell,
+    )
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read it has gone; the exchanges end by their own rules
+        print(text, file=sys.stderr, flush=True)
 
 
 def _stop_with(parent: int, clock: SystemClock, stop: asyncio.Event) -> None:

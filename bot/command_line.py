@@ -91,6 +91,8 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "port": ("simulate",),
     "scenario": ("simulate", "action"),
     "seed": ("simulate", "action"),
+    "fault": ("simulate", "action"),
+    "host": ("simulate",),
 }
 
 
@@ -117,6 +119,9 @@ class Arguments:
     """Of the simulated exchanges; None takes a free one."""
     scenario: str | None
     seed: int | None
+    fault: tuple[str, ...]
+    """Orders of faults, or `list` to be shown which there are."""
+    host: str | None
     run: str | None
     since: timedelta | datetime | None
     """How long ago, or an aware UTC time."""
@@ -137,7 +142,12 @@ class Arguments:
             "market": market,
             "data_dir": self.data_dir,
             "recorded": {"speed": self.speed},
-            "simulator": {"scenario": self.scenario, "seed": self.seed},
+            "simulator": {
+                "scenario": self.scenario,
+                "seed": self.seed,
+                "faults": list(self.fault) or None,
+                "host": self.host,
+            },
         }
 
     def since_ns(self, now_ns: int) -> int | None:
@@ -160,7 +170,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         parser.error(_unknown(left[0], parser))
     _refuse_contradictions(found, parser)
     found.headless = found.headless or found.json
-    return Arguments(**vars(found) | {"recording": tuple(found.recording), "set": tuple(found.set)})
+    repeated = {name: tuple(getattr(found, name)) for name in ("recording", "set", "fault")}
+    return Arguments(**vars(found) | repeated)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -244,6 +255,15 @@ def _add_data(group: Any) -> None:
     )
     group.add_argument("--scenario", metavar="NAME", help="simulated day: calm, lively, crash or chaos")
     group.add_argument("--seed", metavar="N", type=_told(parse_seed), help="of the simulated day (default: 1)")
+    group.add_argument(
+        "--fault",
+        metavar="KIND,...",
+        action="append",
+        default=[],
+        type=_told(not_blank),
+        help="what goes wrong at the simulated exchanges (repeatable); `list` shows what can",
+    )
+    group.add_argument("--host", metavar="IP", type=_told(not_blank), help="to listen on (default: 127.0.0.1)")
     group.add_argument("--data-dir", metavar="DIR", type=_told(_path), help="journal and logs (default: data)")
 
 

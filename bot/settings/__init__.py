@@ -150,6 +150,16 @@ class SimulatorSettings(Section):
     scenario: str = Field(default="lively", description="How the day goes: calm, lively, crash or chaos.")
     seed: int = Field(default=1, ge=0, description="Of prices, books, keys and block times.")
     time_scale: Positive = Field(default=60.0, description="How much faster money travels between wallets; 1 is real.")
+    faults: list[str] = Field(
+        default_factory=list, description="What goes wrong, as `--fault` takes it: KIND,venue=VENUE,key=value."
+    )
+    faults_per_hour: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = Field(
+        default=None, description="Faults at random moments, drawn from the seed; unset: as the scenario has them."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="IP address to listen on, of `--mode simulate`; one that other machines reach needs a password.",
+    )
 
 
 class Settings(BaseModel):

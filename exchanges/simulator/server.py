@@ -1,10 +1,15 @@
-"""Both simulated exchanges on one loopback port, moved by one market."""
+"""Both simulated exchanges on one port, moved by one market."""
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bot.clock import Clock
 from bot.errors import SettingsError
@@ -15,9 +20,14 @@ from exchanges.simulator.binance.app import BinanceServer, Options
 from exchanges.simulator.binance.rest import MAX_BODY_BYTES
 from exchanges.simulator.bybit.gateway import BybitGateway
 from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.doorkeeper import Doorkeeper, listening_address
+from exchanges.simulator.faults.control import Control
 from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.requests import request_faults
+from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
+from exchanges.simulator.market.scenarios import scenario_named
 
 HOST = "127.0.0.1"
 
@@ -28,16 +38,25 @@ class Address:
 
     port: int
     credentials: Credentials
+    host: str = HOST
 
     @property
     def url(self) -> str:
         """Base of every REST path."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self._authority}"
 
     @property
     def ws_url(self) -> str:
         """Base of every WebSocket path."""
-        return f"ws://{HOST}:{self.port}"
+        return f"ws://{self._authority}"
+
+    @property
+    def _authority(self) -> str:
+        host = self.host
+        if ip_address(host).is_unspecified:
+            # Open on every address of the machine, whose programs reach it here.
+            host = "::1" if ":" in host else HOST
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def as_json(self) -> str:
         """The line that a program waits for: `url, ws_url, api_key, api_secret`."""
@@ -62,6 +81,9 @@ class SimulatorServer:
         rate: Multiple of the rates at which books change.
         binance: Binance's limits and manners; None: its own.
         bybit: Bybit's; None: its own.
+        plan: What goes wrong by itself.
+        password: What other machines must know; None: there is no listening for them.
+        log: Told of every fault's begin and end.
 
     Raises:
         SettingsError: If there is no such scenario.
@@ -77,6 +99,9 @@ class SimulatorServer:
         rate: float = 1.0,
         binance: Options | None = None,
         bybit: BybitOptions | None = None,
+        plan: FaultPlan = FaultPlan(),  # noqa: B008 - frozen
+        password: str | None = None,
+        log: Callable[[str], None] = lambda _: None,
     ) -> None:
         listings = [listing for venue in ("binance", "bybit") for listing in default_listings(venue)]
         market = SimulatedMarket(listings, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
@@ -85,31 +110,70 @@ class SimulatorServer:
         # One key for both, so that a client needs to be told only one.
         self.bybit = SimulatedExchange("bybit", market, chain=chain, seed=seed, credentials=self.binance.credentials)
         self._pump = Pump([self.binance, self.bybit], market, clock)
-        self.faults = FaultDesk(clock)
+        self.faults = FaultDesk(clock, log)
         """What is to go wrong."""
         self._binance_server = BinanceServer(self.binance, clock, binance, self.faults)
         self._bybit_server = BybitGateway(self.bybit, clock, bybit, self.faults)
-        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        per_hour = scenario_named(scenario).faults_per_hour if plan.per_hour is None else plan.per_hour
+        self._schedule = Schedule(self.faults, clock, seed, per_hour)
+        self._plan, self._password, self._clock = plan, password, clock
+        self._told = {"scenario": scenario, "seed": seed, "time_scale": time_scale}
+        self._started_ns = clock.monotonic_ns()
+        self._sockets: Counter[str] = Counter(binance=0, bybit=0)
+        control = Control(self.faults, self.binance.credentials.secret, self.status)
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=self._middlewares())
+        app.add_routes(control.routes())
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
-    async def start(self, port: int) -> Address:
-        """Listen on loopback; 0 takes a free port.
+    async def start(self, port: int, host: str = HOST) -> Address:
+        """Listen, and begin to count the time of planned faults; port 0 takes a free one.
 
         Raises:
-            SettingsError: If the port cannot be had.
+            SettingsError: If the port or the address cannot be had, or is open to other machines without a password.
         """
+        host = listening_address(host, self._password)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, port)
+        site = web.TCPSite(self._runner, host, port)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise SettingsError(f"--port {port} cannot be had: {error.strerror or error}") from error
-        host, actual, *_ = self._runner.addresses[0]
-        assert host == HOST
-        return Address(actual, self.binance.credentials)
+        actual: int = self._runner.addresses[0][1]
+        self._started_ns = self._clock.monotonic_ns()
+        for fault in self._plan.faults:
+            self.faults.order(fault)
+        self._schedule.start()
+        return Address(actual, self.binance.credentials, host)
+
+    def status(self) -> dict[str, Any]:
+        """What the control endpoint tells: plain data."""
+        return {
+            **self._told,
+            "now_ms": self._clock.now_ns() // 1_000_000,
+            "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
+            "connections": dict(self._sockets),
+            "faults_per_hour": self._schedule.per_hour,
+            "schedule": [planned.as_json() for planned in self._schedule.around_now()],
+        }
+
+    def _middlewares(self) -> list[Any]:
+        """Outermost first."""
+        asked = [] if self._password is None else [Doorkeeper(self._password, self._clock).ask]
+        return [*asked, request_faults(self.faults, self._clock), self._count_sockets]
+
+    @web.middleware
+    async def _count_sockets(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return await handler(request)
+        venue = "bybit" if request.path.startswith("/v5/") else "binance"
+        self._sockets[venue] += 1
+        try:
+            return await handler(request)
+        finally:
+            self._sockets[venue] -= 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Move the market until `stop`; a mistake of ours ends it with its exception."""
@@ -125,7 +189,10 @@ class SimulatorServer:
             await self.close()
 
     async def close(self) -> None:
-        """Close every connection and the port."""
+        """End every fault, and close every connection and the port."""
+        self._schedule.stop()
+        self.faults.end_all()
         self._binance_server.close()
         await self._bybit_server.close()
         await self._runner.cleanup()
+        self.faults.end_all()  # what was ordered while the port was still open

@@ -34,7 +34,7 @@ def test_nothing_given_leaves_all_to_the_settings() -> None:
         "market": None,
         "data_dir": None,
         "recorded": {"speed": None},
-        "simulator": {"scenario": None, "seed": None},
+        "simulator": {"scenario": None, "seed": None, "faults": None, "host": None},
     }
     wishes = (arguments.headless, arguments.real_money, arguments.recording, arguments.set)
     assert wishes == (False, False, (), ())
@@ -58,7 +58,7 @@ def test_everything_that_belongs_to_a_recorded_run() -> None:
         "market": "recorded",
         "data_dir": Path("d"),
         "recorded": {"speed": "10x"},
-        "simulator": {"scenario": None, "seed": None},
+        "simulator": {"scenario": None, "seed": None, "faults": None, "host": None},
     }
 
 

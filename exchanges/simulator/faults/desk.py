@@ -1,17 +1,23 @@
 """Keeps the faults that were ordered: begins and ends them, and tells the parts of the venues when one strikes."""
 
 import itertools
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from bot.clock import Clock, Timer
 from bot.domain.instrument import Segment
+from bot.text import inert
 from exchanges.simulator.faults.catalogue import FaultKind
 from exchanges.simulator.faults.values import Fault
 
 Undo = Callable[[], None]
 Begin = Callable[[Fault], Undo | None]
 _KEPT = 1_000
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -24,6 +30,8 @@ class Ordered:
     """`waiting`, `active`, `ended`."""
     struck: int = 0
     """How often it did something."""
+    error: str = ""
+    """What of ours failed while it began or ended; then it has ended."""
     timer: Timer | None = field(default=None, repr=False)
     undos: list[Undo] = field(default_factory=list, repr=False)
 
@@ -35,6 +43,7 @@ class FaultDesk:
     """
 
     def __init__(self, clock: Clock, log: Callable[[str], None] = lambda _: None) -> None:
+        """Tell `log` in one line, safe for a terminal, when a fault begins and ends."""
         self._clock = clock
         self._log = log
         self._numbers = itertools.count(1)
@@ -119,14 +128,16 @@ class FaultDesk:
     def _begin(self, ordered: Ordered) -> None:
         fault = ordered.fault
         ordered.state, ordered.timer = "active", None
-        self._log(f"fault {ordered.number} begins: {fault.words()}")
+        self._say(ordered, f"begins: {fault.words()}")
         self._active.setdefault(fault.fault, []).append(ordered)
         for begin in self._begins.get(fault.fault, ()):
-            undo = begin(fault)
+            undo = self._safely(ordered, begin, fault)
             if undo is not None:
                 ordered.undos.append(undo)
-        self._tell()
-        if fault.lasts_s:
+        self._tell(ordered)
+        if ordered.error:
+            self._end(ordered)  # half of a fault would be another one
+        elif fault.lasts_s:
             ordered.timer = self._clock.call_later(fault.lasts_s, lambda: self._end(ordered))
         elif fault.most is None:
             self._end(ordered)  # it happens once, and has
@@ -144,14 +155,27 @@ class FaultDesk:
         if not self._active[kind]:
             del self._active[kind]
         for undo in reversed(ordered.undos):
-            undo()
+            self._safely(ordered, undo)
         ordered.undos.clear()
-        self._log(f"fault {ordered.number} ended: {ordered.fault.fault}, struck {ordered.struck}")
-        self._tell()
+        self._say(ordered, f"ended: {kind}, struck {ordered.struck}")
+        self._tell(ordered)
 
-    def _tell(self) -> None:
+    def _tell(self, ordered: Ordered) -> None:
         for listener in tuple(self._listeners):
-            listener()
+            self._safely(ordered, listener)
+
+    def _say(self, ordered: Ordered, text: str) -> None:
+        self._log(inert(f"SIMULATED FAULT {ordered.number} {text}"))
+
+    def _safely(self, ordered: Ordered, act: Callable[_P, _T], *given: _P.args, **named: _P.kwargs) -> _T | None:
+        """What `act` returns; None, and the fault's error, where it raises."""
+        try:
+            return act(*given, **named)
+        except Exception as error:  # noqa: BLE001 - a bug in one fault must not take the exchanges down with it
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            ordered.error = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: {error}"
+            self._say(ordered, f"FAILED, a bug of ours: {ordered.fault.fault}: {ordered.error}")
+            return None
 
     def _forget_old(self) -> None:
         ended = [number for number, one in self._all.items() if one.state == "ended"]

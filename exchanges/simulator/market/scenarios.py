@@ -52,8 +52,8 @@ class Scenario:
     halts_an_hour: float = 0.0
     """Of each listing."""
     halt_s: float = 15.0
-    faults: bool = False
-    """Whether the server adds faults of its own to it."""
+    faults_per_hour: float = 0.0
+    """That the server orders at random moments, unless the settings say how many."""
 
 
 # Round-trip taker fees of the perpetual pair are 21 bps at the lowest tier. The large ones beat them, the small do not.
@@ -81,10 +81,10 @@ SCENARIOS: Mapping[str, Scenario] = {
         ),
         Scenario(
             "chaos",
-            "As lively, with halts and every fault.",
+            "As lively, with halts, and a fault every half minute.",
             strays=(_LARGE, _SMALL),
             halts_an_hour=3.0,
-            faults=True,
+            faults_per_hour=120.0,
         ),
     )
 }
