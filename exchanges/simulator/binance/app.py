@@ -25,6 +25,8 @@ from exchanges.simulator.binance.streams import Streams
 from exchanges.simulator.binance.ws_api import WsApi
 from exchanges.simulator.core.ports import Exchange
 from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.frame_binance import BinanceFrames
+from exchanges.simulator.faults.frames import FrameFaults
 from exchanges.simulator.faults.request_fates import RequestFates
 from exchanges.simulator.faults.requests import request_faults
 
@@ -50,7 +52,7 @@ class BinanceServer:
         self.faults = faults or FaultDesk(clock)
         """What is to go wrong."""
         self.gateway = Gateway(Desk(exchange, clock, options.limits))
-        self.sockets = Sockets(clock)
+        self.sockets = Sockets(clock, FrameFaults(self.faults, BinanceFrames(self.gateway.desk.now_ms)))
         self._clock = clock
         self._rest = Rest(self.gateway)
         self._streams = Streams(self.gateway, self.sockets, spot=options.spot_streams, linear=options.linear_streams)

@@ -2,26 +2,15 @@
 
 import asyncio
 
-_TEXT = 0x81
-_CLOSE = 0x88
-_PING = 0x89
-_SHORT = 126
-_LONG = 1 << 16
+from exchanges.simulator.faults.frame_codec import PING, PONG, TEXT, closing, encoded
+from exchanges.simulator.faults.frame_tamper import Tamper
+
 DEFAULT_BUFFER_BYTES = 4 << 20
 
 
-def _frame(opcode: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < _SHORT:
-        return bytes((opcode, size)) + payload
-    if size < _LONG:
-        return bytes((opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((opcode, 127)) + size.to_bytes(8, "big") + payload
-
-
 def text_frame(text: str) -> bytes:
-    """A whole WebSocket text frame as a server sends it (RFC 6455: one piece, not masked)."""
-    return _frame(_TEXT, text.encode())
+    """A whole WebSocket text frame as a server sends it."""
+    return encoded(TEXT, text.encode())
 
 
 class Outlet:
@@ -35,12 +24,19 @@ class Outlet:
         self._loop = asyncio.get_running_loop()
         self._buffer_bytes = buffer_bytes
         self._pending: list[bytes] = []
+        self._forced_bytes = 0
         self.is_closed = False
+        self.tamper: Tamper | None = None
+        """What a fault makes of every frame; None while none can strike here."""
 
     def push(self, frame: bytes) -> None:
         """Send a frame soon; nothing happens once the connection is closed."""
         if self.is_closed:
             return
+        if self.tamper is not None:
+            frame = self.tamper(frame)
+            if not frame:
+                return
         if not self._pending:
             self._loop.call_soon(self.flush)
         self._pending.append(frame)
@@ -51,7 +47,18 @@ class Outlet:
 
     def ping(self, payload: bytes) -> None:
         """Send a ping frame."""
-        self.push(_frame(_PING, payload))
+        self.push(encoded(PING, payload))
+
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping."""
+        self.push(encoded(PONG, payload))
+
+    def force(self, frame: bytes) -> None:
+        """Send a frame as it is, however large: until it has been read the bound is so much higher."""
+        self.flush()
+        if not self.is_closed:
+            self._forced_bytes += len(frame)
+            self._transport.write(frame)
 
     def flush(self) -> None:
         """Write what is pending; cut the client off where its backlog is over the bound."""
@@ -62,22 +69,25 @@ class Outlet:
             self.is_closed = True
             return
         self._transport.write(b"".join(frames))
-        if self._transport.get_write_buffer_size() > self._buffer_bytes:
-            self.abort()
+        backlog = self._transport.get_write_buffer_size()
+        if backlog > self._buffer_bytes + self._forced_bytes:
+            self.cut()
+        elif backlog <= self._buffer_bytes:
+            self._forced_bytes = 0
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye and close; a client with a backlog is cut off, since it may never read its way to the goodbye."""
-        self.push(_frame(_CLOSE, code.to_bytes(2, "big") + reason.encode()))
+        self.push(closing(code, reason))
         self.flush()
         if self.is_closed:
             return
         if self._transport.get_write_buffer_size():
-            self.abort()
+            self.cut()
             return
         self.is_closed = True
         self._transport.close()
 
-    def abort(self) -> None:
+    def cut(self) -> None:
         """Drop the connection without a word (a client sees 1006)."""
         self.is_closed = True
         self._transport.abort()

@@ -8,6 +8,8 @@ from aiohttp import WSMsgType, web
 
 from bot.clock import Clock, Timer
 from exchanges.simulator.binance.outlet import DEFAULT_BUFFER_BYTES, Outlet
+from exchanges.simulator.faults.frame_dialect import Label
+from exchanges.simulator.faults.frames import FrameFaults
 
 _POLICY = 1008
 _SECOND_NS = 1_000_000_000
@@ -76,7 +78,7 @@ class Line:
             if message.type is WSMsgType.TEXT:
                 on_text(message.data)
             elif message.type is WSMsgType.PING:
-                await socket.pong(message.data)
+                self.outlet.pong(message.data)
             else:
                 self._ponged_ns = self._clock.monotonic_ns()
 
@@ -90,8 +92,9 @@ class Line:
 class Sockets:
     """All open connections of the server."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, faults: FrameFaults) -> None:
         self._clock = clock
+        self._faults = faults
         self._open: set[Outlet] = set()
 
     @property
@@ -103,6 +106,7 @@ class Sockets:
         self,
         request: web.Request,
         manners: Manners,
+        label: Label,
         serve: Callable[[Outlet], tuple[Callable[[str], None], Callable[[], None]]],
     ) -> web.WebSocketResponse:
         """Accept a connection and serve it to its end; `serve` returns what takes texts and what cleans up."""
@@ -115,12 +119,14 @@ class Sockets:
         outlet = Outlet(transport, manners.buffer_bytes)
         line = Line(self._clock, manners, outlet)
         self._open.add(outlet)
+        self._faults.opened(outlet, label)
         on_text, on_end = serve(outlet)
         try:
             await line.read(socket, on_text)
         finally:
             line.stop()
             self._open.discard(outlet)
+            self._faults.closed(outlet)
             on_end()
         return socket
 

@@ -11,6 +11,7 @@ from exchanges.simulator.binance.hub import Hub
 from exchanges.simulator.binance.outlet import Outlet
 from exchanges.simulator.binance.sockets import LINEAR_STREAMS, SPOT_STREAMS, Manners, Sockets
 from exchanges.simulator.binance.stream_session import CommandError, StreamSession
+from exchanges.simulator.faults.frame_dialect import Label
 
 _POLICY = 1008
 
@@ -67,7 +68,7 @@ class Streams:
 
             return session.on_text, end
 
-        return await self._sockets.run(request, manners, serve)
+        return await self._sockets.run(request, manners, Label(segment, route or "public"), serve)
 
 
 class _Private:

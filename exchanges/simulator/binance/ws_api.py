@@ -14,6 +14,7 @@ from exchanges.simulator.binance.outlet import Outlet
 from exchanges.simulator.binance.parameters import MAX_PARAMETERS, Parameters
 from exchanges.simulator.binance.signing import account_of, check_signature, check_time
 from exchanges.simulator.binance.sockets import LINEAR_API, SPOT_API, Manners, Sockets
+from exchanges.simulator.faults.frame_dialect import Label
 from exchanges.simulator.faults.request_binance import refusal
 from exchanges.simulator.faults.request_fates import UNHARMED, Asked, Fate, RequestFates
 
@@ -62,7 +63,7 @@ class WsApi:
             session = ApiSession(self._gateway, segment, outlet, address, self._fates, shows_limits=shows_limits)
             return session.on_text, session.end
 
-        return await self._sockets.run(request, self._manners[segment], serve)
+        return await self._sockets.run(request, self._manners[segment], Label(segment, "ws-api"), serve)
 
 
 class ApiSession:
@@ -104,7 +105,7 @@ class ApiSession:
             asked = Asked("binance", self._segment, method, method in _CHANGING)
             fate = self._fates.of(asked)
             if fate.is_lost:
-                self._outlet.abort()
+                self._outlet.cut()
                 return
             if fate.refusal is not None:
                 raise refusal(asked, fate, self._desk.now_ns())
@@ -162,7 +163,7 @@ class ApiSession:
 
     def _reply(self, reply: dict[str, object], call: Call, endpoint: Endpoint | None, fate: Fate) -> None:
         if fate.is_answer_lost:
-            self._outlet.abort()
+            self._outlet.cut()
             return
         if self._shows_limits:
             now_ns = self._desk.now_ns()

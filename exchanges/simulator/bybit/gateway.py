@@ -20,8 +20,13 @@ from exchanges.simulator.bybit.sockets import Sockets
 from exchanges.simulator.bybit.trade_socket import TradeSocket
 from exchanges.simulator.core.ports import Account, Exchange
 from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.frame_bybit import BybitFrames
+from exchanges.simulator.faults.frame_dialect import Label
+from exchanges.simulator.faults.frames import FrameFaults
 from exchanges.simulator.faults.request_fates import RequestFates
 from exchanges.simulator.faults.requests import request_faults
+
+_MS = 1_000_000
 
 
 class BybitGateway:
@@ -40,7 +45,8 @@ class BybitGateway:
         self._venue = Venue(exchange, catalogue, hub, KeyLimits(options), protection, options)
         self._customers: dict[str, Customer] = {}
         self._rest = Rest(self._venue, self._customer)
-        self._sockets = Sockets(options)
+        frames = BybitFrames(lambda: exchange.now_ns() // _MS)
+        self._sockets = Sockets(options, FrameFaults(self.faults, frames))
         self._fates = RequestFates(self.faults, clock)
 
     def routes(self) -> list[web.RouteDef]:
@@ -72,20 +78,21 @@ class BybitGateway:
         category = request.match_info["category"]
         if category not in CATEGORIES:
             return web.Response(status=404, text="404 page not found")
-        return await self._sockets.serve(request, partial(self._public_socket, category))
+        label = Label(CATEGORIES[category], "public")
+        return await self._sockets.serve(request, label, partial(self._public_socket, category))
 
     def _public_socket(self, category: str, connection: Connection) -> PublicSocket:
         venue = self._venue
         return PublicSocket(category, connection, venue.hub, venue.catalogue, venue.options)
 
     async def _private(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve(request, self._private_socket)
+        return await self._sockets.serve(request, Label(None, "private"), self._private_socket)
 
     def _private_socket(self, connection: Connection) -> PrivateSocket:
         return PrivateSocket(connection, self._venue.exchange, self._customer, self._venue.protection)
 
     async def _trade(self, request: web.Request) -> web.StreamResponse:
-        return await self._sockets.serve(request, self._trade_socket)
+        return await self._sockets.serve(request, Label(None, "trade"), self._trade_socket)
 
     def _trade_socket(self, connection: Connection) -> TradeSocket:
         return TradeSocket(connection, self._venue, self._customer, self._fates)

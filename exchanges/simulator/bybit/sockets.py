@@ -5,13 +5,15 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exchanges.simulator.bybit.connection import Connection
 from exchanges.simulator.bybit.errors import ApiError
 from exchanges.simulator.bybit.ids import Sequence as Ids
 from exchanges.simulator.bybit.options import BybitOptions
 from exchanges.simulator.bybit.rest import json_object
+from exchanges.simulator.faults.frame_dialect import Label
+from exchanges.simulator.faults.frames import FrameFaults
 
 _ACTIVE = re.compile(r"(\d{1,4})([sm])")
 _LEAST_ACTIVE_S = 30.0
@@ -32,15 +34,21 @@ class Socket(Protocol):
 class Sockets:
     """Keeps every open WebSocket, so that a server that stops can close them."""
 
-    def __init__(self, options: BybitOptions) -> None:
+    def __init__(self, options: BybitOptions, faults: FrameFaults) -> None:
         self._options = options
+        self._faults = faults
         self._open: set[web.WebSocketResponse] = set()
         self._ids = Ids("sim")
 
-    async def serve(self, request: web.Request, make: Callable[[Connection], Socket]) -> web.StreamResponse:
+    async def serve(
+        self, request: web.Request, label: Label, make: Callable[[Connection], Socket]
+    ) -> web.StreamResponse:
         """Serve one client until it goes or is cut."""
         # No deflate: python-binance and ccxt offer it, Bybit does not take it. Frames are shared between clients too.
-        response = web.WebSocketResponse(compress=False, max_msg_size=self._options.max_body, timeout=_GOODBYE_S)
+        # Pings are answered here: a venue that has fallen silent answers none.
+        response = web.WebSocketResponse(
+            compress=False, autoping=False, max_msg_size=self._options.max_body, timeout=_GOODBYE_S
+        )
         if not response.can_prepare(request):
             return web.Response(status=400, text="Bad Request: a WebSocket is wanted")
         await response.prepare(request)
@@ -48,6 +56,7 @@ class Sockets:
         if transport is None:
             return response
         connection = Connection(transport, self._ids.next(), self._options.max_unsent)
+        self._faults.opened(connection, label)
         socket = make(connection)
         self._open.add(response)
         try:
@@ -55,6 +64,7 @@ class Sockets:
         finally:
             connection.is_open = False
             self._open.discard(response)
+            self._faults.closed(connection)
             socket.close()
         return response
 
@@ -67,7 +77,7 @@ class Sockets:
     ) -> None:
         while connection.is_open:
             try:
-                message = await asyncio.wait_for(response.receive(), idle_s)
+                message = await asyncio.wait_for(_receive(response, connection), idle_s)
             except TimeoutError:
                 await response.close()
                 return
@@ -75,6 +85,16 @@ class Sockets:
                 _hear(message.data, connection, socket)
             elif message.type is not WSMsgType.BINARY:
                 return
+
+
+async def _receive(response: web.WebSocketResponse, connection: Connection) -> WSMessage:
+    """The next message that is one; pings do not keep a connection from being idle."""
+    while True:
+        message = await response.receive()
+        if message.type is WSMsgType.PING:
+            connection.pong(message.data)
+        elif message.type is not WSMsgType.PONG:
+            return message
 
 
 def _hear(text: str, connection: Connection, socket: Socket) -> None:
