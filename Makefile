@@ -26,6 +26,10 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix . >&2
 	@$(BIN)/ruff format . >&2
 
+# What needs servers: MongoDB's protocol, an S3 server. Where none is told of, they are started from ../shared.
+test-services: $(VENV)/.services $(VENV)/.s3-server
+	@$(BIN)/python -m tests.services.run $(ARGS)
+
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -53,6 +57,17 @@ $(VENV)/.dev: $(VENV)/.python requirements-dev.txt
 	@$(PIP) -r requirements-dev.txt >&2
 	@touch $@ $(VENV)/.runtime
 
+$(VENV)/.services: $(VENV)/.dev requirements-services.txt
+	@echo "make: installing requirements-services.txt into $(VENV)" >&2
+	@$(PIP) -r requirements-services.txt >&2
+	@touch $@
+
+$(VENV)/.s3-server: $(VENV)/.python requirements-s3-server.txt
+	@echo "make: installing requirements-s3-server.txt into $(VENV)-s3" >&2
+	@$(BIN)/python -m venv $(VENV)-s3 >&2
+	@$(VENV)-s3/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all: -r requirements-s3-server.txt >&2
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.runtime requirements-bench.txt
 	@echo "make: installing requirements-bench.txt into $(VENV)" >&2
 	@# Two of the peers have no wheel for some Pythons: this one install may build from source.
@@ -60,4 +75,4 @@ $(VENV)/.bench: $(VENV)/.runtime requirements-bench.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-s3 .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
