@@ -13,6 +13,7 @@ GROUPS = {
     "decode-bybit": ("benchmarks.decode", "bybit_rows", "frames to quotes, against cryptofeed"),
     "decision": ("benchmarks.decision", "rows", "bytes to decision with 24 h held: latency, rate, longest pause"),
     "loopback": ("benchmarks.loopback", "rows", "over a socket to the decision, against websockets"),
+    "simulated-frames": ("benchmarks.simulated_frames", "rows", "what one core of the simulated exchanges sends"),
     "window": ("benchmarks.window", "rows", "bytes a row, views and as-of looks of a full day"),
     "replay": ("benchmarks.replay", "rows", "a recording through everything, against nautilus_trader"),
 }

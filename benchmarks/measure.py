@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns
+from typing import TypeVar
 
 Round = Callable[[], float]
 """Runs once and returns its figure."""
@@ -31,7 +32,10 @@ def interleaved(rounds: int, *sides: Round) -> list[list[float]]:
     return samples
 
 
-def quantile(values_sorted: list[int], part: float) -> int:
+_N = TypeVar("_N", int, float)
+
+
+def quantile(values_sorted: list[_N], part: float) -> _N:
     """The value below which `part` of them lie."""
     return values_sorted[min(int(len(values_sorted) * part), len(values_sorted) - 1)]
 

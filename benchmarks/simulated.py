@@ -1,0 +1,111 @@
+"""The simulated exchanges as a process of their own on one core, for what is measured from another one."""
+
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+import uvloop
+
+from bot.clock import SystemClock
+from bot.domain.instrument import Segment
+from exchanges.simulator.binance.app import Options
+from exchanges.simulator.binance.limits import Limits, limits_of
+from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.server import Address, SimulatorServer
+
+SCENARIO = "lively"
+_MANY = 10**9
+
+
+class Usage(NamedTuple):
+    """What a process has used of its core by a moment."""
+
+    at_ns: int
+    cpu_ns: int
+
+    def since(self, earlier: "Usage") -> float:
+        """The part of the core that was used in between: CPU seconds a second."""
+        return (self.cpu_ns - earlier.cpu_ns) / (self.at_ns - earlier.at_ns)
+
+
+def usage() -> Usage:
+    """Of this process, now."""
+    return Usage(time.perf_counter_ns(), time.process_time_ns())
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """The running exchanges."""
+
+    address: Address
+    commands: Connection
+
+    def usage(self) -> Usage:
+        """What the server has used of its core; asking costs it nothing that counts."""
+        self.commands.send(None)
+        told: Usage = self.commands.recv()
+        return told
+
+
+@contextmanager
+def simulated(seed: int = 1, rate: float = 1.0, best_interval_ms: int = 10) -> Iterator[Simulated]:
+    """Serve until the block ends: the server has one core, and this process the others, where there are several.
+
+    Args:
+        seed: Of the day.
+        rate: Multiple of the rates at which books change.
+        best_interval_ms: The least between two frames of Bybit's best prices; its own is 10, 0 sends every change.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    core = cores[0] if len(cores) > 1 else None
+    process = context.Process(target=_serve, args=(there, seed, rate, best_interval_ms, core), daemon=True)
+    process.start()
+    try:
+        if core is not None:
+            os.sched_setaffinity(0, set(cores[1:]))
+        yield Simulated(here.recv(), here)
+    finally:
+        process.terminate()
+        process.join()
+        if core is not None:
+            os.sched_setaffinity(0, set(cores))
+
+
+def _serve(commands: Connection, seed: int, rate: float, best_interval_ms: int, core: int | None) -> None:
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    uvloop.run(_run(commands, seed, rate, best_interval_ms))
+
+
+async def _run(commands: Connection, seed: int, rate: float, best_interval_ms: int) -> None:
+    # More orders a second are sent than the exchanges allow; everything else is as shipped.
+    limits = {segment: _unlimited(limits_of(segment)) for segment in (Segment.SPOT, Segment.LINEAR)}
+    bybit = BybitOptions(limit_factor=0, requests_per_ip=0, best_interval_ms=best_interval_ms)
+    server = SimulatorServer(SCENARIO, seed, SystemClock(), rate=rate, binance=Options(limits), bybit=bybit)
+    stop = asyncio.Event()
+
+    def on_command() -> None:
+        try:
+            commands.recv()
+        except EOFError:
+            stop.set()
+        else:
+            commands.send(usage())
+
+    commands.send(await server.start(0))
+    asyncio.get_running_loop().add_reader(commands.fileno(), on_command)
+    await server.run(stop)
+
+
+def _unlimited(limits: Limits) -> Limits:
+    raw = None if limits.raw is None else replace(limits.raw, limit=_MANY)
+    orders = tuple(replace(rate, limit=_MANY) for rate in limits.orders)
+    return replace(limits, weight=replace(limits.weight, limit=_MANY), orders=orders, raw=raw)
