@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance import (
     exchange_info,
+    futures_data,
     linear_account,
     linear_orders,
     public,
@@ -94,6 +95,12 @@ LINEAR: Table = {
     ("GET", "/fapi/v1/fundingRate"): Endpoint(public.funding_rates, weight=0),
     ("GET", "/fapi/v1/fundingInfo"): Endpoint(public.funding_info, weight=0),
     ("GET", "/fapi/v1/openInterest"): Endpoint(public.open_interest),
+    ("GET", "/futures/data/basis"): Endpoint(futures_data.basis, weight=0),
+    ("GET", "/futures/data/openInterestHist"): Endpoint(futures_data.open_interest_history, weight=0),
+    ("GET", "/futures/data/takerlongshortRatio"): Endpoint(futures_data.taker_volume, weight=0),
+    ("GET", "/futures/data/globalLongShortAccountRatio"): Endpoint(futures_data.nobody, weight=0),
+    ("GET", "/futures/data/topLongShortAccountRatio"): Endpoint(futures_data.nobody, weight=0),
+    ("GET", "/futures/data/topLongShortPositionRatio"): Endpoint(futures_data.nobody, weight=0),
     ("POST", "/fapi/v1/order"): Endpoint(linear_orders.new_order, _SIGNED, 0, is_order=True),
     ("POST", "/fapi/v1/order/test"): Endpoint(linear_orders.test_order, _SIGNED, 0),
     ("POST", "/fapi/v1/batchOrders"): Endpoint(linear_orders.batch_orders, _SIGNED, 5, is_order=True),

@@ -1,9 +1,10 @@
 """The spot account."""
 
 from decimal import Decimal
+from typing import Any
 
 from bot.domain.instrument import Segment
-from exchanges.simulator.binance.desk import wallet_segment
+from exchanges.simulator.binance.desk import Line, wallet_segment
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import money
 from exchanges.simulator.core.values import BalanceView
@@ -52,7 +53,11 @@ def account(call: Call) -> dict[str, object]:
 
 def commission(call: Call) -> dict[str, object]:
     """`GET account/commission`."""
-    line = call.line()
+    return commission_rates(call, call.line())
+
+
+def commission_rates(call: Call, line: Line) -> dict[str, Any]:
+    """What a trade of a listing costs the account, as ratios."""
     maker, taker = call.account.fee_rates(line.index)
     none = {"maker": _ZERO, "taker": _ZERO, "buyer": _ZERO, "seller": _ZERO}
     return {

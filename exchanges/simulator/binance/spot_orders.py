@@ -20,6 +20,7 @@ from exchanges.simulator.binance.orders import (
     side,
     time_filter,
 )
+from exchanges.simulator.binance.spot_account import commission_rates
 from exchanges.simulator.binance.user_events import spot_time_in_force, spot_type
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderView
 
@@ -40,9 +41,17 @@ def new_order(call: Call) -> dict[str, object]:
 
 
 def test_order(call: Call) -> dict[str, object]:
-    """`POST order/test`: checked for form, not placed."""
-    _read(call)
-    return {}
+    """`POST order/test`: checked for form, not placed; with the rates that it would pay where they are asked for."""
+    line, *_ = _read(call)
+    if not call.parameters.flag("computeCommissionRates"):
+        return {}
+    rates = commission_rates(call, line)
+    return {
+        "standardCommissionForOrder": {name: rates["standardCommission"][name] for name in ("maker", "taker")},
+        "specialCommissionForOrder": {name: rates["specialCommission"][name] for name in ("maker", "taker")},
+        "taxCommissionForOrder": {name: rates["taxCommission"][name] for name in ("maker", "taker")},
+        "discount": rates["discount"],
+    }
 
 
 def _read(call: Call) -> tuple[Line, NewOrder, str]:
