@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -118,15 +119,21 @@ class Client:
         return socket
 
 
-@pytest.fixture
-async def client():
-    clock = VirtualClock(START_NS)
-    market = SimulatedMarket(default_listings("bybit"), seed=3, start_ns=START_NS)
+@asynccontextmanager
+async def opened(start_ns):
+    """A server whose time begins then."""
+    clock = VirtualClock(start_ns)
+    market = SimulatedMarket(default_listings("bybit"), seed=3, start_ns=start_ns)
     exchange = SimulatedExchange("bybit", market, seed=3)
-    pump = Pump([exchange], market, start_ns=START_NS)
+    pump = Pump([exchange], market, start_ns=start_ns)
     app = application(exchange, clock, BybitOptions(limit_factor=0, withdraw_interval_s=0))
     async with TestClient(TestServer(app)) as http:
-        one = Client(exchange, pump, clock, http)
+        yield Client(exchange, pump, clock, http)
+
+
+@pytest.fixture
+async def client():
+    async with opened(START_NS) as one:
         one.step(2)
         yield one
 
@@ -157,6 +164,7 @@ GETS = [
     ("Account/GetApiKeyInfo.txt", "/v5/user/query-api", ""),
     ("Account/GetAssetInfo.txt", "/v5/asset/coin/query-info", "coin=ETH"),
     ("Account/GetWithdrawals.txt", "/v5/asset/withdraw/query-record", ""),
+    ("Account/GetTransactionHistory.txt", "/v5/account/transaction-log", "category=linear"),
 ]
 
 
@@ -166,6 +174,24 @@ async def test_answers(client, file, path, query):
     ours = await client.get(path, query)
     assert ours["retCode"] == 0, ours
     assert missing(documented(REST / file), ours) == []
+
+
+XCHANGE = [
+    ("getFeeRates", "/v5/account/fee-rate", "category=linear&symbol=BTCUSDT"),
+    ("getInstrumentLinear", "/v5/market/instruments-info", "category=linear"),
+    ("getInstrumentSpot", "/v5/market/instruments-info", "category=spot"),
+    ("getOrderDetailsLinear", "/v5/order/realtime", "category=linear&symbol=BTCUSDT"),
+    ("getOrderLinear", "/v5/order/realtime", "category=linear&symbol=BTCUSDT"),
+    ("getTickerSpot", "/v5/market/tickers", "category=spot&symbol=BTCUSDT"),
+    ("getWalletBalance", "/v5/account/wallet-balance", "accountType=UNIFIED"),
+]
+
+
+@pytest.mark.parametrize(("file", "path", "query"), XCHANGE, ids=[file for file, _, _ in XCHANGE])
+async def test_answers_that_others_kept(client, file, path, query):
+    await trade(client)
+    ours = await client.get(path, query)
+    assert missing(loose(FIXTURES / "xchange/xchange-bybit" / f"{file}.json5"), ours) == []
 
 
 async def trade(client):
@@ -185,6 +211,46 @@ async def test_recent_trades_and_fundings(client):
     assert missing(documented(REST / "ExchangeData/GetTradeHistory.txt"), trades) == []
 
 
+@pytest.fixture
+async def settling():
+    """A second before funding settles."""
+    async with opened(1_790_006_400 * SECOND_NS - SECOND_NS) as one:
+        yield one
+
+
+@pytest.mark.parametrize("side", ["Buy", "Sell"])
+async def test_funding_is_told_everywhere_and_adds_up(settling, side):
+    socket = await settling.socket("/v5/private", ["execution"])
+    await settling.order(orderType="Market", side=side)
+    before = await coin(settling)
+    settling.step(2)
+    after = await coin(settling)
+    history = await settling.get("/v5/market/funding/history", "category=linear&symbol=BTCUSDT")
+    assert missing(documented(REST / "ExchangeData/GetFundingRateHistory.txt"), history) == []
+    (due,) = history["result"]["list"]
+    assert int(due["fundingRateTimestamp"]) == 1_790_006_400_000
+    log = await settling.get("/v5/account/transaction-log", "category=linear&type=SETTLEMENT")
+    (settled,) = log["result"]["list"]
+    theirs = documented(REST / "Account/GetTransactionHistory.txt")["result"]["list"][0]
+    assert (theirs["type"], missing(theirs, settled)) == ("SETTLEMENT", [])
+    # Longs pay where the rate is above zero: what they pay is negative in the log, and a positive fee as an execution.
+    paid = Decimal(due["fundingRate"]) * Decimal(settled["tradePrice"]) * Decimal("0.01") * (1 if side == "Buy" else -1)
+    assert paid
+    assert Decimal(settled["funding"]) == Decimal(settled["change"]) == after - before == -paid
+    assert (Decimal(settled["cashBalance"]), settled["side"], settled["qty"]) == (after, side, "0.01")
+    for query in ("category=linear&execType=Funding", "category=linear&symbol=BTCUSDT"):
+        newest = (await settling.get("/v5/execution/list", query))["result"]["list"][0]
+        assert (newest["execType"], Decimal(newest["execFee"])) == ("Funding", paid)
+    while (message := await socket.receive_json(timeout=5))["data"][0]["execType"] != "Funding":
+        continue
+    assert message["data"] == [newest | {"seq": message["data"][0]["seq"]}]
+
+
+async def coin(client, name="USDT"):
+    wallet = await client.get("/v5/account/wallet-balance", f"accountType=UNIFIED&coin={name}")
+    return Decimal(wallet["result"]["list"][0]["coin"][0]["walletBalance"])
+
+
 async def test_answers_to_commands(client):
     placed = await client.order(orderLinkId="one")
     assert missing(documented(REST / "Trading/PlaceOrder.txt"), placed) == []
@@ -197,6 +263,10 @@ async def test_answers_to_commands(client):
     batch = await client.post("/v5/order/create-batch", {"category": "linear", "request": [one, one]})
     assert missing(documented(REST / "Trading/PlaceMultipleOrders.txt"), batch) == []
     ids = [{"symbol": "BTCUSDT", "orderId": row["orderId"]} for row in batch["result"]["list"]]
+    changes = [{**one, "qty": "0.02"} for one in ids]
+    batch = await client.post("/v5/order/amend-batch", {"category": "linear", "request": changes})
+    assert missing(documented(REST / "Trading/EditMultipleOrders.txt"), batch) == []
+    assert [one["code"] for one in batch["retExtInfo"]["list"]] == [0, 0]
     batch = await client.post("/v5/order/cancel-batch", {"category": "linear", "request": ids[:1]})
     assert missing(documented(REST / "Trading/CancelMultipleOrders.txt"), batch) == []
     everything = await client.post("/v5/order/cancel-all", {"category": "linear", "symbol": "BTCUSDT"})
