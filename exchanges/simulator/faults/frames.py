@@ -10,6 +10,7 @@ from exchanges.simulator.faults.frame_tamper import FrameTamper, Pipe
 from exchanges.simulator.faults.values import Fault
 
 _NORMAL = 1000
+_GOING_AWAY = 1001
 _MB = 1_000_000
 _LARGEST_MB = 256.0
 """Of one frame, whatever the order says: it is kept for every reader that has not read it."""
@@ -32,6 +33,7 @@ class FrameFaults:
             FaultKind.CUT: self._cut,
             FaultKind.DAY_CUT: self._end,
             FaultKind.OVERSIZED: self._flood,
+            FaultKind.MAINTENANCE: self._shut,
         }
         desk.on_change(self._settle)
         for kind in self._acts:
@@ -69,6 +71,9 @@ class FrameFaults:
         if farewell is not None:
             pipe.force(encoded(TEXT, farewell.encode()))
         pipe.close(_NORMAL, "24 hours")
+
+    def _shut(self, pipe: Pipe, _: Label, __: Fault) -> None:
+        pipe.close(_GOING_AWAY, "Going away")
 
     def _flood(self, pipe: Pipe, _: Label, fault: Fault) -> None:
         size = round(min(fault.size, _LARGEST_MB) * _MB)
