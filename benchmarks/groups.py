@@ -14,6 +14,7 @@ GROUPS = {
     "decision": ("benchmarks.decision", "rows", "bytes to decision with 24 h held: latency, rate, longest pause"),
     "loopback": ("benchmarks.loopback", "rows", "over a socket to the decision, against websockets"),
     "simulated-frames": ("benchmarks.simulated_frames", "rows", "what one core of the simulated exchanges sends"),
+    "simulated-orders": ("benchmarks.round_trip", "rows", "an order to the simulated exchanges and back"),
     "window": ("benchmarks.window", "rows", "bytes a row, views and as-of looks of a full day"),
     "replay": ("benchmarks.replay", "rows", "a recording through everything, against nautilus_trader"),
 }

@@ -43,7 +43,7 @@ def rows(rounds: int) -> list[Row]:
     bot, bare, core, p50, p99, faults = zip(*samples, strict=True)
     told = f"simulated exchanges at {_RATE:g}x"
     note = (
-        f"{SCENARIO}, {_RATE:g} times the shipped rates: all books of BTC and ETH on four feeds, {_WINDOW_S:g} s a round; "
+        f"{SCENARIO}, {_RATE:g} times the shipped rates: books of BTC and ETH on four feeds, {_WINDOW_S:g} s a round; "
         "the server is a process on one core, its two subscribers share another; Bybit's best prices at every change"
     )
     age = "from the exchange's time, told in whole ms and rounded down, to the bare socket"
