@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.clock import SystemClock
 from bot.command_line import Arguments, parse
+from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
 from bot.engine.run import SOCKET, EngineRun, RunResult
 from bot.errors import BotError, ExitCode, InvariantError, SettingsError, StorageError
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 ENGINE_START_S = 60.0
 """How long the terminal UI waits for its engine's socket: live metadata takes seconds."""
+CALM = "calm"
+"""The simulated day that is like a measured one: what others are compared with."""
+COMPARED_S = 3600.0
+"""How much of it is computed at most: a minute or two of a core that has nothing else to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,7 +101,7 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return ExitCode.OK
     if "list" in arguments.fault:
         return _list_faults(as_json=arguments.json)
-    loaded = _load(arguments)
+    loaded = load(arguments)
     _check_faults(arguments, loaded.settings)
     if arguments.show_config:
         print(show_config(loaded), end="")
@@ -115,10 +120,15 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     # The UI draws on stderr: where that goes to a file there is nothing to look at.
     if sys.stdout.isatty() and sys.stderr.isatty() and not (arguments.headless or arguments.json):
         return _engine_and_ui(loaded.settings, words, paced=arguments.speed is not None)
-    return _engine(arguments, loaded)
+    return _engine(arguments, loaded, words)
 
 
-def _load(arguments: Arguments) -> LoadedSettings:
+def load(arguments: Arguments) -> LoadedSettings:
+    """The settings of every layer; notes about them go to stderr.
+
+    Raises:
+        SettingsError: One line that says what is wrong, and where.
+    """
     path = arguments.settings or HERE / "settings.yaml"
     loaded = load_settings(
         path,
@@ -137,7 +147,7 @@ def _load(arguments: Arguments) -> LoadedSettings:
 # The engine
 
 
-def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
+def _engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     settings = loaded.settings
     if settings.real_money or arguments.real_money:
         raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
@@ -145,7 +155,7 @@ def _engine(arguments: Arguments, loaded: LoadedSettings) -> int:
     if settings.market != "recorded":
         headless.log("info", opening_line(settings.market, arguments.for_s))
     try:
-        result = _with_uvloop(_run(arguments, loaded, headless))
+        result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words)))
     finally:
         headless.close()
     headless.finish(result)
@@ -165,15 +175,34 @@ def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
         return runner.run(coroutine)
 
 
-async def _run(arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
+def _comparison(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> Comparison | None:
+    """What the same day earns when it is calm; None for a calm day itself, and for other markets."""
+    simulator = loaded.settings.simulator
+    if loaded.settings.market != "simulated" or simulator.scenario == CALM:
+        return None
+    wanted_s = min(arguments.for_s or COMPARED_S, COMPARED_S)
+    command = [sys.executable, str(HERE / "calm_day.py"), CALM, str(wanted_s), str(os.getpid()), *words]
+    kept = loaded.settings.data_dir / "calm" / f"seed{simulator.seed}-{VERSION}-{loaded.digest[:16]}.json"
+    return Comparison(CALM, command, wanted_s, kept)
+
+
+async def _run(
+    arguments: Arguments, loaded: LoadedSettings, headless: Headless, comparison: Comparison | None
+) -> RunResult:
     from exchanges.markets import Wanted, opened_market
 
     wanted = Wanted(arguments.recording, arguments.for_s, HERE / "main.py")
     async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
-        return await _run_on(opened, arguments, loaded, headless)
+        return await _run_on(opened, arguments, loaded, headless, comparison)
 
 
-async def _run_on(opened: "OpenMarket", arguments: Arguments, loaded: LoadedSettings, headless: Headless) -> RunResult:
+async def _run_on(
+    opened: "OpenMarket",
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    headless: Headless,
+    comparison: Comparison | None,
+) -> RunResult:
     settings = loaded.settings
     market = opened.market
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
@@ -193,6 +222,7 @@ async def _run_on(opened: "OpenMarket", arguments: Arguments, loaded: LoadedSett
         journal=journal,
         log=headless.log,
         show_decision=headless.on_decision,
+        comparison=comparison,
         linger_s=arguments.linger_s,
     )
     headless.watch(run.engine, market, run.stop)

@@ -100,6 +100,8 @@ class Snapshot(_Shown):
     closed: dict[str, int]
     headline: str
     """One line: "needs 21.0 bps, best now 0.8"."""
+    comparison: str = ""
+    """One line about what another day earns; empty where there is nothing to compare with."""
     tops: tuple[TopRow, ...]
     routes: tuple[RouteRow, ...]
     feeds: tuple[FeedRow, ...]

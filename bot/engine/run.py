@@ -15,6 +15,7 @@ from bot.control.server import ControlServer
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
 from bot.domain.route import Decision
+from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
@@ -57,6 +58,7 @@ class EngineRun:
         journal: Journal,
         log: Callable[[str, str], None],
         show_decision: Callable[[Decision], None] | None,
+        comparison: Comparison | None = None,
         linger_s: float = 0.0,
     ) -> None:
         """Build the run.
@@ -70,6 +72,7 @@ class EngineRun:
             journal: Open for this run; closed at its end.
             log: Takes a level and one line, for a person.
             show_decision: Gets every decision.
+            comparison: What another day earns, computed beside the run.
             linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
         """
         self._info = info
@@ -94,6 +97,7 @@ class EngineRun:
             show_decision=show_decision,
         )
         self._stop = asyncio.Event()
+        self._comparison = comparison
         self._linger_s = linger_s
         self._interrupted = False
         self._failure: BotError | None = None
@@ -112,10 +116,14 @@ class EngineRun:
             self.engine.start()
             for line in self._opening_lines():
                 self._log("info", line)
+            if self._comparison is not None:
+                await self._comparison.start()
             end = await self._market.run(self.engine, self._stop)
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost),))
         finally:
+            if self._comparison is not None:
+                await self._comparison.stop()
             await self._venue.stop()
             result = self._finish(end)
             self._journal.close()
@@ -153,7 +161,9 @@ class EngineRun:
         engine = self.engine
         engine.desk.finish()
         self._finished = True
-        summary = run_summary(engine, complete=end.complete, incomplete_because=end.reasons)
+        summary = run_summary(
+            engine, complete=end.complete, incomplete_because=end.reasons, calm_comparison=self._compared()
+        )
         marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.window.last()) is not None}
         now_ns = self._market.clock.now_ns()
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
@@ -235,7 +245,14 @@ class EngineRun:
             self._market.printed,
             progress=self._market.progress(),
             finished=self._finished,
+            comparison="" if (told := self._compared()) is None else short_line(told),
         )
+
+    def _compared(self) -> dict[str, Any] | None:
+        """The same time of the other day; None where there is none, or before the start."""
+        if self._comparison is None:
+            return None
+        return self._comparison.told(max(0.0, (self._market.clock.now_ns() - self.engine.started_ns) / 1e9))
 
     def _log(self, level: str, text: str) -> None:
         self._control.log(level, text, self._market.clock.now_ns())  # type: ignore[arg-type]
@@ -258,6 +275,7 @@ def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
         f"realised    {_amounts(summary['pnl'])}",
         f"unrealised  {_amounts(summary['unrealised'])}",
         f"break-even  {headline(engine)}",
+        *_compared(summary["calm_comparison"]),
     ]
 
 
@@ -265,6 +283,11 @@ def _unusable(title: str, counts: Mapping[str, int]) -> list[str]:
     """One line, and none where nothing was unusable."""
     named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return [f"            {title}: {named}"] if named else []
+
+
+def _compared(told: Mapping[str, Any] | None) -> list[str]:
+    """One line, and none where nothing was compared."""
+    return [] if told is None else [f"calm        {told['line']}"]
 
 
 def _amounts(amounts: Mapping[str, str]) -> str:

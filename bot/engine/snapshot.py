@@ -13,7 +13,9 @@ from bot.engine.slot import InstrumentSlot
 Printed = Callable[[Feed, bytes], PrintedQuote]
 
 
-def take_snapshot(engine: Engine, now_ns: int, printed: Printed, *, progress: float | None, finished: bool) -> Snapshot:
+def take_snapshot(
+    engine: Engine, now_ns: int, printed: Printed, *, progress: float | None, finished: bool, comparison: str = ""
+) -> Snapshot:
     """The engine now.
 
     Args:
@@ -22,6 +24,7 @@ def take_snapshot(engine: Engine, now_ns: int, printed: Printed, *, progress: fl
         printed: The venue's digits of a payload.
         progress: 0 to 1 through a recording; None where there is no end.
         finished: Whether the run is over.
+        comparison: What another day earns, in one line.
     """
     desk = engine.desk
     return Snapshot(
@@ -40,6 +43,7 @@ def take_snapshot(engine: Engine, now_ns: int, printed: Printed, *, progress: fl
         refused=dict(engine.decisions.refused),
         closed=dict(engine.decisions.closed),
         headline=headline(engine),
+        comparison=comparison,
         tops=tuple(_top_row(slot, now_ns, printed) for slot in engine.slots),
         routes=tuple(_route_row(state) for state in engine.routes),
         feeds=tuple(_feed_rows(engine, now_ns)),
@@ -63,7 +67,7 @@ def headline(engine: Engine) -> str:
         return "no route: no two instruments share base and quote currency"
     least = min((bps for state in engine.routes if (bps := state.watch.least_needed_bps) is not None), default=None)
     known = "" if least is None else f"needs {least:.1f} bps for fees alone; "
-    return f"{known}no route has a price yet: {why_not(engine.routes[0])}"
+    return f"{known}no price yet: {why_not(engine.routes[0])}"
 
 
 def why_not(state: RouteState) -> str:
@@ -84,7 +88,7 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
         case "no_quote":
             return "no quote on either side" if observed == 0 else "one side has no quote"
         case "warm_up":
-            return f"warming up: {observed:.0f} of {allowed:g} {unit}"
+            return f"warming up: {max(0.0, allowed - observed):.0f} {unit} to go of {allowed:g}"
         case "fee_schedule":
             return "fees of a side are not known: set them under fees"
         case "funding_rate":

@@ -9,13 +9,20 @@ from bot.engine.engine import Engine
 SCHEMA_VERSION = 1
 
 
-def run_summary(engine: Engine, *, complete: bool, incomplete_because: tuple[str, ...] = ()) -> dict[str, Any]:
+def run_summary(
+    engine: Engine,
+    *,
+    complete: bool,
+    incomplete_because: tuple[str, ...] = (),
+    calm_comparison: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The run in plain data.
 
     Args:
         engine: Stopped or running; the figures are of this moment.
         complete: Whether everything that should have been read was.
         incomplete_because: Why not, a line each.
+        calm_comparison: What the same time of a calm day earns (`Comparison.told`); None where nothing is compared.
 
     Returns:
         `quotes` counts every top of book received, refused ones included; `pnl` is realised, per asset, net of fees
@@ -62,6 +69,7 @@ def run_summary(engine: Engine, *, complete: bool, incomplete_because: tuple[str
             }
             for state in engine.routes
         ],
+        "calm_comparison": calm_comparison,
         "decision_digest": engine.decisions.digest,
     }
 

@@ -20,7 +20,7 @@ _TONES = {"good": "bold $success", "bad": "bold $error", "dim": "$secondary"}
 
 
 class Header(Widget):
-    """Three lines over everything else."""
+    """Three lines over everything else, and a fourth where there is another day to compare with."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's word
         super().__init__(id=id)
@@ -31,21 +31,23 @@ class Header(Widget):
         """`notices` are badges about the display itself: paused, no news, stopping."""
         if (snapshot, notices) != (self._snapshot, self._notices):
             self._snapshot, self._notices = snapshot, notices
+            self.set_class(bool(snapshot and snapshot.comparison), "-compared")
             self.refresh()
 
     def render(self) -> Content:
-        """Three lines of the width that there is."""
+        """Lines of the width that there is."""
         shown = self._snapshot
         if shown is None:
             return Content.assemble(_badge("CRYPTO PIPE", "$foreground"), "  connecting to the engine …")
         width = self.content_size.width
-        return Content("\n").join(
-            [
-                _spread(self._badges(shown), Content(f"{shown.strategy} · run {shown.run_id}"), width),
-                _spread(_profit(shown), _running(shown), width),
-                _spread(Content.styled(shown.headline, "bold"), _time(shown, width), width),
-            ]
-        )
+        lines = [
+            _spread(self._badges(shown), Content(f"{shown.strategy} · run {shown.run_id}"), width),
+            _spread(_profit(shown), _running(shown), width),
+            _spread(Content.styled(shown.headline, "bold"), _time(shown, width), width),
+        ]
+        if shown.comparison:
+            lines.append(_spread(Content.styled(shown.comparison, "$secondary"), Content(""), width))
+        return Content("\n").join(lines)
 
     def _badges(self, shown: Snapshot) -> Content:
         market = _badge(f"{shown.market.upper()} MARKET", _MARKETS.get(shown.market, "$warning"))

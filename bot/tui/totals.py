@@ -11,6 +11,8 @@ _NAMES = {
 }
 _MONEY = ("pnl", "unrealised")
 _HIDDEN = ("schema_version",)
+_COMPARISON = "calm_comparison"
+"""Its figures stand in one line of its own."""
 _FIRST = ("run_id", "market", "real_money", "complete", "incomplete_because", "pnl", "unrealised")
 """What must be seen on a small screen without scrolling."""
 
@@ -23,7 +25,8 @@ def total_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     first = [key for key in _FIRST if key in summary]
     for key in [*first, *(key for key in summary if key not in {*first, *_HIDDEN})]:
-        lines += _lines(_name(key, summary), summary[key])
+        value = summary[key]
+        lines += _lines(_name(key, summary), value["line"] if key == _COMPARISON and value else value)
     return lines
 
 
