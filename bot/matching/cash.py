@@ -16,7 +16,8 @@ from decimal import (
     Inexact,
     InvalidOperation,
     Overflow,
-    localcontext,
+    getcontext,
+    setcontext,
 )
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -45,8 +46,16 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with localcontext(_EXACT):
+        before = getcontext()
+        if before is _EXACT:
+            # Such functions call one another, some sixty times for an order: entering each time was a third of its cost.
             return function(*args, **kwargs)
+        # Itself and not a copy, as `localcontext` would take: that is how it is recognised above.
+        setcontext(_EXACT)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            setcontext(before)
 
     return run
 

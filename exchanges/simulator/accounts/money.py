@@ -35,6 +35,7 @@ class Money:
         self._positions: dict[int, OpenPosition] = {}
         self._updated_ns: defaultdict[int, int] = defaultdict(int)
         self._leverage: dict[int, int] = {}
+        self._margined_by: dict[tuple[str, str], list[int]] = {}
 
     # Wallets
 
@@ -221,9 +222,16 @@ class Money:
         return sum((self.unrealised(listing) for listing in self._margined(wallet, asset)), _NOTHING)
 
     def _margined(self, wallet: str, asset: str) -> list[int]:
-        listings = (listing for listing, one in self._house.listings.items() if one.instrument.is_perpetual)
-        instruments = ((listing, self._listing(listing).instrument) for listing in listings)
-        return [one for one, what in instruments if (self.wallet(what), cash_asset(what)) == (wallet, asset)]
+        """Derivatives that this part of the wallet is margin for: the listings of a venue never change."""
+        known = self._margined_by.get((wallet, asset))
+        if known is None:
+            known = self._margined_by[wallet, asset] = [
+                listing
+                for listing, one in self._house.listings.items()
+                if one.instrument.is_perpetual
+                and (self.wallet(one.instrument), cash_asset(one.instrument)) == (wallet, asset)
+            ]
+        return known
 
     def _listing(self, listing: int) -> Listing:
         return self._house.listings[listing]

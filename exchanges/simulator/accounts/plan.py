@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from exchanges.simulator.core.ports import Market
 from exchanges.simulator.core.values import Levels
 
-_NEAR, _ALL = 50, 1_000_000
+_DEPTHS = (4, 50, 1_000_000)
 """Most orders end in the first levels; asking for all of a deep book for each would be slow."""
 
 
@@ -45,7 +45,7 @@ def plan_take(
 
     `own` (ticks -> lots) rests there for the account itself and is passed over: nobody trades with himself.
     """
-    for depth in (_NEAR, _ALL):
+    for depth in _DEPTHS:
         side = market.levels(listing, depth)[1 if buys else 0]
         plan, hungry = _walk(side, buys, limit_ticks, own, lots, budget)
         if not hungry or len(side) < depth:

@@ -31,11 +31,7 @@ class Book:
 
     def levels(self, depth: int) -> tuple[Levels, Levels]:
         """Bids and asks, best first."""
-        bids, asks = self.bids, self.asks
-        return (
-            tuple((key, bids.shown(key)) for key in reversed(bids.keys[-depth:])),
-            tuple((-key, asks.shown(key)) for key in reversed(asks.keys[-depth:])),
-        )
+        return self.bids.best(depth, 1), self.asks.best(depth, -1)
 
     def begin(self) -> None:
         """Take what stands there as known to everybody."""

@@ -5,6 +5,7 @@ class, and the best price is the last of a sorted list, where taking it off cost
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 from exchanges.simulator.core.values import Levels
 
@@ -53,6 +54,13 @@ class BookSide:
         # Sorted, because the order of a set is nobody's promise.
         keys = sorted(self.touched, reverse=True)
         self.touched.clear()
+        return self._levels(keys, sign)
+
+    def best(self, depth: int, sign: int) -> Levels:
+        """The best levels, best first; `sign` turns keys into ticks."""
+        return self._levels(self.keys[: -depth - 1 : -1], sign)
+
+    def _levels(self, keys: Iterable[int], sign: int) -> Levels:
         if self.own:
             return tuple([(sign * key, self.shown(key)) for key in keys])
         # Nobody's orders wait on most sides most of the time, and this is done for every change of every book.
