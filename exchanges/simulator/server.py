@@ -25,6 +25,7 @@ from exchanges.simulator.faults.control import Control
 from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.faults.requests import request_faults
 from exchanges.simulator.faults.schedule import FaultPlan, Schedule
+from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
@@ -106,12 +107,17 @@ class SimulatorServer:
         listings = [listing for venue in ("binance", "bybit") for listing in default_listings(venue)]
         market = SimulatedMarket(listings, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
         chain = Chain(seed, time_scale=time_scale)
-        self.binance = SimulatedExchange("binance", market, chain=chain, seed=seed)
-        # One key for both, so that a client needs to be told only one.
-        self.bybit = SimulatedExchange("bybit", market, chain=chain, seed=seed, credentials=self.binance.credentials)
-        self._pump = Pump([self.binance, self.bybit], market, clock)
         self.faults = FaultDesk(clock, log)
         """What is to go wrong."""
+        self.binance = SimulatedExchange("binance", market, chain=chain, seed=seed, faults=self.faults)
+        # One key for both, so that a client needs to be told only one.
+        key = self.binance.credentials
+        self.bybit = SimulatedExchange(
+            "bybit", market, chain=chain, seed=seed, credentials=key, faults=self.faults
+        )
+        self._pump = Pump([self.binance, self.bybit], market, clock)
+        for exchange in (self.binance, self.bybit):
+            VenueFaults(self.faults, exchange)
         self._binance_server = BinanceServer(self.binance, clock, binance, self.faults)
         self._bybit_server = BybitGateway(self.bybit, clock, bybit, self.faults)
         per_hour = scenario_named(scenario).faults_per_hour if plan.per_hour is None else plan.per_hour

@@ -52,7 +52,7 @@ class SimulatedAccount:
     def place(self, order: NewOrder, ts_ns: int) -> OrderView | Refusal:
         """Take an order; what it does comes to the listeners before this returns."""
         self._house.catch_up(ts_ns)
-        placed = self._desk.place(order, ts_ns)
+        placed = self._desk.place(order, ts_ns, self._guard)
         if isinstance(placed, Refusal):
             return placed
         self._guard(order.listing, ts_ns)
@@ -64,12 +64,12 @@ class SimulatedAccount:
         order = self._orders.find(listing, number, client_id)
         if order is None:
             return Refusal.UNKNOWN_ORDER
-        return order.view() if self._desk.cancel_all([order], "", ts_ns) else Refusal.ALREADY_FINAL
+        return order.view() if self._desk.cancel_asked([order], ts_ns, self._guard) else Refusal.ALREADY_FINAL
 
     def cancel_all(self, listing: int | None, ts_ns: int) -> Sequence[OrderView]:
         """Cancel every open order (of one listing); those that were cancelled."""
         self._house.catch_up(ts_ns)
-        return [one.view() for one in self._desk.cancel_all(self._orders.open(listing), "", ts_ns)]
+        return [one.view() for one in self._desk.cancel_asked(self._orders.open(listing), ts_ns, self._guard)]
 
     def order(self, *, listing: int, number: int | None, client_id: str | None) -> OrderView | Refusal:
         """One order, open or final."""
@@ -207,6 +207,10 @@ class SimulatedAccount:
         """The mark moved: the margin may be used up."""
         if self._money.position(listing):
             self._guard(listing, ts_ns)
+
+    def end_orders(self, listing: int, reason: str, ts_ns: int) -> None:
+        """The exchange cancels every open order of a listing."""
+        self._desk.cancel_all(self._orders.open(listing), reason, ts_ns)
 
     def liquidate(self, listing: int, ts_ns: int) -> bool:
         """Close the position by force; False where there is none."""

@@ -5,7 +5,6 @@ A network's blocks are drawn while a payment waits for them, which the exponenti
 """
 
 import hashlib
-import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from random import Random
 from typing import Protocol
 
 from bot.matching.cash import exact
+from exchanges.simulator.accounts.agenda import Action, Agenda
 from exchanges.simulator.core.values import Network, TransferState, TransferView
 
 _NS = 1_000_000_000
@@ -34,6 +34,8 @@ class Payment:
         self.confirmations = 0
         self.needed = network.confirmations
         self.tx_id = ""
+        self.goes_astray = False
+        """Whether it was sent as another token than the receiver's: the chain confirms it and nobody has it."""
         self.receiver: Receiver | None = None
         """Whose deposit it is; known once it is on the chain."""
         self._tag = tag
@@ -92,10 +94,10 @@ class Chain:
         self._seed = seed
         self._scale = time_scale
         self._randoms: dict[str, Random] = {}
-        self._due: list[tuple[int, int, Callable[[int], None]]] = []
-        self._order = itertools.count()
+        self._agenda = Agenda()
+        self._broadcasts = itertools.count()
         self._pending: defaultdict[str, list[Payment]] = defaultdict(list)
-        self._held: list[Callable[[int], None]] = []
+        self._held: list[Action] = []
         self._owners: dict[str, Receiver] = {}
         self._on_its_way: defaultdict[str, Decimal] = defaultdict(Decimal)
         self.outside: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -108,9 +110,8 @@ class Chain:
     def send(self, payment: Payment, processing_s: float, may_leave: Callable[[], bool], ts_ns: int) -> None:
         """Take money; it is broadcast after a processing time of that mean, once `may_leave` says so."""
         self._add(self._on_its_way, payment, 1)
-        self._at(
-            ts_ns + self._delay_ns("processing", processing_s), lambda now: self._broadcast(payment, may_leave, now)
-        )
+        due_ns = ts_ns + self._delay_ns("processing", processing_s)
+        self._agenda.at(due_ns, lambda now: self._broadcast(payment, may_leave, now))
 
     def on_its_way(self, asset: str) -> Decimal:
         """What was taken and not yet delivered."""
@@ -118,13 +119,11 @@ class Chain:
 
     def next_event_ns(self) -> int | None:
         """When something happens next; None while nothing is under way."""
-        return self._due[0][0] if self._due else None
+        return self._agenda.next_event_ns()
 
     def advance_to(self, ts_ns: int) -> None:
         """Do what is due up to `ts_ns`, in order."""
-        while self._due and self._due[0][0] <= ts_ns:
-            due_ns, _, action = heapq.heappop(self._due)
-            action(due_ns)
+        self._agenda.advance_to(ts_ns)
 
     def resume(self, ts_ns: int) -> None:
         """A suspension ended: try again what was held up."""
@@ -136,10 +135,10 @@ class Chain:
         if not may_leave():
             self._held.append(lambda now: self._broadcast(payment, may_leave, now))
             return
-        named = f"{self._seed}:{payment.network.id}:{next(self._order)}"
+        named = f"{self._seed}:{payment.network.id}:{next(self._broadcasts)}"
         payment.tx_id = "0x" + hashlib.sha256(named.encode()).hexdigest()
         payment.enter(TransferState.CONFIRMING, ts_ns)
-        owner = self._owners.get(payment.address)
+        owner = None if payment.goes_astray else self._owners.get(payment.address)
         payment.receiver = owner if owner is not None and owner.expect(payment) else None
         waiting = self._pending[payment.network.id]
         waiting.append(payment)
@@ -147,7 +146,7 @@ class Chain:
             self._next_block(payment.network, ts_ns)
 
     def _next_block(self, network: Network, ts_ns: int) -> None:
-        self._at(ts_ns + self._delay_ns(network.id, network.block_s), lambda now: self._block(network, now))
+        self._agenda.at(ts_ns + self._delay_ns(network.id, network.block_s), lambda now: self._block(network, now))
 
     def _block(self, network: Network, ts_ns: int) -> None:
         for payment in list(self._pending[network.id]):
@@ -174,9 +173,6 @@ class Chain:
     @exact
     def _add(self, amounts: defaultdict[str, Decimal], payment: Payment, sign: int) -> None:
         amounts[payment.network.asset] += sign * payment.amount
-
-    def _at(self, due_ns: int, action: Callable[[int], None]) -> None:
-        heapq.heappush(self._due, (due_ns, next(self._order), action))
 
     def _delay_ns(self, name: str, mean_s: float) -> int:
         # A generator for each network: how busy one is must not move another's blocks.

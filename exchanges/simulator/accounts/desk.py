@@ -4,10 +4,15 @@ refused            `Refusal`; nothing is recorded and nobody is told
 FILLED             all of it was traded
 EXPIRED            the rest of an IOC, FOK or market order; a recorded post-only order that would have taken; an
                    order of one's own that the next one would have met (self-trade prevention takes the resting one)
-CANCELLED          by the owner; by the exchange before a liquidation; a reduce-only order with nothing to reduce
+CANCELLED          by the owner; by the exchange before a liquidation or with the listing; a reduce-only order with
+                   nothing to reduce
+
+Faults on command bend the way there, not the ends: a late order is open and not in the book until its time comes, and
+may EXPIRE then for what would have refused it now; of a part the rest EXPIRES; a cancel may find the order FILLED.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -23,14 +28,20 @@ from exchanges.simulator.accounts.purse import refuse_cost
 from exchanges.simulator.core.values import (
     Kind,
     Lifetime,
+    MarketEvent,
     NewOrder,
     OrderState,
     Refusal,
     RestingFilled,
+    TradingStatus,
 )
 
 SELF_TRADE = "self-trade prevention"
 _NOTHING_TO_REDUCE = "reduce-only: nothing to reduce"
+_STOPPED = "stopped after a part of it"
+
+Traded = Callable[[int, int], None]
+"""Told a listing and the time when an order has traded outside of the call that placed it."""
 
 
 class Desk:
@@ -41,9 +52,11 @@ class Desk:
         self._orders = orders
         self._money = money
         self._booking = booking
+        self._late: set[int] = set()
+        """Orders that were accepted and have not come to the book yet."""
 
-    def place(self, request: NewOrder, ts_ns: int) -> LiveOrder | Refusal:
-        """Take an order as far as it goes now."""
+    def place(self, request: NewOrder, ts_ns: int, traded: Traded) -> LiveOrder | Refusal:
+        """Take an order as far as it goes now; `traded` hears when it comes to the book later."""
         refusal = admission.refuse_form(self._house, self._orders, request)
         if refusal is not None:
             return refusal
@@ -58,15 +71,23 @@ class Desk:
         refusal = refuse_cost(self._house, self._money, order, plan)
         if refusal is not None:
             return refusal
+        delay_ns = self._house.faults.delay_ns(order.listing.instrument)
+        if delay_ns:
+            return self._postpone(order, delay_ns, ts_ns, traded)
         unmatched = self._unmatched(order, plan, limit)
         if unmatched is not None:
             return self._turn_away(order, unmatched, ts_ns)
+        self._booking.accept(order, ts_ns)
         self._match(order, plan, limit, ts_ns)
         return order
 
     def cancel(self, order: LiveOrder, reason: str, ts_ns: int, state: OrderState = OrderState.CANCELLED) -> bool:
         """Take an open order out of the book; False where fills that are still to be heard of came first."""
-        left, events = self._house.market.withdraw(order.request.listing, order.number, ts_ns)
+        if order.number in self._late:
+            self._late.discard(order.number)
+            self._booking.end(order, state, reason, ts_ns)
+            return True
+        left, events = self._withdraw(order, ts_ns)
         ended = left == order.left
         if ended:
             self._booking.end(order, state, reason, ts_ns)
@@ -80,6 +101,19 @@ class Desk:
         """Cancel what is still open of `orders`; those that ended."""
         return [one for one in orders if self._is_cancellable(one) and self.cancel(one, reason, ts_ns)]
 
+    def cancel_asked(self, orders: list[LiveOrder], ts_ns: int, traded: Traded) -> list[LiveOrder]:
+        """The same for their owner, who may come too late: `traded` hears of that."""
+        cancelled = []
+        for order in orders:
+            if not self._is_cancellable(order):
+                continue
+            if self._comes_too_late(order):
+                self._fill_rest(order, ts_ns)
+                traded(order.request.listing, ts_ns)
+            elif self.cancel(order, "", ts_ns):
+                cancelled.append(order)
+        return cancelled
+
     def resting_filled(self, event: RestingFilled) -> bool:
         """Book what the market took of a resting order; False where it was none of this account."""
         order = self._orders.open_number(event.listing, event.order_number)
@@ -90,7 +124,7 @@ class Desk:
             self._booking.fill(order, event.ticks, lots, event.trade_id, is_maker=True, ts_ns=event.ts_ns)
         if lots < event.lots and not order.state.is_final:
             # Another fill of the same moment closed the position first: what would open it again is not ours.
-            self._house.show(self._house.market.withdraw(event.listing, order.number, event.ts_ns)[1])
+            self._house.show(self._withdraw(order, event.ts_ns)[1])
             self._booking.end(order, OrderState.CANCELLED, _NOTHING_TO_REDUCE, event.ts_ns)
         elif order.left and order.left == order.lots_withdrawn:
             self._booking.end(order, OrderState.CANCELLED, order.reason, event.ts_ns)
@@ -107,7 +141,10 @@ class Desk:
         self.cancel_all(idle, _NOTHING_TO_REDUCE, ts_ns)
 
     def _match(self, order: LiveOrder, plan: Plan, limit: int, ts_ns: int) -> None:
-        self._booking.accept(order, ts_ns)
+        part = self._part(order, plan)
+        if part is not None:
+            self._take_part(order, part, limit, ts_ns)
+            return
         rests = self._rests(order)
         if self._end_own(order, limit if rests and plan.lots < order.lots else plan.worst_ticks, ts_ns):
             plan = self._plan_rest(order, limit)
@@ -129,7 +166,11 @@ class Desk:
             return
         listing = order.request.listing
         filled, events = self._house.market.take(
-            listing, buys=order.buys, lots=plan.lots, limit_ticks=plan.worst_ticks, ts_ns=ts_ns
+            listing,
+            buys=order.buys,
+            lots=plan.lots,
+            limit_ticks=plan.worst_ticks,
+            ts_ns=self._house.market_ns(ts_ns),
         )
         self._house.show(events)
         self._booking.fill_taken(order, filled, events, ts_ns)
@@ -138,11 +179,93 @@ class Desk:
 
     def _rest(self, order: LiveOrder, limit: int, ts_ns: int) -> None:
         events = self._house.market.rest(
-            order.request.listing, order.number, buys=order.buys, ticks=limit, lots=order.left, ts_ns=ts_ns
+            order.request.listing,
+            order.number,
+            buys=order.buys,
+            ticks=limit,
+            lots=order.left,
+            ts_ns=self._house.market_ns(ts_ns),
         )
         self._booking.rested(order, ts_ns)
         self._house.show(events)
         self._house.settle(events)
+
+    def _withdraw(self, order: LiveOrder, ts_ns: int) -> tuple[int, Sequence[MarketEvent]]:
+        return self._house.market.withdraw(order.request.listing, order.number, self._house.market_ns(ts_ns))
+
+    # Faults on command
+
+    def _postpone(self, order: LiveOrder, delay_ns: int, ts_ns: int, traded: Traded) -> LiveOrder:
+        self._booking.accept(order, ts_ns)
+        if self._rests(order):
+            self._booking.rested(order, ts_ns)
+        self._late.add(order.number)
+
+        def meet(market_ns: int) -> None:
+            if order.number in self._late:
+                self._late.discard(order.number)
+                self._meet(order, self._house.own_ns(market_ns))
+                traded(order.request.listing, self._house.own_ns(market_ns))
+
+        self._house.agenda.at(self._house.market_ns(ts_ns) + delay_ns, meet)
+        return order
+
+    def _meet(self, order: LiveOrder, ts_ns: int) -> None:
+        """A late order comes to the book of its moment, or ends for what would refuse it now."""
+        request = order.request
+        if not self._trades(request):
+            self._booking.end(order, OrderState.EXPIRED, Refusal.NOT_TRADING, ts_ns)
+            return
+        most = None if request.quote_quantity is not None else min(order.lots, self._reducible(request))
+        if most == 0:
+            self._booking.end(order, OrderState.CANCELLED, _NOTHING_TO_REDUCE, ts_ns)
+            return
+        limit = self._limit_ticks(request)
+        plan = self._plan(request, limit, most)
+        # How much an order is for is settled where it meets the book, as if it had come now.
+        order.lots = (plan.lots or order.lots) if most is None else most
+        refusal = self._unmatched(order, plan, limit) or self._unpaid(order, plan)
+        if refusal is None:
+            self._match(order, plan, limit, ts_ns)
+        else:
+            self._booking.end(order, OrderState.EXPIRED, refusal, ts_ns)
+
+    def _trades(self, request: NewOrder) -> bool:
+        status = self._house.status(request.listing)
+        return status is TradingStatus.TRADING or (status is TradingStatus.SETTLING and request.reduce_only)
+
+    def _unpaid(self, order: LiveOrder, plan: Plan) -> Refusal | None:
+        # A limit order has reserved its cost since it was accepted; a market order reserves nothing.
+        return refuse_cost(self._house, self._money, order, plan) if order.ticks is None else None
+
+    def _part(self, order: LiveOrder, plan: Plan) -> int | None:
+        if not plan.lots or order.request.lifetime is Lifetime.FOK:
+            return None
+        return self._house.faults.part(order.listing.instrument, order.lots)
+
+    def _take_part(self, order: LiveOrder, lots: int, limit: int, ts_ns: int) -> None:
+        plan = self._plan_rest(order, limit, lots)
+        if self._end_own(order, plan.worst_ticks, ts_ns):
+            plan = self._plan_rest(order, limit, lots)
+        self._take(order, plan, ts_ns)
+        if not order.state.is_final:
+            self._booking.end(order, OrderState.EXPIRED, _STOPPED, ts_ns)
+
+    def _comes_too_late(self, order: LiveOrder) -> bool:
+        is_met = order.number not in self._late and self._house.status(order.request.listing) is TradingStatus.TRADING
+        return is_met and self._house.faults.fills_on_cancel(order.listing.instrument)
+
+    def _fill_rest(self, order: LiveOrder, ts_ns: int) -> None:
+        """Fill what is left of a resting order at its own price; fills that are still to be heard of come by then."""
+        left, events = self._withdraw(order, ts_ns)
+        self._house.show(events)
+        lots = min(left, self._reducible(order.request))
+        assert order.ticks is not None, "only limit orders rest"
+        if lots:
+            self._booking.fill(order, order.ticks, lots, self._house.next_number(), is_maker=True, ts_ns=ts_ns)
+        if lots < left and not order.state.is_final:
+            self._booking.end(order, OrderState.CANCELLED, _NOTHING_TO_REDUCE, ts_ns)
+        self.drop_reduce_only(order.request.listing, ts_ns)
 
     def _turn_away(self, order: LiveOrder, refusal: Refusal, ts_ns: int) -> LiveOrder | Refusal:
         rules, segment = self._house.rules, order.segment
@@ -208,17 +331,18 @@ class Desk:
             budget=self._budget(request),
         )
 
-    def _plan_rest(self, order: LiveOrder, limit: int) -> Plan:
-        """The same for what is left of an order; of one that names what to spend, what its plan came to."""
+    def _plan_rest(self, order: LiveOrder, limit: int, lots: int | None = None) -> Plan:
+        """The same for what is left of an order, or `lots`; of one that names what to spend, what its plan came to."""
         request = replace(order.request, quantity=Decimal(order.left), quote_quantity=None)
-        return self._plan(request, limit, order.left)
+        return self._plan(request, limit, order.left if lots is None else lots)
 
     def _offers(self, request: NewOrder, limit: int) -> bool:
         side = self._house.market.levels(request.listing, 1)[1 if request.side.sign > 0 else 0]
         return bool(side) and request.side.sign * (limit - side[0][0]) >= 0
 
     def _opposing(self, request: NewOrder) -> list[LiveOrder]:
-        return [one for one in self._orders.open(request.listing) if one.request.side is not request.side]
+        opened = self._orders.open(request.listing)
+        return [one for one in opened if one.request.side is not request.side and one.number not in self._late]
 
     def _meets_own(self, order: LiveOrder, reach: int) -> list[LiveOrder]:
         sign = order.request.side.sign

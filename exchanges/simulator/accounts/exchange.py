@@ -6,11 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bot.matching.cash import exact
 from exchanges.simulator.accounts.account import SimulatedAccount
+from exchanges.simulator.accounts.agenda import Agenda
 from exchanges.simulator.accounts.chain import Chain
+from exchanges.simulator.accounts.closed_books import ClosedBooks
+from exchanges.simulator.accounts.drift import DriftingClock
+from exchanges.simulator.accounts.networks import ADDRESS_FORM
 from exchanges.simulator.accounts.rules import VenueRules, rules_of
 from exchanges.simulator.core.ports import Market
 from exchanges.simulator.core.values import (
@@ -22,6 +26,10 @@ from exchanges.simulator.core.values import (
     RestingFilled,
     TradingStatus,
 )
+from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.orders import OrderFaults
+
+_Event = TypeVar("_Event", bound=MarketEvent)
 
 
 class Credentials(NamedTuple):
@@ -43,6 +51,7 @@ class SimulatedExchange:
         chain: Chain | None = None,
         seed: int = 0,
         credentials: Credentials | None = None,
+        faults: FaultDesk | None = None,
     ) -> None:
         """Open the venue with one customer, `credentials`.
 
@@ -53,21 +62,28 @@ class SimulatedExchange:
             chain: Shared by all venues that send money to one another; None makes one of its own.
             seed: Of keys and addresses.
             credentials: Of the first customer; None makes them up from the seed.
+            faults: What is to go wrong with orders; None: nothing.
         """
         self.venue = venue
         self.market = market
+        """As it is seen here."""
         self.rules = rules_of(venue) if rules is None else rules
         self.chain = Chain(seed) if chain is None else chain
         self.listings: Mapping[int, Listing] = {
             index: one for index, one in enumerate(market.listings) if one.instrument.venue == venue
         }
-        self.drift_ns = 0
-        """How far the exchange's clock is ahead of the market's."""
+        self.agenda = Agenda()
+        self.faults = OrderFaults(faults)
+        self.are_keys_revoked = False
+        """Whether no key is known any more."""
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)
         """Collected so far, by asset; withdrawal fees too."""
         self.insurance: defaultdict[str, Decimal] = defaultdict(Decimal)
         """Paid so far for what liquidated customers could not."""
         self._seed = seed
+        self._street = market
+        self._books = ClosedBooks(market)
+        self._clock = DriftingClock()
         self._now: Callable[[], int] | None = None
         self._advance: Callable[[int], None] | None = None
         self._seen_ns = 0
@@ -76,6 +92,7 @@ class SimulatedExchange:
         self._keys: dict[str, tuple[str, SimulatedAccount]] = {}
         self._listeners: list[Callable[[Sequence[MarketEvent]], None]] = []
         self._suspended: set[str] = set()
+        self._mislabelled: set[str] = set()
         self.credentials = self.open_account(credentials)
         """Of the first customer."""
 
@@ -95,13 +112,16 @@ class SimulatedExchange:
 
     def account(self, api_key: str) -> SimulatedAccount | None:
         """Whose key it is; None for a key that is unknown or revoked."""
-        known = self._keys.get(api_key)
+        known = self._known(api_key)
         return None if known is None else known[1]
 
     def secret(self, api_key: str) -> str | None:
         """What requests are signed with; None for a key that is unknown or revoked."""
-        known = self._keys.get(api_key)
+        known = self._known(api_key)
         return None if known is None else known[0]
+
+    def _known(self, api_key: str) -> tuple[str, SimulatedAccount] | None:
+        return None if self.are_keys_revoked else self._keys.get(api_key)
 
     @property
     def accounts(self) -> Sequence[SimulatedAccount]:
@@ -116,12 +136,33 @@ class SimulatedExchange:
 
     def now_ns(self) -> int:
         """The exchange's own clock, drift included; the newest event's time where no pump runs."""
-        return (self._seen_ns if self._now is None else self._now()) + self.drift_ns
+        return self.own_ns(self._market_now_ns())
+
+    def own_ns(self, market_ns: int) -> int:
+        """What the exchange's own clock shows at a time of the market."""
+        return self._clock.own_ns(market_ns)
+
+    def market_ns(self, own_ns: int) -> int:
+        """The market's time when the exchange's own clock shows `own_ns`."""
+        return self._clock.market_ns(own_ns)
+
+    def _market_now_ns(self) -> int:
+        return self._seen_ns if self._now is None else self._now()
+
+    @property
+    def drift_ns(self) -> int:
+        """How far the exchange's clock is ahead of the market's; negative: behind."""
+        return self._clock.ahead_ns(self._market_now_ns())
+
+    @drift_ns.setter
+    def drift_ns(self, ahead_ns: int) -> None:
+        """Put it forward at once, or let it run slower until it is as far back as it should be."""
+        self._clock.put(ahead_ns, self._market_now_ns())
 
     def catch_up(self, ts_ns: int) -> None:
         """Let the market do what comes before `ts_ns` of the exchange's own clock."""
         if self._advance is not None:
-            self._advance(ts_ns - self.drift_ns)
+            self._advance(self.market_ns(ts_ns))
 
     def subscribe(self, listener: Callable[[Sequence[MarketEvent]], None]) -> Callable[[], None]:
         """Hear what the market of this venue does, a batch at a time; private fills are not in it."""
@@ -144,14 +185,24 @@ class SimulatedExchange:
             self.settle(own)
 
     def show(self, events: Sequence[MarketEvent]) -> None:
-        """Hand public events to the subscribers."""
-        public = [event for event in events if not isinstance(event, RestingFilled)]
-        if public:
+        """Hand public events to the subscribers, each with the time that the exchange's own clock shows."""
+        public: Sequence[MarketEvent] = [event for event in events if not isinstance(event, RestingFilled)]
+        if self._books.any_closed:
+            public = self._books.seen(public)
+            self._see()
+        self._publish(public)
+
+    def _publish(self, events: Sequence[MarketEvent]) -> None:
+        if not self._clock.is_right:
+            events = [self._dated(event) for event in events]
+        if events:
             for listener in tuple(self._listeners):
-                listener(public)
+                listener(events)
 
     def settle(self, events: Sequence[MarketEvent]) -> None:
         """Do to the accounts what the market did to them."""
+        if not self._clock.is_right:
+            events = [self._dated(event) for event in events]
         for event in events:
             if isinstance(event, RestingFilled):
                 any(account.on_resting_fill(event) for account in self.accounts)
@@ -162,9 +213,15 @@ class SimulatedExchange:
                 for account in self.accounts:
                     account.on_mark(event.listing, event.ts_ns)
 
+    def _dated(self, event: _Event) -> _Event:
+        return replace(event, ts_ns=self.own_ns(event.ts_ns))
+
+    def _see(self) -> None:
+        self.market = self._books if self._books.any_closed else self._street
+
     def status(self, listing: int) -> TradingStatus:
-        """Whether it trades."""
-        return self.market.status(listing)
+        """Whether it trades; without a book not even what reduces a position does."""
+        return TradingStatus.HALTED if self._books.is_closed(listing) else self._street.status(listing)
 
     # For the accounts
 
@@ -185,9 +242,19 @@ class SimulatedExchange:
     def network(self, asset: str, network: str) -> Network | None:
         """How an asset moves there now; None where it does not."""
         way = next((one for one in self.rules.networks if (one.asset, one.id) == (asset, network)), None)
-        if way is not None and network in self._suspended:
-            return replace(way, can_withdraw=False, can_deposit=False)
-        return way
+        if way is None:
+            return None
+        if network in self._mislabelled:
+            way = replace(way, contract=self._other_contract(network))
+        return replace(way, can_withdraw=False, can_deposit=False) if network in self._suspended else way
+
+    def is_mislabelled(self, network: str) -> bool:
+        """Whether the venue takes another contract for the one of that network."""
+        return network in self._mislabelled
+
+    def _other_contract(self, network: str) -> str:
+        digest = hashlib.sha256(f"{self.venue}:{network}".encode()).hexdigest()
+        return ADDRESS_FORM[network] + digest[:40]
 
     # On command
 
@@ -198,11 +265,32 @@ class SimulatedExchange:
     def resume(self, network: str) -> None:
         """Open it again."""
         self._suspended.discard(network)
-        self.chain.resume(self.now_ns() - self.drift_ns)
+        self.chain.resume(self._market_now_ns())
+
+    def mislabel(self, network: str) -> None:
+        """Show another contract for a network; what is withdrawn on it from now on never arrives."""
+        self._mislabelled.add(network)
+
+    def relabel(self, network: str) -> None:
+        """Show the right one again."""
+        self._mislabelled.discard(network)
 
     def set_status(self, listing: int, status: TradingStatus) -> None:
         """Halt a listing, let it be delisted, or let it trade again."""
-        self.show(self.market.set_status(listing, status, self.now_ns() - self.drift_ns))
+        self.show(self._street.set_status(listing, status, self._market_now_ns()))
+
+    def close_book(self, listing: int) -> None:
+        """End every order of a listing and empty its book."""
+        now_ns = self.now_ns()
+        for account in self.accounts:
+            account.end_orders(listing, "the listing is closed", now_ns)
+        emptied = self._books.close(listing, self._market_now_ns())
+        self._see()
+        self._publish(emptied)
+
+    def open_book(self, listing: int) -> None:
+        """Show the book of a closed listing again, from its next change on."""
+        self._books.open(listing)
 
     def force_liquidation(self, listing: int) -> int:
         """Liquidate every customer's position of a listing; how many had one."""

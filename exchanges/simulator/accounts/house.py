@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from exchanges.simulator.accounts.agenda import Agenda
 from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.rules import VenueRules
 from exchanges.simulator.core.ports import Market
 from exchanges.simulator.core.values import Listing, MarketEvent, Network, TradingStatus
+from exchanges.simulator.faults.orders import OrderFaults
 
 
 class House(Protocol):
-    """One venue, seen from one of its accounts."""
+    """One venue, seen from one of its accounts. Accounts keep the venue's own time; market, agenda and chain theirs."""
 
     venue: str
     market: Market
@@ -19,6 +21,14 @@ class House(Protocol):
     listings: Mapping[int, Listing]
     """The venue's own, by index in the market."""
     chain: Chain
+    agenda: Agenda
+    faults: OrderFaults
+
+    def own_ns(self, market_ns: int) -> int:
+        """What the venue's clock shows at a time of the market."""
+
+    def market_ns(self, own_ns: int) -> int:
+        """The market's time when the venue's clock shows `own_ns`."""
 
     def status(self, listing: int) -> TradingStatus:
         """Whether it trades."""
@@ -40,6 +50,9 @@ class House(Protocol):
 
     def insure(self, asset: str, amount: Decimal) -> None:
         """Pay what a liquidated customer cannot."""
+
+    def is_mislabelled(self, network: str) -> bool:
+        """Whether withdrawals on a network go to another token's contract now."""
 
     def network(self, asset: str, network: str) -> Network | None:
         """How an asset moves there now; None where it does not."""

@@ -9,11 +9,8 @@ from exchanges.simulator.accounts.desk import Desk
 from exchanges.simulator.accounts.house import House
 from exchanges.simulator.accounts.live_order import LiveOrder, OrderLog
 from exchanges.simulator.accounts.money import Money
+from exchanges.simulator.core.forced import ADL_CLIENT_ID, liquidation_client_id
 from exchanges.simulator.core.values import Cause, Kind, Lifetime, NewOrder
-
-LIQUIDATION_PREFIX = "autoclose-"
-ADL_CLIENT_ID = "adl_autoclose"
-"""Client ids as Binance gives them to the orders that it places for a customer."""
 
 
 class Liquidator:
@@ -43,7 +40,7 @@ class Liquidator:
         lots = self._money.position_lots(listing)
         if not lots:
             return False
-        order = self._new_order(listing, lots, f"{LIQUIDATION_PREFIX}{{}}", ts_ns)
+        order = self._new_order(listing, lots, None, ts_ns)
         before = self._settled(order)
         self._close_in_book(order, ts_ns)
         if order.left:
@@ -72,7 +69,7 @@ class Liquidator:
     def _close_in_book(self, order: LiveOrder, ts_ns: int) -> None:
         listing = order.request.listing
         filled, events = self._house.market.take(
-            listing, buys=order.buys, lots=order.lots, limit_ticks=None, ts_ns=ts_ns
+            listing, buys=order.buys, lots=order.lots, limit_ticks=None, ts_ns=self._house.market_ns(ts_ns)
         )
         self._house.show(events)
         tick = order.listing.instrument.tick_size
@@ -84,7 +81,7 @@ class Liquidator:
         mark = self._house.market.mark(order.request.listing)
         self._booking.fill_at(order, mark, lots, self._house.next_number(), ts_ns=ts_ns, is_free=is_free)
 
-    def _new_order(self, listing: int, lots: int, client_id: str, ts_ns: int) -> LiveOrder:
+    def _new_order(self, listing: int, lots: int, client_id: str | None, ts_ns: int) -> LiveOrder:
         what = self._house.listings[listing]
         number = self._house.next_number()
         request = NewOrder(
@@ -94,7 +91,7 @@ class Liquidator:
             lifetime=Lifetime.IOC,
             quantity=abs(lots) * what.instrument.lot_size,
             price=None,
-            client_id=client_id.format(number),
+            client_id=client_id or liquidation_client_id(number),
             reduce_only=True,
         )
         order = LiveOrder(number, request, what, abs(lots), None, ts_ns)

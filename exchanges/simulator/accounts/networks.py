@@ -28,6 +28,14 @@ _OFFERED = (
     ("BNB", "bsc", "0.0005", "0.01"),
 )
 
+_CONTRACTS = {
+    ("USDT", "tron"): "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t",
+    ("USDT", "ethereum"): "0xdac17f958d2ee523a2206206994597c13d831ec7",
+    ("USDT", "bsc"): "0x55d398326f99059ff775485246999027b3197955",
+    ("USDT", "solana"): "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB",
+}
+"""Tether's own, as both venues list them."""
+
 ADDRESS_FORM = {"bitcoin": "bc1q", "ethereum": "0x", "bsc": "0x", "tron": "T", "solana": "S"}
 """What an address of the network begins with; `ethereum` and `bsc` share theirs, as in life."""
 
@@ -36,6 +44,7 @@ def default_networks() -> Sequence[Network]:
     """Every asset's networks, one row each."""
     return tuple(
         Network(asset=asset, id=chain, withdraw_fee=Decimal(fee), min_withdraw=Decimal(least),
-                confirmations=_CHAINS[chain][0], block_s=_CHAINS[chain][1])
+                confirmations=_CHAINS[chain][0], block_s=_CHAINS[chain][1],
+                contract=_CONTRACTS.get((asset, chain), ""))
         for asset, chain, fee, least in _OFFERED
     )  # fmt: skip

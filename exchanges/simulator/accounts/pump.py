@@ -1,9 +1,11 @@
-"""What keeps simulated exchanges moving: one market, their chains, one time."""
+"""What keeps simulated exchanges moving: one market, their agendas and chains, one time."""
 
 import asyncio
 from collections.abc import Sequence
 
 from bot.clock import Clock
+from exchanges.simulator.accounts.agenda import Agenda
+from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.core.ports import Market
 
@@ -33,7 +35,8 @@ class Pump:
         self._market = market
         self._clock = clock
         # Two venues usually share one chain, which must be moved once.
-        self._chains = list({id(one.chain): one.chain for one in exchanges}.values())
+        chains = list({id(one.chain): one.chain for one in exchanges}.values())
+        self._timed: list[Agenda | Chain] = [*(one.agenda for one in exchanges), *chains]
         self._at_ns = self._start_ns = start_ns if start_ns is not None else (clock.now_ns() if clock else 0)
         self._base_ns = clock.monotonic_ns() if clock else 0
         self._is_moving = False
@@ -58,8 +61,8 @@ class Pump:
             self._is_moving = False
 
     def next_event_ns(self) -> int:
-        """When something happens next, market or chain."""
-        return min([self._market.next_event_ns(), *self._chain_events()])
+        """When something happens next: market, agenda or chain."""
+        return min([self._market.next_event_ns(), *self._due()])
 
     async def run(self) -> None:
         """Follow the clock until cancelled; a mistake of ours ends it with its exception."""
@@ -76,10 +79,10 @@ class Pump:
             wake.clear()
 
     def _move_to(self, ts_ns: int) -> None:
-        while (due_ns := min(self._chain_events(), default=ts_ns + 1)) <= ts_ns:
+        while (due_ns := min(self._due(), default=ts_ns + 1)) <= ts_ns:
             self._move_market(due_ns)
-            for chain in self._chains:
-                chain.advance_to(due_ns)
+            for one in self._timed:
+                one.advance_to(due_ns)
         self._move_market(ts_ns)
 
     def _move_market(self, ts_ns: int) -> None:
@@ -89,5 +92,5 @@ class Pump:
             for exchange in self._exchanges:
                 exchange.on_market(events)
 
-    def _chain_events(self) -> list[int]:
-        return [due for chain in self._chains if (due := chain.next_event_ns()) is not None]
+    def _due(self) -> list[int]:
+        return [due for one in self._timed if (due := one.next_event_ns()) is not None]

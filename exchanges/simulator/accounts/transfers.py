@@ -94,14 +94,17 @@ class Transfers:
 
     def credit(self, payment: Payment, ts_ns: int) -> None:
         """Book a confirmed deposit."""
-        self._change(Cause.DEPOSIT, self._house.rules.funding_wallet, payment.network.asset, payment.amount, ts_ns)
+        wallet, own_ns = self._house.rules.funding_wallet, self._house.own_ns(ts_ns)
+        self._change(Cause.DEPOSIT, wallet, payment.network.asset, payment.amount, own_ns)
 
     def _send(self, payment: Payment, wallet: str, ts_ns: int) -> TransferView:
         way = payment.network
         self._house.collect(way.asset, way.withdraw_fee)
         self._sent.append(payment)
         self._change(Cause.WITHDRAWAL, wallet, way.asset, -(payment.amount + way.withdraw_fee), ts_ns)
-        self._house.chain.send(payment, self._house.rules.processing_s, lambda: self._may_leave(way), ts_ns)
+        payment.goes_astray = self._house.is_mislabelled(way.id)
+        sent_ns = self._house.market_ns(ts_ns)
+        self._house.chain.send(payment, self._house.rules.processing_s, lambda: self._may_leave(way), sent_ns)
         return payment.withdrawal()
 
     def _may_leave(self, way: Network) -> bool:

@@ -51,7 +51,7 @@ class BinanceServer:
         options = options or Options()
         self.faults = faults or FaultDesk(clock)
         """What is to go wrong."""
-        self.gateway = Gateway(Desk(exchange, clock, options.limits))
+        self.gateway = Gateway(Desk(exchange, clock, options.limits), self.faults)
         self.sockets = Sockets(clock, FrameFaults(self.faults, BinanceFrames(self.gateway.desk.now_ms)))
         self._clock = clock
         self._rest = Rest(self.gateway)

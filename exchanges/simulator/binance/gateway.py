@@ -12,6 +12,10 @@ from exchanges.simulator.binance.listen_keys import ListenKeys
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.binance.user_feed import UserFeeds
 from exchanges.simulator.core.ports import Account
+from exchanges.simulator.faults.catalogue import FaultKind
+from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.orders import OrderFaults
+from exchanges.simulator.faults.values import Fault
 
 _TRANSFERS_KEPT = 1000
 
@@ -29,12 +33,21 @@ class Access(Enum):
 class Gateway:
     """What the endpoints keep between requests."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, faults: FaultDesk | None = None) -> None:
+        """`faults`: what is to go wrong; None: nothing."""
         self.desk = desk
-        self.feeds = UserFeeds(desk)
+        self.feeds = UserFeeds(desk, OrderFaults(faults))
         self.listen_keys = ListenKeys(desk.clock)
         self.countdowns: dict[tuple[str, int], Timer] = {}
         self._transfers: dict[str, list[dict[str, object]]] = defaultdict(list)
+        if faults is not None:
+            faults.on(FaultKind.LISTEN_KEY_EXPIRY, self._expire_listen_keys)
+            faults.on(FaultKind.KEY_REVOKED, self._expire_listen_keys)
+
+    def _expire_listen_keys(self, fault: Fault) -> None:
+        # Spot has none; and those of a key that nobody knows any more are worth nothing.
+        if fault.venue == self.desk.exchange.venue and fault.segment is not Segment.SPOT:
+            self.listen_keys.expire_all()
 
     def transfers(self, api_key: str) -> list[dict[str, object]]:
         """Transfers between wallets of an account, oldest first."""

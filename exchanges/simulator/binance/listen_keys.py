@@ -55,6 +55,11 @@ class ListenKeys:
         for listener in list(self.on_end):
             listener(key, expired)
 
+    def expire_all(self) -> None:
+        """Expire the key of every account."""
+        for api_key in list(self._keys):
+            self.end(api_key, expired=True)
+
     def _extend(self, key: str) -> None:
         timer = self._timers.pop(key, None)
         if timer is not None:

@@ -14,6 +14,7 @@ from exchanges.simulator.binance.user_events import (
 )
 from exchanges.simulator.core.ports import Account
 from exchanges.simulator.core.values import AccountEvent, OrderUpdated
+from exchanges.simulator.faults.orders import OrderFaults
 
 Sink = Callable[[str, str], None]
 """Takes an event's type and its JSON text."""
@@ -22,10 +23,11 @@ Sink = Callable[[str, str], None]
 class UserFeed:
     """One account's events in one segment's words."""
 
-    def __init__(self, desk: Desk, account: Account, segment: Segment) -> None:
+    def __init__(self, desk: Desk, account: Account, segment: Segment, faults: OrderFaults) -> None:
         self._desk = desk
         self._account = account
         self._segment = segment
+        self._faults = faults
         self._sinks: list[Sink] = []
         self._stop: Callable[[], None] | None = None
 
@@ -49,8 +51,15 @@ class UserFeed:
             self._stop = None
 
     def _hear(self, event: AccountEvent) -> None:
-        for kind, content in self._events(event):
-            self.tell(kind, content)
+        events = tuple(self._events(event))
+        for _ in range(self._times_told(event) if events else 0):
+            for kind, content in events:
+                self.tell(kind, content)
+
+    def _times_told(self, event: AccountEvent) -> int:
+        if not isinstance(event, OrderUpdated) or event.fill is None:
+            return 1
+        return self._faults.times_told(self._desk.lines[event.fill.listing].instrument)
 
     def tell(self, kind: str, content: dict[str, object]) -> None:
         """Send an event to everybody who listens."""
@@ -74,15 +83,16 @@ class UserFeed:
 class UserFeeds:
     """The feeds of all accounts; made when first asked for."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, faults: OrderFaults) -> None:
         self._desk = desk
+        self._faults = faults
         self._feeds: dict[tuple[str, Segment], UserFeed] = {}
 
     def of(self, api_key: str, account: Account, segment: Segment) -> UserFeed:
         """The feed of a known key."""
         key = (api_key, segment)
         if key not in self._feeds:
-            self._feeds[key] = UserFeed(self._desk, account, segment)
+            self._feeds[key] = UserFeed(self._desk, account, segment, self._faults)
         return self._feeds[key]
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ def _network(one: Network, *, is_default: bool) -> dict[str, object]:
         "resetAddressStatus": False,
         "estimatedArrivalTime": max(1, round(one.confirmations * one.block_s / 60)),
         "busy": False,
-        "contractAddress": "",
+        "contractAddress": one.contract,
         "contractAddressUrl": "",
         "denomination": 1,
     }

@@ -18,6 +18,7 @@ from exchanges.simulator.bybit.live import decimal_mid
 from exchanges.simulator.bybit.options import BybitOptions
 from exchanges.simulator.bybit.orders import OrderDesk
 from exchanges.simulator.bybit.wire import dumps
+from exchanges.simulator.core.forced import is_deleveraging, is_liquidation
 from exchanges.simulator.core.ports import Account
 from exchanges.simulator.core.values import (
     AccountChanged,
@@ -30,6 +31,8 @@ from exchanges.simulator.core.values import (
     OrderView,
     PositionView,
 )
+from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.orders import OrderFaults
 
 UNIFIED = "unified"
 FUND = "fund"
@@ -42,8 +45,16 @@ class Customer:
     """What Bybit keeps of one key; listens to its account for good."""
 
     def __init__(
-        self, key: str, account: Account, catalogue: Catalogue, hub: Hub, clock: Clock, options: BybitOptions
+        self,
+        key: str,
+        account: Account,
+        catalogue: Catalogue,
+        hub: Hub,
+        clock: Clock,
+        options: BybitOptions,
+        faults: FaultDesk | None = None,
     ) -> None:
+        """`faults`: what is to go wrong on its topics; None: nothing."""
         self.key = key
         self.account = account
         self.desk = OrderDesk(account, catalogue)
@@ -56,6 +67,7 @@ class Customer:
         self._hub = hub
         self._clock = clock
         self._delay_s = options.result_delay_s
+        self._faults = OrderFaults(faults)
         self._waiting: deque[list[tuple[str, str]]] = deque()
         self._ids = Ids(key[:8])
         self._closed: defaultdict[int, Decimal] = defaultdict(Decimal)
@@ -73,7 +85,9 @@ class Customer:
     def order_row(self, entry: Entry, view: OrderView) -> rows.Row:
         """An order as the account shows it, as the client knows it."""
         shown = self.desk.lineages.shown(view)
-        return rows.order_row(entry, shown, self._closed[shown.number])
+        row = rows.order_row(entry, shown, self._closed[shown.number])
+        forced = _forced(shown)
+        return row if forced is None else row | {"createType": forced[1], "orderLinkId": ""}
 
     def shown(self, view: OrderView) -> OrderView:
         """An order as the client knows it."""
@@ -108,7 +122,9 @@ class Customer:
         left = view.quantity - done if view is not None else _ZERO
         shown = self.desk.lineages.shown(view) if view is not None else None
         live = self._hub.live(entry.index)
-        return rows.execution_row(entry, fill, shown, max(left, _ZERO), decimal_mid(live), live.mirror.seq)
+        row = rows.execution_row(entry, fill, shown, max(left, _ZERO), decimal_mid(live), live.mirror.seq)
+        forced = None if shown is None else _forced(shown)
+        return row if forced is None else row | {"execType": forced[0], "createType": forced[1], "orderLinkId": ""}
 
     def position_rows(self, positions: Sequence[PositionView], *, on_topic: bool) -> list[rows.Row]:
         """These positions."""
@@ -206,6 +222,8 @@ class Customer:
             messages += self._texts("execution", entry.segment, lambda: [done()], event.ts_ns)
             messages += self._texts("execution.fast", entry.segment, lambda: [rows.fast_row(done())], event.ts_ns)
         messages += self._texts("order", entry.segment, lambda: [self.order_row(entry, view)], event.ts_ns)
+        if fill is not None and messages:
+            messages *= self._faults.times_told(entry.instrument)
         return messages
 
     def _of_change(self, event: AccountChanged) -> list[tuple[str, str]]:
@@ -260,3 +278,10 @@ class Customer:
         if topic == "execution.fast":
             return [(name, dumps({"topic": name, **rest})) for name in heard]
         return [(name, dumps({"id": self._ids.next(), "topic": name, **rest})) for name in heard]
+
+
+def _forced(view: OrderView) -> tuple[str, str] | None:
+    """`execType` and `createType` of an order that the exchange placed; Bybit gives these no link id."""
+    if is_liquidation(view):
+        return "BustTrade", "CreateByLiq"
+    return ("AdlTrade", "CreateByAdl_PassThrough") if is_deleveraging(view) else None

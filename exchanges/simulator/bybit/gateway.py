@@ -70,7 +70,7 @@ class BybitGateway:
         known = self._customers.get(key)
         if known is None:
             venue = self._venue
-            known = Customer(key, account, venue.catalogue, venue.hub, self._clock, venue.options)
+            known = Customer(key, account, venue.catalogue, venue.hub, self._clock, venue.options, self.faults)
             self._customers[key] = known
         return known
 

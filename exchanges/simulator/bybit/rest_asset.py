@@ -68,7 +68,7 @@ def _chain(network: Network) -> dict[str, str]:
         "chainWithdraw": "1" if network.can_withdraw else "0",
         "minAccuracy": "8",
         "withdrawPercentageFee": "0",
-        "contractAddress": "",
+        "contractAddress": network.contract,
         "safeConfirmNumber": str(network.confirmations * 2),
     }
 

@@ -338,6 +338,8 @@ class Network:
     block_s: float
     can_withdraw: bool = True
     can_deposit: bool = True
+    contract: str = ""
+    """Address of the token there; empty for a chain's own coin."""
 
 
 class TransferState(StrEnum):
