@@ -48,7 +48,7 @@ def exact(function: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         before = getcontext()
         if before is _EXACT:
-            # Such functions call one another, some sixty times for an order: entering each time was a third of its cost.
+            # Such functions call one another, sixty times for an order: entering each time was a third of its cost.
             return function(*args, **kwargs)
         # Itself and not a copy, as `localcontext` would take: that is how it is recognised above.
         setcontext(_EXACT)
