@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from bot.clock import Clock
 from bot.errors import SettingsError
@@ -26,6 +24,7 @@ from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.faults.requests import request_faults
 from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.faults.venue import VenueFaults
+from exchanges.simulator.front import OpenSockets, let_go
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
@@ -112,9 +111,7 @@ class SimulatorServer:
         self.binance = SimulatedExchange("binance", market, chain=chain, seed=seed, faults=self.faults)
         # One key for both, so that a client needs to be told only one.
         key = self.binance.credentials
-        self.bybit = SimulatedExchange(
-            "bybit", market, chain=chain, seed=seed, credentials=key, faults=self.faults
-        )
+        self.bybit = SimulatedExchange("bybit", market, chain=chain, seed=seed, credentials=key, faults=self.faults)
         self._pump = Pump([self.binance, self.bybit], market, clock)
         for exchange in (self.binance, self.bybit):
             VenueFaults(self.faults, exchange)
@@ -125,13 +122,14 @@ class SimulatorServer:
         self._plan, self._password, self._clock = plan, password, clock
         self._told = {"scenario": scenario, "seed": seed, "time_scale": time_scale}
         self._started_ns = clock.monotonic_ns()
-        self._sockets: Counter[str] = Counter(binance=0, bybit=0)
+        self._sockets = OpenSockets()
         control = Control(self.faults, self.binance.credentials.secret, self.status)
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=self._middlewares())
         app.add_routes(control.routes())
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        # Neither exchange takes compressed requests, and what is not unpacked cannot swell.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
 
     async def start(self, port: int, host: str = HOST) -> Address:
         """Listen, and begin to count the time of planned faults; port 0 takes a free one.
@@ -146,7 +144,8 @@ class SimulatorServer:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise SettingsError(f"--port {port} cannot be had: {error.strerror or error}") from error
+            where = f"--port {port}" if host == HOST else f"--host {host} --port {port}"
+            raise SettingsError(f"{where} cannot be had: {error.strerror or error}") from error
         actual: int = self._runner.addresses[0][1]
         self._started_ns = self._clock.monotonic_ns()
         for fault in self._plan.faults:
@@ -160,7 +159,7 @@ class SimulatorServer:
             **self._told,
             "now_ms": self._clock.now_ns() // 1_000_000,
             "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
-            "connections": dict(self._sockets),
+            "connections": dict(self._sockets.count),
             "faults_per_hour": self._schedule.per_hour,
             "schedule": [planned.as_json() for planned in self._schedule.around_now()],
         }
@@ -168,18 +167,7 @@ class SimulatorServer:
     def _middlewares(self) -> list[Any]:
         """Outermost first."""
         asked = [] if self._password is None else [Doorkeeper(self._password, self._clock).ask]
-        return [*asked, request_faults(self.faults, self._clock), self._count_sockets]
-
-    @web.middleware
-    async def _count_sockets(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            return await handler(request)
-        venue = "bybit" if request.path.startswith("/v5/") else "binance"
-        self._sockets[venue] += 1
-        try:
-            return await handler(request)
-        finally:
-            self._sockets[venue] -= 1
+        return [let_go, *asked, request_faults(self.faults, self._clock), self._sockets.follow]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Move the market until `stop`; a mistake of ours ends it with its exception."""

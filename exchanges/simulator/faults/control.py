@@ -111,8 +111,6 @@ async def _json(request: web.Request) -> object:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _Refused(413, "the body is too large") from error
-    except web.RequestPayloadError as error:
-        raise _Refused(400, "the body cannot be read") from error
     try:
         # Not json.loads: this one bounds the depth, and takes neither NaN nor lone surrogates.
         found: object = from_json(body, allow_inf_nan=False)
