@@ -60,7 +60,7 @@ class BinanceActions(StreamedActions):
             SettingsError: If an endpoint is not on this machine, or a feed cannot be traded.
         """
         own = instruments_of(VENUE, by_feed)
-        http = VenueHttp(VENUE)
+        http = VenueHttp(VENUE, clock)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
         desk = OrderDesk(clock, listener)
         # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.

@@ -11,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
 from bot.errors import (
+    Banned,
     ClockSkew,
+    GeoBlocked,
     OrderOutcomeUnknown,
     VenueError,
     VenueUnavailable,
@@ -23,7 +25,7 @@ from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.venue_http import AnswerLost, VenueHttp
+from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
 
 _READ_S = 5.0
 _ORDER_S = 1.0
@@ -82,7 +84,7 @@ class SignedRest:
             VenueError: It cannot be asked, or refuses.
         """
         answer = await self._http.request("GET", self._url(path) + _query(values), {}, None, _READ_S)
-        return _understood(path, kind, checked(answer))
+        return _understood(path, kind, self._checked(answer))
 
     async def key_only(self, method: str, path: str) -> str:
         """A request with the key and without a signature (`listenKey`): the answer's text.
@@ -91,7 +93,7 @@ class SignedRest:
             VenueError: It cannot be asked, or refuses.
         """
         answer = await self._http.request(method, self._url(path), self._headers, None, _READ_S)
-        return checked(answer)
+        return self._checked(answer)
 
     async def place(self, path: str, client_order_id: str, values: Values) -> None:
         """Send an order, once.
@@ -140,7 +142,14 @@ class SignedRest:
             answer = await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
         else:
             answer = await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
-        return checked(answer)
+        return self._checked(answer)
+
+    def _checked(self, answer: Answer) -> str:
+        try:
+            return checked(answer)
+        except (Banned, GeoBlocked) as ban:
+            self._http.sit_out(ban)
+            raise
 
     async def _server_time_ms(self) -> int:
         return (await self.public(self._time, TypeAdapter(ServerTime), {})).ms

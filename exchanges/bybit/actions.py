@@ -58,7 +58,7 @@ class BybitActions(StreamedActions):
         """
         own = instruments_of(VENUE, by_feed)
         rest_base, private_url = _endpoints(own, settings)
-        http = VenueHttp(VENUE)
+        http = VenueHttp(VENUE, clock)
         rest = SignedRest(rest_base, keys, http, clock)
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.

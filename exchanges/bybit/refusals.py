@@ -6,7 +6,7 @@ Source: https://bybit-exchange.github.io/docs/v5/error.
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pydantic import ValidationError
 
-from bot.errors import BelowMinimum, InsufficientBalance, OrderRejected, VenueError, VenueUnavailable
+from bot.errors import BelowMinimum, GeoBlocked, InsufficientBalance, OrderRejected, VenueError, VenueUnavailable
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
@@ -63,6 +63,9 @@ def checked(answer: Answer) -> Envelope:
     """
     if answer.status >= 500 or answer.status == 408:
         raise ServerFault(VENUE, f"HTTP {answer.status}")
+    if answer.status == 403 and answer.headers.get("Content-Type", "").startswith("text/html"):
+        # A page is the content network's. Bybit's own 403 is plain, and means ten minutes without a request.
+        raise GeoBlocked(VENUE, "refused with HTTP 403 before it was asked: a firewall, or a place that is not served")
     if answer.status != 200:
         raise venue_error(FailedRequestError("", "", answer.status, "", None))
     try:

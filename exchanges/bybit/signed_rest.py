@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from bot.clock import Clock
 from bot.errors import (
+    Banned,
     ClockSkew,
+    GeoBlocked,
     OrderOutcomeUnknown,
     VenueError,
     VenueUnavailable,
@@ -24,7 +26,7 @@ from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.venue_http import AnswerLost, VenueHttp
+from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
 
 _READ_S = 5.0
 _ORDER_S = 1.0
@@ -116,13 +118,13 @@ class SignedRest:
         query = urlencode(values)
         headers = self._headers(query, _READ_WINDOW_MS)
         answer = await self._http.request("GET", f"{self._base}{path}?{query}", headers, None, _READ_S)
-        return checked(answer)
+        return self._checked(answer)
 
     async def _post(self, path: str, body: Body, window_ms: int) -> Envelope:
         text = json.dumps(body, separators=(",", ":"))
         headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
         answer = await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), _ORDER_S)
-        return checked(answer)
+        return self._checked(answer)
 
     def _headers(self, payload: str, window_ms: int) -> dict[str, str]:
         stamp = str(self._now_ms())
@@ -133,9 +135,16 @@ class SignedRest:
             "X-BAPI-SIGN": self._hmac.hex(f"{stamp}{self._key}{window_ms}{payload}".encode()),
         }
 
+    def _checked(self, answer: Answer) -> Envelope:
+        try:
+            return checked(answer)
+        except (Banned, GeoBlocked) as ban:
+            self._http.sit_out(ban)
+            raise
+
     async def _server_time_ms(self) -> int:
         answer = await self._http.request("GET", f"{self._base}/v5/market/time", {}, None, _READ_S)
-        return checked(answer).time_ms
+        return self._checked(answer).time_ms
 
     async def _measure_quietly(self) -> None:
         try:

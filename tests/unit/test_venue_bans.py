@@ -1,0 +1,47 @@
+"""A ban is sat out: nothing is sent before it is over."""
+
+from types import MappingProxyType
+
+import pytest
+
+from bot.clock import VirtualClock
+from bot.errors import Banned, GeoBlocked, VenueError, VenueUnavailable
+from exchanges.bybit.refusals import checked
+from exchanges.common.venue_http import Answer, VenueHttp
+
+S = 1_000_000_000
+NOBODY = "http://127.0.0.1:1/"
+
+
+async def outcome(http: VenueHttp) -> VenueError:
+    """Why a request to a port that nobody listens on failed."""
+    with pytest.raises(VenueError) as failed:
+        await http.request("GET", NOBODY, {}, None, 1.0)
+    return failed.value
+
+
+@pytest.mark.parametrize(("named_s", "seconds"), [(30.0, 30), (None, 10)])
+async def test_nothing_is_sent_before_it_is_over(named_s: float | None, seconds: int) -> None:
+    clock = VirtualClock()
+    http = VenueHttp("binance", clock)
+    http.open()
+    http.sit_out(Banned("binance", "banned", retry_after_s=named_s))
+    for second in (0, seconds - 1):
+        clock.advance_to(second * S)
+        refused = await outcome(http)
+        assert type(refused) is Banned
+        assert refused.retry_after_s == seconds - second
+        with pytest.raises(Banned):
+            await http.socket("ws://127.0.0.1:1/")
+    clock.advance_to(seconds * S)
+    assert type(await outcome(http)) is VenueUnavailable
+    await http.close()
+
+
+@pytest.mark.parametrize(("kind", "retry_after_s"), [("text/html", None), ("text/plain; charset=utf-8", 600.0)])
+def test_bybits_own_403_takes_ten_minutes_and_a_firewalls_is_tried_again_soon(
+    kind: str, retry_after_s: float | None
+) -> None:
+    with pytest.raises(GeoBlocked) as refused:
+        checked(Answer(403, MappingProxyType({"Content-Type": kind}), "words"))
+    assert refused.value.retry_after_s == retry_after_s
