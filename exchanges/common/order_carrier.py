@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Order, OrderType, TimeInForce
-from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
-from exchanges.common.background import Log, report_failure
+from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, VenueError
+from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.order_desk import Flight, OrderDesk, OrderReport
 
 ORDER_WINDOW_MS = 1000
@@ -146,14 +146,21 @@ class OrderCarrier:
             self._desk.on_fill(fill)
 
     async def _call_back(self, flight: Flight) -> None:
+        """Until the venue has taken it: unlike an order, a cancel may be sent again."""
         await flight.known.wait()
-        if flight.is_over:
-            return
-        try:
-            await self._gateway.cancel(flight.order)
-        except VenueError as error:
-            self._log("warning", f"order {flight.order.client_order_id} could not be cancelled: {error}")
-            flight.cancel_asked = False
+        for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
+            if flight.is_over:
+                return
+            try:
+                await self._gateway.cancel(flight.order)
+                break
+            except VenueError as error:
+                self._log("warning", f"order {flight.order.client_order_id} could not be cancelled: {error}")
+                if isinstance(error, AuthenticationFailed):
+                    flight.cancel_asked = False
+                    break
+                flight.news.set()
+                await pause(self._clock, max(wait_s, error.retry_after_s or 0.0))
         flight.news.set()
 
     async def _wait(self, flight: Flight, delay_s: float) -> None:

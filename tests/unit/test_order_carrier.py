@@ -9,7 +9,7 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
-from bot.errors import Banned, OrderOutcomeUnknown, VenueUnavailable
+from bot.errors import AuthenticationFailed, Banned, OrderOutcomeUnknown, VenueUnavailable
 from exchanges.common.order_carrier import OrderCarrier
 from exchanges.common.order_desk import OrderDesk, OrderReport
 
@@ -43,6 +43,7 @@ class Venue:
         self.placing: Exception | None = None
         self.finding: OrderReport | Exception | None = None
         self.found_fills: list[Fill] = []
+        self.cancelling: list[Exception] = []
         self.placed = 0
         self.cancelled = 0
         self.asked_at: list[float] = []
@@ -54,6 +55,8 @@ class Venue:
 
     async def cancel(self, order: Order) -> None:
         self.cancelled += 1
+        if self.cancelling:
+            raise self.cancelling.pop(0)
 
     async def find(self, order: Order) -> OrderReport | None:
         self.asked_at.append(self._clock.now_ns() / 1e9)
@@ -196,5 +199,46 @@ async def test_a_cancel_waits_for_the_order_to_arrive_and_is_sent_once(bench: Be
     bench.desk.on_report(RESTING)
     bench.carrier.cancel(sent)
     await bench.advance_to(0.4)
+    assert bench.venue.cancelled == 1
+    await bench.carrier.stop()
+
+
+async def test_a_cancel_is_sent_again_until_the_venue_has_taken_it(bench: Bench) -> None:
+    bench.venue.finding = RESTING
+    bench.venue.cancelling = [VenueUnavailable("bybit", "the answer was lost"), Banned("bybit", "", retry_after_s=3.0)]
+    sent = order(TimeInForce.GTC)
+    bench.carrier.submit(sent)
+    bench.carrier.cancel(sent)
+    await bench.advance_to(0.2)
+    assert bench.venue.cancelled == 1
+    await bench.advance_to(0.4)
+    assert bench.venue.cancelled == 2
+    await bench.advance_to(3.2)
+    assert bench.venue.cancelled == 2
+    await bench.advance_to(5.0)
+    assert bench.venue.cancelled == 3
+    await bench.carrier.stop()
+
+
+async def test_a_cancel_is_given_up_when_the_order_is_over(bench: Bench) -> None:
+    bench.venue.finding = RESTING
+    bench.venue.cancelling = [VenueUnavailable("bybit", "the answer was lost")]
+    sent = order(TimeInForce.GTC)
+    bench.carrier.submit(sent)
+    bench.carrier.cancel(sent)
+    await bench.advance_to(0.1)
+    bench.desk.on_report(OrderReport("a", OrderStatus.CANCELLED, D(0), "7"))
+    await bench.advance_to(5.0)
+    assert bench.venue.cancelled == 1
+    await bench.carrier.stop()
+
+
+async def test_a_cancel_is_not_sent_again_with_a_key_that_was_refused(bench: Bench) -> None:
+    bench.venue.finding = RESTING
+    bench.venue.cancelling = [AuthenticationFailed("bybit", "unknown key")]
+    sent = order(TimeInForce.GTC)
+    bench.carrier.submit(sent)
+    bench.carrier.cancel(sent)
+    await bench.advance_to(5.0)
     assert bench.venue.cancelled == 1
     await bench.carrier.stop()
