@@ -33,7 +33,7 @@ class Fate:
     refusal: FaultKind | None = None
     """It is answered by this, and not executed."""
     wait_s: int = 0
-    """What `Retry-After` says."""
+    """What `Retry-After` says; 0: nothing."""
     is_lost: bool = False
     """It never arrives: the connection ends without an answer."""
     is_answer_lost: bool = False
@@ -102,7 +102,9 @@ class RequestFates:
         return self._strike(kind, asked) is not None
 
     def _wait_s(self, fault: Fault) -> int:
-        """Whole seconds, at least one: all of it again at each 429, what is left of it for a ban."""
+        """Whole seconds, at least one: all of it again at each 429, what is left of it for a ban; else 0."""
+        if fault.info.amount is None:
+            return 0
         gone_ns = self._clock.now_ns() - self._begun_ns(fault) if fault.fault is FaultKind.HTTP_418 else 0
         return max(1, -(-(round(fault.size * _SECOND_NS) - gone_ns) // _SECOND_NS))
 
