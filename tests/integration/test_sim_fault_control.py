@@ -80,6 +80,19 @@ async def test_a_fault_ordered_so_strikes_the_clients_of_the_exchange() -> None:
             assert response.status == 200
 
 
+@pytest.mark.parametrize("kind", ["maintenance", "http-418", "http-451", "silence", "latency", "lost-answer"])
+async def test_no_fault_keeps_its_own_end_from_being_ordered(kind: str) -> None:
+    async with control() as ask:
+        orders = [{"fault": kind, "venue": venue, "for_s": 600} for venue in ("binance", "bybit")]
+        async with asyncio.timeout(1):
+            assert await ask("POST", "/faults", orders) == (200, {"numbers": [1, 2]})
+            assert (await ask("GET", "/status"))[0] == 200
+            assert await ask("DELETE", "/faults") == (200, {"ended": [1, 2]})
+        for path in ("/api/v3/time", "/fapi/v1/time", "/v5/market/time"):
+            async with ask.session.get(ask.url + path) as response:
+                assert response.status == 200
+
+
 async def test_the_catalogue_is_told() -> None:
     async with control() as ask:
         status, told = await ask("GET", "/catalogue")

@@ -66,6 +66,20 @@ def test_an_undo_and_a_listener_that_fail_do_not_keep_the_others_from_ending() -
     assert any("FAILED" in line and "gap" in line for line in told)
 
 
+def test_what_ends_while_it_begins_is_undone_all_the_same() -> None:
+    faults, _, _ = desk()
+    done: list[str] = []
+
+    def begin(_: Fault) -> object:
+        assert faults.strike(FaultKind.CLOCK_DRIFT, "bybit")
+        return lambda: done.append("undone")
+
+    faults.on(FaultKind.CLOCK_DRIFT, begin)  # type: ignore[arg-type]
+    faults.order(DRIFT.model_copy(update={"count": 1}))
+    assert [ordered.state for ordered in faults.orders] == ["ended"]
+    assert done == ["undone"]
+
+
 def test_the_guide_tells_every_fault_in_80_columns() -> None:
     lines = catalogue_table().splitlines()
     assert max(map(len, lines)) <= 80

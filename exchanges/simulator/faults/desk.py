@@ -135,7 +135,9 @@ class FaultDesk:
             if undo is not None:
                 ordered.undos.append(undo)
         self._tell(ordered)
-        if ordered.error:
+        if ordered.state == "ended":
+            self._undo(ordered)  # it struck for the last time while it began
+        elif ordered.error:
             self._end(ordered)  # half of a fault would be another one
         elif fault.lasts_s:
             ordered.timer = self._clock.call_later(fault.lasts_s, lambda: self._end(ordered))
@@ -154,11 +156,13 @@ class FaultDesk:
         self._active[kind].remove(ordered)
         if not self._active[kind]:
             del self._active[kind]
-        for undo in reversed(ordered.undos):
-            self._safely(ordered, undo)
-        ordered.undos.clear()
+        self._undo(ordered)
         self._say(ordered, f"ended: {kind}, struck {ordered.struck}")
         self._tell(ordered)
+
+    def _undo(self, ordered: Ordered) -> None:
+        while ordered.undos:
+            self._safely(ordered, ordered.undos.pop())
 
     def _tell(self, ordered: Ordered) -> None:
         for listener in tuple(self._listeners):
