@@ -144,18 +144,18 @@ class Comparison:
 
 
 def short_line(told: Mapping[str, Any]) -> str:
-    """One line of at most eighty characters, for a screen."""
+    """One line for a screen of 80 columns."""
     scenario = told["scenario"]
     if told["taken"] is None:
         return _unknown(told)
-    edge = "" if told["best_gross_bps"] is None else f"; best {told['best_gross_bps']:.1f} bps{_of_needed(told)}"
+    edge = "" if told["best_gross_bps"] is None else f"; best {_edge(told)}"
     return f"Same {_length(told['seconds'])} in {scenario}, as measured: {told['taken']} taken, {_money(told)}{edge}"
 
 
 def _sentence(told: Mapping[str, Any]) -> str:
     if told["taken"] is None:
         return _unknown(told)
-    edge = "" if told["best_gross_bps"] is None else f", best edge {told['best_gross_bps']:.1f} bps{_of_needed(told)}"
+    edge = "" if told["best_gross_bps"] is None else f", best edge {_edge(told)}"
     pairs = "1 pair" if told["taken"] == 1 else f"{told['taken']} pairs"
     moral = "; in reality hardly anything is profitable after these fees" if not told["taken"] else ""
     return f"the same {_length(told['seconds'])} in {told['scenario']}: {pairs} taken, {_money(told)}{edge}{moral}"
@@ -167,8 +167,9 @@ def _unknown(told: Mapping[str, Any]) -> str:
     return f"What the same day earns in {told['scenario']} is being computed"
 
 
-def _of_needed(told: Mapping[str, Any]) -> str:
-    return "" if told["needed_bps"] is None else f" of {told['needed_bps']:.1f}"
+def _edge(told: Mapping[str, Any]) -> str:
+    needed = "" if told["needed_bps"] is None else f" of {told['needed_bps']:.1f}"
+    return f"{told['best_gross_bps']:.1f}{needed} bps"
 
 
 def _length(seconds: float) -> str:

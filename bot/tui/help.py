@@ -48,6 +48,8 @@ GLOSSARY = {
     "REDUCING": "no new pairs; open ones are brought to their end.",
     "HALTED": "nothing but cancelling and reducing risk.",
     "recorded market": "what an exchange really sent, played again; nothing is traded anywhere.",
+    "simulated market": "exchanges that this program makes itself, reached over the wire. Its prices are invented.",
+    "calm": "the simulated day that is like a measured one; what it earns stands beside every other day.",
     "paper money": "orders meet real quotes in this program. No profit shown is real.",
 }
 

@@ -8,12 +8,12 @@ _NAMES = {
     "pnl": "realised, net",
     "quotes_refused": "quotes refused",
     "real_money": "real money",
+    "calm_comparison": "compared",
 }
 _MONEY = ("pnl", "unrealised")
 _HIDDEN = ("schema_version",)
 _COMPARISON = "calm_comparison"
-"""Its figures stand in one line of its own."""
-_FIRST = ("run_id", "market", "real_money", "complete", "incomplete_because", "pnl", "unrealised")
+_FIRST = ("run_id", "market", "real_money", "complete", "incomplete_because", "pnl", "unrealised", _COMPARISON)
 """What must be seen on a small screen without scrolling."""
 
 
@@ -23,10 +23,14 @@ def total_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     A name that repeats is empty. Money is always told with whose it is.
     """
     lines: list[tuple[str, str]] = []
+    compared = summary.get(_COMPARISON)
+    # Its figures stand in one line of its own; where nothing was compared there is nothing to say.
+    summary = {key: value for key, value in summary.items() if key != _COMPARISON}
+    if compared:
+        summary[_COMPARISON] = compared["line"]
     first = [key for key in _FIRST if key in summary]
     for key in [*first, *(key for key in summary if key not in {*first, *_HIDDEN})]:
-        value = summary[key]
-        lines += _lines(_name(key, summary), value["line"] if key == _COMPARISON and value else value)
+        lines += _lines(_name(key, summary), summary[key])
     return lines
 
 

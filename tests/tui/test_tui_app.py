@@ -60,6 +60,19 @@ async def test_the_essentials_are_on_the_screen(socket_path: Path, size: tuple[i
         assert len(text.splitlines()) == size[1]
 
 
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+async def test_a_simulated_market_says_so_and_what_a_calm_day_earns(socket_path: Path, size: tuple[int, int]) -> None:
+    line = "Same 10 min in calm, as measured: 0 taken, +0.00 USDT; best 3.4 of 21.5 bps"
+    async with scene(socket_path, size, market="simulated", comparison=line) as (demo, app, pilot):
+        text = screen_text(app)
+        assert "SIMULATED MARKET" in text
+        assert line in text.splitlines()[3]
+        assert "1 Top of book" in text.splitlines()[4]
+        demo.changes["comparison"] = ""
+        await until(lambda: "in calm" not in screen_text(app), pilot)
+        assert "1 Top of book" in screen_text(app).splitlines()[3]
+
+
 async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

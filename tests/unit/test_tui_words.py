@@ -134,3 +134,8 @@ def test_totals_begin_with_the_result_and_say_whose_money_it_is() -> None:
         ("routes", "route r · needed bps 18.1852"),
     ]
     assert ("realised, net (real)", "1.5  USDT") in total_lines(summary | {"real_money": True})
+    assert total_lines(summary | {"calm_comparison": None}) == total_lines(summary)
+    calm = {"line": "the same 10 s in calm: 0 pairs taken", "taken": 0, "pnl": {"USDT": "0"}}
+    compared = total_lines(summary | {"calm_comparison": calm})
+    assert compared[3] == ("compared", "the same 10 s in calm: 0 pairs taken")
+    assert len(compared) == len(total_lines(summary)) + 1
