@@ -80,10 +80,10 @@ class FrameTamper:
             return _NOTHING
         if opcode != TEXT or not self._dialect.is_data(text):
             return frame
-        if self._strike(FaultKind.NO_DATA, text) or self._is_turn(FaultKind.GAP, text):
+        if self._strike(FaultKind.NO_DATA, text) or self._strike_in_turn(FaultKind.GAP, text):
             return _NOTHING
         out = self._rewritten(text, frame)
-        return self._reordered(text, out * 2 if self._is_turn(FaultKind.DUPLICATE, text) else out)
+        return self._reordered(text, out * 2 if self._strike_in_turn(FaultKind.DUPLICATE, text) else out)
 
     def _strike(self, kind: FaultKind, text: str) -> Fault | None:
         return self._desk.strike(kind, self._dialect.venue, self.label.segment, text)
@@ -92,14 +92,15 @@ class FrameTamper:
         return self._desk.peek(kind, self._dialect.venue, self.label.segment, text)
 
     def _is_turn(self, kind: FaultKind, text: str) -> bool:
-        """Whether it is one of the every so many that the fault strikes; it is counted."""
+        """Whether it is one of the every so many that the fault strikes."""
         fault = self._peek(kind, text)
         if fault is None:
             return False
         self._seen[fault] += 1
-        if self._seen[fault] % max(1, round(fault.size)):
-            return False
-        return self._strike(kind, text) is not None
+        return self._seen[fault] % max(1, round(fault.size)) == 0
+
+    def _strike_in_turn(self, kind: FaultKind, text: str) -> Fault | None:
+        return self._strike(kind, text) if self._is_turn(kind, text) else None
 
     def _rewritten(self, text: str, frame: bytes) -> bytes:
         spoils = [said for kind, said in _SPOILED.items() if self._peek(kind, text)]
@@ -132,17 +133,20 @@ class FrameTamper:
         return changed
 
     def _reordered(self, text: str, out: bytes) -> bytes:
-        if self._held is None and self._peek(FaultKind.REORDER, text) is None:
+        is_turn = self._is_turn(FaultKind.REORDER, text)
+        if self._held is None and not is_turn:
             return out
+        stream = self._stream(text)
+        if self._held is None:
+            self._strike(FaultKind.REORDER, text)
+            self._held = stream, out
+            return _NOTHING
+        late_stream, late = self._held
+        if stream != late_stream:
+            return out
+        self._held = None
+        return out + late
+
+    def _stream(self, text: str) -> str:
         message = json.loads(text)
-        stream = self._dialect.stream(message, self.label) if isinstance(message, dict) else ""
-        if self._held is not None:
-            late_stream, late = self._held
-            if stream != late_stream:
-                return out
-            self._held = None
-            return out + late
-        if not self._is_turn(FaultKind.REORDER, text):
-            return out
-        self._held = stream, out
-        return _NOTHING
+        return self._dialect.stream(message, self.label) if isinstance(message, dict) else ""

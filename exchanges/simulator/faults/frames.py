@@ -12,7 +12,7 @@ from exchanges.simulator.faults.values import Fault
 _NORMAL = 1000
 _GOING_AWAY = 1001
 _MB = 1_000_000
-_LARGEST_MB = 256.0
+_LARGEST_MB = 64.0
 """Of one frame, whatever the order says: it is kept for every reader that has not read it."""
 
 _Act = Callable[[Pipe, Label, Fault], None]
