@@ -9,6 +9,7 @@ _COUNTED = {"aggTrade": re.compile(rb'"a":(\d+)'), "trade": re.compile(rb'"t":(\
 _QUOTE = re.compile(rb'"u":(\d+)')
 _BINANCE = re.compile(rb'\{"stream":"(\w+)@(\w+)')
 _BYBIT = re.compile(rb'\{"topic":"([\w.]+)\.(\w+)"')
+_IS_QUOTE = re.compile(rb'\{"stream":"\w+@bookTicker|\{"topic":"orderbook\.1\.')
 _MS = 1_000_000
 _TIME = re.compile(rb'"(?:E|ts)":(\d+)')
 
@@ -64,5 +65,9 @@ def differing(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def ages_ms(came: Iterable[tuple[int, bytes]]) -> list[float]:
-    """How old frames were when they came; the venues tell whole ms, so half a ms of it is theirs."""
-    return [ts_ns / _MS - int(match[1]) for ts_ns, raw in came if (match := _TIME.search(raw))]
+    """How old quotes were when they came; the venues tell whole ms, so half a ms of it is theirs.
+
+    Of quotes alone: trades of one price are added up for a tenth of a second before they are told.
+    """
+    timed = ((ts_ns, _TIME.search(raw)) for ts_ns, raw in came if _IS_QUOTE.match(raw))
+    return [ts_ns / _MS - int(match[1]) for ts_ns, match in timed if match]

@@ -1,4 +1,4 @@
-"""The four ways to bring an order to the simulated exchanges; each sends one and waits for the venue's answer."""
+"""Four ways to bring an order to the simulated exchanges, and an echo: each sends one and waits for the answer."""
 
 import asyncio
 import json
@@ -68,6 +68,21 @@ class SocketWire:
             raise RuntimeError(f"{self.venue} {self.name} refused an order: {answer}")
 
 
+class EchoWire:
+    """An order as Binance's socket takes it, to a server that sends it back: what the way alone costs."""
+
+    venue = "binance"
+    name = "echo"
+
+    def __init__(self, socket: "_Socket", spell: "_Spell") -> None:
+        self._socket = socket
+        self._spell = spell
+
+    async def send(self, order: Order) -> None:
+        """Send it and wait for it to come back."""
+        await self._socket.ask(order.client_order_id, self._spell(order))
+
+
 _Spell = Callable[[Order], Mapping[str, object]]
 
 
@@ -97,8 +112,8 @@ class _Socket(WSListener):
 
 
 @asynccontextmanager
-async def order_wires(address: Address) -> AsyncIterator[list[Wire]]:
-    """All four, connected and authenticated."""
+async def order_wires(address: Address, echo_port: int) -> AsyncIterator[list[Wire]]:
+    """All of them, connected and authenticated; the echo comes last."""
     keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
     https = {venue: VenueHttp(venue) for venue in ("binance", "bybit")}
     sockets: list[_Socket] = []
@@ -106,14 +121,16 @@ async def order_wires(address: Address) -> AsyncIterator[list[Wire]]:
         http.open()
     try:
         binance, bybit = _Binance(address, keys, https["binance"]), _Bybit(address, keys, https["bybit"])
-        fapi, api = await _connected(address, "/ws-fapi/v1", sockets), await _connected(address, "/ws-api/v3", sockets)
-        trade = await _connected(address, "/v5/trade", sockets)
+        paths = ("/ws-fapi/v1", "/ws-api/v3", "/v5/trade")
+        fapi, api, trade = [await _connected(address.ws_url + path, sockets) for path in paths]
+        echo = await _connected(f"ws://127.0.0.1:{echo_port}/", sockets)
         await trade.ask("login", {"reqId": "login", "op": "auth", "args": bybit.rest.login()})
         yield [
             RestWire("binance", binance.place),
             SocketWire("binance", "ws-api", {Segment.LINEAR: fapi, Segment.SPOT: api}, binance.spelled),
             RestWire("bybit", bybit.place),
             SocketWire("bybit", "trade socket", dict.fromkeys((Segment.LINEAR, Segment.SPOT), trade), bybit.spelled),
+            EchoWire(echo, binance.spelled),
         ]
     finally:
         for socket in sockets:
@@ -123,8 +140,8 @@ async def order_wires(address: Address) -> AsyncIterator[list[Wire]]:
             await http.close()
 
 
-async def _connected(address: Address, path: str, sockets: list[_Socket]) -> _Socket:
-    _, socket = await ws_connect(_Socket, address.ws_url + path)
+async def _connected(url: str, sockets: list[_Socket]) -> _Socket:
+    _, socket = await ws_connect(_Socket, url)
     assert isinstance(socket, _Socket)
     sockets.append(socket)
     return socket

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 import uvloop
 
+from benchmarks import echo
+from benchmarks.apart import apart
 from benchmarks.chains import ages_ms
 from benchmarks.measure import progress, quantile
 from benchmarks.order_wires import SYMBOL, Wire, order_wires
-from benchmarks.rows import Row, Target, against, figure, longest
+from benchmarks.rows import Row, Target, against
 from benchmarks.simulated import SCENARIO, simulated
 from benchmarks.subscribers import BareSocket, bare_reading
 from bot.domain.instrument import Feed, Instrument
@@ -31,7 +33,7 @@ _P50 = Target("value", at_most=True, limit=1.0, unit="ms")
 _P99 = Target("value", at_most=True, limit=5.0, unit="ms")
 _WATCHED = Feed.parse("binance.linear")
 _QUANTITY = Decimal("0.002")
-_IDLE = "no orders"
+_IDLE, _ECHO = "no orders", "binance echo"
 
 
 class _Burst(NamedTuple):
@@ -45,25 +47,22 @@ class _Burst(NamedTuple):
 
 
 def rows(rounds: int) -> list[Row]:
-    """Round trips of each wire; the age of quotes on arrival with orders and without."""
-    with simulated() as server:
-        bursts = uvloop.run(_measure(server.address, rounds))
+    """Round trips of each wire beside those of an echo; the age of quotes on arrival with orders and without."""
+    with simulated() as server, apart(echo.serve) as echoing:
+        bursts = uvloop.run(_measure(server.address, echoing.recv(), rounds))
     note = (
         f"{_A_SECOND} IOC orders a second that fill, BTC spot and perpetual, buys and sells in turn, {_BURST_S:g} s a "
-        f"round; {SCENARIO} at its own rate; server and client each on a core; from before signing to the answer read"
+        f"round; {SCENARIO} at its own rate; server and client each on a core; from before signing to the answer read; "
+        "echo: the same text to a picows server on the same core that sends it back"
     )
-    idle = bursts.pop(_IDLE)
+    idle, echoed = bursts.pop(_IDLE), bursts.pop(_ECHO)
     found: list[Row] = []
     for name, several in bursts.items():
-        told = f"order round trip, {name}"
-        found += [
-            figure(f"{told}, p50", "ms", [one.p50_ms for one in several], _P50, note),
-            figure(f"{told}, p99", "ms", [one.p99_ms for one in several], _P99, note),
-            longest(f"{told}, longest", "ms", [one.longest_ms for one in several], note),
-        ]
+        for part, at, target in (("p50", 0, _P50), ("p99", 1, _P99), ("longest", 2, None)):
+            ours, theirs = [one[at] for one in several], [one[at] for one in echoed]
+            found.append(against(f"order round trip, {name}, {part}", "ms", ours, "echo", theirs, target, note))
     late = [one for several in bursts.values() for one in several]
-    quiet = [one for one in idle for _ in bursts]
-    return [*found, *_ages(late, quiet)]
+    return [*found, *_ages(late, [one for one in idle for _ in bursts])]
 
 
 def _ages(late: Sequence[_Burst], quiet: Sequence[_Burst]) -> Iterator[Row]:
@@ -73,12 +72,12 @@ def _ages(late: Sequence[_Burst], quiet: Sequence[_Burst]) -> Iterator[Row]:
         yield against(f"age of quotes while orders come, {part}", "ms", ours, _IDLE, without, None, note)
 
 
-async def _measure(address: Address, rounds: int) -> dict[str, list[_Burst]]:
+async def _measure(address: Address, echo_port: int, rounds: int) -> dict[str, list[_Burst]]:
     bursts: defaultdict[str, list[_Burst]] = defaultdict(list)
     orders = _Orders()
     async with AsyncExitStack() as stack:
         watched = (await stack.enter_async_context(bare_reading(address, [_WATCHED])))[_WATCHED]
-        wires = await stack.enter_async_context(order_wires(address))
+        wires = await stack.enter_async_context(order_wires(address, echo_port))
         for number in range(rounds + 1):
             progress(f"order round trip: round {number} of {rounds}")
             turn: list[Wire | None] = [None, *wires]

@@ -94,11 +94,6 @@ def worst(name: str, unit: str, ours: Samples, peer: str, peers: Samples, target
     )
 
 
-def longest(name: str, unit: str, ours: Samples, note: str = "") -> Row:
-    """A row for information: the longest of all rounds."""
-    return figure(name, unit, ours, None, note).model_copy(update={"value": max(ours)})
-
-
 def against(
     name: str, unit: str, ours: Samples, peer: str, peers: Samples, target: Target | None, note: str = ""
 ) -> Row:

@@ -1,8 +1,6 @@
-"""The simulated exchanges as a process of their own on one core, for what is measured from another one."""
+"""The simulated exchanges in a process of their own on one core, for what is measured from another one."""
 
 import asyncio
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from benchmarks.apart import apart
 from bot.clock import SystemClock
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.app import Options
@@ -55,33 +54,18 @@ class Simulated:
 
 @contextmanager
 def simulated(seed: int = 1, rate: float = 1.0, best_interval_ms: int = 10) -> Iterator[Simulated]:
-    """Serve until the block ends: the server has one core, and this process the others, where there are several.
+    """Serve until the block ends.
 
     Args:
         seed: Of the day.
         rate: Multiple of the rates at which books change.
         best_interval_ms: The least between two frames of Bybit's best prices; its own is 10, 0 sends every change.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    core = cores[0] if len(cores) > 1 else None
-    process = context.Process(target=_serve, args=(there, seed, rate, best_interval_ms, core), daemon=True)
-    process.start()
-    try:
-        if core is not None:
-            os.sched_setaffinity(0, set(cores[1:]))
-        yield Simulated(here.recv(), here)
-    finally:
-        process.terminate()
-        process.join()
-        if core is not None:
-            os.sched_setaffinity(0, set(cores))
+    with apart(_serve, seed, rate, best_interval_ms) as commands:
+        yield Simulated(commands.recv(), commands)
 
 
-def _serve(commands: Connection, seed: int, rate: float, best_interval_ms: int, core: int | None) -> None:
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+def _serve(commands: Connection, seed: int, rate: float, best_interval_ms: int) -> None:
     uvloop.run(_run(commands, seed, rate, best_interval_ms))
 
 

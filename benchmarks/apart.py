@@ -1,0 +1,37 @@
+"""Servers in processes of their own, all on one core, and the measuring process on the others."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextmanager
+def apart(serve: Callable[..., None], *arguments: object) -> Iterator[Connection]:
+    """Run `serve(connection, *arguments)` until the block ends: this end of the pipe.
+
+    Where the system can neither pin nor offer a second core, both run wherever they are put.
+    """
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(_CORES, serve, there, *arguments), daemon=True)
+    process.start()
+    if len(_CORES) > 1:
+        os.sched_setaffinity(0, set(_CORES[1:]))
+    try:
+        yield here
+    finally:
+        process.terminate()
+        process.join()
+        if len(_CORES) > 1:
+            os.sched_setaffinity(0, set(_CORES))
+
+
+def _serve(cores: list[int], serve: Callable[..., None], *arguments: object) -> None:
+    # Told and not looked up: a process starts with what its parent may use by then.
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[0]})
+    serve(*arguments)
