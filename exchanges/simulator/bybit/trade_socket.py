@@ -97,7 +97,7 @@ class TradeSocket:
         ext: dict[str, Any] = {}
         result: Any = {}
         code, said = 0, "OK"
-        fate = self._fates.of(Asked("bybit", _segment(message), op, changes=True))
+        fate = self._fates.of(Asked("bybit", _segment(message), op, changes=op in _PATHS))
         if fate.is_lost:
             self._connection.cut()
             return
