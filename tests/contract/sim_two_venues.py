@@ -61,13 +61,13 @@ class TwoVenues:
     def _sign(self, text: str) -> str:
         return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
-    async def ask_binance(self, method: str, path: str, **parameters: object) -> tuple[int, Any]:
+    async def ask_binance(self, method: str, path: str, /, **parameters: object) -> tuple[int, Any]:
         query = urlencode({**parameters, "timestamp": self.now_ms})
         url = f"{path}?{query}&signature={self._sign(query)}"
         async with self.http.request(method, url, headers={"X-MBX-APIKEY": self.key}) as answer:
             return answer.status, await answer.json()
 
-    async def ask_bybit(self, method: str, path: str, **parameters: object) -> Any:
+    async def ask_bybit(self, method: str, path: str, /, **parameters: object) -> Any:
         stamp = str(self.now_ms)
         payload = json.dumps(parameters) if method == "POST" else urlencode(parameters)
         headers = {
