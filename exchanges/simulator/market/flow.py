@@ -37,7 +37,10 @@ _DEEP_CHANGES = (3, 12)
 class Flow:
     """Moves one book."""
 
-    def __init__(self, book: Book, draws: Draws, grid: Grid, habits: Habits, scenario: Scenario) -> None:
+    def __init__(
+        self, book: Book, draws: Draws, grid: Grid, habits: Habits, scenario: Scenario, rate: float = 1.0
+    ) -> None:
+        """`rate` multiplies the changes of best prices; deeper ones come in their own time, but with each of those."""
         self._book = book
         self._draws = draws
         self._grid = grid
@@ -48,7 +51,8 @@ class Flow:
         self._slack_ticks = _SLACK_BPS * scenario.spread * grid.bps_ticks
         self._narrowest = max(1, round(scenario.spread))
         fewest, most = _DEEP_CHANGES
-        self._deep_changes = min(most, max(fewest, round(_DEEP_CHANGES_A_SECOND / habits.updates_a_second)))
+        a_change = _DEEP_CHANGES_A_SECOND / (habits.updates_a_second * rate)
+        self._deep_changes = min(most, max(fewest, round(a_change)))
         self._bid = 0
         self._spread = 1
         self._patience = 0.0

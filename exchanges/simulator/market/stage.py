@@ -32,7 +32,7 @@ class Stage:
         self.fair = FairPrice(Draws(seed, f"basis {instrument.id}"), asset, self.habits, stall)
         self.grid = Grid.of(instrument, self.habits, scenario, asset.history[-1])
         self.book = Book(index)
-        self.flow = Flow(self.book, Draws(seed, f"flow {instrument.id}"), self.grid, self.habits, scenario)
+        self.flow = Flow(self.book, Draws(seed, f"flow {instrument.id}"), self.grid, self.habits, scenario, rate)
         self.flow.open(self.fair.price / self.grid.tick)
         self._arrivals = Arrivals(Draws(seed, f"gaps {instrument.id}"), self.habits.updates_a_second * rate)
         self._asset = asset
