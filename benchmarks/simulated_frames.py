@@ -15,7 +15,7 @@ from benchmarks.subscribers import FEEDS, SYMBOLS, BareSocket, CountingSink, bar
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 
-_RATE = 33.0
+_RATE = 30.0
 """Times the measured update rates of all books."""
 _SEED = 44
 """Of a day whose first minute is neither hot nor quiet: books change more often while prices move."""
