@@ -1,6 +1,7 @@
 """Faults of stream frames as a raw client sees them, at both venues."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -12,6 +13,7 @@ import pytest
 
 from exchanges.simulator.faults.catalogue import FaultKind
 from exchanges.simulator.faults.frame_tamper import FrameTamper
+from exchanges.simulator.faults.values import Fault
 from tests.integration.sim_binance_server import signed, signed_params
 from tests.integration.sim_fault_frames_rig import BINANCE, BYBIT, LINES, SPOT, Line, Rig, Socket, is_data, rig
 
@@ -357,6 +359,42 @@ async def test_private_events_are_data_and_answers_are_not(here: Rig) -> None:
         assert events[0] == events[1]
         await control.send_json({"id": 2, "method": "ping"})
         assert (await control.receive_json(timeout=5))["result"] == {}
+
+
+EVERYTHING = {
+    "/public/stream?streams=": "btcusdt@bookTicker/!bookTicker/btcusdt@depth/ethusdt@depth5@100ms/btcusdt@depth@0ms",
+    "/public/ws/": "btcusdt@bookTicker/btcusdt@depth@100ms/btcusdt@depth20@100ms",
+    "/market/stream?streams=": "btcusdt@aggTrade/!markPrice@arr@1s/btcusdt@kline_1m/!ticker@arr/!miniTicker@arr",
+    "/stream?streams=": "btcusdt@trade/btcusdt@bookTicker/btcusdt@depth@100ms/btcusdt@depth10@100ms/btcusdt@ticker",
+    "/ws/": "ethusdt@trade/ethusdt@depth5/ethusdt@depth@100ms",
+}
+TOPICS = ["orderbook.1", "orderbook.50", "orderbook.200", "publicTrade", "tickers", "kline.1"]
+_IN_TURN = (FaultKind.GAP, FaultKind.DUPLICATE, FaultKind.REORDER)
+AT_ONCE = (FaultKind.CROSSED, FaultKind.NOT_A_NUMBER, FaultKind.EMPTY_FIELD, *_IN_TURN)
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+async def test_every_stream_bears_every_fault_at_once(here: Rig, venue: str) -> None:
+    line = BYBIT if venue == "bybit" else BINANCE
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = []
+        for path, streams in EVERYTHING.items() if venue == "binance" else ():
+            sockets.append(await stack.enter_async_context(here.listening(line, path + streams)))
+        for category in ("linear", "spot") if venue == "bybit" else ():
+            socket = await stack.enter_async_context(here.listening(line, f"/v5/public/{category}"))
+            await socket.raw.send_json({"op": "subscribe", "args": [f"{topic}.BTCUSDT" for topic in TOPICS]})
+            sockets.append(socket)
+        # What says NaN is no figure that could be left empty: that fault has its turn after so many.
+        more = {FaultKind.NOT_A_NUMBER: {"count": 60}} | {kind: {"amount": 3} for kind in _IN_TURN}
+        every = [Fault(fault=kind, venue=venue, for_s=60, **more.get(kind, {})) for kind in AT_ONCE]
+        numbers = [here.server.faults.order(fault) for fault in every]
+        for socket in sockets:
+            for _ in range(20):
+                assert json.loads(await socket.text())
+        await here.until(lambda: all(here.struck(number) for number in numbers))
+        here.server.faults.end_all()
+        for socket in sockets:
+            await socket.data(lambda text: '"NaN"' not in text and '""' not in text)
 
 
 async def test_no_fault_leaves_no_trace(here: Rig) -> None:
