@@ -7,7 +7,6 @@ Prices are `float` keys: a venue prints at most fifteen digits of a price, and o
 The digits are kept beside them as they were printed.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -48,11 +47,6 @@ class BookChange(BaseModel):
     """The venue's time, UTC ns; None where it sends none (a snapshot of Binance spot)."""
     whole: bool = False
     """Whether it replaces the book; otherwise a level's quantity is absolute, and 0 deletes it."""
-
-    def levels(self) -> Iterator[PrintedLevel]:
-        """Every level, bids first."""
-        yield from self.bids
-        yield from self.asks
 
 
 class OrderBook:

@@ -94,10 +94,10 @@ class BinanceBookBuilder(BookBuilder):
         elif update.previous > known:
             self._lose(SequenceGap(f"the change before {update.first} is missing: the book is at {known}"))
             self._wait(update)
-        elif update.sequence <= known or self._put(update, ts_recv_ns):
+        else:
             # An old one tells as well: the stream was there before the snapshot was taken.
-            self._judge()
-            self._look_further()
+            self._take([update] if update.sequence > known else [], ts_recv_ns)
+            self._look_further(update)
 
     def on_snapshot(self, raw: bytes, ts_recv_ns: int) -> None:
         """The answer of REST to a wanted book, as it came."""
@@ -112,11 +112,10 @@ class BinanceBookBuilder(BookBuilder):
             if self._book.sequence is None:
                 self._ask("the snapshot is older than the changes that came")
             return
-        is_joined = bool(self._waiting)
+        # With no change seen the stream might not be there yet: the next one shows whether something is missing.
+        is_joined = bool(self._waiting) or self.state is BookState.VALID
         self._waiting.clear()
-        if all(self._put(change, ts_recv_ns) for change in (snapshot, *later)) and is_joined:
-            # With no change seen the stream might not be there yet: the next one shows whether something is missing.
-            self._judge()
+        self._take([snapshot, *later], ts_recv_ns, is_joined=is_joined)
 
     def _is_too_old(self, snapshot: DepthSnapshot, later: list[DepthUpdate]) -> bool:
         if later and later[0].previous > snapshot.sequence:
@@ -136,8 +135,9 @@ class BinanceBookBuilder(BookBuilder):
         if update.sequence > newest:
             self._waiting.append(update)
 
-    def _look_further(self) -> None:
-        if self.state is BookState.VALID and self._book.is_thin:
+    def _look_further(self, update: DepthUpdate) -> None:
+        if self.state is BookState.VALID and self._book.is_thin and not self._has_asked:
+            self._wait(update)
             self._ask("few of the levels that were asked for are left")
 
     def _forget(self) -> None:

@@ -79,25 +79,19 @@ class BybitBookBuilder(BookBuilder):
     def _begin(self, message: BookMessage, ts_recv_ns: int) -> None:
         self._has_asked = False
         whole = message if message.whole else message.model_copy(update={"whole": True})
-        self._take(whole, ts_recv_ns)
+        self._follow(whole, ts_recv_ns)
 
     def _continue(self, message: BookMessage, ts_recv_ns: int) -> None:
-        known = self._book.sequence
+        known, is_newer = self._book.sequence, message.cross_sequence >= self._cross_sequence
         if known is None:
             self._lose(SequenceGap("a change came before any book"))
-        elif message.sequence > known + 1:
-            self._lose(SequenceGap(f"change {message.sequence} came after {known}"))
-        elif message.sequence == known + 1:
+        elif message.sequence == known + 1 and is_newer:
             self._follow(message, ts_recv_ns)
+        elif message.sequence > known or message.cross_sequence > self._cross_sequence:
+            # Ids that happen to join, or seem to be known, belong to a book whose ids began anew unless `seq` agrees.
+            numbers = f"change {message.sequence} (seq {message.cross_sequence})"
+            self._lose(SequenceGap(f"{numbers} came after {known} (seq {self._cross_sequence})"))
 
     def _follow(self, message: BookMessage, ts_recv_ns: int) -> None:
-        if message.cross_sequence < self._cross_sequence:
-            # The ids happen to join, and it is older: it belongs to a book before a restart.
-            self._lose(SequenceGap(f"seq fell from {self._cross_sequence} to {message.cross_sequence}"))
-            return
-        self._take(message, ts_recv_ns)
-
-    def _take(self, message: BookMessage, ts_recv_ns: int) -> None:
         self._cross_sequence = message.cross_sequence
-        if self._put(message, ts_recv_ns):
-            self._judge()
+        self._take([message], ts_recv_ns)

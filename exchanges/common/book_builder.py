@@ -7,6 +7,7 @@ I/O. A message that is missing, does not decode or crosses the book makes it INV
 decision can be taken on it.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from bot.domain.order_book import BookChange, BookState, OrderBook
@@ -17,7 +18,7 @@ class BookEvents(Protocol):
     """Who a builder talks to."""
 
     def on_book_change(self, change: BookChange, ts_recv_ns: int) -> None:
-        """It is in the book now; the first one after a loss is whole. Whether the book may be used its state says."""
+        """It is in the book now, whose state has been told; the first one after a loss is whole."""
 
     def on_book_state(self, state: BookState, reason: str) -> None:
         """The state or its reason changed; `reason` is empty for a VALID book."""
@@ -66,15 +67,23 @@ class BookBuilder:
             self._has_asked = True
             self._events.on_book_wanted(reason)
 
-    def _put(self, change: BookChange, ts_recv_ns: int) -> bool:
-        """Whether the change could be put in the book; a builder whose change could not has lost its book."""
+    def _take(self, changes: Sequence[BookChange], ts_recv_ns: int, *, is_joined: bool = True) -> None:
+        """Put changes in the book, say what it then is, and tell them if there still is one.
+
+        In this order: who hears of a change may read the book, and must not find a crossed one. `is_joined` is False
+        where the changes alone do not show that none is missing.
+        """
         try:
-            self._book.apply(change)
+            for change in changes:
+                self._book.apply(change)
         except MalformedPayload as error:
             self._lose(error)
-            return False
-        self._events.on_book_change(change, ts_recv_ns)
-        return True
+            return
+        if is_joined:
+            self._judge()
+        if self._book.sequence is not None:
+            for change in changes:
+                self._events.on_book_change(change, ts_recv_ns)
 
     def _judge(self) -> None:
         """Say what the book is, now that everything that has come is in it."""

@@ -20,8 +20,8 @@ class DepthSink(Protocol):
     def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
         """A change arrived; `book` has it and is the one to read, or None while it may not be used.
 
-        The first change after a loss is a whole book: kept in order, the changes are an archive of the book. While a
-        snapshot is being joined with the changes after it, the book is not to be used yet; `on_book_state` ends that.
+        The first change after a loss is a whole book: kept in order, the changes are an archive of the book. A snapshot
+        and the changes that waited for it are told one after the other, with the book that has them all.
         """
 
     def on_book_state(self, slot: int, state: BookState, reason: str) -> None:

@@ -43,7 +43,7 @@ class KrakenBookBuilder(BookBuilder):
         if pair != self._pair:
             self._pair = pair
             if self._book.sequence is not None:
-                self._check()
+                self._judge()
 
     def on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
         """A frame of the `book` channel; what it says of other symbols is let pass."""
@@ -75,8 +75,7 @@ class KrakenBookBuilder(BookBuilder):
             return
         self._changes += 1
         self._checksum = data.checksum
-        if self._put(self._change(data, whole), ts_recv_ns):
-            self._check()
+        self._take([self._change(data, whole)], ts_recv_ns)
 
     def _is_old(self, data: BookData) -> bool:
         known_ns, ts_event_ns = self._book.ts_event_ns, data.ts_event_ns
@@ -92,7 +91,7 @@ class KrakenBookBuilder(BookBuilder):
             whole=whole,
         )
 
-    def _check(self) -> None:
+    def _judge(self) -> None:
         if self._pair is None:
             self._move(BookState.SYNCING, None)
             return
@@ -104,7 +103,7 @@ class KrakenBookBuilder(BookBuilder):
         if actual != self._checksum:
             self._lose(SequenceGap(f"the checksum is {self._checksum}, of this book it is {actual}"))
         else:
-            self._judge()
+            super()._judge()
 
 
 def checksum(book: OrderBook, pair: Pair) -> int:
