@@ -251,6 +251,17 @@ async def coin(client, name="USDT"):
     return Decimal(wallet["result"]["list"][0]["coin"][0]["walletBalance"])
 
 
+@pytest.mark.parametrize("category", ["inverse", "option"])
+async def test_categories_in_which_nothing_trades_are_empty(client, category):
+    await trade(client)
+    for path in ("market/instruments-info", "position/list", "order/realtime", "order/history", "execution/list"):
+        answer = await client.get(f"/v5/{path}", f"category={category}")
+        assert (answer["retCode"], answer["result"]["list"]) == (0, []), path
+    for path in ("market/instruments-info", "position/list", "order/realtime"):
+        assert (await client.get(f"/v5/{path}", f"category={category}&symbol=BTCUSD"))["retCode"] == 10001
+        assert (await client.get(f"/v5/{path}", "category=futures"))["retCode"] == 10001
+
+
 async def test_answers_to_commands(client):
     placed = await client.order(orderLinkId="one")
     assert missing(documented(REST / "Trading/PlaceOrder.txt"), placed) == []

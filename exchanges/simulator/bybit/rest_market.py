@@ -26,6 +26,7 @@ _STATUS = {
     TradingStatus.HALTED: "Closed",
     TradingStatus.SETTLING: "Delivering",
 }
+_EMPTY = ("inverse", "option")
 _MOST_DEPTH = {"linear": 500, "spot": 200}
 _MOST_LEVERAGE = 100
 _MOST_QUANTITY = Decimal(1000)
@@ -37,10 +38,19 @@ def time(call: Call) -> dict[str, str]:
     return {"timeSecond": str(call.now_ns // _SECOND_NS), "timeNano": str(call.now_ns)}
 
 
+def entries_of(call: Call, category: str) -> list[Entry]:
+    """The listings of a category; none of those that Bybit has and this one does not.
+
+    Raises:
+        ApiError: There is no such category.
+    """
+    return [] if category in _EMPTY else call.venue.catalogue.of(category)
+
+
 def instruments(call: Call) -> dict[str, Any]:
     """Listings and their grids, a page at a time."""
     category = call.params.text("category")
-    entries = call.venue.catalogue.of(category)
+    entries = entries_of(call, category)
     symbol, base = call.params.text("symbol", ""), call.params.text("baseCoin", "")
     if symbol:
         entries = [call.venue.catalogue.find(category, symbol)]

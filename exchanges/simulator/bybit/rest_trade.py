@@ -14,6 +14,7 @@ from exchanges.simulator.bybit.orders import MOST_IN_BATCH
 from exchanges.simulator.bybit.params import Params, page
 from exchanges.simulator.bybit.protection import PRODUCTS
 from exchanges.simulator.bybit.requests import Call, Endpoint
+from exchanges.simulator.bybit.rest_market import entries_of
 from exchanges.simulator.bybit.rows import Row, funding_row
 from exchanges.simulator.core.values import AccountChanged, Cause, OrderView, Refusal
 
@@ -92,7 +93,7 @@ def _entries(call: Call, *, names_needed: bool) -> list[Entry]:
         raise ApiError(10001, "params error: symbol, settleCoin or baseCoin is required")
     return [
         entry
-        for entry in call.venue.catalogue.of(category)
+        for entry in entries_of(call, category)
         if (not settle or entry.instrument.settle == settle) and (not base or entry.instrument.base == base)
     ]
 
