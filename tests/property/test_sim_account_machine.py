@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from bot.clock import VirtualClock
 from bot.domain.instrument import Segment
 from bot.domain.order import Side
 from exchanges.simulator.accounts.account import SimulatedAccount
@@ -28,6 +29,10 @@ from exchanges.simulator.core.values import (
     OrderView,
     TransferState,
 )
+from exchanges.simulator.faults.catalogue import FaultKind
+from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.values import Fault
+from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from tests.unit.sim_account_market import LISTINGS, FixedMarket
@@ -43,6 +48,9 @@ listings = st.sampled_from(range(len(LISTINGS)))
 sides = st.sampled_from(Side)
 ticks = st.integers(94, 106)
 lots = st.integers(1, 6_000)
+ORDER_FAULTS = (FaultKind.LATE_FILL, FaultKind.FILL_ON_CANCEL, FaultKind.PARTIAL_THEN_REJECT)
+VENUE_FAULTS = (FaultKind.CLOCK_DRIFT, FaultKind.WRONG_NETWORK, FaultKind.WITHDRAWAL_HALT)
+
 rates = st.integers(-300, 300).map(lambda n: D(n).scaleb(-4))
 
 
@@ -53,9 +61,12 @@ class Watch:
         self.account = account
         self.fills: list[AccountFill] = []
         self.last: dict[int, OrderView] = {}
+        self.told_ns = 0
         account.listen(self.hear)
 
     def hear(self, event: OrderUpdated | AccountChanged) -> None:
+        assert event.ts_ns >= self.told_ns, "time does not go back"
+        self.told_ns = event.ts_ns
         if isinstance(event, AccountChanged):
             return
         before = self.last.get(event.order.number)
@@ -84,24 +95,31 @@ class Trading(RuleBasedStateMachine):
     def open_the_venues(self, seed: int) -> None:
         self.market = FixedMarket()
         self.chain = Chain(seed, time_scale=1000.0)
+        self.faults = FaultDesk(VirtualClock())
         own = [
             replace(binance_rules(BNB), balances={"spot": FUNDS, "linear": {"USDT": D(500)}}, max_open_orders=6),
             replace(bybit_rules(), balances={"unified": FUNDS, "fund": EMPTY}, max_open_orders=6),
         ]
         self.venues = [
-            SimulatedExchange(name, self.market, rules=rules, chain=self.chain)
+            SimulatedExchange(name, self.market, rules=rules, chain=self.chain, faults=self.faults)
             for name, rules in zip(("binance", "bybit"), own, strict=True)
         ]
+        for venue in self.venues:
+            VenueFaults(self.faults, venue)
         self.pump = Pump(self.venues, self.market)
         for venue in self.venues:
             venue.open_account()
         self.watches = [[Watch(account) for account in venue.accounts] for venue in self.venues]
+        self.late: set[tuple[int, int]] = set()
         self.began = self.held()
         for listing in range(len(LISTINGS)):
             self.quote(listing, 99, 101, [900, 900])
 
     def watch(self, listing: int, who: int) -> Watch:
         return self.watches[0 if listing < 2 else 1][who]
+
+    def now_ns(self, listing: int) -> int:
+        return self.venues[0 if listing < 2 else 1].now_ns()
 
     def quote(self, listing: int, bid: int, ask: int, sizes: list[int]) -> None:
         """The street moves: resting orders that its prices reach are filled first, as by a trade through them."""
@@ -151,9 +169,14 @@ class Trading(RuleBasedStateMachine):
             assert done.filled_notional <= amount
 
     def place(self, who: int, request: NewOrder) -> OrderView | None:
-        done = self.watch(request.listing, who).account.place(request, self.pump.now_ns())
+        where = LISTINGS[request.listing].instrument
+        may_be_late = self.faults.peek(FaultKind.LATE_FILL, where.venue, where.segment, where.symbol) is not None
+        done = self.watch(request.listing, who).account.place(request, self.now_ns(request.listing))
         if not isinstance(done, OrderView):
             return None
+        if may_be_late:
+            self.late.add((request.listing, done.number))
+            return done
         if request.lifetime is Lifetime.FOK:
             assert done.filled in (0, done.quantity), "all or nothing"
         if request.kind is Kind.MARKET or request.lifetime in (Lifetime.IOC, Lifetime.FOK):
@@ -168,13 +191,13 @@ class Trading(RuleBasedStateMachine):
         fill = self.market.reach(listing, number, part, self.pump.now_ns())
         if and_cancel:
             for watch in self.watches[0 if listing < 2 else 1]:
-                watch.account.cancel(listing=listing, number=number, client_id=None, ts_ns=self.pump.now_ns())
+                watch.account.cancel(listing=listing, number=number, client_id=None, ts_ns=self.now_ns(listing))
         self.market.events.append(fill)
         self.step()
 
     @rule(listing=listings, who=st.integers(0, 1))
     def cancel_all(self, listing, who):
-        self.watch(listing, who).account.cancel_all(listing, self.pump.now_ns())
+        self.watch(listing, who).account.cancel_all(listing, self.now_ns(listing))
 
     @rule(listing=st.sampled_from([1, 3]), rate=rates)
     def fund(self, listing, rate):
@@ -185,7 +208,7 @@ class Trading(RuleBasedStateMachine):
     def move(self, who, amount, back):
         wallets = ("linear", "spot") if back else ("spot", "linear")
         account = self.watches[0][who].account
-        account.move("USDT", D(amount).scaleb(-2), source=wallets[0], target=wallets[1], ts_ns=self.pump.now_ns())
+        account.move("USDT", D(amount).scaleb(-2), source=wallets[0], target=wallets[1], ts_ns=self.now_ns(0))
 
     @rule(
         venue=st.integers(0, 1),
@@ -198,7 +221,7 @@ class Trading(RuleBasedStateMachine):
         target = self.watches[1 - venue][who].account.deposit_address(asset, network)
         wallet = ("spot", "unified")[venue]
         self.watches[venue][who].account.withdraw(
-            asset, network, D(amount).scaleb(-1), target[0], "", "", self.pump.now_ns(), wallet
+            asset, network, D(amount).scaleb(-1), target[0], "", "", self.venues[venue].now_ns(), wallet
         )
 
     @rule(venue=st.integers(0, 1), is_open=st.booleans())
@@ -213,6 +236,24 @@ class Trading(RuleBasedStateMachine):
     def force(self, listing, liquidate):
         venue = self.venues[0 if listing < 2 else 1]
         (venue.force_liquidation if liquidate else venue.force_adl)(listing)
+
+    @rule(
+        kind=st.sampled_from(ORDER_FAULTS), venue=st.sampled_from(["binance", "bybit"]),
+        segment=st.sampled_from([None, Segment.SPOT, Segment.LINEAR]), count=st.integers(1, 3),
+        amount=st.floats(0.01, 2),
+    )  # fmt: skip
+    def bend_orders(self, kind, venue, segment, count, amount):
+        size = None if kind is FaultKind.FILL_ON_CANCEL else amount
+        self.faults.order(Fault(fault=kind, venue=venue, segment=segment, for_s=0, count=count, amount=size))
+
+    @rule(kind=st.sampled_from(VENUE_FAULTS), venue=st.sampled_from(["binance", "bybit"]), ms=st.integers(-900, 900))
+    def bend_the_venue(self, kind, venue, ms):
+        self.faults.order(Fault(fault=kind, venue=venue, amount=ms if kind is FaultKind.CLOCK_DRIFT else None))
+
+    @precondition(lambda self: not self.faults.is_quiet)
+    @rule()
+    def end_the_oldest_fault(self):
+        self.faults.end(next(one.number for one in self.faults.orders if one.state == "active"))
 
     def held(self) -> dict[str, Fraction]:
         sums: defaultdict[str, Fraction] = defaultdict(Fraction)
@@ -290,6 +331,9 @@ class Trading(RuleBasedStateMachine):
                     assert order.filled == sum(one.quantity for one in mine) <= order.quantity
                     assert order.state in FINAL | {OrderState.NEW, OrderState.PARTIALLY_FILLED}
                     assert (order.filled == order.quantity and order.quantity > 0) is (order.state is OrderState.FILLED)
+                    assert order.request.lifetime is not Lifetime.FOK or order.filled in (0, order.quantity)
+                    spent = order.request.quote_quantity
+                    assert spent is None or order.filled_notional <= spent
 
     @invariant()
     def open_orders_are_in_the_book(self):
@@ -299,17 +343,21 @@ class Trading(RuleBasedStateMachine):
             for watch in watches
             for one in watch.account.open_orders(None)
         }
-        assert open_now == {key: left for key, (_, _, left) in self.market.resting.items()}
+        resting = {key: left for key, (_, _, left) in self.market.resting.items()}
+        assert {key: left for key, left in open_now.items() if key in resting} == resting
+        assert open_now.keys() - resting.keys() <= self.late, "only late orders are open and not in the book"
 
     def teardown(self) -> None:
         if not hasattr(self, "venues"):
             return
+        self.faults.end_all()
         for venue in self.venues:
             venue.resume("tron")
         self.pump.advance_to(self.pump.now_ns() + 3600 * SECOND)
-        for watches in self.watches:
+        for venue, watches in zip(self.venues, self.watches, strict=True):
+            assert (venue.drift_ns, venue.now_ns()) == (0, self.pump.now_ns()), "the clock is right again"
             for watch in watches:
-                watch.account.cancel_all(None, self.pump.now_ns())
+                watch.account.cancel_all(None, venue.now_ns())
                 assert all(order.state in FINAL for order in watch.last.values())
                 assert all(one.state is TransferState.DONE for one in watch.account.withdrawals())
 
@@ -318,8 +366,9 @@ TestTrading = Trading.TestCase
 TestTrading.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
+    bent=st.sets(st.sampled_from((*ORDER_FAULTS, FaultKind.CLOCK_DRIFT, FaultKind.DELISTING))),
     seed=st.integers(0, 1000),
     scenario=st.sampled_from(["calm", "lively", "crash"]),
     orders=st.lists(
@@ -330,12 +379,19 @@ TestTrading.settings = settings(max_examples=60, stateful_step_count=30, deadlin
         max_size=25,
     ),
 )  # fmt: skip
-def test_on_the_simulated_market_every_order_ends_and_every_fill_keeps_its_limit(seed, scenario, orders):
+def test_on_the_simulated_market_every_order_ends_and_every_fill_keeps_its_limit(bent, seed, scenario, orders):
     market = SimulatedMarket(
         [*default_listings("binance"), *default_listings("bybit")], seed=seed, start_ns=START, scenario=scenario
     )
-    venues = [SimulatedExchange(name, market) for name in ("binance", "bybit")]
+    clock = VirtualClock(START)
+    faults = FaultDesk(clock)
+    venues = [SimulatedExchange(name, market, faults=faults) for name in ("binance", "bybit")]
     pump = Pump(venues, market, start_ns=START)
+    for venue in venues:
+        VenueFaults(faults, venue)
+        for kind in sorted(bent):
+            size = 0.3 if kind in (FaultKind.LATE_FILL, FaultKind.PARTIAL_THEN_REJECT) else None
+            faults.order(Fault(fault=kind, venue=venue.venue, at_s=0.5, for_s=1.0, amount=size))
     watches = {id(venue): Watch(venue.accounts[0]) for venue in venues}
     for listing, side, off, size, lifetime, cancels, wait_ms in orders:
         venue = next(one for one in venues if listing in one.listings)
@@ -343,12 +399,14 @@ def test_on_the_simulated_market_every_order_ends_and_every_fill_keeps_its_limit
         price = instrument.floor_price(market.mark(listing)) + off * 10 * instrument.tick_size
         quantity = instrument.floor_quantity(D(size) / 100)
         account = watches[id(venue)].account
-        account.place(NewOrder(listing, side, Kind.LIMIT, lifetime, quantity, price, ""), pump.now_ns())
+        account.place(NewOrder(listing, side, Kind.LIMIT, lifetime, quantity, price, ""), venue.now_ns())
         pump.advance_to(pump.now_ns() + wait_ms * 1_000_000)
+        clock.advance_to(pump.now_ns())
         if cancels:
-            account.cancel_all(listing, pump.now_ns())
+            account.cancel_all(listing, venue.now_ns())
+    faults.end_all()
     for venue, watch in ((one, watches[id(one)]) for one in venues):
-        watch.account.cancel_all(None, pump.now_ns())
+        watch.account.cancel_all(None, venue.now_ns())
         assert all(order.state in FINAL for order in watch.last.values())
         for order in watch.last.values():
             if order.request.lifetime is Lifetime.FOK:

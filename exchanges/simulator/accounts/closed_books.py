@@ -46,31 +46,37 @@ class ClosedBooks:
         self._last_ids[listing] = last + 1
         return (BookChanged(listing, ts_ns, last + 1, last + 1, last, _gone(bids), _gone(asks), True),)
 
-    def open(self, listing: int) -> None:
-        """Show it again from its next change on, which has an id behind those that were seen."""
-        if listing in self._last_ids:
+    def open(self, listing: int, ts_ns: int) -> Sequence[MarketEvent]:
+        """Show it again: what everybody sees of it. Where it has not changed since, it comes with its next change.
+
+        That is because it needs an id behind those that were seen.
+        """
+        if listing not in self._last_ids:
+            return ()
+        if self._street.book_id(listing) <= self._last_ids[listing]:
             self._returning.add(listing)
+            return ()
+        return (self._whole(listing, ts_ns),)
 
     def seen(self, events: Sequence[MarketEvent]) -> list[MarketEvent]:
         """Of a batch that the street has just finished, what is not hidden; books that return come whole."""
         shown: list[MarketEvent] = []
-        back: dict[int, BookChanged] = {}
+        back: dict[int, int] = {}
         for event in events:
             if not isinstance(event, BookChanged | TradePrinted) or event.listing not in self._last_ids:
                 shown.append(event)
             elif isinstance(event, BookChanged) and self._returns(event):
-                back[event.listing] = event
-        return [*shown, *(self._whole(event) for event in back.values())]
+                back[event.listing] = event.ts_ns
+        return [*shown, *(self._whole(listing, ts_ns) for listing, ts_ns in back.items())]
 
     def _returns(self, event: BookChanged) -> bool:
         return event.listing in self._returning and event.last_id > self._last_ids[event.listing]
 
-    def _whole(self, event: BookChanged) -> BookChanged:
-        listing = event.listing
+    def _whole(self, listing: int, ts_ns: int) -> BookChanged:
         self._returning.discard(listing)
         previous = self._last_ids.pop(listing)
         bids, asks = self._street.levels(listing, _ALL)
-        return BookChanged(listing, event.ts_ns, previous + 1, event.last_id, previous, bids, asks, True)
+        return BookChanged(listing, ts_ns, previous + 1, self._street.book_id(listing), previous, bids, asks, True)
 
     # The market
 

@@ -279,18 +279,21 @@ class SimulatedExchange:
         """Halt a listing, let it be delisted, or let it trade again."""
         self.show(self._street.set_status(listing, status, self._market_now_ns()))
 
-    def close_book(self, listing: int) -> None:
-        """End every order of a listing and empty its book."""
-        now_ns = self.now_ns()
+    def close_book(self, listing: int, market_ns: int) -> None:
+        """End every order of a listing and empty its book, now: `market_ns` of the market's time."""
         for account in self.accounts:
-            account.end_orders(listing, "the listing is closed", now_ns)
-        emptied = self._books.close(listing, self._market_now_ns())
+            account.end_orders(listing, "the listing is closed", self.own_ns(market_ns))
+        emptied = self._books.close(listing, market_ns)
         self._see()
         self._publish(emptied)
 
     def open_book(self, listing: int) -> None:
-        """Show the book of a closed listing again, from its next change on."""
-        self._books.open(listing)
+        """Show the book of a closed listing again, as the street has it by now."""
+        now_ns = self._market_now_ns()
+        self.catch_up(self.own_ns(now_ns))
+        whole = self._books.open(listing, now_ns)
+        self._see()
+        self._publish(whole)
 
     def force_liquidation(self, listing: int) -> int:
         """Liquidate every customer's position of a listing; how many had one."""

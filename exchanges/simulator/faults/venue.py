@@ -67,9 +67,9 @@ class VenueFaults:
             self._hold(fault.fault, one, partial(self._settle, one), partial(self._relist, one)) for one in listings
         ]
 
-        def close(_: int) -> None:
+        def close(market_ns: int) -> None:
             for one in listings:
-                self._exchange.close_book(one)
+                self._exchange.close_book(one, market_ns)
 
         drop = self._exchange.agenda.at(self._in_market_ns(fault.lasts_s / 2), close)
         return partial(_all, drop, *undos)
