@@ -282,7 +282,8 @@ def _engine_and_ui(settings: Settings, words: Sequence[str], *, paced: bool) -> 
     if not _await_socket(engine, settings):
         sys.stderr.write(log.read_text(errors="replace"))
         return engine.wait()
-    return _show(settings)
+    # How the run ended counts too, for whoever saw its end; one that was detached from goes on.
+    return _show(settings) or engine.poll() or ExitCode.OK
 
 
 def _engine_log(data_dir: Path) -> Path:

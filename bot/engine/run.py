@@ -120,7 +120,7 @@ class EngineRun:
                 await self._comparison.start()
             end = await self._market.run(self.engine, self._stop)
             if self._lost is not None:
-                end = MarketEnd(complete=False, reasons=(str(self._lost),))
+                end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
             if self._comparison is not None:
                 await self._comparison.stop()
@@ -144,6 +144,12 @@ class EngineRun:
             self._lost = why
             self.engine.event("error", str(why))
             self._stop.set()
+
+    def _left_open(self) -> list[str]:
+        """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""
+        count = len(self.engine.desk.executor.pairs)
+        pairs = "1 pair is left open, and its" if count == 1 else f"{count} pairs are left open, and their"
+        return [f"{pairs} profit or loss now is not known"] if count else []
 
     def on_storage_failure(self, why: str) -> None:
         """The journal is lost: nothing new may be opened, since no intent can be durable."""

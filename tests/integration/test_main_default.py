@@ -151,6 +151,7 @@ async def test_exchanges_that_die_end_the_run_with_a_clear_line_and_the_pairs_na
     assert "Traceback" not in err.decode()
     assert "SIMULATED market, paper money: INCOMPLETE" in out.decode()
     assert "open pairs 1" in out.decode()
+    assert "1 pair is left open, and its profit or loss now is not known" in out.decode()
     code, out_text, err_text = await run(tmp_path, "--mode", "post-mortem")
     assert code == 0, err_text
     assert "SIMULATED market" in out_text
