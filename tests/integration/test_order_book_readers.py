@@ -82,8 +82,11 @@ class Proxy:
         self.target = target
         self.fate: Fate = lambda text: [text]
         self.connections = 0
+        self.is_down = False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self.is_down:
+            return web.Response(status=503)
         self.connections += 1
         ours = web.WebSocketResponse(compress=False)
         await ours.prepare(request)
@@ -219,18 +222,15 @@ async def test_the_rebuilt_book_is_the_one_that_rest_shows(segment: str) -> None
 
 async def test_a_cut_connection_takes_every_book_and_brings_them_back() -> None:
     async with binance("linear") as (heard, proxy, reader, _):
-        struck = False
 
         def cut(text: str) -> list[str]:
-            nonlocal struck
-            if not struck:
-                struck = True
-                raise ConnectionResetError
-            return [text]
+            raise ConnectionResetError
 
-        proxy.fate = cut
+        proxy.is_down, proxy.fate = True, cut
         await heard.until(lambda: told(heard, BookState.INVALID) and told(heard, BookState.INVALID, 1))
-        assert FeedState.RECONNECTING in [state for state, _ in heard.feed]
+        assert (reader.book(0), reader.book(1)) == (None, None)
+        assert heard.feed[-1][0] is FeedState.RECONNECTING
+        proxy.is_down, proxy.fate = False, lambda text: [text]
         await heard.until(lambda: reader.book(0) and reader.book(1))
 
 
@@ -262,8 +262,9 @@ def is_delta(text: str) -> bool:
 async def test_fault_06_a_message_of_bybit_that_is_lost_costs_the_book_until_a_new_subscription(segment: str) -> None:
     async with bybit(segment) as (heard, proxy, reader):
         proxy.fate = once(is_delta, lost)
-        await heard.until(lambda: told(heard, BookState.INVALID))
+        await heard.until(lambda: told(heard, BookState.INVALID, 1))
         assert "came after" in told(heard, BookState.INVALID)[0]
+        assert told(heard, BookState.INVALID, 1) == told(heard, BookState.INVALID), "it goes with the connection"
         await heard.until(lambda: reader.book(0) and reader.book(1))
         before = heard.valid_changes
         await heard.until(lambda: heard.valid_changes > before + 10)
