@@ -115,6 +115,20 @@ def test_a_book_crosses_at_every_strike_and_is_healed(
     assert pipe.tamper is None
 
 
+def test_a_level_that_has_become_true_meanwhile_stays() -> None:
+    desk, dialect = FaultDesk(VirtualClock()), BinanceFrames(lambda: 1)
+    faults, venue, client = FrameFaults(desk, dialect), Venue(dialect, 3), Client(({}, {}))
+    pipe = type("Pipe", (), {"tamper": None})()
+    faults.opened(pipe, Label(Segment.LINEAR, "public"))
+    number = desk.order(Fault(fault=FaultKind.CROSSED, venue="binance"))
+    # A bid at 101 is put in; the ask there goes, and then a bid comes: frames of one side, in which nothing can cross.
+    for bids, asks in (({100: 1}, {101: 1}), ({}, {101: 0, 103: 1}), ({101: 5}, {})):
+        client.apply(decoded(pipe.tamper(encoded(TEXT, venue.frame(bids, asks).encode())))[1])
+    desk.end(number)
+    client.apply(decoded(pipe.tamper(encoded(TEXT, venue.frame({99: 2}, {}).encode())))[1])
+    assert client.sides == Client(({100: 1, 101: 5, 99: 2}, {103: 1})).sides
+
+
 @given(before=books(), book=books())
 def test_a_snapshot_forgets_what_was_put_in(before: Book, book: Book) -> None:
     dialect = BybitFrames(lambda: 1)
