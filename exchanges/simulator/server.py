@@ -25,6 +25,7 @@ from exchanges.simulator.faults.requests import request_faults
 from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.front import OpenSockets, let_go
+from exchanges.simulator.long_lines import PARSER, LongLines
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
@@ -129,7 +130,7 @@ class SimulatorServer:
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
         # Neither exchange takes compressed requests, and what is not unpacked cannot swell.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False, **PARSER)
 
     async def start(self, port: int, host: str = HOST) -> Address:
         """Listen, and begin to count the time of planned faults; port 0 takes a free one.
@@ -167,7 +168,13 @@ class SimulatorServer:
     def _middlewares(self) -> list[Any]:
         """Outermost first."""
         asked = [] if self._password is None else [Doorkeeper(self._password, self._clock).ask]
-        return [let_go, *asked, request_faults(self.faults, self._clock), self._sockets.follow]
+        return [
+            let_go,
+            LongLines(self._clock).refuse,
+            *asked,
+            request_faults(self.faults, self._clock),
+            self._sockets.follow,
+        ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Move the market until `stop`; a mistake of ours ends it with its exception."""

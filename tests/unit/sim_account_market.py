@@ -128,5 +128,12 @@ class FixedMarket:
         self.resting[listing, order_number] = (buys, ticks, lots)
         return ()
 
+    def shrink(self, listing: int, order_number: int, lots: int, ts_ns: int) -> tuple[bool, Sequence[MarketEvent]]:
+        buys, ticks, left = self.resting.get((listing, order_number), (True, 0, 0))
+        if left <= lots:
+            return False, ()
+        self.resting[listing, order_number] = (buys, ticks, left - lots)
+        return True, ()
+
     def withdraw(self, listing: int, order_number: int, ts_ns: int) -> tuple[int, Sequence[MarketEvent]]:
         return self.resting.pop((listing, order_number), (True, 0, 0))[2], ()

@@ -1,15 +1,18 @@
 """An amended order of the simulated Bybit is one order to its owner, fills included."""
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
+from exchanges.simulator.bybit import rest_trade
 from exchanges.simulator.bybit.catalogue import Catalogue
 from exchanges.simulator.bybit.errors import ApiError
 from exchanges.simulator.bybit.orders import OrderDesk
 from exchanges.simulator.bybit.params import Params
+from exchanges.simulator.bybit.requests import Call
 from exchanges.simulator.core.values import OrderState
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
@@ -21,7 +24,7 @@ TERMS = {"category": "linear", "symbol": "BTCUSDT"}
 class Bench:
     def __init__(self):
         self.market = SimulatedMarket(default_listings("bybit"), seed=5, start_ns=START_NS)
-        exchange = SimulatedExchange("bybit", self.market)
+        self.exchange = exchange = SimulatedExchange("bybit", self.market)
         Pump([exchange], self.market, start_ns=START_NS).advance_to(START_NS + 10**9)
         self.now_ns = exchange.now_ns()
         self.catalogue = Catalogue("bybit", self.market.listings)
@@ -79,3 +82,74 @@ def test_an_internal_client_id_names_no_order():
         with pytest.raises(ApiError) as refused:
             bench.desk.cancel(Params({**TERMS, **name}), bench.now_ns)
         assert refused.value.code == 110001
+
+
+class Queue:
+    """A buy of 0.100 at the best bid, behind what the market shows there."""
+
+    def __init__(self):
+        self.bench = Bench()
+        self.book = self.bench.market._stages[self.bench.entry.index].book.bids
+        self.ticks = self.bench.market.levels(self.bench.entry.index, 1)[0][0][0]
+        order = {"side": "Buy", "orderType": "Limit", "qty": "0.1", "price": self.bench.entry.grid.price(self.ticks)}
+        self.ids = self.bench.desk.create(Params({**TERMS, **order, "orderLinkId": "mine"}), self.bench.now_ns)
+        # The market joins behind it.
+        self.before = self.book.own[self.ticks][0].ahead
+        self.book.set_market(self.ticks, self.before + 500)
+
+    @property
+    def place(self):
+        (order,) = self.book.own[self.ticks]
+        return order.ahead, order.lots
+
+
+def test_less_at_the_same_price_keeps_the_place_in_the_queue():
+    queue = Queue()
+    assert queue.place == (queue.before, 100)
+    heard = []
+    queue.bench.account.listen(heard.append)
+    assert queue.bench.amend(qty="0.04") == queue.ids
+    assert queue.place == (queue.before, 40)
+    (update,) = heard
+    assert (update.order.quantity, update.order.state) == (Decimal("0.04"), OrderState.NEW)
+    assert queue.bench.shown(queue.ids).quantity == Decimal("0.04")
+
+
+def test_more_or_another_price_goes_to_the_end_of_the_queue():
+    queue = Queue()
+    queue.bench.amend(qty="0.2")
+    assert queue.place == (queue.before + 500, 200)
+    queue.bench.amend(qty="0.1")
+    assert queue.place == (queue.before + 500, 100)
+    queue.bench.amend(price=queue.bench.entry.grid.price(queue.ticks - 1), qty="0.05")
+    assert queue.ticks not in queue.book.own
+    assert [one.lots for one in queue.book.own[queue.ticks - 1]] == [50]
+
+
+def test_an_amended_batch_keeps_places_too():
+    queue = Queue()
+    call = Call(SimpleNamespace(catalogue=queue.bench.catalogue), Params({
+        "category": "linear", "request": [{"symbol": "BTCUSDT", "orderLinkId": "mine", "qty": "0.07"}],
+    }), SimpleNamespace(desk=queue.bench.desk))  # fmt: skip
+    call.venue.exchange = SimpleNamespace(now_ns=lambda: queue.bench.now_ns)
+    assert rest_trade.amend_batch(call)["list"][0]["orderId"] == queue.ids["orderId"]
+    assert call.ext["list"] == [{"code": 0, "msg": "OK"}]
+    assert queue.place == (queue.before, 70)
+
+
+def test_a_fill_of_a_shrunk_order_leaves_what_it_has_now():
+    queue = Queue()
+    queue.bench.amend(qty="0.04")
+    market = queue.bench.market
+    sold, events = market.take(
+        queue.bench.entry.index, buys=False, lots=queue.before + 10, limit_ticks=queue.ticks, ts_ns=queue.bench.now_ns
+    )
+    queue.bench.exchange.on_market(events)
+    seen = queue.bench.shown(queue.ids)
+    assert (seen.filled, seen.quantity) == (Decimal("0.01"), Decimal("0.04"))
+    for quantity in ("0.01", "0.0105", "0.0001"):
+        with pytest.raises(ApiError):
+            queue.bench.amend(qty=quantity)
+    queue.bench.amend(qty="0.02")
+    assert queue.place == (0, 10)
+    assert sum(lots for _, lots in sold) == queue.before + 10

@@ -60,3 +60,20 @@ def test_a_filled_order_is_gone(side: BookSide) -> None:
     assert side.consume(101, 12) == [(1, 10), (2, 2)]
     assert side.leave(1) == 0
     assert side.leave(2) == 8
+
+
+def test_an_order_that_shrinks_keeps_its_place(side: BookSide) -> None:
+    side.join(100, 1, 10)
+    side.set_market(100, 80)
+    side.touched.clear()
+    assert side.shrink(1, 4)
+    assert (side.shown(100), side.touched) == (86, {100})
+    assert side.consume(100, 60) == [(None, 50), (1, 6), (None, 4)]
+    assert not side.shrink(1, 1), "it is gone"
+
+
+@pytest.mark.parametrize("lots", [10, 11])
+def test_nothing_shrinks_to_nothing(side: BookSide, lots: int) -> None:
+    side.join(100, 1, 10)
+    assert not side.shrink(1, lots)
+    assert side.shown(100) == 60

@@ -66,6 +66,15 @@ class SimulatedAccount:
             return Refusal.UNKNOWN_ORDER
         return order.view() if self._desk.cancel_asked([order], ts_ns, self._guard) else Refusal.ALREADY_FINAL
 
+    def shrink(self, *, listing: int, number: int, quantity: Decimal, ts_ns: int) -> OrderView | Refusal:
+        """Give a resting order a smaller quantity, fills included; it keeps its place in the queue."""
+        self._house.catch_up(ts_ns)
+        order = self._orders.find(listing, number, None)
+        if order is None:
+            return Refusal.UNKNOWN_ORDER
+        refusal = self._desk.shrink(order, quantity, ts_ns)
+        return order.view() if refusal is None else refusal
+
     def cancel_all(self, listing: int | None, ts_ns: int) -> Sequence[OrderView]:
         """Cancel every open order (of one listing); those that were cancelled."""
         self._house.catch_up(ts_ns)

@@ -27,6 +27,13 @@ def refuse_form(house: House, orders: OrderLog, order: NewOrder) -> Refusal | No
 
 
 @exact
+def refuse_size(house: House, order: NewOrder) -> Refusal | None:
+    """What is wrong with the quantity of an order that is known already; None where nothing is."""
+    listing = house.listings[order.listing]
+    return _refuse_quantity(house, listing, order) or _refuse_notional(house, listing, order)
+
+
+@exact
 def market_limit(house: House, order: NewOrder) -> int:
     """The worst price in ticks that a market order takes: the band's end, never below one tick."""
     instrument = house.listings[order.listing].instrument

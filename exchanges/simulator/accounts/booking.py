@@ -49,6 +49,12 @@ class Booking:
         order.is_resting = True
         self._tell_lock(order, ts_ns)
 
+    def shrunk(self, order: LiveOrder, lots: int, ts_ns: int) -> None:
+        """It has so many lots in all now: less of what it may spend is locked."""
+        order.shrink(lots, ts_ns)
+        self._tell_order(order, ts_ns)
+        self._tell_lock(order, ts_ns)
+
     def end(self, order: LiveOrder, state: OrderState, reason: str, ts_ns: int, refusal: Refusal | None = None) -> None:
         """It is final without another fill."""
         order.end(state, reason, ts_ns)

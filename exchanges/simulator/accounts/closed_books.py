@@ -131,3 +131,7 @@ class ClosedBooks:
     def withdraw(self, listing: int, order_number: int, ts_ns: int) -> tuple[int, Sequence[MarketEvent]]:
         """As the street does."""
         return self._street.withdraw(listing, order_number, ts_ns)
+
+    def shrink(self, listing: int, order_number: int, lots: int, ts_ns: int) -> tuple[bool, Sequence[MarketEvent]]:
+        """As the street does."""
+        return self._street.shrink(listing, order_number, lots, ts_ns)

@@ -97,6 +97,22 @@ class Desk:
         self._house.show(events)
         return ended
 
+    def shrink(self, order: LiveOrder, quantity: Decimal, ts_ns: int) -> Refusal | None:
+        """Give a resting order a smaller quantity at its place in the queue; None when it is done."""
+        refusal = admission.refuse_size(self._house, replace(order.request, quantity=quantity))
+        if refusal is not None:
+            return refusal
+        lots = int(quantity // order.listing.instrument.lot_size)
+        if not self._is_cancellable(order) or lots >= order.lots:
+            return Refusal.NOT_CHANGED
+        # By the difference: fills that are still to be heard of are off the book already.
+        done, events = self._house.market.shrink(order.request.listing, order.number, order.lots - lots, ts_ns)
+        if not done:
+            return Refusal.ALREADY_FINAL
+        self._booking.shrunk(order, lots, ts_ns)
+        self._house.show(events)
+        return None
+
     def cancel_all(self, orders: list[LiveOrder], reason: str, ts_ns: int) -> list[LiveOrder]:
         """Cancel what is still open of `orders`; those that ended."""
         return [one for one in orders if self._is_cancellable(one) and self.cancel(one, reason, ts_ns)]

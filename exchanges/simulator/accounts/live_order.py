@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from bot.domain.instrument import Segment
@@ -62,6 +63,14 @@ class LiveOrder:
         self._fees[fill.fee_asset] += fill.fee
         self.state = OrderState.PARTIALLY_FILLED if self.left else OrderState.FILLED
         self._updated_ns = fill.ts_ns
+        self.reserve = self._reserve()
+
+    def shrink(self, lots: int, ts_ns: int) -> None:
+        """Have `lots` in all from now on, those that are filled among them."""
+        assert self.filled_lots < lots < self.lots, f"order {self.number} cannot shrink to {lots} lots"
+        self.lots = lots
+        self.request = replace(self.request, quantity=lots * self.listing.instrument.lot_size)
+        self._updated_ns = ts_ns
         self.reserve = self._reserve()
 
     def end(self, state: OrderState, reason: str, ts_ns: int) -> None:

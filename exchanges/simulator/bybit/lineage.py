@@ -1,6 +1,6 @@
 """Amended orders: to the account a cancelled and a new order, to the client one order that keeps its id.
 
-The rest of an amended order goes to the end of its queue. Bybit keeps the place when only the quantity shrinks.
+Only what has to go to the end of its queue is replaced: an order that shrinks at its price stays what it is.
 """
 
 from collections import OrderedDict

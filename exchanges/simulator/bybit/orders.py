@@ -78,8 +78,18 @@ class OrderDesk:
         rest = wanted - shown.filled
         if rest <= 0:
             raise ApiError(110017 if not entry.is_spot else 170124, "The quantity is not above what has been executed.")
-        self._replace(view, replace(view.request, quantity=rest, price=at), entry, ts_ns)
+        if at == view.request.price and wanted < shown.quantity:
+            self._shrink(view, rest, entry, ts_ns)
+        else:
+            self._replace(view, replace(view.request, quantity=rest, price=at), entry, ts_ns)
         return _ids(entry, shown)
+
+    def _shrink(self, view: OrderView, rest: Decimal, entry: Entry, ts_ns: int) -> None:
+        """Less at the same price keeps the place in the queue; more, or another price, begins at its end."""
+        quantity = view.filled + rest
+        done = self._account.shrink(listing=entry.index, number=view.number, quantity=quantity, ts_ns=ts_ns)
+        if isinstance(done, Refusal):
+            raise refused(done, entry.segment)
 
     def _replace(self, view: OrderView, terms: NewOrder, entry: Entry, ts_ns: int) -> None:
         lineage = self.lineages.succeed(view)

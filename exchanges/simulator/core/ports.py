@@ -60,6 +60,9 @@ class Market(Protocol):
     def withdraw(self, listing: int, order_number: int, ts_ns: int) -> tuple[int, Sequence[MarketEvent]]:
         """Take a resting order out; the lots that were left."""
 
+    def shrink(self, listing: int, order_number: int, lots: int, ts_ns: int) -> tuple[bool, Sequence[MarketEvent]]:
+        """Take lots off a resting order, which keeps its place; False where it would have none left."""
+
 
 class Account(Protocol):
     """One customer of one venue (one API key): wallets, orders, positions, transfers."""
@@ -69,6 +72,9 @@ class Account(Protocol):
 
     def cancel(self, *, listing: int, number: int | None, client_id: str | None, ts_ns: int) -> OrderView | Refusal:
         """Cancel one order, named by either id."""
+
+    def shrink(self, *, listing: int, number: int, quantity: Decimal, ts_ns: int) -> OrderView | Refusal:
+        """Give a resting order a smaller quantity, fills included; it keeps its place in the queue."""
 
     def cancel_all(self, listing: int | None, ts_ns: int) -> Sequence[OrderView]:
         """Cancel every open order (of one listing)."""

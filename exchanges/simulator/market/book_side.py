@@ -114,6 +114,16 @@ class BookSide:
         self.touched.add(key)
         return order.lots
 
+    def shrink(self, number: int, lots: int) -> bool:
+        """Take lots off an order, which keeps its place; False where it is not here or would have none left."""
+        key = self._places.get(number)
+        order = None if key is None else next(one for one in self.own[key] if one.number == number)
+        if key is None or order is None or order.lots <= lots:
+            return False
+        order.lots -= lots
+        self.touched.add(key)
+        return True
+
     def consume(self, key: int, lots: int) -> list[Piece]:
         """Trade lots at a price in the order of the queue; who gave them, at most what was shown."""
         self.touched.add(key)

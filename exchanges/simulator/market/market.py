@@ -167,6 +167,12 @@ class SimulatedMarket:
         self._stages[listing].flow.mend()
         return lots, tuple(book.publish(self._at(ts_ns)))
 
+    def shrink(self, listing: int, order_number: int, lots: int, ts_ns: int) -> tuple[bool, Sequence[MarketEvent]]:
+        """Take lots off a resting order, which keeps its place; False where it would have none left."""
+        book = self._stages[listing].book
+        done = book.bids.shrink(order_number, lots) or book.asks.shrink(order_number, lots)
+        return done, tuple(book.publish(self._at(ts_ns)))
+
     def _at(self, ts_ns: int) -> int:
         self._now_ns = max(self._now_ns, ts_ns)
         return self._now_ns
