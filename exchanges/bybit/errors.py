@@ -22,6 +22,7 @@ _IP_BAN_S = 600.0
 """A breached IP limit is lifted after ten minutes without a request."""
 
 _BY_RET_CODE: dict[int, type[VenueError]] = {
+    429: VenueUnavailable,  # high server load
     10000: VenueUnavailable,  # server timeout
     10002: ClockSkew,
     10003: AuthenticationFailed,  # key
@@ -33,8 +34,13 @@ _BY_RET_CODE: dict[int, type[VenueError]] = {
     10010: AuthenticationFailed,  # IP not bound to the key
     10016: VenueUnavailable,  # internal error or restart
     10018: RateLimited,  # IP
+    10019: VenueUnavailable,  # the trade socket restarts
     10024: GeoBlocked,  # compliance rules
+    10403: Banned,  # IP, on a socket
+    10429: RateLimited,  # the whole system's
+    20003: RateLimited,  # a session's
     33004: AuthenticationFailed,  # key expired
+    170222: RateLimited,  # spot
 }
 _BY_STATUS: dict[int, type[VenueError]] = {
     401: AuthenticationFailed,
