@@ -121,30 +121,24 @@ def world() -> World:
 @given(st.lists(st.tuples(st.integers(-5_000, 5_000), st.integers(0, 3 * SECOND)), max_size=6), st.data())
 def test_a_drifting_clock_never_goes_back_and_can_be_turned_round(puts, data) -> None:
     clock, now_ns, shown_ns = DriftingClock(), START, START
-    for ahead_ms, pause_ns in [*puts, (0, 60 * SECOND)]:
+    for ahead_ms, pause_ns in [*puts, (0, 10 * SECOND)]:
         clock.put(ahead_ms * MS, now_ns)
         for at_ns in sorted(data.draw(st.lists(st.integers(now_ns, now_ns + pause_ns), max_size=5))):
             own_ns = clock.own_ns(at_ns)
             assert own_ns >= shown_ns
-            assert at_ns <= clock.market_ns(own_ns) <= at_ns + 10
+            assert at_ns <= clock.market_ns(own_ns) <= at_ns + 1
             shown_ns = own_ns
         now_ns += pause_ns
     assert clock.own_ns(now_ns) == now_ns
     assert clock.is_right
 
 
-def test_a_clock_is_put_forward_at_once_and_back_at_a_tenth_of_its_speed() -> None:
+def test_a_clock_is_put_forward_at_once_and_back_at_half_its_speed() -> None:
     clock = DriftingClock()
     clock.put(1_500, 10_000)
     assert clock.own_ns(10_000) == 11_500
     clock.put(0, 20_000)
-    assert [clock.own_ns(20_000 + n) for n in (0, 1_000, 1_666, 1_667, 3_000)] == [
-        21_500,
-        21_600,
-        21_667,
-        21_667,
-        23_000,
-    ]
+    assert [clock.own_ns(20_000 + n) for n in (0, 1_000, 3_000, 3_001)] == [21_500, 22_000, 23_000, 23_001]
 
 
 def test_all_that_is_seen_of_a_venue_moves_with_its_clock(world: World) -> None:
@@ -162,8 +156,8 @@ def test_all_that_is_seen_of_a_venue_moves_with_its_clock(world: World) -> None:
         assert START + 2.5 * SECOND <= event.ts_ns <= START + 3.5 * SECOND
     for event in world.seen["bybit"].events[before[1] :]:
         assert START + SECOND <= event.ts_ns <= START + 2 * SECOND, "the market's time did not follow"
-    world.to(6)
-    assert world.binance.now_ns() == world.bybit.now_ns() == START + 6 * SECOND
+    world.to(6.1)
+    assert world.binance.now_ns() == world.bybit.now_ns() == START + 6.1 * SECOND
 
 
 def test_drifts_add_up_and_end_one_by_one(world: World) -> None:

@@ -1,13 +1,13 @@
 """A venue's own clock, which may be wrong."""
 
-_SLOWNESS = 10
-"""A clock that has to go back runs so many times slower until it is right."""
+_SLOWNESS = 2
+"""A clock that has to go back runs so many times slower until it is right; streams that keep its time do so as well."""
 
 
 class DriftingClock:
     """Turns the market's time into the venue's own, and back.
 
-    Put forward, it jumps; put back, it slows down: no stream tells a time twice backwards, and sequence numbers keep
+    Put forward, it jumps; put back, it runs slower for a while: time never goes back, so that sequence numbers stay in
     the order of their times. UTC ns.
     """
 
@@ -38,7 +38,7 @@ class DriftingClock:
         return market_ns + self.ahead_ns(market_ns)
 
     def market_ns(self, own_ns: int) -> int:
-        """The market's time when it shows `own_ns`; up to 10 ns later where it is slow."""
+        """The market's time when it shows `own_ns`; one ns later at most where it is slow."""
         beyond_ns = own_ns - self._since_ns - self._from_ns
         if beyond_ns < 0:
             return own_ns - self._from_ns
