@@ -124,6 +124,16 @@ def test_a_late_order_that_meets_nothing_rests(world):
     assert world.now(order).state is NEW
 
 
+def test_a_late_order_can_be_made_smaller_before_it_comes(world):
+    world.order("late-fill,amount=3")
+    order = world.place(SPOT, Side.BUY, "0.5", "101")
+    smaller = world.account.shrink(listing=SPOT, number=order.number, quantity=D("0.2"), ts_ns=0)
+    assert isinstance(smaller, OrderView)
+    assert (smaller.state, world.balance("spot", "USDT")[1]) == (NEW, D("20.2"))
+    world.to(3)
+    assert (world.now(order).state, world.now(order).filled) == (FILLED, D("0.2"))
+
+
 def test_late_orders_are_cancelled_with_all_others(world):
     resting = world.place(SPOT, Side.BUY, "1", "97")
     world.order("late-fill,amount=3")

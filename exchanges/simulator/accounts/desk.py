@@ -105,8 +105,12 @@ class Desk:
         lots = int(quantity // order.listing.instrument.lot_size)
         if not self._is_cancellable(order) or lots >= order.lots:
             return Refusal.NOT_CHANGED
+        if order.number in self._late:
+            self._booking.shrunk(order, lots, ts_ns)
+            return None
         # By the difference: fills that are still to be heard of are off the book already.
-        done, events = self._house.market.shrink(order.request.listing, order.number, order.lots - lots, ts_ns)
+        listing, market_ns = order.request.listing, self._house.market_ns(ts_ns)
+        done, events = self._house.market.shrink(listing, order.number, order.lots - lots, market_ns)
         if not done:
             return Refusal.ALREADY_FINAL
         self._booking.shrunk(order, lots, ts_ns)
