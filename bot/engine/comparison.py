@@ -148,8 +148,8 @@ def short_line(told: Mapping[str, Any]) -> str:
     scenario = told["scenario"]
     if told["taken"] is None:
         return _unknown(told)
-    edge = "" if told["best_gross_bps"] is None else f"; best {_edge(told)}"
-    return f"Same {_length(told['seconds'])} in {scenario}, as measured: {told['taken']} taken, {_money(told)}{edge}"
+    edge = "" if told["best_gross_bps"] is None else f"; best edge {_edge(told)}"
+    return f"Same {_length(told['seconds'])} in {scenario}: {told['taken']} taken, {_money(told)}{edge}"
 
 
 def _sentence(told: Mapping[str, Any]) -> str:

@@ -167,3 +167,14 @@ async def test_the_other_segment_is_left_alone(venue: str, segment: Segment) -> 
         await one.buy("a")
         assert one.code(await one.hear()) == 0
         assert sim.struck(number) == 0
+
+
+async def test_a_key_that_is_revoked_places_no_orders_on_a_socket_that_is_open() -> None:
+    async with orders("bybit", Segment.LINEAR) as (sim, one):
+        number = sim.order("key-revoked,venue=bybit")
+        await one.buy("a")
+        assert (await one.hear())["retCode"] == 10003
+        sim.faults.end(number)
+        assert sim.placed("bybit", Segment.LINEAR) == []
+        await one.buy("b")
+        assert (await one.hear())["retCode"] == 0

@@ -62,7 +62,7 @@ async def test_the_essentials_are_on_the_screen(socket_path: Path, size: tuple[i
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
 async def test_a_simulated_market_says_so_and_what_a_calm_day_earns(socket_path: Path, size: tuple[int, int]) -> None:
-    line = "Same 10 min in calm, as measured: 0 taken, +0.00 USDT; best 3.4 of 21.5 bps"
+    line = "Same 10 min in calm: 0 taken, +0.00 USDT; best edge 3.4 of 21.5 bps"
     async with scene(socket_path, size, market="simulated", comparison=line) as (demo, app, pilot):
         text = screen_text(app)
         assert "SIMULATED MARKET" in text

@@ -62,7 +62,7 @@ def test_the_screen_opens_on_the_simulated_market_and_stops_it(tmp_path: Path) -
         screen.until("SIMULATED MARKET")
         screen.until("PAPER MONEY")
         screen.until("warming up: ")
-        screen.until("in calm, as measured: 0 taken")
+        screen.until("in calm: 0 taken")
         screen.press("q")
         screen.until("Detach")
         screen.press("s")

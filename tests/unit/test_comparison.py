@@ -41,7 +41,7 @@ async def test_the_same_time_of_both_days_is_compared(tmp_path: Path) -> None:
     await until_state(one, "known", 10.0)
     assert (one.told(10.0)["seconds"], one.told(10.0)["taken"], one.told(10.0)["best_gross_bps"]) == (10.0, 0, None)
     assert one.told(10.0)["line"].startswith("the same 10 s in calm: 0 pairs taken, +0.00 USDT; in reality")
-    assert short_line(one.told(75.0)) == "Same 75 s in calm, as measured: 0 taken, +0.00 USDT; best 3.4 of 21.5 bps"
+    assert short_line(one.told(75.0)) == "Same 75 s in calm: 0 taken, +0.00 USDT; best edge 3.4 of 21.5 bps"
     late = one.told(599.0)
     assert (late["taken"], late["pnl"]) == (1, {"USDT": "-0.1234"})
     assert late["line"] == "the same 9 min in calm: 1 pair taken, -0.12 USDT, best edge 24.0 of 21.5 bps"

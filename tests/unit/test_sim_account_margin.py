@@ -116,6 +116,9 @@ def test_the_insurance_fund_pays_what_a_gap_leaves_unpaid(market):
     exchange.on_market([market.mark_event(PERP, D(85), 6)])
     # 995 − 2000 − 4
     assert (cash(account), exchange.insurance["USDT"]) == (0, 1009)
+    covered = account.income()[-1]
+    assert (covered.cause, covered.asset, covered.amount) == (Cause.INSURANCE, "USDT", 1009)
+    assert (covered.balances[0].total, covered.positions) == (0, ())
     assert (
         account.place(NewOrder(PERP, Side.BUY, Kind.LIMIT, Lifetime.GTC, D(1), D(80), ""), 7)
         is Refusal.INSUFFICIENT_MARGIN
@@ -199,7 +202,7 @@ def test_funding_can_use_up_the_margin(market):
     trade(account, PERP, Side.BUY, "100")
     exchange.on_market([market.funding_event(PERP, D("0.06"), 6)])
     # 595 − 600 < 40: it was liquidated at 99.
-    assert [one.cause for one in account.income()] == [Cause.FUNDING, Cause.LIQUIDATION]
+    assert [one.cause for one in account.income()] == [Cause.FUNDING, Cause.LIQUIDATION, Cause.INSURANCE]
     assert (cash(account), exchange.insurance["USDT"]) == (0, D("109.95"))
 
 

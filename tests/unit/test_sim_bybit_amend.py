@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bot.clock import VirtualClock
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
 from exchanges.simulator.bybit import rest_trade
@@ -14,6 +15,8 @@ from exchanges.simulator.bybit.orders import OrderDesk
 from exchanges.simulator.bybit.params import Params
 from exchanges.simulator.bybit.requests import Call
 from exchanges.simulator.core.values import OrderState
+from exchanges.simulator.faults.desk import FaultDesk
+from exchanges.simulator.faults.values import fault_from_text
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 
@@ -24,7 +27,8 @@ TERMS = {"category": "linear", "symbol": "BTCUSDT"}
 class Bench:
     def __init__(self):
         self.market = SimulatedMarket(default_listings("bybit"), seed=5, start_ns=START_NS)
-        self.exchange = exchange = SimulatedExchange("bybit", self.market)
+        self.faults = FaultDesk(VirtualClock())
+        self.exchange = exchange = SimulatedExchange("bybit", self.market, faults=self.faults)
         Pump([exchange], self.market, start_ns=START_NS).advance_to(START_NS + 10**9)
         self.now_ns = exchange.now_ns()
         self.catalogue = Catalogue("bybit", self.market.listings)
@@ -60,6 +64,31 @@ def test_fills_before_the_amendment_count():
     bench.desk.cancel(Params({**TERMS, **ids}), bench.now_ns)
     assert bench.shown(ids).state is OrderState.CANCELLED
     assert not bench.account.open_orders(None)
+
+
+def test_an_order_that_is_filled_while_it_is_amended_was_not_amended():
+    bench = Bench()
+    ids, quantity, _ = bench.partly_filled()
+    bench.faults.order(fault_from_text("fill-on-cancel,venue=bybit"))
+    with pytest.raises(ApiError) as told:
+        bench.amend(qty=str(quantity + 1), price="50000")
+    assert told.value.code == 110001
+    seen = bench.shown(ids)
+    assert (seen.quantity, seen.filled, seen.state) == (quantity, quantity, OrderState.FILLED)
+    (order,) = bench.account.orders(bench.entry.index)
+    assert not bench.desk.lineages.replaced
+    assert bench.desk.lineages.first(order.number) == order.number
+
+
+def test_an_order_that_is_filled_while_it_is_amended_again_keeps_what_it_was():
+    bench = Bench()
+    ids, quantity, _ = bench.partly_filled()
+    bench.amend(qty=str(quantity + 1), price="50000")
+    bench.faults.order(fault_from_text("fill-on-cancel,venue=bybit"))
+    with pytest.raises(ApiError):
+        bench.amend(qty=str(quantity + 2))
+    seen = bench.shown(ids)
+    assert (seen.quantity, seen.filled, seen.state) == (quantity + 1, quantity + 1, OrderState.FILLED)
 
 
 def test_a_refused_amendment_leaves_the_order_in_the_book():

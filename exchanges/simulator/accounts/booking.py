@@ -134,6 +134,11 @@ class Booking:
             )
         )
 
+    def tell_paid(self, cause: Cause, wallet: str, asset: str, amount: Decimal, ts_ns: int) -> None:
+        """Tell of money that came into a wallet by no order."""
+        balances = (self._money.balance(wallet, asset),)
+        self._outbox.tell(AccountChanged(cause, balances, (), ts_ns, asset=asset, amount=amount))
+
     def _tell_lock(self, order: LiveOrder, ts_ns: int) -> None:
         if order.segment is Segment.SPOT:
             self.tell_changed(Cause.ORDER, order, {spent_asset(order)}, ts_ns)

@@ -33,7 +33,7 @@ class Liquidator:
         if self._money.margin_excess(wallet, asset) < 0:
             for held in self._money.open_positions(wallet):
                 self.liquidate(held, ts_ns)
-            self._cover(wallet, asset)
+            self._cover(wallet, asset, ts_ns)
 
     def liquidate(self, listing: int, ts_ns: int) -> bool:
         """Close a position at what the book offers, the rest at the mark; False where there is none."""
@@ -106,11 +106,12 @@ class Liquidator:
         earned = _difference(self._settled(order), before)
         self._booking.tell_changed(cause, order, {cash_asset(order.listing.instrument)}, ts_ns, earned)
 
-    def _cover(self, wallet: str, asset: str) -> None:
+    def _cover(self, wallet: str, asset: str, ts_ns: int) -> None:
         lacking = -self._money.total(wallet, asset)
         if lacking > 0 and not self._money.open_positions(wallet):
             self._money.add(wallet, asset, lacking)
             self._house.insure(asset, lacking)
+            self._booking.tell_paid(Cause.INSURANCE, wallet, asset, lacking, ts_ns)
 
 
 @exact

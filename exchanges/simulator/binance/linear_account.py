@@ -14,7 +14,7 @@ from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, 
 _ZERO = Decimal(0)
 _MAX_LEVERAGE = 125
 _MAX_NOTIONAL = "300000000"
-_INCOME = {Cause.FUNDING: "FUNDING_FEE", Cause.TRANSFER: "TRANSFER"}
+_INCOME = {Cause.FUNDING: "FUNDING_FEE", Cause.TRANSFER: "TRANSFER", Cause.INSURANCE: "INSURANCE_CLEAR"}
 """Liquidations and ADL are told by their fills: profit and commission."""
 
 

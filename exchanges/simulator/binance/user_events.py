@@ -12,7 +12,12 @@ from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, 
 Event = tuple[str, dict[str, object]]
 """Type and content."""
 
-_REASONS = {Cause.FUNDING: "FUNDING_FEE", Cause.DEPOSIT: "DEPOSIT", Cause.WITHDRAWAL: "WITHDRAW"}
+_REASONS = {
+    Cause.FUNDING: "FUNDING_FEE",
+    Cause.DEPOSIT: "DEPOSIT",
+    Cause.WITHDRAWAL: "WITHDRAW",
+    Cause.INSURANCE: "INSURANCE_CLEAR",
+}
 _MOVES = frozenset({Cause.DEPOSIT, Cause.WITHDRAWAL, Cause.TRANSFER})
 
 

@@ -62,6 +62,16 @@ class Lineages:
         self._forget()
         return lineage
 
+    def stay(self, view: OrderView, lineage: Lineage) -> None:
+        """Take back what `succeed` said of an order that was filled before it could be replaced."""
+        del self._by_internal[lineage.internal_id]
+        self.replaced.discard(view.number)
+        if lineage.generation == 1:
+            del self._newest[lineage.first]
+            del self._first_of[view.number]
+        else:
+            self._newest[lineage.first] = view.client_id
+
     def newest(self, first: int) -> str | None:
         """The client id of an order's newest successor; None where it was never amended."""
         return self._newest.get(first)

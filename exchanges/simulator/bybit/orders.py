@@ -92,9 +92,11 @@ class OrderDesk:
             raise refused(done, entry.segment)
 
     def _replace(self, view: OrderView, terms: NewOrder, entry: Entry, ts_ns: int) -> None:
+        # Before the cancel, which tells its end: of an order that is replaced the customer hears nothing.
         lineage = self.lineages.succeed(view)
         cancelled = self._account.cancel(listing=entry.index, number=view.number, client_id=None, ts_ns=ts_ns)
         if isinstance(cancelled, Refusal):
+            self.lineages.stay(view, lineage)
             raise refused(cancelled, entry.segment)
         placed = self._account.place(replace(terms, client_id=lineage.internal_id), ts_ns)
         if not isinstance(placed, Refusal):

@@ -129,6 +129,8 @@ class TradeSocket:
     def _call(self, message: dict[str, Any], op: str) -> tuple[Call, Allowance | None]:
         if self._customer is None:
             raise ApiError(20001, "Not authorized") if op in _PATHS else ApiError(10404, "op type is not found")
+        if self._venue.exchange.account(self._customer.key) is None:
+            raise ApiError(10003, "API key is invalid.")
         self._pace()
         if op not in _PATHS:
             raise ApiError(10404, "op type is not found")

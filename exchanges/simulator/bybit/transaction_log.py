@@ -94,6 +94,8 @@ def _of_event(call: Call, event: AccountChanged) -> Iterable[Change]:
         return (Change(event, entry, event.asset, "SETTLEMENT", _ZERO, funding=event.amount),)
     if {one.wallet for one in event.balances} != {UNIFIED}:
         return ()
+    if event.cause is Cause.INSURANCE:
+        return (Change(event, entry, event.asset, "LIQUIDATION", event.amount),)
     kind = "TRANSFER_IN" if event.amount > 0 else "TRANSFER_OUT"
     return (Change(event, entry, event.asset, kind, event.amount),)
 

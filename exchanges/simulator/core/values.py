@@ -286,6 +286,8 @@ class Cause(StrEnum):
     TRANSFER = "transfer"
     LIQUIDATION = "liquidation"
     ADL = "adl"
+    INSURANCE = "insurance"
+    """The insurance fund paid what a liquidated customer could not."""
 
 
 @dataclass(frozen=True, slots=True)
