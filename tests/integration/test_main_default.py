@@ -162,7 +162,7 @@ async def test_exchanges_that_die_end_the_run_with_a_clear_line_and_the_pairs_na
 async def test_a_bot_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     async with bot(tmp_path, "--headless") as process:
         await line_with(process.stdout, "warming up")
-        left = {child(process.pid, "--mode simulate"), child(process.pid, "calm_day.py")}
+        left = {child(process.pid, "--mode simulate"), child(process.pid, "calm-day")}
         process.kill()
         await process.wait()
         async with asyncio.timeout(2.5):
@@ -174,7 +174,7 @@ async def test_a_bot_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> 
 async def test_the_calm_day_is_computed_at_the_lowest_priority_and_ends_with_the_run(tmp_path: Path) -> None:
     async with bot(tmp_path, "--headless") as process:
         await line_with(process.stdout, "warming up")
-        number = child(process.pid, "calm_day.py")
+        number = child(process.pid, "calm-day")
         async with asyncio.timeout(10):
             while os.getpriority(os.PRIO_PROCESS, number) != 19:
                 await asyncio.sleep(0.05)

@@ -1,13 +1,12 @@
 """What a day of the simulated exchanges earns: a process that a run starts beside itself, and that ends with it.
 
-    python calm_day.py SCENARIO SECONDS PARENT [the command line of the run]
+    python main.py calm-day SCENARIO SECONDS PARENT [the command line of the run]
 
 Prints one `bot.engine.comparison.OtherDay` a line, each a further piece of the day.
 """
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -23,7 +22,7 @@ from exchanges.live.market import configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.registry import all_venues
 from exchanges.simulator.virtual_day import START_NS, VirtualDay
-from main import load
+from modes.house import load
 from strategies.registry import build_strategy
 
 LOWEST_PRIORITY = 19
@@ -31,7 +30,7 @@ _LOOK_S = 1.0
 _LOOKS_A_PIECE = 10
 
 
-def main(words: Sequence[str]) -> int:
+def compare(words: Sequence[str]) -> int:
     """Play the day and print it; 0, also when nobody reads it any more."""
     scenario, seconds, parent, *run = words
     os.nice(LOWEST_PRIORITY)
@@ -133,7 +132,3 @@ class _Unkept:
 
     def close(self) -> None:
         """There is nothing to close."""
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

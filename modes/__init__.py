@@ -1,0 +1,1 @@
+"""What `--mode` names: each builds the parts that it needs, and runs them."""

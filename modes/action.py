@@ -1,0 +1,144 @@
+"""`--mode action`: watch the market, decide and trade."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.clock import SystemClock
+from bot.command_line import Arguments
+from bot.engine.comparison import Comparison
+from bot.engine.engine import RunInfo
+from bot.engine.run import EngineRun, RunResult
+from bot.errors import ExitCode, SettingsError
+from bot.headless import Headless, opening_line
+from bot.ports import Market
+from bot.settings.loader import LoadedSettings
+from bot.storage.journal import SqliteJournal
+from bot.version import VERSION
+from modes.house import MAIN
+from strategies.registry import build_strategy
+
+if TYPE_CHECKING:
+    from exchanges.markets import OpenMarket
+
+CALM = "calm"
+"""The simulated day that is like a measured one: what others are compared with."""
+CALM_DAY = "calm-day"
+"""How main.py is asked, by this program alone, for what such a day earns."""
+COMPARED_S = 3600.0
+"""How much of it is computed at most: a minute or two of a core that has nothing else to do."""
+
+
+def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    """Run the engine without a screen; returns the exit code."""
+    settings = loaded.settings
+    if settings.real_money or arguments.real_money:
+        raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
+    headless = Headless(as_json=arguments.json)
+    if settings.market != "recorded":
+        headless.log("info", opening_line(settings.market, arguments.for_s))
+    try:
+        result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words)))
+    finally:
+        headless.close()
+    headless.finish(result)
+    if result.lost is not None:
+        raise result.lost
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    if result.halted:
+        return ExitCode.RISK_HALT
+    return ExitCode.OK if result.complete else ExitCode.SETTINGS
+
+
+def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
+    import uvloop  # only an engine needs it
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+def _comparison(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> Comparison | None:
+    """What the same day earns when it is calm; None for a calm day itself, and for other markets."""
+    simulator = loaded.settings.simulator
+    if loaded.settings.market != "simulated" or simulator.scenario == CALM:
+        return None
+    wanted_s = min(arguments.for_s or COMPARED_S, COMPARED_S)
+    command = [sys.executable, str(MAIN), CALM_DAY, CALM, str(wanted_s), str(os.getpid()), *words]
+    kept = loaded.settings.data_dir / "calm" / f"seed{simulator.seed}-{VERSION}-{loaded.digest[:16]}.json"
+    return Comparison(CALM, command, wanted_s, kept)
+
+
+async def _run(
+    arguments: Arguments, loaded: LoadedSettings, headless: Headless, comparison: Comparison | None
+) -> RunResult:
+    from exchanges.markets import Wanted, opened_market
+
+    wanted = Wanted(arguments.recording, arguments.for_s, MAIN)
+    async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
+        return await _run_on(opened, arguments, loaded, headless, comparison)
+
+
+async def _run_on(
+    opened: "OpenMarket",
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    headless: Headless,
+    comparison: Comparison | None,
+) -> RunResult:
+    settings = loaded.settings
+    market = opened.market
+    info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
+    journal = SqliteJournal(
+        settings.data_dir,
+        info.run_id,
+        group_commit_ms=settings.journal.group_commit_ms,
+        deliver=opened.deliver,
+        on_failure=lambda why: run.on_storage_failure(why),
+    )
+    run = EngineRun(
+        info=info,
+        market=market,
+        strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
+        venue=opened.venue,
+        settings=settings,
+        journal=journal,
+        log=headless.log,
+        show_decision=headless.on_decision,
+        comparison=comparison,
+        linger_s=arguments.linger_s,
+    )
+    headless.watch(run.engine, market, run.stop)
+    if opened.lost is not None:
+        opened.lost.add_done_callback(lambda told: run.lose(told.result()))
+    if arguments.record_raw is None:
+        return await run.run()
+    return await _recorded_raw(run, market, arguments.record_raw, headless)
+
+
+async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:
+    """Run while every raw frame is kept in `directory`."""
+    from exchanges.common.raw_writer import RawWriter
+
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        # Called on the writer's thread.
+        loop.call_soon_threadsafe(headless.log, "warning", text)
+
+    market.tap = writer = RawWriter(directory, market.by_feed, tell)
+    try:
+        return await run.run()
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+def _new_run_id() -> str:
+    """Sorts by time; unique without asking anybody; short enough to begin a client order id."""
+    moment = datetime.fromtimestamp(SystemClock().now_ns() / 1e9, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"

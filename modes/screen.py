@@ -1,0 +1,76 @@
+"""The terminal UI: with an engine of its own, or attached to one that is running."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.clock import SystemClock
+from bot.engine.run import SOCKET
+from bot.errors import BotError, ExitCode, SettingsError, StorageError
+from bot.settings import Settings
+from modes.house import MAIN
+
+ENGINE_START_S = 60.0
+"""How long the terminal UI waits for its engine's socket: live metadata takes seconds."""
+
+
+def run_with_screen(settings: Settings, words: Sequence[str], *, paced: bool) -> int:
+    """Start the engine as a process of its own and show it; it lives on when the UI is left by `detach`."""
+    from bot.control.address import is_answered
+
+    if is_answered(settings.data_dir / SOCKET):
+        raise SettingsError(f"an engine is running on {settings.data_dir}: use --mode attach, or another --data-dir")
+    log = _engine_log(settings.data_dir)
+    # A recording at full speed is over before the eye sees it; with a UI it plays ten times as fast as it was.
+    pace = [] if paced or settings.market != "recorded" else ["--speed", "10x"]
+    command = [sys.executable, str(MAIN), *words, *pace, "--headless", "--linger", "600"]
+    with log.open("wb") as output:
+        engine = subprocess.Popen(  # noqa: S603 - this program again, with the arguments it was given
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    if not _await_socket(engine, settings):
+        sys.stderr.write(log.read_text(errors="replace"))
+        return engine.wait()
+    # How the run ended counts too, for whoever saw its end; one that was detached from goes on.
+    return show(settings) or engine.poll() or ExitCode.OK
+
+
+def _engine_log(data_dir: Path) -> Path:
+    """An empty file for what the engine says beside its UI.
+
+    Raises:
+        StorageError: If it cannot be written.
+    """
+    log = data_dir / "logs" / "engine.log"
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.write_bytes(b"")
+    except OSError as error:
+        raise StorageError(f"{log} cannot be written: {error.strerror}; use another --data-dir") from error
+    return log
+
+
+def _await_socket(engine: subprocess.Popen[bytes], settings: Settings) -> bool:
+    from bot.control.address import is_answered
+
+    clock = SystemClock()
+    deadline_ns = clock.monotonic_ns() + round(ENGINE_START_S * 1e9)
+    while engine.poll() is None:
+        if is_answered(settings.data_dir / SOCKET):
+            return True
+        if clock.monotonic_ns() > deadline_ns:
+            engine.terminate()
+            raise BotError(f"the engine did not come up in {ENGINE_START_S:.0f} s")
+        try:
+            engine.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    return False
+
+
+def show(settings: Settings) -> int:
+    """Show the run that goes on in the data directory; returns the exit code."""
+    from bot.tui.app import run_tui
+
+    return run_tui(settings.data_dir / SOCKET)

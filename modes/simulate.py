@@ -1,0 +1,104 @@
+"""`--mode simulate`: the simulated exchanges, for the bot and for other people's clients."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from bot.clock import SystemClock
+from bot.command_line import Arguments
+from bot.errors import ExitCode, SettingsError
+from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from exchanges.simulator.server import SimulatorServer
+
+
+def list_faults(*, as_json: bool) -> int:
+    """Print which faults can be ordered."""
+    from exchanges.simulator.faults.guide import catalogue_json, catalogue_table
+
+    print(json.dumps(catalogue_json(), indent=2) if as_json else catalogue_table(), end="\n" if as_json else "")
+    return ExitCode.OK
+
+
+def check_faults(arguments: Arguments, settings: Settings) -> None:
+    """Raise SettingsError, before anything is started, for an order of a fault that cannot be."""
+    if arguments.fault and arguments.mode == "action" and settings.market != "simulated":
+        raise SettingsError(
+            f"--fault is for the simulated exchanges, and this is the {settings.market} market: "
+            "add --market simulated, or leave --fault away"
+        )
+    if settings.simulator.faults:
+        from exchanges.simulator.faults.guide import faults_from_lines
+
+        faults_from_lines(settings.simulator.faults)
+
+
+def simulate(arguments: Arguments, settings: Settings) -> int:
+    """Serve the simulated exchanges until they are ended; returns the exit code."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(arguments, settings))
+
+
+async def _serve(arguments: Arguments, settings: Settings) -> int:
+    clock = SystemClock()
+    server = _simulator(settings, clock)
+    address = await server.start(arguments.port or 0, settings.simulator.host)
+    stop = asyncio.Event()
+    interrupted = False
+
+    def on_signal() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    # Before anybody is told that we are here, and may want to end us.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    print(address.as_json(), flush=True)
+    day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
+    _tell(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it")
+    if arguments.for_s is not None:
+        clock.call_later(arguments.for_s, stop.set)
+    if arguments.parent is not None:
+        _stop_with(arguments.parent, clock, stop)
+    await server.run(stop)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
+
+
+def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
+    from exchanges.simulator.doorkeeper import PASSWORD_VARIABLE
+    from exchanges.simulator.faults.guide import faults_from_lines
+    from exchanges.simulator.faults.schedule import FaultPlan
+    from exchanges.simulator.server import SimulatorServer
+
+    simulator = settings.simulator
+    return SimulatorServer(
+        simulator.scenario,
+        simulator.seed,
+        clock,
+        time_scale=simulator.time_scale,
+        plan=FaultPlan(faults_from_lines(simulator.faults), simulator.faults_per_hour),
+        # From the environment alone: a command line is seen by every user of the machine, a settings file is shared.
+        password=os.environ.get(PASSWORD_VARIABLE),
+        log=_tell,
+    )
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # whoever read it has gone; the exchanges end by their own rules
+        print(text, file=sys.stderr, flush=True)
+
+
+def _stop_with(parent: int, clock: SystemClock, stop: asyncio.Event) -> None:
+    """Stop once `parent` is not our parent any more: it was killed, and nobody needs us."""
+    if os.getppid() != parent:
+        stop.set()
+    else:
+        clock.call_later(1.0, lambda: _stop_with(parent, clock, stop))
