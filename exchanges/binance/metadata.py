@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -15,6 +15,7 @@ from exchanges.binance.endpoints import VENUE, rest_url
 from exchanges.binance.errors import translated
 from exchanges.binance.library import AsyncClient
 from exchanges.binance.normalize import SymbolRow, instrument, venue_symbol
+from exchanges.common.wanted import wants_all
 
 _PATIENCE_S = 10.0
 
@@ -41,15 +42,32 @@ class BinanceRest:
             raise VenueUnavailable(VENUE, "the answer to `time` has no serverTime") from error
 
     async def instruments(self, wanted: Collection[str]) -> dict[str, Instrument]:
-        """The instruments with these unified symbols, by Binance's symbol.
+        """The instruments with these unified symbols (`ALL`: all that trade), by Binance's symbol.
 
         Raises:
             SettingsError: If one of them does not exist or does not trade; the nearest known one is named.
             VenueError: It cannot be asked, or refuses.
         """
+        if wants_all(wanted):
+            return self._trading(await self._rows())
         symbols = {venue_symbol(unified, self._feed): unified for unified in wanted}
         rows = await self._rows()
         return {symbol: self._instrument(symbol, unified, rows) for symbol, unified in symbols.items()}
+
+    def _trading(self, rows: Mapping[str, Any]) -> dict[str, Instrument]:
+        """Every pair and perpetual that trades, but for what cannot be asked for by a plain name in a URL.
+
+        Dated contracts, and rows of a kind not known, are left out.
+        """
+        found: dict[str, Instrument] = {}
+        for symbol, raw in rows.items():
+            with suppress(ValidationError, MalformedPayload, SettingsError):
+                row = SymbolRow.model_validate(raw)
+                described = instrument(row, self._feed)
+                is_plain = symbol.isascii() and symbol.isalnum()
+                if is_plain and row.status == "TRADING" and venue_symbol(described.symbol, self._feed) == symbol:
+                    found[symbol] = described
+        return found
 
     async def _rows(self) -> Mapping[str, Any]:
         with translated():

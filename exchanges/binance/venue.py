@@ -46,7 +46,7 @@ class BinanceVenue:
         return BinanceReader(feed, slots, sink, settings, clock, rng, tap)
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
-        """Ask Binance for the instruments with these unified symbols; the answer is by Binance's symbol.
+        """Ask Binance for the instruments with these unified symbols, or `ALL`; the answer is by Binance's symbol.
 
         Raises:
             SettingsError: If one of them does not trade on the feed, or the feed cannot be read live.

@@ -1,10 +1,11 @@
-"""Bybit's live market data: one public connection per feed, and the offset of its clock."""
+"""Bybit's live market data: public connections, as few as may carry a feed, and the offset of its clock."""
 
 import asyncio
 import json
 import random
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 
 from bot.clock import Clock, Timer
@@ -16,6 +17,7 @@ from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import FORBIDDEN, rest_url, stream_url
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.connection import StreamPlan, SupervisedConnection
+from exchanges.common.feed_state import FeedStates
 
 _ARGS_PER_MESSAGE = 10
 """What spot allows; linear allows more, and nothing is gained by it."""
@@ -39,30 +41,34 @@ class BybitReader:
         rng: random.Random,
         tap: FrameTap | None = None,
     ) -> None:
-        """Nothing happens before `start`; `slots` maps Bybit's symbols to slots, `tap` sees every raw frame.
-
-        Raises:
-            SettingsError: If the instruments are more than one connection may carry.
-        """
+        """Nothing happens before `start`; `slots` maps Bybit's symbols to slots, `tap` sees every raw frame."""
         self._feed = feed
         self._sink = sink
         self._rest_url = rest_url(feed, settings)
         self._clock = clock
         self._timer: Timer | None = None
         self._measuring: asyncio.Task[None] | None = None
-        self._connection = SupervisedConnection(
-            stream_plan(feed, slots, settings),
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
-            on_frame=BybitDecoder(feed, slots, sink).on_frame,
-            on_batch_end=sink.on_batch_end,
-            on_state=partial(sink.on_feed_state, feed),
-            tap=tap,
-        )
+        states = FeedStates(partial(sink.on_feed_state, feed))
+        plans = stream_plans(feed, slots, settings)
+        # One connection's words are the feed's; of several the worst state is.
+        told = [states.of(plan.name) if len(plans) > 1 else partial(sink.on_feed_state, feed) for plan in plans]
+        on_frame = BybitDecoder(feed, slots, sink).on_frame
+        self._connections = [
+            SupervisedConnection(
+                plan,
+                settings=settings.connection,
+                clock=clock,
+                rng=rng,
+                on_frame=on_frame,
+                on_batch_end=sink.on_batch_end,
+                on_state=on_state,
+                tap=tap,
+            )
+            for plan, on_state in zip(plans, told, strict=True)
+        ]
 
     async def start(self) -> None:
-        """Measure the clock offset, connect and subscribe; returns when the first market data has come.
+        """Measure the clock offset, connect and subscribe; returns when market data has come on every connection.
 
         Raises:
             VenueError: Bybit cannot be reached, does not serve this place, or acknowledges and stays silent.
@@ -70,16 +76,22 @@ class BybitReader:
         # Before the first quote: without the offset nothing can be said about a quote's age.
         await self._measure()
         self._measure_later()
-        await self._connection.start()
+        starting = [asyncio.create_task(connection.start()) for connection in self._connections]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Close the connection; nothing is delivered afterwards."""
+        """Close every connection; nothing is delivered afterwards."""
         if self._timer is not None:
             self._timer.cancel()
         if self._measuring is not None:
             self._measuring.cancel()
             await asyncio.wait({self._measuring})
-        await self._connection.stop()
+        await asyncio.gather(*(connection.stop() for connection in self._connections))
 
     async def _measure(self) -> None:
         # Imported here, because pybit takes half a second to load and recorded markets never need it.
@@ -101,14 +113,31 @@ class BybitReader:
         self._measure_later()
 
 
+def stream_plans(feed: Feed, symbols: Iterable[str], settings: Settings) -> list[StreamPlan]:
+    """The connections of a feed: one, or more where the topics are too many characters for one."""
+    parts: list[dict[str, int]] = [{}]
+    left = _ARGS_CHARACTERS
+    for symbol in symbols:
+        characters = _characters(_topics(feed, [symbol]))
+        if characters > left:
+            parts.append({})
+            left = _ARGS_CHARACTERS
+        parts[-1][symbol] = 0
+        left -= characters
+    plans = [stream_plan(feed, part, settings) for part in parts]
+    if len(plans) == 1:
+        return plans
+    return [replace(plan, name=f"{plan.name} #{number}") for number, plan in enumerate(plans, start=1)]
+
+
 def stream_plan(feed: Feed, slots: Mapping[str, int], settings: Settings) -> StreamPlan:
-    """The one connection of a feed.
+    """One connection that carries all of these symbols.
 
     Raises:
         SettingsError: If the instruments are more than one connection may carry.
     """
     topics = tuple(_topics(feed, slots))
-    characters = sum(len(topic) + 3 for topic in topics)
+    characters = _characters(topics)
     if characters > _ARGS_CHARACTERS:
         raise SettingsError(
             f"{feed}: {len(slots)} instruments are too many for one connection ({characters} characters of topics, "
@@ -129,6 +158,11 @@ def stream_plan(feed: Feed, slots: Mapping[str, int], settings: Settings) -> Str
         heartbeat_every_s=_PING_EVERY_S,
         refused_status={403: FORBIDDEN},
     )
+
+
+def _characters(topics: Iterable[str]) -> int:
+    """What they take of `_ARGS_CHARACTERS`, quotes and commas included."""
+    return sum(len(topic) + 3 for topic in topics)
 
 
 def _topics(feed: Feed, symbols: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.reader import BybitReader
+from exchanges.common.wanted import wants_all
 
 
 class BybitVenue:
@@ -42,15 +43,11 @@ class BybitVenue:
         rng: random.Random,
         tap: FrameTap | None = None,
     ) -> MarketReader:
-        """A live connection to one feed; nothing happens before its `start`.
-
-        Raises:
-            SettingsError: If the instruments are more than one connection may carry.
-        """
+        """A live connection to one feed; nothing happens before its `start`."""
         return BybitReader(feed, slots, sink, settings, clock, rng, tap)
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
-        """Ask Bybit for the instruments with these unified symbols; the answer is by Bybit's symbol.
+        """Ask Bybit for the instruments with these unified symbols, or `ALL`; the answer is by Bybit's symbol.
 
         Raises:
             SettingsError: If one of them does not trade on the feed; the nearest known one is named.
@@ -61,6 +58,8 @@ class BybitVenue:
 
         with closing(BybitRest(rest_url(feed, settings))) as rest:
             listed = await rest.instruments(feed)
+        if wants_all(wanted):
+            return listed
         known = {instrument.symbol for instrument in listed.values()}
         for symbol in wanted:
             if symbol not in known:

@@ -18,6 +18,7 @@ from exchanges.simulator.binance.app import BinanceServer, Options
 from exchanges.simulator.binance.rest import MAX_BODY_BYTES
 from exchanges.simulator.bybit.gateway import BybitGateway
 from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.core.values import Listing
 from exchanges.simulator.doorkeeper import Doorkeeper, listening_address
 from exchanges.simulator.faults.control import Control
 from exchanges.simulator.faults.desk import FaultDesk
@@ -26,7 +27,7 @@ from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.front import OpenSockets, let_go
 from exchanges.simulator.long_lines import PARSER, LongLines
-from exchanges.simulator.market.listings import default_listings
+from exchanges.simulator.market.listings import VENUES, default_listings, many_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
 
@@ -84,10 +85,11 @@ class SimulatorServer:
         bybit: Bybit's; None: its own.
         plan: What goes wrong by itself.
         password: What other machines must know; None: there is no listening for them.
+        listings: How many instruments are listed, at both venues together; None: the default ones.
         log: Told of every fault's begin and end.
 
     Raises:
-        SettingsError: If there is no such scenario.
+        SettingsError: If there is no such scenario, or the listings are fewer than the default ones.
     """
 
     def __init__(
@@ -103,9 +105,10 @@ class SimulatorServer:
         plan: FaultPlan = FaultPlan(),  # noqa: B008 - frozen
         password: str | None = None,
         log: Callable[[str], None] = lambda _: None,
+        listings: int | None = None,
     ) -> None:
-        listings = [listing for venue in ("binance", "bybit") for listing in default_listings(venue)]
-        market = SimulatedMarket(listings, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
+        listed = _listed(listings)
+        market = SimulatedMarket(listed, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
         chain = Chain(seed, time_scale=time_scale)
         self.faults = FaultDesk(clock, log)
         """What is to go wrong."""
@@ -197,3 +200,12 @@ class SimulatorServer:
         await self._bybit_server.close()
         await self._runner.cleanup()
         self.faults.end_all()  # what was ordered while the port was still open
+
+
+def _listed(count: int | None) -> list[Listing]:
+    if count is None:
+        return [listing for venue in VENUES for listing in default_listings(venue)]
+    try:
+        return many_listings(count)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error

@@ -58,6 +58,10 @@ FIRST_PRICES: Mapping[str, float] = {"BTC": 61_800.0, "ETH": 2_680.0, "BNB": 500
 # Second assets are quieter and thinner than bitcoin: as ether was in the measured window.
 _RATE_OF_OTHERS = 0.82
 _SIZE_OF_OTHERS = 0.22
+# The long tail of a venue, of which there is no recording either: an update every second or so.
+_TAIL = "ALT"
+_RATE_OF_TAIL = 0.02
+_SIZE_OF_TAIL = 0.05
 
 
 def habits_of(instrument: Instrument) -> Habits:
@@ -65,11 +69,13 @@ def habits_of(instrument: Instrument) -> Habits:
     habits = _HABITS.get((instrument.venue, instrument.segment), _OTHER)
     if instrument.base == "BTC":
         return habits
+    is_tail = instrument.base.startswith(_TAIL)
+    rate, size = (_RATE_OF_TAIL, _SIZE_OF_TAIL) if is_tail else (_RATE_OF_OTHERS, _SIZE_OF_OTHERS)
     return replace(
         habits,
-        updates_a_second=habits.updates_a_second * _RATE_OF_OTHERS,
-        top_notional=habits.top_notional * _SIZE_OF_OTHERS,
-        trade_notional=habits.trade_notional * _SIZE_OF_OTHERS,
+        updates_a_second=habits.updates_a_second * rate,
+        top_notional=habits.top_notional * size,
+        trade_notional=habits.trade_notional * size,
     )
 
 
@@ -83,6 +89,39 @@ def default_listings(venue: str) -> list[Listing]:
     segments = (Segment.SPOT, Segment.LINEAR)
     feeds = [Feed(venue=venue, segment=segment) for segment in segments]
     return [_listing(instruments[feed][symbol], symbol) for feed in feeds for symbol in SYMBOLS]
+
+
+def many_listings(count: int) -> list[Listing]:
+    """The default listings of both venues and then quiet coins, ALT001 and so on, `count` listings in all.
+
+    Every coin trades on each feed before the next one is listed, so that routes of it can be compared.
+
+    Raises:
+        ValueError: If the default listings alone are more.
+    """
+    listings = [listing for venue in VENUES for listing in default_listings(venue)]
+    if count < len(listings):
+        raise ValueError(f"{count} listings are too few: the default ones are {len(listings)}")
+    models = [listing.instrument for listing in listings if listing.symbol == SYMBOLS[-1]]
+    for number in range(count - len(listings)):
+        coin, place = divmod(number, len(models))
+        listings.append(_tail_listing(f"{_TAIL}{coin + 1:03}", models[place]))
+    return listings
+
+
+def _tail_listing(base: str, model: Instrument) -> Listing:
+    """A coin on the feed of `model`, with a coarser grid."""
+    instrument = model.model_copy(
+        update={
+            "symbol": model.symbol.replace(model.base, base),
+            "base": base,
+            "tick_size": Decimal("0.01"),
+            "lot_size": Decimal("0.01"),
+            "min_quantity": Decimal("0.01"),
+            "min_notional": Decimal(5),
+        }
+    )
+    return _listing(instrument, f"{base}{model.quote}")
 
 
 def _listing(instrument: Instrument, symbol: str) -> Listing:

@@ -1,0 +1,1 @@
+"""Order books of every venue that has them."""
