@@ -161,10 +161,9 @@ def _table(directory: Directory, parts: Sequence[_Part], refused: Sequence[Rows]
 def _merged(slot: int, first: int, part: Columns, late: Rows | None, floor_ns: int) -> dict[str, NDArray[Any]]:
     """One instrument's rows, refused ones put where they came."""
     columns: dict[str, NDArray[Any]] = {"slot": np.full(part.rows, slot, np.int64), **part._asdict()}
-    if late is None:
-        return columns
-    places = np.clip(late["place"] - first, 0, part.rows)
-    columns = {name: np.insert(column, places, late[name]) for name, column in columns.items()}
+    if late is not None:
+        places = np.clip(late["place"] - first, 0, part.rows)
+        columns = {name: np.insert(column, places, late[name]) for name, column in columns.items()}
     return columns | {"ts_recv_ns": in_order(columns["ts_recv_ns"], floor_ns)}
 
 

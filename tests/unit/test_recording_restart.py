@@ -1,0 +1,157 @@
+"""What a new run finds in the archive: its windows, and until when it was recorded."""
+
+from collections.abc import Sequence
+from math import inf, nan
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.domain.instrument import Feed
+from bot.market.columns import Columns
+from bot.recording.directory import Directory
+from bot.recording.restart import DAY_NS, fill_windows, recorded_until
+from bot.storage.archive.channels import SCHEMAS, Channel
+from exchanges.binance import shipped
+from tests.unit.recording_memory import MemoryStore
+
+SPOT, LINEAR = Feed.parse("binance.spot"), Feed.parse("binance.linear")
+BTC, ETH = (shipped.INSTRUMENTS[SPOT][symbol] for symbol in ("BTCUSDT", "ETHUSDT"))
+PERP = shipped.INSTRUMENTS[LINEAR]["BTCUSDT"]
+KNOWN = {one.id: one for one in (BTC, ETH, PERP)}
+NOW_NS = 1_723_161_600_000_000_000
+SECOND = 1_000_000_000
+Row = tuple[str, int, int]
+"""Instrument, seconds before now, sequence."""
+
+
+class Loaded:
+    """A window that takes only what is older than all that it has."""
+
+    def __init__(self) -> None:
+        self.parts: list[Columns] = []
+
+    def load(self, columns: Columns) -> None:
+        assert columns.rows
+        assert (np.diff(columns.ts_recv_ns) >= 0).all()
+        assert not any(column.flags.writeable for column in columns)
+        if self.parts:
+            assert columns.ts_recv_ns[-1] < self.parts[-1].ts_recv_ns[0]
+        self.parts.append(columns)
+
+    def all(self, name: str) -> list[float]:
+        return [value for part in reversed(self.parts) for value in getattr(part, name).tolist()]
+
+
+def save(store: MemoryStore, feed: Feed, rows: Sequence[Row], **other: float) -> None:
+    values = {"bid_price": 100.0, "bid_qty": 1.0, "ask_price": 100.5, "ask_qty": 2.0} | other
+    table = [
+        {"instrument": name, "ts_recv_ns": NOW_NS - ago * SECOND, "ts_event_ns": None, "sequence": sequence} | values
+        for name, ago, sequence in rows
+    ]
+    store.write(Channel.QUOTES, str(feed), pa.Table.from_pylist(table, SCHEMAS[Channel.QUOTES]), KNOWN)
+
+
+def test_each_window_gets_its_rows_of_the_last_day_in_order() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 90_000, 1), (BTC.id, 80_000, 2), (ETH.id, 70_000, 7)])
+    save(store, LINEAR, [(PERP.id, 75_000, 9)])
+    save(store, SPOT, [(ETH.id, 60, 8), (BTC.id, 50, 3), (BTC.id, 50, 4)])
+    save(store, SPOT, [(BTC.id, 50, 5), (BTC.id, 0, 6)])
+    windows = {one.id: Loaded() for one in (BTC, ETH, PERP)}
+    filled = fill_windows(store, windows, NOW_NS)
+    assert windows[BTC.id].all("sequence") == [2, 3, 4, 5]
+    assert windows[ETH.id].all("sequence") == [7, 8]
+    assert windows[PERP.id].all("sequence") == [9]
+    assert windows[BTC.id].all("ts_event_ns") == [0] * 4
+    assert {name: one.rows for name, one in filled.items()} == {BTC.id: 4, ETH.id: 2, PERP.id: 1}
+
+
+def test_quotes_that_no_gate_lets_pass_stay_out() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 100, 1)])
+    bad = [{"bid_price": nan}, {"ask_price": inf}, {"bid_price": 100.5}, {"bid_qty": 0.0}, {"ask_qty": -1.0}]
+    for number, other in enumerate(bad):
+        save(store, SPOT, [(BTC.id, 90 - number, 2)], **other)
+    save(store, SPOT, [(BTC.id, 50, 9), (BTC.id, 49, 5), (BTC.id, 48, 9), (BTC.id, 47, 1), (BTC.id, 46, 3)])
+    window = Loaded()
+    fill_windows(store, {BTC.id: window}, NOW_NS)
+    assert window.all("sequence") == [1, 9, 9, 1, 3]
+
+
+def test_an_instrument_without_an_archive_gets_nothing_but_a_gap() -> None:
+    window = Loaded()
+    filled = fill_windows(MemoryStore(), {BTC.id: window}, NOW_NS)
+    assert window.parts == []
+    assert [(gap.start_ns, gap.stop_ns) for gap in filled[BTC.id].gaps] == [(NOW_NS - DAY_NS, NOW_NS)]
+
+
+def test_gaps_are_told_by_start_and_the_last_one_reaches_to_now() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 1_000, 1), (BTC.id, 200, 2)])
+    rows = [
+        {"instrument": BTC.id, "ts_recv_ns": NOW_NS - 400 * SECOND, "channel": channel, "reason": "lost"}
+        | {"start_ns": NOW_NS - 500 * SECOND, "stop_ns": NOW_NS - 400 * SECOND}
+        for channel in ("trades", "quotes")
+    ]
+    store.write(Channel.GAPS, str(SPOT), pa.Table.from_pylist(rows, SCHEMAS[Channel.GAPS]), KNOWN)
+    gaps = fill_windows(store, {BTC.id: Loaded()}, NOW_NS)[BTC.id].gaps
+    told = [((NOW_NS - gap.start_ns) / SECOND, (NOW_NS - gap.stop_ns) / SECOND, gap.reason) for gap in gaps]
+    assert told == [(500, 400, "lost"), (200, 0, "the program did not run")]
+
+
+@settings(deadline=None)
+@given(
+    parts=st.lists(st.lists(st.tuples(st.sampled_from([BTC.id, ETH.id]), st.integers(0, 20)), max_size=8), max_size=5)
+)
+def test_segments_may_overlap_and_share_times(parts: list[list[tuple[str, int]]]) -> None:
+    store, sequence = MemoryStore(), 0
+    expected: dict[str, list[tuple[int, int]]] = {BTC.id: [], ETH.id: []}
+    for number, part in enumerate(parts):
+        rows = []
+        for name, ago in sorted(part, key=lambda one: -one[1]):
+            sequence += 1
+            rows.append((name, ago, 5))
+            expected[name].append((NOW_NS - ago * SECOND, number))
+        save(store, SPOT, rows, bid_qty=number + 1.0)
+    windows = {BTC.id: Loaded(), ETH.id: Loaded()}
+    fill_windows(store, windows, NOW_NS + 1)
+    for name, window in windows.items():
+        found = list(zip(window.all("ts_recv_ns"), [size - 1 for size in window.all("bid_qty")], strict=True))
+        assert sorted(found) == sorted(expected[name])
+        assert [ts_ns for ts_ns, _ in found] == sorted(ts_ns for ts_ns, _ in expected[name])
+
+
+def test_the_end_of_a_recording_is_found_for_each_instrument() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 200_000, 1)])
+    save(store, LINEAR, [(PERP.id, 5_000, 1)])
+    save(store, SPOT, [(BTC.id, 3_000, 1), (ETH.id, 2_000, 1)])
+    save(store, SPOT, [(ETH.id, 1_000, 1)])
+    directory = Directory([ETH, PERP, BTC, shipped.INSTRUMENTS[SPOT]["XRPUSDT"]])
+    found = recorded_until(store, Channel.QUOTES, directory, NOW_NS)
+    assert found == {
+        0: NOW_NS - 1_000 * SECOND + 1,
+        1: NOW_NS - 5_000 * SECOND + 1,
+        2: NOW_NS - 2_000 * SECOND + 1,
+    }
+    assert recorded_until(store, Channel.TRADES, directory, NOW_NS) == {}
+
+
+def test_what_was_recorded_long_ago_counts_as_a_day_ago() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 200_000, 1)])
+    assert recorded_until(store, Channel.QUOTES, Directory([BTC]), NOW_NS) == {0: NOW_NS - DAY_NS}
+
+
+@pytest.mark.parametrize("now_ns", [NOW_NS - 10_000 * SECOND])
+def test_a_run_in_the_past_of_its_archive_finds_nothing_ahead_of_it(now_ns: int) -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(BTC.id, 12_000, 1)])
+    save(store, SPOT, [(BTC.id, 1_000, 2)])
+    assert recorded_until(store, Channel.QUOTES, Directory([BTC]), now_ns) == {0: NOW_NS - 12_000 * SECOND + 1}
+    window = Loaded()
+    fill_windows(store, {BTC.id: window}, now_ns)
+    assert window.all("sequence") == [1]
