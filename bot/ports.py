@@ -347,6 +347,8 @@ class RecordKind(StrEnum):
     FUNDING = "funding"
     """A funding payment on one of our positions."""
     BALANCE = "balance"
+    JOB = "job"
+    """A job of the timetable had its turn."""
     EVENT = "event"
     """Something a person should know: feed trouble, halts, malformed data."""
 

@@ -284,6 +284,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> int:
         for statement in schema.CREATE:
             connection.execute(statement)
         connection.execute("COMMIT")
+    schema.migrate(connection)
     last = 0
     tail = f"SELECT {schema.COLUMNS} FROM records ORDER BY seq DESC LIMIT {_TAIL_CHECKED}"  # noqa: S608 - constants
     for row in connection.execute(tail):

@@ -18,7 +18,9 @@ from bot.errors import StorageError
 from bot.ports import RecordKind
 
 FILE_NAME = "journal.db"
-VERSION = 1
+VERSION = 2
+"""2: records of kind `job`."""
+OLDEST = 1
 
 CREATE = (
     """
@@ -110,11 +112,17 @@ def check_version(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
             "update the program, or use another --data-dir"
         )
-    if version == VERSION:
+    if OLDEST <= version <= VERSION:
         return True
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StorageError(f"{path} is a database, but not a journal of this program: use another --data-dir")
     return False
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a file that `check_version` calls ready to this version: a program that knows less must not read on."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _checksum(seq: int, run_id: str, kind: str, ts_ns: int, key: str, body: str) -> int:

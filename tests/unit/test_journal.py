@@ -4,14 +4,17 @@ import json
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from bot.errors import ExitCode, StorageError
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
-from bot.storage.schema import CREATE, VERSION
+from bot.storage.queries import JournalReader
+from bot.storage.schema import CREATE, FILE_NAME, VERSION
 
 
 def rows(data_dir, columns="seq, run_id, kind, ts_ns, key, body"):
@@ -223,3 +226,18 @@ def test_a_closed_loop_does_not_stop_the_writer(tmp_path):
     journal.record(RecordKind.EVENT, "", 1, {})
     journal.close()
     assert len(rows(tmp_path)) == 1
+
+
+def test_a_journal_of_the_version_before_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(SqliteJournal(tmp_path, "old")) as journal:
+        journal.record(RecordKind.EVENT, "k", 1, {"a": 1})
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with JournalReader.open(tmp_path) as reader:
+        assert [record.key for record in reader.records("old")] == ["k"]
+    with closing(SqliteJournal(tmp_path, "new")) as journal:
+        journal.record(RecordKind.JOB, "merge", 2, {})
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+    with JournalReader.open(tmp_path) as reader:
+        assert [record.key for run in ("old", "new") for record in reader.records(run)] == ["k", "merge"]
