@@ -65,7 +65,11 @@ class InstrumentSlot:
         self.index = index
         self.instrument = instrument
         self.feed = instrument.feed
-        self.window = Window(hold_h=window.hold_h, rolling_s=window.rolling_s)
+        self.window = Window(
+            hold_h=window.hold_h,
+            rolling_s=window.rolling_s,
+            grid=(float(instrument.tick_size), float(instrument.lot_size)),
+        )
         self.gate = QuoteGate(gate)
         self.statistics = RollingStatistics(span_s=window.rolling_s)
         self.clock_offset = clock_offset

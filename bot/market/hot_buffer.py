@@ -57,6 +57,12 @@ class HotBuffer:
         for at in (*range(start, stop, mmap.PAGESIZE), stop - 1):
             self.memory[at] = 0
 
+    def fill(self, columns: Columns) -> None:
+        """Write the first rows."""
+        rows = np.frombuffer(self.memory, ROW, columns.rows)
+        for name, column in columns._asdict().items():
+            rows[name] = column
+
     def copy_from(self, other: "HotBuffer", start_row: int, stop_row: int) -> None:
         """Take over rows of an older buffer under the same numbers."""
         source = slice((start_row - other.first_row) * ROW_BYTES, (stop_row - other.first_row) * ROW_BYTES)

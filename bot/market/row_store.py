@@ -1,25 +1,32 @@
 """Where a window's rows stand: sealed segments, then a hot buffer; how they get from one to the other without a pause.
 
-Rows are numbered from the first one ever appended. Segments hold the rows up to `_sealed` without a hole, the hot
-buffer those from its `first_row` on; the two may overlap, so rows can be sealed at any time and leave the buffer
-later. When the buffer is nearly full, a next one is filled with what is not sealed, a few thousand rows a step,
-while rows still go to the old one; it takes over once it has caught up. No step does more than bounded work: copying
-the last six minutes of a busy instrument at once would stop everything for several milliseconds.
+Rows are numbered from the first one ever appended; rows from before it, which are loaded, have numbers below 0.
+Segments hold the rows up to `_sealed` without a hole, the hot buffer those from its `first_row` on; the two may
+overlap, so rows can be sealed at any time and leave the buffer later. When the buffer is nearly full, a next one is
+filled with what is not sealed, a few thousand rows a step, while rows still go to the old one; it takes over once it
+has caught up. No step does more than bounded work: copying the last six minutes of a busy instrument at once would
+stop everything for several milliseconds.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
 from mmap import mmap
 
-from bot.market.columns import Columns, RowValues, Segment
+import numpy as np
+
+from bot.market.columns import EMPTY, Columns, RowValues
 from bot.market.hot_buffer import ROW_BYTES, HotBuffer, release_some
+from bot.market.packing import Bits, Floats
+from bot.market.segment import Grids, Segment
 
 FIRST_ROWS = 4_096
 """Capacity at the start."""
 STEP_ROWS = 1_024
 """Housekeeping is done once in so many rows."""
-SEGMENT_ROWS = 16_384
+SEGMENT_ROWS = 8_192
 """Most rows sealed in one step: half a millisecond."""
+INDEX_SLACK = 4_096
+"""Entries of the price-change index that may be outdated before they are dropped."""
 COPY_ROWS = 8_192
 """Rows copied to the next buffer in one step: eight steps' worth, so that it catches up."""
 EVICT_SEGMENTS = 2
@@ -32,17 +39,21 @@ class RowStore:
     __slots__ = (
         "_copied",
         "_first_rows",
+        "_grids",
         "_hold_ns",
         "_last_ns",
         "_retired",
         "_rolling_ns",
         "_sealed",
         "_successor",
+        "changes",
+        "has_evicted",
         "hot",
         "segments",
     )
 
-    def __init__(self, hold_ns: int, rolling_ns: int) -> None:
+    def __init__(self, hold_ns: int, rolling_ns: int, grids: Grids) -> None:
+        self._grids = grids
         self._hold_ns = hold_ns
         self._rolling_ns = rolling_ns
         self.hot = HotBuffer(0, FIRST_ROWS)
@@ -54,6 +65,10 @@ class RowStore:
         self._successor: HotBuffer | None = None
         self._copied = 0
         self._retired: mmap | None = None
+        self.has_evicted = False
+        self.changes = array("q")
+        """Numbers of the rows whose bid or ask price differs from the row before, at least of all in the hot buffer;
+        the owner adds to it. Segments know theirs."""
 
     @property
     def oldest_row(self) -> int:
@@ -61,10 +76,16 @@ class RowStore:
         return self._first_rows[0] if self._first_rows else self.hot.first_row
 
     @property
+    def oldest_recv_ns(self) -> int:
+        """Receive time of the oldest row held, which there must be."""
+        return self.segments[0].first_recv_ns if self.segments else int(self.hot.recv_ns[0])
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of all rows held; hot buffers count at their full capacity."""
+        """Bytes of all rows held and their price-change index; buffers count at their full capacity."""
         hot_rows = self.hot.capacity + (self._successor.capacity if self._successor else 0)
-        return hot_rows * ROW_BYTES + sum(segment.nbytes for segment in self.segments)
+        index = self.changes.buffer_info()[1] * self.changes.itemsize
+        return hot_rows * ROW_BYTES + index + sum(segment.nbytes for segment in self.segments)
 
     def make_room(self, appended: int, newest_ns: int) -> int:
         """Do one step of housekeeping with `appended` rows ever written.
@@ -74,13 +95,18 @@ class RowStore:
             up to there.
         """
         self._evict(newest_ns - self._hold_ns)
+        outdated = bisect_left(self.changes, self.hot.first_row)
+        if outdated >= INDEX_SLACK:
+            del self.changes[:outdated]
         if self._retired is not None and not release_some(self._retired):
             self._retired = None
         free = self.hot.first_row + self.hot.capacity - appended
         # The rows to copy number eight times a step's at first, then seven times for each step that goes by: a quarter
         # of them is more than enough room, and the buffer is never full before the next one takes over.
         moving = self._successor is not None or free <= max(2 * STEP_ROWS, (appended - self._sealed) // 4)
-        self._seal(appended, newest_ns - self._rolling_ns, at_least=1 if moving else SEGMENT_ROWS)
+        self._seal(
+            appended, newest_ns - self._rolling_ns, at_least=1 if moving and self._successor is None else SEGMENT_ROWS
+        )
         if moving:
             self._move(appended)
         limit = appended + STEP_ROWS
@@ -92,7 +118,9 @@ class RowStore:
         old = 0
         while old < min(EVICT_SEGMENTS, len(self.segments)) and self.segments[old].last_recv_ns < before_ns:
             old += 1
-        del self.segments[:old], self._last_ns[:old], self._first_rows[:old]
+        if old:
+            self.has_evicted = True
+            del self.segments[:old], self._last_ns[:old], self._first_rows[:old]
 
     def _seal(self, appended: int, before_ns: int, *, at_least: int) -> None:
         hot = self.hot
@@ -100,17 +128,23 @@ class RowStore:
         if settled - self._sealed < at_least:
             return
         stop_row = min(settled, self._sealed + SEGMENT_ROWS)
-        segment = Segment(self._sealed, hot.view(self._sealed, stop_row))
+        changed = self._changed(self._sealed, stop_row)
+        segment = Segment(self._sealed, hot.view(self._sealed, stop_row), changed, self._grids)
         self.segments.append(segment)
         self._last_ns.append(segment.last_recv_ns)
         self._first_rows.append(segment.first_row)
         self._sealed = stop_row
 
+    def _changed(self, start_row: int, stop_row: int) -> Bits:
+        changed = np.zeros(stop_row - start_row, np.bool_)
+        low, high = (bisect_left(self.changes, row) for row in (start_row, stop_row))
+        changed[np.array(self.changes[low:high], np.int64) - start_row] = True
+        return changed
+
     def _move(self, appended: int) -> None:
         if self._successor is None:
             self._copied = self._sealed
-            capacity = max(FIRST_ROWS, 2 * (appended - self._sealed) + 4 * STEP_ROWS)
-            self._successor = HotBuffer(self._sealed, capacity)
+            self._successor = HotBuffer(self._sealed, _capacity(appended - self._sealed))
         stop_row = min(appended, self._copied + COPY_ROWS)
         self._successor.copy_from(self.hot, self._copied, stop_row)
         self._copied = stop_row
@@ -118,6 +152,49 @@ class RowStore:
             self._retired = self.hot.pages
             self.hot = self._successor
             self._successor = None
+
+    def load(self, columns: Columns, changed: Bits, young: int, appended: int) -> None:
+        """Put rows before the oldest one, nothing having been evicted.
+
+        Args:
+            columns: In order of receipt.
+            changed: Which of them, and whether the row behind them, has another bid or ask price than the one before.
+            young: How many of the newest belong to the rows that always stand in one piece.
+            appended: Rows ever written.
+        """
+        if not changed[-1]:
+            self._unmark_oldest()
+        old = columns.rows - young
+        if young:
+            self._load_hot(columns.slice(old, columns.rows), changed[old:-1], appended)
+        stop_row = self.oldest_row
+        segments = []
+        for stop in range(old, 0, -SEGMENT_ROWS):
+            start = max(stop - SEGMENT_ROWS, 0)
+            stop_row -= stop - start
+            segments.append(Segment(stop_row, columns.slice(start, stop), changed[start:stop], self._grids))
+        segments.reverse()
+        self.segments[:0] = segments
+        self._last_ns[:0] = array("q", [segment.last_recv_ns for segment in segments])
+        self._first_rows[:0] = array("q", [segment.first_row for segment in segments])
+
+    def _unmark_oldest(self) -> None:
+        """It may stand in a segment and in the hot buffer."""
+        at = bisect_left(self.changes, self.oldest_row)
+        if at < len(self.changes) and self.changes[at] == self.oldest_row:
+            del self.changes[at]
+        if self.segments:
+            self.segments[0].unmark_change()
+
+    def _load_hot(self, columns: Columns, changed: Bits, appended: int) -> None:
+        # So young are rows only before anything was sealed.
+        hot = self.hot
+        first_row = hot.first_row - columns.rows
+        self.hot = HotBuffer(first_row, _capacity(appended - first_row))
+        self.hot.fill(columns)
+        self.hot.copy_from(hot, hot.first_row, appended)
+        self._sealed, self._successor = first_row, None
+        self.changes[:0] = array("q", (first_row + np.flatnonzero(changed)).tolist())
 
     def row_at(self, ts_ns: int, appended: int) -> int:
         """The number of the first row received at `ts_ns` or later; `appended` where there is none."""
@@ -148,23 +225,41 @@ class RowStore:
             return self.hot.row(number)
         return self.segments[self._segment_of(number)].row(number)
 
-    def parts(self, start_row: int, stop_row: int) -> list[tuple[int, Columns]]:
-        """What the rows stand in, oldest first, each with the number of its first row."""
-        hot_row = self.hot.first_row
-        parts = self._cold_parts(start_row, min(stop_row, hot_row))
-        first_row = max(start_row, hot_row)
-        if first_row < stop_row:
-            parts.append((first_row, self.hot.view(first_row, stop_row)))
-        return parts
+    def parts(self, start_row: int, stop_row: int) -> list[Columns]:
+        """What the rows stand in, oldest first."""
+        cold_stop, hot = self._parted(start_row, stop_row)
+        parts = [one.columns(start_row, cold_stop) for one in self._cold(start_row, cold_stop)]
+        return [*parts, self.hot.view(*hot)] if hot else parts
 
-    def _cold_parts(self, start_row: int, stop_row: int) -> list[tuple[int, Columns]]:
+    def prices(self, start_row: int, stop_row: int) -> list[tuple[Floats, Floats]]:
+        """Bid and ask prices of the rows, by part."""
+        cold_stop, hot = self._parted(start_row, stop_row)
+        parts = [one.prices(start_row, cold_stop) for one in self._cold(start_row, cold_stop)]
+        rows = self.hot.view(*hot) if hot else EMPTY
+        return [*parts, (rows.bid_price, rows.ask_price)]
+
+    def price_changes(self, start_row: int, stop_row: int) -> list[Columns]:
+        """Those of the rows that have another bid or ask price than the one before, by part; copies."""
+        cold_stop, hot = self._parted(start_row, stop_row)
+        parts = [one.changes(start_row, cold_stop) for one in self._cold(start_row, cold_stop)]
+        return [*parts, self.hot.view(*hot).take(np.flatnonzero(self._changed(*hot)))] if hot else parts
+
+    def _parted(self, start_row: int, stop_row: int) -> tuple[int, tuple[int, int] | None]:
+        """Where the rows end that only segments hold, and those that the hot buffer holds."""
+        hot_row = self.hot.first_row
+        return min(stop_row, hot_row), (max(start_row, hot_row), stop_row) if stop_row > max(
+            start_row, hot_row
+        ) else None
+
+    def _cold(self, start_row: int, stop_row: int) -> list[Segment]:
         if start_row >= stop_row:
             return []
-        first, last = self._segment_of(start_row), self._segment_of(stop_row - 1)
-        return [
-            (max(start_row, segment.first_row), segment.columns(start_row, stop_row))
-            for segment in self.segments[first : last + 1]
-        ]
+        return self.segments[self._segment_of(start_row) : self._segment_of(stop_row - 1) + 1]
 
     def _segment_of(self, number: int) -> int:
         return bisect_right(self._first_rows, number) - 1
+
+
+def _capacity(rows: int) -> int:
+    """Of a buffer that begins with so many."""
+    return max(FIRST_ROWS, 2 * rows + 4 * STEP_ROWS)

@@ -1,20 +1,21 @@
 """The last 24 hours of one instrument's top of book, as columns: models would take 1,392 bytes a row."""
 
 import struct
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable
 from math import nan
 
 import numpy as np
 
 from bot.domain.market import TopOfBook
-from bot.market.columns import ROW_FORMAT, Columns, joined
+from bot.market.columns import ROW_FORMAT, Columns, RowValues, joined
 from bot.market.hot_buffer import ROW_BYTES
+from bot.market.packing import Bits
 from bot.market.row_store import RowStore
+from bot.market.segment import Grids
+from bot.market.zone_map import BUCKET_NS, NOBODY, ZoneMap, Zones, extremes_of, joined_zones, zones_of
 
-INDEX_SLACK = 4_096
-"""Entries of the price-change index that may be outdated before they are dropped."""
+ZONE_ROWS = 4_096
+"""The zone map is brought up to date once in so many rows; a search looks at the rest itself."""
 
 _pack_into = struct.Struct(ROW_FORMAT).pack_into
 
@@ -27,7 +28,8 @@ class Window:
 
     The last `rolling_s` seconds always stand in one piece: a view of them is a slice. Receive times never go back:
     a row stamped before its predecessor (the wall clock was stepped) gets the predecessor's time and is counted in
-    `clock_steps`.
+    `clock_steps`. Older rows are packed into ticks and lots where the instrument's `grid` (tick and lot) is known, and
+    come back bit by bit, on the grid or off it.
     """
 
     __slots__ = (
@@ -39,15 +41,23 @@ class Window:
         "_limit",
         "_memory",
         "_offset",
+        "_rolling_ns",
         "_store",
+        "_zone_map",
+        "_zoned",
         "clock_steps",
         "last_recv_ns",
     )
 
-    def __init__(self, *, hold_h: float = 24.0, rolling_s: float = 360.0) -> None:
+    def __init__(
+        self, *, hold_h: float = 24.0, rolling_s: float = 360.0, grid: tuple[float, float] | None = None
+    ) -> None:
         self._hold_ns = round(hold_h * 3_600e9)
-        self._store = RowStore(self._hold_ns, min(round(rolling_s * 1e9), self._hold_ns))
-        self._changes = array("q")
+        self._rolling_ns = min(round(rolling_s * 1e9), self._hold_ns)
+        self._store = RowStore(self._hold_ns, self._rolling_ns, Grids.of(grid))
+        self._changes = self._store.changes
+        self._zone_map = ZoneMap()
+        self._zoned = 0
         self._last: TopOfBook | None = None
         self._bid = self._ask = nan  # equal to no price: the first row is a change
         self._memory = self._store.hot.memory
@@ -101,13 +111,53 @@ class Window:
     def _make_room(self) -> None:
         appended = self.appended
         store = self._store
-        limit_row = store.make_room(appended, self.last_recv_ns)
-        self._memory = store.hot.memory
-        self._offset = (appended - store.hot.first_row) * ROW_BYTES
-        self._limit = (limit_row - store.hot.first_row) * ROW_BYTES
-        outdated = bisect_left(self._changes, store.oldest_row)
-        if outdated >= INDEX_SLACK:
-            del self._changes[:outdated]
+        if appended - self._zoned >= ZONE_ROWS:
+            new = joined(store.parts(self._zoned, appended))
+            self._zone_map.append(new.ts_recv_ns, new.bid_price, new.ask_price)
+            self._zone_map.evict(self.last_recv_ns - self._hold_ns)
+            self._zoned = appended
+        self._write_to_hot(appended, store.make_room(appended, self.last_recv_ns))
+
+    def _write_to_hot(self, appended: int, limit_row: int) -> None:
+        hot = self._store.hot
+        self._memory = hot.memory
+        self._offset = (appended - hot.first_row) * ROW_BYTES
+        self._limit = (limit_row - hot.first_row) * ROW_BYTES
+
+    def load(self, columns: Columns) -> None:
+        """Take rows from before every row that is held, newest part first where they come in parts.
+
+        What is older than `hold_h` is left out. `appended` and `clock_steps` do not count them. The newest of a
+        window without rows is what `last` and `as_of` tell from then on.
+
+        Raises:
+            ValueError: If receive times go back, or do not end before the oldest row; nothing was taken.
+        """
+        store, recv_ns = self._store, columns.ts_recv_ns
+        if not columns.rows:
+            return
+        if (recv_ns[1:] < recv_ns[:-1]).any():
+            raise ValueError("rows to load must be in order of receipt")
+        if self._last is not None and recv_ns[-1] >= store.oldest_recv_ns:
+            raise ValueError("rows to load must be older than every row that is held")
+        if self._last is not None and store.has_evicted:
+            return  # whatever is older than rows that were dropped is too old as well
+        newest_ns = int(recv_ns[-1]) if self._last is None else self.last_recv_ns
+        columns = columns.slice(int(np.searchsorted(recv_ns, newest_ns - self._hold_ns)), columns.rows)
+        if columns.rows:
+            self._load(columns, newest_ns)
+
+    def _load(self, columns: Columns, newest_ns: int) -> None:
+        store, appended = self._store, self.appended
+        young = columns.rows - int(np.searchsorted(columns.ts_recv_ns, newest_ns - self._rolling_ns))
+        behind = None if self._last is None else store.row(store.oldest_row)
+        store.load(columns, _changed(columns, behind), young, appended)
+        self._zone_map.prepend(columns.ts_recv_ns, columns.bid_price, columns.ask_price)
+        self._write_to_hot(appended, appended)  # full: the next row makes room first
+        if self._last is None:
+            self.last_recv_ns = newest_ns
+            self._last = _model(store.row(-1))
+            self._bid, self._ask = self._last.bid_price, self._last.ask_price
 
     @property
     def appended(self) -> int:
@@ -116,8 +166,8 @@ class Window:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for rows and the price-change index; buffers count at their full capacity."""
-        return self._store.nbytes + self._changes.buffer_info()[1] * self._changes.itemsize
+        """Bytes held for rows, the price-change index and the zone map; buffers count at their full capacity."""
+        return self._store.nbytes + self._zone_map.nbytes
 
     def __len__(self) -> int:
         """Rows of the last `hold_h` hours."""
@@ -136,19 +186,48 @@ class Window:
         hot = self._store.hot
         if start_row >= hot.first_row:
             return hot.view(start_row, stop_row)
-        return joined([part for _, part in self._store.parts(start_row, stop_row)])
+        return joined(self._store.parts(start_row, stop_row))
 
     def price_changes(self, start_ns: int, stop_ns: int) -> Columns:
         """The rows of `between` whose bid or ask price differs from the row before; a copy."""
-        start_row, stop_row = self._range(start_ns, stop_ns)
-        changes = self._changes
-        index = changes[bisect_left(changes, start_row) : bisect_left(changes, stop_row)]
-        numbers = np.array(index, np.int64)
-        picked = []
-        for first_row, part in self._store.parts(start_row, stop_row):
-            low, high = np.searchsorted(numbers, (first_row, first_row + part.rows))
-            picked.append(part.take(numbers[low:high] - first_row))
-        return joined(picked)
+        return joined(self._store.price_changes(*self._range(start_ns, stop_ns)))
+
+    def extremes(self, start_ns: int, stop_ns: int) -> tuple[float, float]:
+        """The highest bid and the lowest ask that stood at any time from `start_ns` to before `stop_ns`.
+
+        A quote stands until the next one: the one that `as_of` tells of the start counts too. Takes as long for a day
+        as for an hour: whole seconds are looked up in the zone map. 0 where nobody bid, infinity where nobody offered.
+        """
+        start_ns = max(start_ns, self.last_recv_ns - self._hold_ns)
+        if start_ns >= stop_ns or self._last is None:
+            return NOBODY
+        zones, row_at = self._zone_map, self._row_at
+        first_s = -(-start_ns // BUCKET_NS)
+        stop_s = max(stop_ns // BUCKET_NS, first_s)
+        start_row, stop_row = row_at(start_ns), row_at(stop_ns)
+        first = self._store.row_before(start_ns + 1, self.appended)
+        standing = [] if first is None or first[0] < self.last_recv_ns - self._hold_ns else [first]
+        ranges = (
+            (start_row, min(row_at(first_s * BUCKET_NS), stop_row)),
+            (max(row_at(stop_s * BUCKET_NS), start_row), stop_row),
+            (max(self._zoned, start_row), stop_row),  # not in the zone map yet
+        )
+        parts = [part for low, high in ranges for part in self._store.prices(low, high)]
+        parts += [(np.array([row[3]]), np.array([row[5]])) for row in standing]
+        high, low = extremes_of(parts)
+        zoned_high, zoned_low = zones.extremes(zones.at(first_s), zones.at(stop_s))
+        return max(high, zoned_high), min(low, zoned_low)
+
+    def zones(self, start_ns: int, stop_ns: int) -> Zones:
+        """Highest bid and lowest ask of every second that the span touches, and of the last one before it; a copy."""
+        zones = self._zone_map
+        start, stop = zones.at(start_ns // BUCKET_NS), zones.at(-(-stop_ns // BUCKET_NS))
+        found = zones.slice(max(start - 1, 0), stop)
+        stop_row = self._row_at(stop_ns)
+        if stop_row <= self._zoned:
+            return found
+        new = joined(self._store.parts(self._zoned, stop_row))
+        return joined_zones(found, zones_of(new.ts_recv_ns, new.bid_price, new.ask_price))
 
     def as_of(self, ts_ns: int) -> tuple[int, TopOfBook] | None:
         """Receive time and quote of the newest row received at `ts_ns` or before; None where none is held."""
@@ -157,20 +236,9 @@ class Window:
         row = self._store.row_before(ts_ns + 1, self.appended)
         if row is None:
             return None
-        recv_ns, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = row
-        if recv_ns < self.last_recv_ns - self._hold_ns:
+        if row[0] < self.last_recv_ns - self._hold_ns:
             return None
-        quote = _quote(
-            {
-                "bid_price": bid_price,
-                "bid_qty": bid_qty,
-                "ask_price": ask_price,
-                "ask_qty": ask_qty,
-                "sequence": sequence,
-                "ts_event_ns": event_ns or None,
-            }
-        )
-        return recv_ns, quote
+        return row[0], _model(row)
 
     def _range(self, start_ns: int, stop_ns: int) -> tuple[int, int]:
         start_row = self._row_at(max(start_ns, self.last_recv_ns - self._hold_ns))
@@ -178,3 +246,27 @@ class Window:
 
     def _row_at(self, ts_ns: int) -> int:
         return self.appended if ts_ns > self.last_recv_ns else self._store.row_at(ts_ns, self.appended)
+
+
+def _model(row: RowValues) -> TopOfBook:
+    _, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = row
+    return _quote(
+        {
+            "bid_price": bid_price,
+            "bid_qty": bid_qty,
+            "ask_price": ask_price,
+            "ask_qty": ask_qty,
+            "sequence": sequence,
+            "ts_event_ns": event_ns or None,
+        }
+    )
+
+
+def _changed(columns: Columns, behind: RowValues | None) -> Bits:
+    """Which of the rows, and last whether the one behind them, has another bid or ask than the row before."""
+    bid, ask = np.ascontiguousarray(columns.bid_price), np.ascontiguousarray(columns.ask_price)
+    changed = np.ones(columns.rows + 1, np.bool_)
+    changed[1:-1] = (bid[1:] != bid[:-1]) | (ask[1:] != ask[:-1])
+    if behind is not None:
+        changed[-1] = bool(behind[3] != bid[-1] or behind[5] != ask[-1])
+    return changed

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.market import TopOfBook
-from bot.market import row_store, window
+from bot.market import row_store, segment, zone_map
 from bot.market.columns import Columns
 from bot.market.window import Window
 
@@ -42,7 +42,9 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_store, "SEGMENT_ROWS", 7)
     monkeypatch.setattr(row_store, "COPY_ROWS", 16)
     monkeypatch.setattr(row_store, "EVICT_SEGMENTS", 1)
-    monkeypatch.setattr(window, "INDEX_SLACK", 4)
+    monkeypatch.setattr(row_store, "INDEX_SLACK", 4)
+    monkeypatch.setattr(zone_map, "SLACK", 3)
+    monkeypatch.setattr(segment, "MARK_ROWS", 2)
 
 
 class Reference:

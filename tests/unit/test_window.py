@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from bot.domain.market import TopOfBook
-from bot.market.columns import Columns, Segment, read_only
+from bot.market.columns import Columns, read_only
+from bot.market.segment import Grids, Segment
 from bot.market.window import Window
 
 S = 1_000_000_000
@@ -176,7 +177,7 @@ def test_packed_integers_come_back_exactly(events: list[int], sequences: list[in
     floats = [np.array([1.0, 2.0, 3.0]) for _ in range(4)]
     recv = np.array([START_NS, START_NS + 1, START_NS + 2], np.int64)
     columns = read_only((recv, np.array(events, np.int64), np.array(sequences, np.int64), *floats))
-    segment = Segment(10, columns)
+    segment = Segment(10, columns, np.ones(3, np.bool_), Grids())
     whole = segment.columns(0, 100)
     assert [column.tolist() for column in whole] == [column.tolist() for column in columns]
     assert [segment.row(i) for i in (10, 11, 12)] == list(zip(*(c.tolist() for c in columns), strict=True))
