@@ -1,0 +1,1 @@
+"""Minute rows: what each minute traded, and how the book stood at its end."""
