@@ -1,6 +1,8 @@
 """What the archive knows of the time before this run: until when each instrument was recorded, and its day again."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -107,13 +109,32 @@ def _parts(store: SegmentStore, names: set[str], start_ns: int, stop_ns: int) ->
     """Rows by instrument, newest part first, so that a window can take each as older than all that it has."""
     segments = store.segments(Channel.QUOTES, start_ns=start_ns, stop_ns=stop_ns)
     scopes = {str(one.feed) for name in names if (one := store.instrument(name)) is not None}
-    for scope in sorted(scopes):
-        for group in reversed(_groups([segment for segment in segments if segment.scope == scope])):
-            table = pa.concat_tables([store.read(one, _COLUMNS) for one in group])
-            for name, columns in _by_instrument(table, names, ordered=len(group) == 1):
-                wanted = _within(columns, start_ns, stop_ns)
-                if wanted.rows:
-                    yield name, wanted
+    groups = [
+        group
+        for scope in sorted(scopes)
+        for group in reversed(_groups([segment for segment in segments if segment.scope == scope]))
+    ]
+    for group, table in zip(groups, _read(store, groups), strict=True):
+        for name, columns in _by_instrument(table, names, ordered=len(group) == 1):
+            wanted = _within(columns, start_ns, stop_ns)
+            if wanted.rows:
+                yield name, wanted
+
+
+def _read(store: SegmentStore, groups: Sequence[Sequence[SegmentInfo]]) -> Iterator[pa.Table]:
+    """Each group's rows; the next group is read and unpacked while somebody works on this one."""
+
+    def read(group: Sequence[SegmentInfo]) -> pa.Table:
+        return pa.concat_tables([store.read(one, _COLUMNS) for one in group])
+
+    with ThreadPoolExecutor(1) as ahead:
+        coming: deque[Future[pa.Table]] = deque()
+        for group in groups:
+            coming.append(ahead.submit(read, group))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def _groups(segments: Sequence[SegmentInfo]) -> list[list[SegmentInfo]]:
@@ -130,14 +151,25 @@ def _groups(segments: Sequence[SegmentInfo]) -> list[list[SegmentInfo]]:
 
 
 def _by_instrument(table: pa.Table, names: set[str], *, ordered: bool) -> Iterator[tuple[str, Columns]]:
-    encoded = table.column("instrument").combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    there = encoded.dictionary.to_pylist()
-    for code, name in enumerate(there):
+    for name, rows in _split(table):
         if name in names:
-            rows = table if len(there) == 1 else table.take(pa.array(np.flatnonzero(codes == code)))
             columns = _columns(rows)
             yield name, columns if ordered else columns.take(np.argsort(columns.ts_recv_ns, kind="stable"))
+
+
+def _split(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each instrument."""
+    runs = pc.run_end_encode(table.column("instrument").combine_chunks())
+    found, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    if len(set(found)) == len(found):
+        # As archives have them: instrument by instrument, so that nothing has to be copied.
+        for name, start, end in zip(found, [0, *ends], ends, strict=False):
+            yield name, table.slice(start, end - start)
+        return
+    encoded = table.column("instrument").combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    for code, name in enumerate(encoded.dictionary.to_pylist()):
+        yield name, table.take(pa.array(np.flatnonzero(codes == code)))
 
 
 def _columns(table: pa.Table) -> Columns:
