@@ -1,0 +1,201 @@
+"""Rows out of files: every block is checked, and what merging took away in the meantime is found where it went."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bot.errors import StorageError
+from bot.storage.archive.channels import SCHEMAS, Channel
+from bot.storage.archive.errors import FileGone, SegmentRemoved
+from bot.storage.archive.files import Block, FileHeader, checked, decoded
+from bot.storage.archive.layout import SEGMENT_COLUMN, Layout, columns_needed
+from bot.storage.archive.manifest import Manifest
+from bot.storage.archive.ports import SegmentInfo
+from bot.storage.archive.roots import Root
+from bot.storage.archive.wide import codes_of, from_wide
+
+_HEADERS_KEPT = 256
+_ATTEMPTS = 5
+"""How often files may be merged away under one reading before they count as lost."""
+
+Place = tuple[SegmentInfo, Block]
+
+
+@dataclass(frozen=True, slots=True)
+class WideRows:
+    """Rows in whole numbers, and how their file held them."""
+
+    table: pa.Table
+    layout: Layout
+
+
+class Reader:
+    """Reads what a manifest names from a root; any number of threads may use one."""
+
+    def __init__(self, manifest: Manifest, root: Root) -> None:
+        self._manifest = manifest
+        self._root = root
+        self._headers: OrderedDict[int, FileHeader] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def segment(self, segment: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
+        """See `ports.SegmentStore.read`."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._segment(segment, columns)
+            except FileGone as error:
+                gone = error
+        raise gone
+
+    def chunks(
+        self, channel: Channel, instrument: str, start_ns: int, stop_ns: int, columns: Sequence[str] | None
+    ) -> Iterator[pa.Table]:
+        """One instrument's rows in order of receipt, a few blocks at a time.
+
+        Files that are merged away between two chunks are found again: the rows of a chunk are all older than those
+        of the next, so that the rest can be looked up anew.
+        """
+        wanted = list(columns or SCHEMAS[channel].names)
+        attempts = 0
+        while start_ns < stop_ns:
+            clusters = time_clusters(self._manifest.live_blocks(channel, instrument, start_ns, stop_ns))
+            try:
+                for end_ns, places in clusters:
+                    yield self._cluster(channel, instrument, places, (start_ns, stop_ns), wanted)
+                    start_ns = end_ns + 1
+            except FileGone:
+                attempts += 1
+                if attempts == _ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def wide(self, place: Place, instrument: str, columns: Collection[str] | None) -> WideRows:
+        """One instrument's rows of a block, with these columns of the file (None: all)."""
+        segment, block = place
+        header = self._header(segment)
+        data = self._root.get(segment.path, block.offset, block.length)
+        raw = header.read(checked(data, block.sha256, segment.path), columns or header.schema.names).combine_chunks()
+        names = raw.column("instrument").chunk(0)
+        code = pc.index(names.dictionary, instrument).as_py()
+        codes = codes_of(names)
+        low, high = (int(np.searchsorted(codes, code, side)) for side in ("left", "right"))
+        raw = raw.slice(low, high - low)
+        carry = block.carry if low == 0 and block.first_instrument == instrument else {}
+        return WideRows(decoded(raw, header.layout, carry), header.layout)
+
+    def layout(self, segment: SegmentInfo) -> Layout:
+        """Of the file."""
+        return self._header(segment).layout
+
+    def schema(self, segment: SegmentInfo) -> pa.Schema:
+        """Of the file, metadata included."""
+        return self._header(segment).schema
+
+    def instruments(self, segment: SegmentInfo) -> list[str]:
+        """Ids of the instruments that it has rows of, in order."""
+        block = self._manifest.blocks(segment.number)[0]
+        data = self._root.get(segment.path, block.offset, block.length)
+        raw = self._header(segment).read(checked(data, block.sha256, segment.path), ["instrument"])
+        ids: list[str] = raw.column("instrument").chunk(0).dictionary.to_pylist()
+        return ids
+
+    def _segment(self, segment: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
+        holder = self._holder(segment)
+        wanted = list(columns or SCHEMAS[segment.channel].names)
+        if holder.number == segment.number:
+            return self._whole(segment, wanted)
+        numbers = pa.array([segment.number, *segment.merged_from])
+        parts = [SCHEMAS[segment.channel].empty_table().select(wanted)]
+        header = self._header(holder)
+        for block in self._manifest.blocks(holder.number):
+            if block.min_ns < segment.stop_ns and block.max_ns >= segment.start_ns:
+                data = self._root.get(holder.path, block.offset, block.length)
+                columns_read = self._columns(header.layout, wanted)
+                rows = header.rows(checked(data, block.sha256, holder.path), columns_read, block.carry)
+                rows = rows.filter(pc.is_in(rows.column(SEGMENT_COLUMN), numbers))
+                parts.append(from_wide(segment.channel, rows, header.layout, wanted))
+        table = pa.concat_tables(parts).combine_chunks()
+        if len(table) != segment.rows:
+            # Its file went to the next merge between two of the lines above.
+            raise FileGone(f"archive segment {segment.number} has {len(table)} of its {segment.rows} rows")
+        return table
+
+    def _whole(self, segment: SegmentInfo, wanted: Sequence[str]) -> pa.Table:
+        data = checked(self._root.get(segment.path), bytes.fromhex(segment.sha256), segment.path)
+        header = self._header(segment)
+        chosen = self._columns(header.layout, wanted)
+        at = [index for index, name in enumerate(header.schema.names) if name in chosen]
+        options = pa.ipc.IpcReadOptions(included_fields=at)
+        with pa.ipc.open_file(pa.py_buffer(data), options=options) as file:
+            raw = file.read_all()
+        return from_wide(segment.channel, decoded(raw, header.layout, {}), header.layout, wanted)
+
+    def _cluster(
+        self, channel: Channel, instrument: str, places: Sequence[Place], span: tuple[int, int], wanted: Sequence[str]
+    ) -> pa.Table:
+        parts = []
+        for place in places:
+            layout = self._header(place[0]).layout
+            rows = self.wide(place, instrument, self._columns(layout, wanted))
+            recv = np.asarray(rows.table.column("ts_recv_ns"))
+            low, high = (int(np.searchsorted(recv, bound)) for bound in span)
+            parts.append((from_wide(channel, rows.table.slice(low, high - low), layout, wanted), recv[low:high]))
+        table = pa.concat_tables([part for part, _ in parts])
+        recv = np.concatenate([times for _, times in parts])
+        if np.any(recv[1:] < recv[:-1]):
+            table = table.take(pa.array(np.argsort(recv, kind="stable")))
+        return table
+
+    @staticmethod
+    def _columns(layout: Layout, wanted: Sequence[str]) -> set[str]:
+        return {"instrument", "ts_recv_ns", SEGMENT_COLUMN, *columns_needed(layout, wanted)}
+
+    def _holder(self, segment: SegmentInfo) -> SegmentInfo:
+        """The segment whose file has the rows now."""
+        number: int | None = segment.number
+        while number is not None:
+            found = self._manifest.whereabouts(number)
+            if found is None:
+                raise StorageError(f"the archive has no segment {segment.number}")
+            holder, number, is_removed = found
+            if is_removed:
+                raise SegmentRemoved(f"archive segment {segment.number} has been removed by retention")
+        return holder
+
+    def _header(self, segment: SegmentInfo) -> FileHeader:
+        with self._lock:
+            if segment.number in self._headers:
+                self._headers.move_to_end(segment.number)
+                return self._headers[segment.number]
+        block = self._manifest.header(segment.number)
+        if block is None:
+            raise FileGone(f"archive file {segment.path} is gone")
+        data = self._root.get(segment.path, block.offset, block.length)
+        header = FileHeader(checked(data, block.sha256, segment.path), segment.path)
+        with self._lock:
+            self._headers[segment.number] = header
+            while len(self._headers) > _HEADERS_KEPT:
+                self._headers.popitem(last=False)
+        return header
+
+
+def time_clusters(places: Sequence[Place]) -> list[tuple[int, list[Place]]]:
+    """Blocks that share a moment go together; the newest time of each, in order of time.
+
+    Within a cluster blocks stand by segment and place, which is the order of rows of one time.
+    """
+    clusters: list[tuple[int, list[tuple[int, Place]]]] = []
+    for at, place in sorted(enumerate(places), key=lambda item: item[1][1].min_ns):
+        block = place[1]
+        if clusters and block.min_ns <= clusters[-1][0]:
+            end_ns, members = clusters.pop()
+            clusters.append((max(end_ns, block.max_ns), [*members, (at, place)]))
+        else:
+            clusters.append((block.max_ns, [(at, place)]))
+    return [(end_ns, [place for _, place in sorted(members, key=lambda m: m[0])]) for end_ns, members in clusters]
