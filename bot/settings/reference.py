@@ -5,9 +5,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from bot.settings import SEGMENT_PATTERN, VENUE_PATTERN, Settings
+from bot.settings import Settings
 from bot.settings.layers import OVERLAYS
 from bot.settings.schema import Key, SettingsSchema, settings_model
+from bot.settings.section import SEGMENT_PATTERN, VENUE_PATTERN
 
 _FEED_PATTERN = VENUE_PATTERN.removesuffix("$") + r"\." + SEGMENT_PATTERN.removeprefix("^")
 
@@ -20,8 +21,9 @@ def json_schema(strategies: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
     """
     document: dict[str, Any] = settings_model(strategies).model_json_schema()
     markets = get_args(Settings.model_fields["market"].annotation)
-    for section in document["properties"].values():
-        _allow_feed_names(section)
+    for part in (document, *document["$defs"].values()):
+        for section in part.get("properties", {}).values():
+            _allow_feed_names(section)
     document["properties"][OVERLAYS] = {
         "description": "Settings that hold for one market only; they go over the rest of this file.",
         "type": "object",

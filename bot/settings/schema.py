@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import InvariantError
-from bot.settings import ASSET_PATTERN, SEGMENT_PATTERN, VENUE_PATTERN, WALLET_PATTERN, Settings
+from bot.settings import Settings
+from bot.settings.section import ASSET_PATTERN, SEGMENT_PATTERN, VENUE_PATTERN, WALLET_PATTERN
 
 Key = tuple[str, ...]
 """A setting's place: `("risk", "max_open_pairs")`, written `risk.max_open_pairs`."""

@@ -1,0 +1,68 @@
+"""Settings of the market memory: archive, MongoDB, minute rows, jobs, backups."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from bot.settings.section import Positive, Section, SegmentName, VenueName
+
+ChannelName = Annotated[str, Field(pattern=r"^(quotes|trades|funding|depth|gaps|views|minute_books|minute_trades)$")]
+
+
+class ArchiveSettings(Section):
+    """Market data on disk."""
+
+    enabled: bool = Field(default=True, description="Keep what live and simulated runs see; --mode record always does.")
+    url: str | None = Field(
+        default=None, description="Directory or URL (s3://BUCKET/PREFIX) of the files; unset: data_dir/archive."
+    )
+    every_s: Positive = Field(default=60.0, description="Rows go to the disk at whole multiples of this time, UTC.")
+    books: dict[VenueName, dict[SegmentName, list[str]]] = Field(
+        default_factory=dict, description="Order books to keep: venue -> segment -> unified symbols."
+    )
+    views: list[str] = Field(
+        default=["BTC/USDT:USDT"], description="Unified symbols whose combined view across venues is sampled."
+    )
+    views_per_s: Positive = Field(default=1.0, le=100, description="How often.")
+    keep_days: dict[ChannelName, Positive] = Field(
+        default_factory=dict, description="Channel -> days after which its rows are removed; unset: never."
+    )
+    max_bytes: int | None = Field(
+        default=20_000_000_000, gt=0, description="Above this the oldest rows go; unset: no bound."
+    )
+
+
+class MongoSettings(Section):
+    """MongoDB, filled from journal and archive. A URI with a password stands in MONGODB_URI alone."""
+
+    uri: str | None = Field(default=None, description="mongodb://HOST:PORT/DATABASE; unset: MONGODB_URI, or none.")
+    quotes: Literal["tick", "minute"] = Field(
+        default="minute", description="A document a quote, or one an instrument and minute."
+    )
+    raw_days: Positive | None = Field(default=30.0, description="Raw market data is removed at this age; unset: never.")
+    time_series: bool = Field(default=False, description="Ticks in time-series collections where the server has them.")
+
+    @field_validator("uri")
+    @classmethod
+    def _has_no_password(cls, uri: str | None) -> str | None:
+        if uri is not None:
+            from bot.storage.mongo.uri import refuse_password  # loads the client library
+
+            refuse_password(uri, "mongodb.uri")
+        return uri
+
+
+class JobSettings(Section):
+    """When jobs run: `every 60s`, or five cron fields in UTC; unset: never."""
+
+    minutes: str | None = Field(default="every 60s", description="Minute rows of trades and books.")
+    merge: str | None = Field(default="10 * * * *", description="Small files of the archive into larger ones.")
+    retention: str | None = Field(default="40 3 * * *", description="Remove what archive.keep_days and max_bytes say.")
+    backup: str | None = Field(default=None, description="To backup.url.")
+
+
+class BackupSettings(Section):
+    """Where backups go."""
+
+    url: str | None = Field(default=None, description="Directory or URL (s3://BUCKET/PREFIX).")
+    keep: int = Field(default=7, gt=0, description="Newest backups that stay.")
