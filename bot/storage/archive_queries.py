@@ -10,11 +10,9 @@ from bot.storage.archive.ports import SegmentStore
 from bot.storage.book_replay import COLUMNS, DepthRules, has_start
 from bot.storage.market_queries import MarketQueries
 from bot.storage.queries import JournalReader, Record, Run
-from bot.storage.stored_queries import StoredQueries
+from bot.storage.stored_queries import LIVELY, StoredQueries
 
 _MINUTE_NS = 60 * 1_000_000_000
-_LIVELY = (Channel.QUOTES, Channel.TRADES, Channel.DEPTH)
-"""Channels that have rows all the time while something is recorded."""
 
 
 def archive_queries(
@@ -53,7 +51,7 @@ class ArchiveRows:
 
     def has_later(self, instrument: str, ts_ns: int) -> bool:
         """Whether any segment reaches behind `ts_ns`."""
-        return any(self._store.segments(channel, start_ns=ts_ns + 1) for channel in _LIVELY)
+        return any(self._store.segments(channel, start_ns=ts_ns + 1) for channel in LIVELY)
 
     def _backwards(
         self, channel: Channel, name: str, ts_ns: int, columns: Sequence[str] | None = None

@@ -1,7 +1,7 @@
 """Questions asked of the journal: read-only, also while a bot writes to it."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from bot.ports import RecordKind
 from bot.storage import schema
 from bot.storage.schema import Record
 
-__all__ = ["JournalReader", "Record", "Run"]
+__all__ = ["JournalReader", "Record", "Run", "runs_of"]
 
 _BUSY_S = 5.0
 
@@ -84,12 +84,7 @@ class JournalReader:
 
     def runs(self, since_ns: int | None = None) -> list[Run]:
         """Runs in the order in which they started; with `since_ns`, those that were still active then."""
-        ends: dict[str, Record] = {}
-        starts: dict[str, Record] = {}
-        for record in self._select("kind = ?", (RecordKind.RUN.value,)):
-            (ends if record.run_id in starts else starts)[record.run_id] = record
-        runs = [self._run(start, ends.get(run_id)) for run_id, start in starts.items()]
-        return [run for run in runs if since_ns is None or max(run.started_ns, run.last_ns) >= since_ns]
+        return runs_of(self._select("kind = ?", (RecordKind.RUN.value,)), self._newest_ns, since_ns)
 
     def records(self, run_id: str, *kinds: RecordKind) -> Iterator[Record]:
         """A run's records of these kinds (of all, if none is named), in the order in which they were appended."""
@@ -98,22 +93,9 @@ class JournalReader:
         places = ", ".join("?" * len(kinds))
         return self._select(f"run_id = ? AND kind IN ({places})", (run_id, *(kind.value for kind in kinds)))
 
-    def _run(self, start: Record, end: Record | None) -> Run:
-        started_ns = start.body.get("started_ns", start.ts_ns)
-        if end is not None:
-            last_ns = end.body.get("finished_ns", end.ts_ns)
-        else:
-            newest = "SELECT max(ts_ns) FROM records WHERE run_id = ?"
-            last_ns = next(self._rows(newest, (start.run_id,)))[0]
-        return Run(
-            start.run_id,
-            start.body,
-            end.body if end else None,
-            started_ns,
-            last_ns,
-            start.ts_ns,
-            end.ts_ns if end else None,
-        )
+    def _newest_ns(self, run_id: str) -> int:
+        newest = "SELECT max(ts_ns) FROM records WHERE run_id = ?"
+        return int(next(self._rows(newest, (run_id,)))[0])
 
     def _select(self, where: str, parameters: tuple[str, ...]) -> Iterator[Record]:
         select = f"SELECT {schema.COLUMNS} FROM records WHERE {where} ORDER BY seq"  # noqa: S608 - our own words
@@ -128,6 +110,34 @@ class JournalReader:
                 yield from cursor
         except sqlite3.Error as error:
             raise StorageError(f"{self._path} cannot be read: {error}") from error
+
+
+def runs_of(records: Iterable[Record], newest_ns: Callable[[str], int], since_ns: int | None = None) -> list[Run]:
+    """Runs out of their RUN records, in the order in which they started.
+
+    Args:
+        records: By `seq`.
+        newest_ns: The time of a run's newest record, of whatever kind; asked for runs without an end.
+        since_ns: Leave out the runs that had ended by then.
+    """
+    ends: dict[str, Record] = {}
+    starts: dict[str, Record] = {}
+    for record in records:
+        (ends if record.run_id in starts else starts)[record.run_id] = record
+    runs = [_run(start, ends.get(run_id), newest_ns) for run_id, start in starts.items()]
+    return [run for run in runs if since_ns is None or max(run.started_ns, run.last_ns) >= since_ns]
+
+
+def _run(start: Record, end: Record | None, newest_ns: Callable[[str], int]) -> Run:
+    return Run(
+        start.run_id,
+        start.body,
+        end.body if end else None,
+        start.body.get("started_ns", start.ts_ns),
+        newest_ns(start.run_id) if end is None else end.body.get("finished_ns", end.ts_ns),
+        start.ts_ns,
+        end.ts_ns if end else None,
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -18,6 +18,8 @@ from bot.storage.market_queries import BookAt, TopAt, check_minute_channel
 from bot.storage.minutes.answers import newest_revisions
 from bot.storage.queries import Record, Run
 
+LIVELY = (Channel.QUOTES, Channel.TRADES, Channel.DEPTH)
+"""Channels that have rows all the time while something is recorded."""
 _DEFAULT_RULES = DepthRules()
 
 

@@ -90,7 +90,9 @@ class TradeMinutes:
             yield start_ns, min(start_ns + CHUNK_NS, stop_ns)
 
     def _work(self, start_ns: int, end_ns: int, until_ns: int, late: set[_Minute]) -> tuple[int, int]:
-        read_to_ns = min(end_ns + self._slack_ns, until_ns)
+        # After the last chunk all there is, which is little more than a minute: late trades may be in it.
+        is_last = end_ns + MINUTE_NS > until_ns - self._grace_ns
+        read_to_ns = until_ns if is_last else min(end_ns + self._slack_ns, until_ns)
         trades = self._trades(self._instruments.keys(), start_ns - self._slack_ns, read_to_ns)
         found: dict[_Minute, MinuteTotals] = {}
         for one, rows in coverage.by_instrument(trades).items():
