@@ -100,23 +100,23 @@ def metadata(channel: Channel, scope: str, schema: pa.Schema, steps: Mapping[str
 
 
 def layout_in(schema: pa.Schema, path: str) -> Layout:
-    """What a file says of itself; a file that says nothing holds its columns as they are.
+    """What a file says of itself.
 
     Raises:
         StorageError: If a newer program wrote it.
     """
-    body = json.loads((schema.metadata or {}).get(_KEY, b'{"version": 0}'))
+    body = json.loads(schema.metadata[_KEY])
     if body["version"] > FILE_VERSION:
         raise StorageError(
             f"archive file {path} was written by a newer version (format {body['version']}, this program knows "
             f"{FILE_VERSION}): update the program"
         )
     return Layout(
-        differences=tuple(body.get("differences", ())),
-        steps=body.get("steps", {}),
-        divided={divisor: tuple(columns) for divisor, columns in body.get("divided", {}).items()},
-        numbered=tuple(body.get("numbered", ())),
-        listed={name: tuple(texts) for name, texts in body.get("listed", {}).items()},
+        differences=tuple(body["differences"]),
+        steps=body["steps"],
+        divided={divisor: tuple(columns) for divisor, columns in body["divided"].items()},
+        numbered=tuple(body["numbered"]),
+        listed={name: tuple(texts) for name, texts in body["listed"].items()},
     )
 
 

@@ -1,25 +1,21 @@
 """Which files are the archive: SQLite in `<data_dir>/archive.db`. What it names is there, whole and durable."""
 
-import fcntl
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from bot.domain.instrument import Instrument
 from bot.errors import StorageError
-from bot.storage.archive import manifest_schema
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.files import Block, EncodedFile
+from bot.storage.archive.manifest_file import to_read, to_write, told
 from bot.storage.archive.ports import SegmentInfo
 
 FILE_NAME = "archive.db"
-_BUSY_S = 5.0
 _INFO = "number, channel, scope, start_ns, stop_ns, rows, size_bytes, sha256, path, merged_from"
 _BLOCK = "offset, length, sha256, rows, first_instrument, last_instrument, min_ns, max_ns, carry"
 _LIVE = "merged_into IS NULL AND removed = 0"
@@ -46,16 +42,13 @@ class Manifest:
             StorageError: If it cannot be used, or was written by a newer version.
         """
         path = data_dir / FILE_NAME
-        with _told(path):
-            if read_only:
-                return cls(path, None, _current_or_copy(_read_only(path), path))
-            path.touch(mode=0o600)
-            writer = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        with told(path):
+            writer = None if read_only else to_write(path)
             try:
-                _prepare(writer, path)
-                return cls(path, writer, _read_only(path))
+                return cls(path, writer, to_read(path))
             except BaseException:
-                writer.close()
+                if writer is not None:
+                    writer.close()
                 raise
 
     def close(self) -> None:
@@ -195,12 +188,12 @@ class Manifest:
     # Within.
 
     def _select(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        with self._reading, _told(self._path):
+        with self._reading, told(self._path):
             return self._reader.execute(sql, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._writing, _told(self._path):
+        with self._writing, told(self._path):
             if self._writer is None:
                 raise StorageError(f"{self._path} is open for reading only")
             self._writer.execute("BEGIN IMMEDIATE")
@@ -234,88 +227,6 @@ class Manifest:
             "ON CONFLICT DO UPDATE SET body = excluded.body WHERE excluded.body <> body",
             [(one, known[one].model_dump_json()) for one in newest if one in known],
         )
-
-
-class WriterLock:
-    """One data directory, one process that writes its archive; the kernel lets go of it when the process dies."""
-
-    def __init__(self, data_dir: Path) -> None:
-        """Take the lock; the directory is made (0700) if it is missing.
-
-        Raises:
-            StorageError: If another process, or another store of this one, holds it.
-        """
-        path = data_dir / "archive.lock"
-        try:
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.release()
-            raise StorageError(
-                f"the archive in {data_dir} is being written by another process: stop it, or use another --data-dir"
-            ) from error
-
-    def release(self) -> None:
-        """Let another process in; calling it twice does nothing."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"{path}: {error}") from error
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    ready = manifest_schema.is_current(connection, path)
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        raise StorageError(f"{path}: this file system cannot keep a write-ahead log; use a local --data-dir")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
-    if not ready:
-        manifest_schema.create(connection)
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    """A log beside the file needs SQLite's shared memory; without one a read-only directory will do too."""
-    if not path.exists():
-        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise
-        connection = sqlite3.connect(address + "&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _current_or_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """An older file may not be changed by who only reads: a copy in memory is."""
-    try:
-        if manifest_schema.is_current(connection, path):
-            return connection
-    except BaseException:
-        connection.close()
-        raise
-    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.backup(copy)
-    connection.close()
-    manifest_schema.create(copy)
-    return copy
 
 
 def _info(row: Sequence[Any]) -> SegmentInfo:

@@ -16,8 +16,7 @@ from bot.storage.archive.files import EncodedFile, FileEncoder
 from bot.storage.archive.layout import INSTRUMENT_TYPE, SEGMENT_COLUMN, Layout, step_column
 from bot.storage.archive.manifest import Manifest
 from bot.storage.archive.ports import SegmentInfo
-from bot.storage.archive.reading import Place, Reader, time_clusters
-from bot.storage.archive.wide import row_order
+from bot.storage.archive.reading import Place, Reader, time_clusters, time_order
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
@@ -82,10 +81,7 @@ def merged(segments: Sequence[SegmentInfo], manifest: Manifest, reader: Reader) 
 
 
 def _rows(reader: Reader, place: Place, instrument: str, schema: pa.Schema) -> pa.Table:
-    rows = reader.wide(place, instrument, None).table.select(schema.names).cast(schema)
-    if place[0].merged_from:
-        return rows
-    return _with(rows, SEGMENT_COLUMN, np.full(len(rows), place[0].number))
+    return reader.wide(place, instrument, None).select(schema.names).cast(schema)
 
 
 def _with(rows: pa.Table, name: str, numbers: npt.NDArray[np.int64]) -> pa.Table:
@@ -99,8 +95,7 @@ def _common_steps(layouts: Sequence[Layout]) -> dict[str, int]:
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
-    recv = np.asarray(rows.column("ts_recv_ns"))
-    order = row_order(np.zeros(len(recv), np.int32), recv)
+    order = time_order(np.asarray(rows.column("ts_recv_ns")), np.asarray(rows.column(SEGMENT_COLUMN)))
     return rows if order is None else rows.take(pa.array(order))
 
 

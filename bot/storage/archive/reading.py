@@ -3,14 +3,15 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bot.errors import StorageError
 from bot.storage.archive.channels import SCHEMAS, Channel
+from bot.storage.archive.differences import Ints
 from bot.storage.archive.errors import FileGone, SegmentRemoved
 from bot.storage.archive.files import Block, FileHeader, checked, decoded
 from bot.storage.archive.layout import SEGMENT_COLUMN, Layout, columns_needed
@@ -24,14 +25,6 @@ _ATTEMPTS = 5
 """How often files may be merged away under one reading before they count as lost."""
 
 Place = tuple[SegmentInfo, Block]
-
-
-@dataclass(frozen=True, slots=True)
-class WideRows:
-    """Rows in whole numbers, and how their file held them."""
-
-    table: pa.Table
-    layout: Layout
 
 
 class Reader:
@@ -75,8 +68,11 @@ class Reader:
             else:
                 return
 
-    def wide(self, place: Place, instrument: str, columns: Collection[str] | None) -> WideRows:
-        """One instrument's rows of a block, with these columns of the file (None: all)."""
+    def wide(self, place: Place, instrument: str, columns: Collection[str] | None) -> pa.Table:
+        """One instrument's rows of a block, with these columns of the file (None: all).
+
+        The column `segment`, if it is one of them, has the number that each row was written under.
+        """
         segment, block = place
         header = self._header(segment)
         data = self._root.get(segment.path, block.offset, block.length)
@@ -87,7 +83,11 @@ class Reader:
         low, high = (int(np.searchsorted(codes, code, side)) for side in ("left", "right"))
         raw = raw.slice(low, high - low)
         carry = block.carry if low == 0 and block.first_instrument == instrument else {}
-        return WideRows(decoded(raw, header.layout, carry), header.layout)
+        rows = decoded(raw, header.layout, carry)
+        at = rows.schema.get_field_index(SEGMENT_COLUMN)
+        if segment.merged_from or at < 0:
+            return rows
+        return rows.set_column(at, rows.schema.field(at), pa.array(np.full(len(rows), segment.number)))
 
     def layout(self, segment: SegmentInfo) -> Layout:
         """Of the file."""
@@ -139,18 +139,19 @@ class Reader:
     def _cluster(
         self, channel: Channel, instrument: str, places: Sequence[Place], span: tuple[int, int], wanted: Sequence[str]
     ) -> pa.Table:
-        parts = []
+        parts, recvs, numbers = [], [], []
         for place in places:
             layout = self._header(place[0]).layout
             rows = self.wide(place, instrument, self._columns(layout, wanted))
-            recv = np.asarray(rows.table.column("ts_recv_ns"))
+            recv = np.asarray(rows.column("ts_recv_ns"))
             low, high = (int(np.searchsorted(recv, bound)) for bound in span)
-            parts.append((from_wide(channel, rows.table.slice(low, high - low), layout, wanted), recv[low:high]))
-        table = pa.concat_tables([part for part, _ in parts])
-        recv = np.concatenate([times for _, times in parts])
-        if np.any(recv[1:] < recv[:-1]):
-            table = table.take(pa.array(np.argsort(recv, kind="stable")))
-        return table
+            rows = rows.slice(low, high - low)
+            parts.append(from_wide(channel, rows, layout, wanted))
+            recvs.append(recv[low:high])
+            numbers.append(np.asarray(rows.column(SEGMENT_COLUMN)))
+        order = time_order(np.concatenate(recvs), np.concatenate(numbers))
+        table = pa.concat_tables(parts)
+        return table if order is None else table.take(pa.array(order))
 
     @staticmethod
     def _columns(layout: Layout, wanted: Sequence[str]) -> set[str]:
@@ -185,10 +186,17 @@ class Reader:
         return header
 
 
+def time_order(recv: Ints, numbers: Ints) -> npt.NDArray[np.intp] | None:
+    """Indexes that sort by time, and by the number that a row was written under; None where all is in order."""
+    if not np.any(recv[1:] < recv[:-1]) and not np.any((recv[1:] == recv[:-1]) & (numbers[1:] < numbers[:-1])):
+        return None
+    return np.lexsort((numbers, recv))
+
+
 def time_clusters(places: Sequence[Place]) -> list[tuple[int, list[Place]]]:
     """Blocks that share a moment go together; the newest time of each, in order of time.
 
-    Within a cluster blocks stand by segment and place, which is the order of rows of one time.
+    Within a cluster blocks stand by segment and place in it.
     """
     clusters: list[tuple[int, list[tuple[int, Place]]]] = []
     for at, place in sorted(enumerate(places), key=lambda item: item[1][1].min_ns):

@@ -22,7 +22,8 @@ from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.errors import FileGone
 from bot.storage.archive.export import ExportFormat, export
 from bot.storage.archive.files import EncodedFile, encoded
-from bot.storage.archive.manifest import Manifest, WriterLock
+from bot.storage.archive.manifest import Manifest
+from bot.storage.archive.manifest_file import WriterLock
 from bot.storage.archive.merge import DAY_NS, mergeable, merged
 from bot.storage.archive.ports import SegmentInfo
 from bot.storage.archive.reading import Reader
