@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import json
+import os
 import random
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
@@ -13,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather as feather
+import pytest
 from pydantic import SecretStr
 
 from bot.clock import SystemClock
@@ -20,7 +23,8 @@ from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage import schema
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.archive.ports import SegmentInfo
+from bot.storage.archive.errors import SegmentRemoved
+from bot.storage.archive.ports import SegmentInfo, SegmentStore
 from bot.storage.journal import SqliteJournal
 from bot.storage.mongo.archive_source import ArchiveSource
 from bot.storage.mongo.collections import Layout
@@ -91,8 +95,10 @@ class FolderStore:
         ]
 
     def read(self, segment: SegmentInfo, columns: Sequence[str] | None = None) -> pa.Table:
-        if segment.number in self.removed | self.damaged:
-            raise StorageError(f"{segment.path} is damaged or gone")
+        if segment.number in self.removed:
+            raise SegmentRemoved(segment.path)
+        if segment.number in self.damaged:
+            raise StorageError(f"{segment.path} is damaged")
         return feather.read_table(str(self.root / segment.path), columns=columns, memory_map=False)
 
     def rows(
@@ -231,13 +237,18 @@ def journal_digest(data_dir: Path) -> str:
     return hashlib.sha256(repr([schema.from_row(row) for row in rows]).encode()).hexdigest()
 
 
+def newest_seq(data_dir: Path) -> int:
+    with closing(sqlite3.connect(data_dir / schema.FILE_NAME)) as connection:
+        return int(connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()[0])
+
+
 def mongo_journal_digest(database: Any) -> str:
     records = [record_of(document) for name in JOURNAL.values() for document in database[name].find()]
     records.sort(key=lambda record: (record.run_id, record.seq))
     return hashlib.sha256(repr(records).encode()).hexdigest()
 
 
-def archive_digests(store: FolderStore) -> dict[Channel, str]:
+def archive_digests(store: SegmentStore) -> dict[Channel, str]:
     found: dict[Channel, list[pa.Table]] = {channel: [SCHEMAS[channel].empty_table()] for channel in Channel}
     for info in store.segments(written=True):
         found[info.channel].append(store.read(info))
@@ -256,7 +267,7 @@ def _newest(channel: Channel, table: pa.Table) -> pa.Table:
     return pa.Table.from_pylist(list(newest.values()), schema=SCHEMAS[channel])
 
 
-def assert_equal(data_dir: Path, store: FolderStore, database: Any) -> None:
+def assert_equal(data_dir: Path, store: SegmentStore, database: Any) -> None:
     """Journal, archive and MongoDB hold the same rows, none twice."""
     assert mongo_journal_digest(database) == journal_digest(data_dir)
     stored, kept = mongo_digests(database), archive_digests(store)
@@ -270,15 +281,17 @@ async def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def is_done(shipper: MongoShipper, store: FolderStore, seq: int) -> bool:
+def is_done(shipper: MongoShipper, store: SegmentStore, seq: int) -> bool:
     """Whether everything that there is was acknowledged."""
     position = {source.name: source.position for source in shipper.status().sources}
-    return position["journal"] >= seq and position["archive"] >= len(store.segments(written=True))
+    return position["journal"] >= seq and position["archive"] >= max(
+        (info.number for info in store.segments(written=True)), default=0
+    )
 
 
 @contextmanager
 def shipper_of(
-    data_dir: Path, store: FolderStore, uri: str, database: str, *, quotes_as: Form = Form.ROW, **options: Any
+    data_dir: Path, store: SegmentStore, uri: str, database: str, *, quotes_as: Form = Form.ROW, **options: Any
 ) -> Iterator[MongoShipper]:
     """A shipper over a data directory and an archive, to be stopped before the end."""
     clock = options.pop("clock", SystemClock())
@@ -290,3 +303,54 @@ def shipper_of(
     target = MongoTarget.of(SecretStr(uri), database)
     with closing(CursorFile.open(data_dir)) as cursors, closing(journal):
         yield MongoShipper(target, [journal, archive], cursors, clock, **options)
+
+
+def table(*parts: Any, schema: pa.Schema | None = None) -> pa.Table:
+    """One table of tables, or of rows."""
+    if schema is not None:
+        return pa.Table.from_pylist([row for rows in parts for row in rows], schema=schema)
+    return pa.concat_tables(parts)
+
+
+class KillableServer:
+    """A server of our own, beside the one that other tests share."""
+
+    def __init__(self, serve: Path) -> None:
+        self._serve = serve
+        home = os.environ.get("CRYPTO_PIPE_SERVICES", "/var/tmp/crypto-pipe-services")
+        own = {"CRYPTO_PIPE_SERVICES": f"{home}-killed", "DOCDB_PG_PORT": "15462", "DOCDB_PORT": "37062"}
+        self._environment = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"} | own
+        self.uri = self.up()
+
+    def up(self) -> str:
+        """Start it where it is not running; its URI."""
+        return self._run("up").strip()
+
+    def kill(self) -> None:
+        """All of it, by SIGKILL."""
+        self._run("kill")
+
+    def down(self) -> None:
+        """Stop it for good."""
+        self._run("down")
+
+    def _run(self, command: str) -> str:
+        done = subprocess.run(
+            [str(self._serve), command], env=self._environment, stdout=subprocess.PIPE, text=True, check=command == "up"
+        )
+        return done.stdout
+
+
+@contextmanager
+def killable_server() -> Iterator[KillableServer]:
+    """One that may be killed; skips, or fails where services are required, if it cannot be started."""
+    shared = Path(os.environ.get("CRYPTO_PIPE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+    serve = shared / "services" / "mongodb" / "serve"
+    if not serve.exists():
+        reason = f"no server with MongoDB's protocol that may be killed: {serve} starts one"
+        pytest.fail(reason) if os.environ.get("CRYPTO_PIPE_REQUIRE_SERVICES") else pytest.skip(reason)
+    server = KillableServer(serve)
+    try:
+        yield server
+    finally:
+        server.down()

@@ -11,6 +11,7 @@ from bot.errors import StorageError
 from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.mongo.collections import CURSORS, VERSION, Layout
 from bot.storage.mongo.cursors import FILE_NAME
+from bot.storage.mongo.journal_documents import COLLECTIONS
 from bot.storage.mongo.segment_rows import Form
 from bot.storage.mongo.shipper import MongoShipper, State
 from tests.services.mongo_rig import (
@@ -65,7 +66,7 @@ async def test_everything_arrives_once(
             await shipped(shipper, store, 40)
         assert_equal(tmp_path, store, database)
     assert sum(source.documents for source in shipper.status().sources) == 0
-    assert database["runs"].count_documents({}) == database["fills"].count_documents({}) == 5
+    assert sum(database[name].count_documents({}) for name in COLLECTIONS.values()) == 40
     assert database["orders"].find_one({"seq": 4})["body"]["price"] == "0.10"
 
 
@@ -107,7 +108,7 @@ async def test_a_server_that_was_restored_is_filled_from_where_it_stands(
     journal_records(tmp_path, 40, "run-2")
     with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
         await shipped(shipper, store, 80)
-    for name in ("runs", "decisions", "pairs", "orders", "fills", "funding_payments", "balances", "events"):
+    for name in COLLECTIONS.values():
         database[name].delete_many({"run_id": "run-2"})
     database[CURSORS].replace_one({"_id": before["_id"]}, before)
     with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
@@ -127,7 +128,7 @@ async def test_another_journal_under_the_same_numbers_is_noticed(
     journal_records(tmp_path, 30, "run-2")
     with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
         await shipped(shipper, store, 30)
-    assert {seq["seq"] for seq in database["runs"].find({"run_id": "run-2"})} == {1, 9, 17, 25}
+    assert sum(database[name].count_documents({"run_id": "run-2"}) for name in COLLECTIONS.values()) == 30
 
 
 @pytest.mark.parametrize("quotes_as", [Form.ROW, Form.MINUTE])
@@ -177,6 +178,20 @@ async def test_a_segment_that_cannot_be_read_comes_later(
         await until(lambda: shipper.status().sources[1].aside == 0)
         await shipper.stop()
     assert database["quotes"].count_documents({}) == 3
+
+
+async def test_a_damaged_segment_that_retention_took_is_not_tried_for_ever(
+    tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
+) -> None:
+    store.write(Channel.QUOTES, "binance.linear", quotes([NOON_NS, NOON_NS + 1]))
+    store.damaged.add(1)
+    with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
+        shipper.start()
+        await until(lambda: shipper.status().sources[1].aside == 1)
+        store.removed.add(1)
+        await until(lambda: shipper.status().sources[1].aside == 0)
+        await shipper.stop()
+        assert shipper.status().sources[1].rows_missing == 2
 
 
 async def test_what_retention_took_first_is_counted(

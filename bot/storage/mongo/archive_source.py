@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from bot.errors import StorageError
 from bot.storage.archive.channels import Channel
+from bot.storage.archive.errors import SegmentRemoved
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
 from bot.storage.mongo.batches import Backlog, Batch, Growing, encoded, give_way
 from bot.storage.mongo.cursors import Cursor
@@ -86,16 +87,12 @@ class ArchiveSource:
         done = _behind(info)
         try:
             return self._slice(self._opened(info), cursor, done)
+        except SegmentRemoved:
+            self._open = None
+            return Batch(done, 0, missing=info.rows)
         except StorageError as error:
             self._open = None
-            if self._is_removed(info):
-                return Batch(done, 0, missing=info.rows)
             return Batch(done, 0, aside=str(error))
-
-    def is_gone(self, position: int) -> bool:
-        """Whether retention has removed the segment, so that there is nothing to try again."""
-        info = self._segment(position - 1)
-        return info is None or info.number != position or self._is_removed(info)
 
     def holds(self, cursor: Cursor) -> bool:
         """Whether the segment that the cursor stands at is in this archive."""
@@ -126,10 +123,6 @@ class ArchiveSource:
             return False
         ttl_s = self._raw_ttl_s if info.channel in RAW else None
         return ttl_s is None or info.stop_ns > self._now_ns() - ttl_s * 1_000_000_000
-
-    def _is_removed(self, info: SegmentInfo) -> bool:
-        live = self._store.segments(info.channel, start_ns=info.start_ns, stop_ns=info.stop_ns)
-        return all(segment.scope != info.scope for segment in live)
 
     def _opened(self, info: SegmentInfo) -> _Open:
         if self._open is None or self._open.info.number != info.number:

@@ -69,9 +69,6 @@ class Source(Protocol):
             StorageError: If it cannot be read at all.
         """
 
-    def is_gone(self, position: int) -> bool:
-        """Whether what stood there was removed for good, so that there is nothing to try again."""
-
     def holds(self, cursor: Cursor) -> bool:
         """Whether the cursor's mark stands at its position."""
 

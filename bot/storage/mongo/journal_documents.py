@@ -18,6 +18,7 @@ COLLECTIONS: Mapping[RecordKind, str] = {
     RecordKind.FUNDING: "funding_payments",
     RecordKind.BALANCE: "balances",
     RecordKind.EVENT: "events",
+    RecordKind.JOB: "jobs",
 }
 """Where each kind goes. `funding` is the market's; what was paid on a position stands apart from it."""
 

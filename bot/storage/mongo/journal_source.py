@@ -49,10 +49,6 @@ class JournalSource:
         except sqlite3.Error as error:
             raise StorageError(f"{self._path} cannot be read: {error}") from error
 
-    def is_gone(self, position: int) -> bool:
-        """False: nothing is ever removed from a journal."""
-        return False
-
     def holds(self, cursor: Cursor) -> bool:
         """Whether the record that the cursor stands at is in this journal."""
         if cursor.position == 0:

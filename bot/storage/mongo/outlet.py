@@ -97,7 +97,7 @@ class Outlet:
         await self._deliver(database, batch, time_series)
         if batch.aside is not None:
             await self._put_aside(batch.after.position, batch.aside)
-        self._missing += batch.missing
+        self._lose(batch)
         await asyncio.gather(self._tell(database, batch.after), self._remember(batch.after))
         self._cursor = batch.after
         return True
@@ -180,17 +180,20 @@ class Outlet:
 
     async def _again(self, database: Database, time_series: frozenset[str], position: int) -> bool:
         """Whether there is nothing left to try."""
-        if await self._worker.do(lambda: self._source.is_gone(position)):
-            self._log("error", f"{self._source.name} {position} was removed before it could be delivered")
-            return True
         cursor = Cursor(position - 1)
         while cursor.position < position:
             batch = await self._worker.do(partial(self._source.batch, cursor))
             if batch is None or batch.aside is not None:
                 return batch is None
             await self._deliver(database, batch, time_series)
+            self._lose(batch)
             cursor = batch.after
         return True
+
+    def _lose(self, batch: Batch) -> None:
+        if batch.missing:
+            self._missing += batch.missing
+            self._log("error", f"{self._source.name} {batch.after.position} was removed before it was delivered")
 
     async def _put_aside(self, position: int, reason: str) -> None:
         self._log("error", f"{self._source.name} {position} is delivered later: {reason}")

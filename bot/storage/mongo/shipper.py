@@ -21,6 +21,7 @@ from bot.storage.mongo.delivery import Database
 from bot.storage.mongo.outlet import Limits, Log, Outlet, SourceStatus
 from bot.storage.mongo.uri import Client, MongoTarget, connect, told
 from bot.storage.mongo.worker import Worker
+from bot.text import inert
 
 
 class State(StrEnum):
@@ -32,6 +33,8 @@ class State(StrEnum):
     """The server does not answer or refuses, or our own file cannot be written; tried again."""
     REFUSED = "refused"
     """Its database must not be written to; final."""
+    FAILED = "failed"
+    """A bug of ours ended it; the rest of the bot goes on, and what waits is delivered by the next start."""
     STOPPED = "stopped"
 
 
@@ -128,6 +131,7 @@ class MongoShipper:
     def start(self) -> None:
         """Begin; returns at once."""
         self._task = asyncio.create_task(self._run(), name="mongo")
+        self._task.add_done_callback(self._ended)
 
     async def stop(self, within_s: float = 5.0) -> None:
         """Deliver what waits, for `within_s` seconds at most; what remains is delivered at the next start."""
@@ -139,7 +143,8 @@ class MongoShipper:
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=1.0)
         self._worker.close()
-        self._state = State.STOPPED
+        if self._state is not State.FAILED:
+            self._state = State.STOPPED
 
     def wake(self) -> None:
         """There is something new: do not wait for the next look."""
@@ -224,6 +229,11 @@ class MongoShipper:
         finally:
             timer.cancel()
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._be(State.FAILED, f"{type(error).__name__}: {inert(str(error))}")
+
     def _backoff_s(self) -> float:
         self._failures += 1
         longest = min(self._pace.backoff_cap_s, self._pace.backoff_first_s * 2.0 ** min(self._failures - 1, 30))
@@ -231,6 +241,6 @@ class MongoShipper:
 
     def _be(self, state: State, message: str) -> None:
         if (state, message) != (self._state, self._message):
-            level = {State.AWAY: "warning", State.REFUSED: "error"}.get(state, "info")
+            level = {State.AWAY: "warning", State.REFUSED: "error", State.FAILED: "error"}.get(state, "info")
             self._log(level, f"MongoDB {state.value}: {message or self._target.name}")
         self._state, self._message = state, message
