@@ -12,7 +12,7 @@ from bot.domain.instrument import Feed
 from bot.domain.market import TopOfBook
 from bot.recording.batch import Batch
 from bot.recording.directory import Directory
-from bot.recording.rows import RowBuffer, Rows, in_order, joined, newest_of
+from bot.recording.rows import RowBuffer, Rows, in_order, joined
 from bot.storage.archive.channels import SCHEMAS, Channel
 
 QUOTE_LAYOUT = "qqqqdddd"
@@ -57,7 +57,8 @@ class OwnQuotes:
         self._add = [self._buffers[one.feed].add for one in directory.instruments]
         self._quotes: list[TopOfBook | None] = [None] * len(directory)
         self._raws = [b""] * len(directory)
-        self._newest_ns = np.zeros(len(directory), np.int64)
+        self._recv_ns = [0] * len(directory)
+        self._floor_ns = dict.fromkeys(directory.slots_of, 0)
 
     def on_quote(self, slot: int, quote: TopOfBook, ts_recv_ns: int, raw: bytes) -> None:
         """Keep it."""
@@ -74,16 +75,16 @@ class OwnQuotes:
         )
         self._quotes[slot] = quote
         self._raws[slot] = raw
+        self._recv_ns[slot] = ts_recv_ns
 
     def take(self) -> list[Batch]:
         """The new rows, a batch a feed."""
-        floors = self._newest_ns
-        self._newest_ns = self.newest_ns()
         batches = []
         for feed, buffer in self._buffers.items():
             if blocks := buffer.take():
-                floor_ns = int(floors[self._directory.slots_of[feed]].max())
-                batches.append(quote_batch(self._directory, feed, blocks, floor_ns))
+                batch = quote_batch(self._directory, feed, blocks, self._floor_ns[feed])
+                self._floor_ns[feed] = batch.stop_ns - 1
+                batches.append(batch)
         return batches
 
     def waiting(self) -> int:
@@ -96,16 +97,15 @@ class OwnQuotes:
 
     def newest_ns(self) -> NDArray[np.int64]:
         """By slot: when its newest quote was received; 0 where none was."""
-        return newest_of(self._newest_ns, [buffer.blocks() for buffer in self._buffers.values()])
+        return np.array(self._recv_ns, np.int64)
 
     def newest(self, slot: int) -> tuple[int, bytes] | None:
         """The venue's time of the newest quote (ours where it sends none), and its payload."""
         quote = self._quotes[slot]
         if quote is None:
             return None
-        if quote.ts_event_ns is not None:
-            return quote.ts_event_ns, self._raws[slot]
-        return int(self.newest_ns()[slot]), self._raws[slot]
+        event_ns = self._recv_ns[slot] if quote.ts_event_ns is None else quote.ts_event_ns
+        return event_ns, self._raws[slot]
 
     def forget(self, feed: Feed) -> None:
         """No quote of the feed is usable until the next one."""

@@ -91,6 +91,7 @@ class Recorder:
             retry_s=limits.retry_s,
         )
         self._books: DepthRecorder | None = None
+        self._samplers: list[ViewSampler] = []
         self._timer: Timer | None = None
         self._started_ns = 0
         self._minute = 0
@@ -109,12 +110,14 @@ class Recorder:
                 self.gaps.open(one, channel, until_ns, "not recorded: the program did not run")
         if self._books is not None:
             self._books.start()
+        self._writer.start()
         self._timer = self._clock.call_later(TICK_S, self._tick)
 
     def sample_views(self, symbols: Sequence[str], printed: Printed, per_s: float = 1.0) -> ViewSampler:
         """Archive the combined view of these unified symbols, so many times a second, from now on."""
         sampler = ViewSampler(self.directory, symbols, self.quotes, printed, self._clock, per_s)
         self.further.append(lambda _: sampler.take())
+        self._samplers.append(sampler)
         sampler.start()
         return sampler
 
@@ -197,6 +200,8 @@ class Recorder:
         """
         if self._timer is not None:
             self._timer.cancel()
+        for sampler in self._samplers:
+            sampler.stop()
         self.flush()
         is_durable = self._writer.drain(patience_s)
         self._tell_troubles()

@@ -43,7 +43,7 @@ class ArchiveWriter:
     def __init__(
         self, store: SegmentStore, instruments: Instruments, *, max_waiting_rows: int, retry_s: float = 1.0
     ) -> None:
-        """Start the thread.
+        """Nothing is written before `start`.
 
         Args:
             store: Where to; used by the thread alone.
@@ -65,6 +65,9 @@ class ArchiveWriter:
         self._trouble: str | None = None
         self._bytes_of: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="archive-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
         self._thread.start()
 
     def put(self, batch: Batch) -> list[Batch]:
@@ -111,14 +114,15 @@ class ArchiveWriter:
     def drain(self, patience_s: float) -> bool:
         """Wait until everything is durable, for `patience_s` at most; whether it is."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue, patience_s)
+            return self._changed.wait_for(lambda: not self._queue, patience_s if self._thread.is_alive() else 0.0)
 
     def close(self, patience_s: float) -> int:
         """Write what waits, and end; the rows that could not be written within `patience_s` are lost and counted."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        self._thread.join(patience_s)
+        if self._thread.is_alive():
+            self._thread.join(patience_s)
         with self._changed:
             self._gives_up = True
             self._changed.notify_all()

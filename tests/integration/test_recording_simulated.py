@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 
 from bot.clock import SystemClock
@@ -27,6 +28,7 @@ from tests.unit.recording_memory import MemoryStore
 
 FEEDS = [Feed.parse(name) for name in ("binance.spot", "binance.linear", "bybit.spot", "bybit.linear")]
 BTC = "BTC/USDT:USDT"
+MOST = 450
 
 
 @asynccontextmanager
@@ -56,9 +58,16 @@ async def test_five_hundred_instruments_are_recorded() -> None:
         sink = recorder.keep_books([slot for found in books.values() for slot in found.values()])
         depth = depth_readers(books, sink, settings, market.clock, random.Random(1), counter)
         recorder.sample_views([BTC], market.printed, per_s=5.0)
-        summary = await record(
-            market, recorder, asyncio.Event(), depth=depth, counter=counter, for_s=2.5, on_rates=told.append
-        )
+        stop = asyncio.Event()
+
+        def look(rates: list[FeedRates]) -> None:
+            told.append(rates)
+            # Quiet coins of Binance say nothing before they change, which takes some of them a while.
+            if len(told) >= 3 and np.count_nonzero(recorder.quotes.newest_ns()) >= MOST:
+                stop.set()
+
+        summary = await record(market, recorder, stop, depth=depth, counter=counter, for_s=30.0, on_rates=look)
+    assert summary["stopped"], "before the time was over"
     assert summary["complete"], summary
     assert summary["instruments"] == 500
     assert summary["rows"] == sum(info.rows for info, _ in store.tables)
@@ -68,8 +77,7 @@ async def test_five_hundred_instruments_are_recorded() -> None:
         assert {info.channel for info in scope} >= {Channel.QUOTES, Channel.TRADES, Channel.DEPTH}, feed
         assert sum(info.size_bytes for info in scope) == summary["feeds"][str(feed)]["size_bytes"]
         quoted = {name for name in store.instruments(Channel.QUOTES) if name in {one.id for one in found.values()}}
-        # Bybit sends the book at once; Binance when it changes, which a quiet coin's may not have done yet.
-        assert len(quoted) == 125 if feed.venue == "bybit" else len(quoted) > 60
+        assert len(quoted) > MOST - 375
         rows = store.of(Channel.DEPTH, found["BTCUSDT"].id)
         assert rows[0]["kind"] == "snapshot"
         assert {row["kind"] for row in rows[:-1]} == {"snapshot", "delta"}

@@ -74,6 +74,7 @@ def test_every_row_is_archived_once_and_in_order(
     for number in range(loaded):  # rows of the day before, which are in the archive already
         engine.on_quote(0, quote(number), START_NS, b"")
     recorder = Recorder(store, INSTRUMENTS, clock, engine=engine.slots if beside_an_engine else None)
+    recorder.start()
     sink = Fanout(engine, recorder) if beside_an_engine else recorder
     expected: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     newest_ns: defaultdict[object, int] = defaultdict(int)
