@@ -90,6 +90,14 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
         return screen.show(loaded.settings)
     if arguments.mode == "simulate":
         return simulate.simulate(arguments, loaded.settings)
+    if arguments.mode == "record":
+        from modes import record
+
+        return record.run_recorder(arguments, loaded)
+    if arguments.mode == "export":
+        from modes import export
+
+        return export.run_export(arguments, loaded.settings)
     if arguments.mode == "post-mortem":
         from modes import post_mortem
 

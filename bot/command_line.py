@@ -42,9 +42,12 @@ MODES = (
     Mode("action", "trade", "watch the market, decide and trade (the default)"),
     Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
     Mode("attach", "look", "open the screen of a run that is going on"),
+    Mode("record", "data", "keep what the venues say, without any decision"),
+    Mode("export", "data", "write rows of the archive into a plain file"),
     Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
 )
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
+CHANNELS = ("quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades")
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
 
 _GROUPS = {
@@ -82,16 +85,20 @@ _EXIT_CODES = {
 _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "recording": ("action",),
     "speed": ("action",),
-    "for_s": ("action", "simulate"),
+    "for_s": ("action", "record", "simulate"),
     "headless": ("action",),
     "record_raw": ("action",),
     "real_money": ("action",),
     "run": ("post-mortem",),
-    "since": ("post-mortem",),
+    "since": ("post-mortem", "export"),
+    "until": ("export",),
+    "channel": ("export",),
+    "instrument": ("export",),
+    "to": ("export",),
     "port": ("simulate",),
-    "scenario": ("simulate", "action"),
-    "seed": ("simulate", "action"),
-    "fault": ("simulate", "action"),
+    "scenario": ("simulate", "action", "record"),
+    "seed": ("simulate", "action", "record"),
+    "fault": ("simulate", "action", "record"),
     "host": ("simulate",),
 }
 
@@ -125,6 +132,11 @@ class Arguments:
     run: str | None
     since: timedelta | datetime | None
     """How long ago, or an aware UTC time."""
+    until: timedelta | datetime | None
+    channel: str | None
+    instrument: tuple[str, ...]
+    to: str | None
+    """A path."""
     show_config: bool
     json_schema: bool
     real_money: bool
@@ -152,9 +164,17 @@ class Arguments:
 
     def since_ns(self, now_ns: int) -> int | None:
         """`--since` as UTC ns since the epoch; None where it was not given."""
-        if isinstance(self.since, datetime):
-            return (self.since - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-        return None if self.since is None else now_ns - self.since // timedelta(microseconds=1) * 1000
+        return _moment_ns(self.since, now_ns)
+
+    def until_ns(self, now_ns: int) -> int | None:
+        """`--until` likewise."""
+        return _moment_ns(self.until, now_ns)
+
+
+def _moment_ns(moment: timedelta | datetime | None, now_ns: int) -> int | None:
+    if isinstance(moment, datetime):
+        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    return None if moment is None else now_ns - moment // timedelta(microseconds=1) * 1000
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -170,7 +190,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         parser.error(_unknown(left[0], parser))
     _refuse_contradictions(found, parser)
     found.headless = found.headless or found.json
-    repeated = {name: tuple(getattr(found, name)) for name in ("recording", "set", "fault")}
+    repeated = {name: tuple(getattr(found, name)) for name in ("recording", "set", "fault", "instrument")}
     return Arguments(**vars(found) | repeated)
 
 
@@ -228,6 +248,7 @@ def _add_look(group: Any) -> None:
     group.add_argument(
         "--since", metavar="WHEN", type=_told(parse_since), help="post-mortem since 24h ago, or since a UTC time"
     )
+    group.add_argument("--until", metavar="WHEN", type=_told(parse_since), help="up to a UTC time, or a time ago")
     group.add_argument("--version", action="version", version=f"crypto-pipe {VERSION}", help="print it and stop")
     group.add_argument("-h", "--help", action="help", help="print this and stop")
 
@@ -264,6 +285,20 @@ def _add_data(group: Any) -> None:
         help="what goes wrong at the simulated exchanges (repeatable); `list` shows what can",
     )
     group.add_argument("--host", metavar="IP", type=_told(not_blank), help="to listen on (default: 127.0.0.1)")
+    group.add_argument(
+        "--channel", metavar="NAME", type=_one_of(CHANNELS), help="of the archive: " + ", ".join(CHANNELS)
+    )
+    group.add_argument(
+        "--instrument",
+        metavar="ID",
+        action="append",
+        default=[],
+        type=_told(not_blank),
+        help="as binance:BTC/USDT:USDT (repeatable; default: all)",
+    )
+    group.add_argument(
+        "--to", metavar="PATH", type=_told(not_blank), help="file of an export: .feather, .parquet or .csv"
+    )
     group.add_argument("--data-dir", metavar="DIR", type=_told(_path), help="journal and logs (default: data)")
 
 

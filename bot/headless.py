@@ -54,7 +54,7 @@ class Headless:
 
     def on_scan(self, path: Path, fraction: float) -> None:
         """Looking through a recording takes long."""
-        self._progress(f"looking through {path.name} {fraction:4.0%}")
+        self.progress(f"looking through {path.name} {fraction:4.0%}")
 
     def on_decision(self, decision: Decision) -> None:
         """One decision, on stdout; with `--json` only the progress moves."""
@@ -63,7 +63,7 @@ class Headless:
             self._show(decision_line(decision))
         fraction = self._market.progress() if self._market is not None else None
         if fraction is not None and self._clock.monotonic_ns() >= self._next_progress_ns:
-            self._progress(f"playing {fraction:4.0%}")
+            self.progress(f"playing {fraction:4.0%}")
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -92,7 +92,8 @@ class Headless:
                 if self._stop is not None:
                     self._stop()
 
-    def _progress(self, text: str) -> None:
+    def progress(self, text: str) -> None:
+        """What takes long: one line that changes, where stderr is a terminal."""
         if self._shows_progress:
             self._next_progress_ns = self._clock.monotonic_ns() + _PROGRESS_EVERY_NS
             self._line_open = True

@@ -42,6 +42,8 @@ class OpenMarket:
     venue: VenueFactory
     deliver: Callable[[Callable[[], None]], object] | None
     """Brings a callback to the engine's thread; None on a virtual clock, where waiting takes no time."""
+    settings: Settings
+    """Where its venues are: the settings that were given, but for endpoints."""
     lost: "asyncio.Future[VenueError] | None" = None
     """Done when the market has gone for good: the process of the simulated exchanges has ended."""
 
@@ -70,7 +72,7 @@ async def opened_market(
         yield _recorded(settings, wanted, log, on_scan)
     elif settings.market == "live":
         market = await _connected(settings, wanted.run_s, log, "live")
-        yield OpenMarket(market, _paper(market, settings), asyncio.get_running_loop().call_soon_threadsafe)
+        yield OpenMarket(market, _paper(market, settings), asyncio.get_running_loop().call_soon_threadsafe, settings)
     else:
         # Imported here: servers and protocols take half a second to load, and only this market needs them.
         from exchanges.simulator.process import pointed_at, simulator_process
@@ -82,7 +84,7 @@ async def opened_market(
             there = pointed_at(settings, address)
             market = await _connected(there, wanted.run_s, log, "simulated")
             venue = _wire(market, there, address, log)
-            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, lost)
+            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, there, lost)
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:
@@ -94,7 +96,7 @@ def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgres
         # Nothing in it comes from an exchange.
         files = {feed: [path] for feed, path in write_sample(settings.data_dir / "sample").items()}
     market = Recordings(files, all_venues(), speed=settings.recorded.speed, play_s=wanted.run_s, scan_progress=on_scan)
-    return OpenMarket(market, _paper(market, settings), None)
+    return OpenMarket(market, _paper(market, settings), None, settings)
 
 
 async def _connected(settings: Settings, run_s: float | None, log: Log, name: str) -> LiveVenues:

@@ -13,10 +13,11 @@ from bot.clock import SystemClock
 from bot.command_line import Arguments
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
-from bot.engine.run import EngineRun, RunResult
+from bot.engine.run import Beside, EngineRun, RunResult
 from bot.errors import ExitCode, SettingsError
 from bot.headless import Headless, opening_line
 from bot.ports import Market
+from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
@@ -111,6 +112,7 @@ async def _run_on(
         log=headless.log,
         show_decision=headless.on_decision,
         comparison=comparison,
+        beside=_beside(opened, settings, journal, headless),
         linger_s=arguments.linger_s,
     )
     headless.watch(run.engine, market, run.stop)
@@ -119,6 +121,17 @@ async def _run_on(
     if arguments.record_raw is None:
         return await run.run()
     return await _recorded_raw(run, market, arguments.record_raw, headless)
+
+
+def _beside(opened: "OpenMarket", settings: Settings, journal: SqliteJournal, headless: Headless) -> Beside | None:
+    """The market memory: of a live market, and wherever a MongoDB is to be filled with the journal."""
+    from modes.memory import LIVE, Memory, mongo_uri
+
+    uri = mongo_uri(settings, os.environ)
+    keeps = settings.market == LIVE and settings.archive.enabled
+    if settings.market == "recorded" or (uri is None and not keeps):
+        return None
+    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps)
 
 
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bot.clock import SystemClock
 from bot.control.messages import Command
@@ -21,7 +21,7 @@ from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.summary import run_summary
 from bot.errors import BotError, InvariantError, StorageError, VenueError
-from bot.ports import Journal, Market, MarketEnd, QuoteDrivenVenue, RecordKind, Strategy
+from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, Strategy
 from bot.risk.gate import TradingState
 from bot.settings import Settings
 
@@ -44,6 +44,19 @@ class RunResult:
     """Why the market was gone before its end."""
 
 
+class Beside(Protocol):
+    """What goes on beside a run and never decides: the market memory."""
+
+    async def attach(self, engine: Engine) -> MarketSink:
+        """Where market data goes: to the engine first; called once, before the first quote."""
+
+    async def start(self) -> None:
+        """Begin, once the market does."""
+
+    async def stop(self) -> None:
+        """Make durable what came; the journal is still open."""
+
+
 class EngineRun:
     """Puts the parts of one run together and takes them apart again, in order, whatever ends it."""
 
@@ -59,6 +72,7 @@ class EngineRun:
         log: Callable[[str, str], None],
         show_decision: Callable[[Decision], None] | None,
         comparison: Comparison | None = None,
+        beside: Beside | None = None,
         linger_s: float = 0.0,
     ) -> None:
         """Build the run.
@@ -73,6 +87,7 @@ class EngineRun:
             log: Takes a level and one line, for a person.
             show_decision: Gets every decision.
             comparison: What another day earns, computed beside the run.
+            beside: Keeps what the market says.
             linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
         """
         self._info = info
@@ -98,6 +113,7 @@ class EngineRun:
         )
         self._stop = asyncio.Event()
         self._comparison = comparison
+        self._beside = beside
         self._linger_s = linger_s
         self._interrupted = False
         self._failure: BotError | None = None
@@ -118,13 +134,19 @@ class EngineRun:
                 self._log("info", line)
             if self._comparison is not None:
                 await self._comparison.start()
-            end = await self._market.run(self.engine, self._stop)
+            sink: MarketSink = self.engine
+            if self._beside is not None:
+                sink = await self._beside.attach(self.engine)
+                await self._beside.start()
+            end = await self._market.run(sink, self._stop)
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
             if self._comparison is not None:
                 await self._comparison.stop()
             await self._venue.stop()
+            if self._beside is not None:
+                await self._beside.stop()
             result = self._finish(end)
             self._journal.close()
             self._control.finished(result.summary)

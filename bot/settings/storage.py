@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from bot.settings.section import Positive, Section, SegmentName, VenueName
 
@@ -41,15 +41,6 @@ class MongoSettings(Section):
     )
     raw_days: Positive | None = Field(default=30.0, description="Raw market data is removed at this age; unset: never.")
     time_series: bool = Field(default=False, description="Ticks in time-series collections where the server has them.")
-
-    @field_validator("uri")
-    @classmethod
-    def _has_no_password(cls, uri: str | None) -> str | None:
-        if uri is not None:
-            from bot.storage.mongo.uri import refuse_password  # loads the client library
-
-            refuse_password(uri, "mongodb.uri")
-        return uri
 
 
 class JobSettings(Section):

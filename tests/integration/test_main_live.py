@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType, web
 
+from bot.storage.archive.channels import Channel
+from bot.storage.archive.store import ArchiveStore
 from exchanges.simulator.sample_recording import BINANCE, BYBIT, START_NS, sample_instrument, sample_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -185,6 +187,12 @@ async def test_a_live_run_decides_records_and_can_be_played_again(exchanges: Loc
     assert min(live["quotes"].values()) > 20
     assert live["decisions"]["refused"]["net_edge"] >= 2, "both directions had a price"
 
+    with ArchiveStore.open(tmp_path / "live", read_only=True) as store:
+        kept = {one.scope: 0 for one in store.segments(Channel.QUOTES)}
+        for one in store.segments(Channel.QUOTES):
+            kept[one.scope] += one.rows
+        assert kept == live["quotes"], "the archive has every quote of the run, once"
+
     recordings = [f"{path.name.split('-')[0]}={path}" for path in sorted(raw.glob("*.raw"))]
     code, stdout, stderr = await run(
         *(word for recording in recordings for word in ("--recording", recording)),
@@ -195,6 +203,20 @@ async def test_a_live_run_decides_records_and_can_be_played_again(exchanges: Loc
     assert again["quotes"] == live["quotes"]
     assert again["malformed"] == live["malformed"]
     assert again["decisions"]["refused"]["net_edge"] >= 2
+
+
+async def test_a_second_run_remembers_the_first(exchanges: LocalExchanges, tmp_path: Path) -> None:
+    words = ("--market", "live", "--for", "2s", "--json", "--data-dir", str(tmp_path), *settings(exchanges))
+    code, stdout, stderr = await run(*words)
+    assert code == 0, stderr
+    seen = sum(json.loads(stdout)["quotes"].values())
+    code, _, stderr = await run(*words)
+    assert code == 0, stderr
+    assert f"archive: {seen:,} quotes of the last day are back in memory" in stderr
+    with ArchiveStore.open(tmp_path, read_only=True) as store:
+        gaps = [store.read(one) for one in store.segments(Channel.GAPS)]
+        reasons = {reason for table in gaps for reason in table.column("reason").to_pylist()}
+        assert "not recorded: the program did not run" in reasons
 
 
 async def test_ctrl_c_ends_a_live_run_in_order(exchanges: LocalExchanges, tmp_path: Path) -> None:

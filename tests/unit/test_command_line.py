@@ -99,7 +99,7 @@ def test_since_is_kept_as_given() -> None:
         ),
         (
             ("--mode", "postmortem"),
-            "--mode: must be one of action, post-mortem, attach, simulate; did you mean post-mortem?",
+            "--mode: must be one of action, post-mortem, attach, record, export, simulate; did you mean post-mortem?",
         ),
         (("--market", "lvie"), "--market: must be one of recorded, simulated, live; did you mean live?"),
         (("--speed", "2x"), "--speed: must be one of max, 1x, 10x"),

@@ -1,0 +1,98 @@
+"""The collector as a user runs it: real processes, real sockets, files that are read back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.csv
+import pytest
+
+from bot.storage.archive.channels import Channel
+from bot.storage.archive.store import ArchiveStore
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 90
+BOTH = ("binance:BTC/USDT:USDT", "bybit:BTC/USDT:USDT")
+
+
+def main(*words: str, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "main.py"), *words, "--data-dir", str(data_dir)]
+    environment = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, env=environment, check=False)
+
+
+def kept(store: ArchiveStore) -> int:
+    """Rows that the recorder wrote; the minute jobs write others."""
+    return sum(one.rows for one in store.segments() if not one.channel.startswith("minute_"))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    data_dir = tmp_path_factory.mktemp("recorded")
+    done = main("--mode", "record", "--for", "5s", "--json", "--set", "archive.every_s=2", data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    return data_dir, json.loads(done.stdout)
+
+
+def test_what_came_in_is_in_the_archive(recorded: tuple[Path, dict[str, object]]) -> None:
+    data_dir, summary = recorded
+    assert summary["market"] == "simulated"
+    assert summary["complete"] is True
+    with ArchiveStore.open(data_dir / "simulated", read_only=True) as store:
+        assert kept(store) == summary["rows"]
+        for instrument in BOTH:
+            quotes = store.rows(Channel.QUOTES, instrument, 0, 2**63 - 1)
+            assert quotes.num_rows > 20
+        assert store.instruments(Channel.DEPTH) == ["binance:BTC/USDT:USDT"]
+        assert store.rows(Channel.VIEWS, "BTC/USDT:USDT", 0, 2**63 - 1).num_rows >= 3
+
+
+def test_made_up_prices_never_stand_where_real_ones_do(recorded: tuple[Path, dict[str, object]]) -> None:
+    data_dir, _ = recorded
+    assert not (data_dir / "archive.db").exists()
+
+
+def test_rows_leave_as_a_plain_file(recorded: tuple[Path, dict[str, object]], tmp_path: Path) -> None:
+    data_dir, _ = recorded
+    path = tmp_path / "quotes.csv"
+    words = ("--mode", "export", "--market", "simulated", "--instrument", BOTH[0], "--to", str(path), "--json")
+    done = main(*words, data_dir=data_dir)
+    assert done.returncode == 0, done.stderr
+    table = pyarrow.csv.read_csv(path)
+    assert json.loads(done.stdout)["rows"] == table.num_rows > 20
+    assert set(table.column("instrument").to_pylist()) == {BOTH[0]}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--mode", "record", "--market", "recorded"), "add --market live or --market simulated"),
+        (("--mode", "export"), "needs --to PATH"),
+        (("--mode", "export", "--to", "x.txt"), "end the name in .feather, .parquet or .csv"),
+        (("--mode", "export", "--channel", "quoets", "--to", "x.csv"), "quotes"),
+        (("--channel", "quotes"), "--channel belongs to --mode export"),
+    ],
+)
+def test_a_wrong_wish_is_one_line(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = main(*words, data_dir=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interruption_keeps_everything(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), "--mode", "record", "--json", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "frames/s" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    summary = json.loads(out)
+    with ArchiveStore.open(tmp_path / "simulated", read_only=True) as store:
+        assert kept(store) == summary["rows"] > 0
