@@ -266,6 +266,28 @@ def test_what_had_to_be_given_up_is_a_gap() -> None:
     assert rig.recorder.status().dropped_rows == 3
 
 
+def test_a_batch_that_is_being_written_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(limits=RecorderLimits(max_waiting_rows=1, retry_s=0.01))
+    write, begun, go_on = rig.store.write, threading.Event(), threading.Event()
+
+    def slow(*arguments: object) -> object:
+        begun.set()
+        assert go_on.wait(10)
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.store, "write", slow)
+    rig.recorder.start()
+    for minute in range(3):
+        rig.quote(BTC, minute * 60 + 1.0, minute)
+        rig.at(minute * 60 + 61.0)
+        assert begun.wait(10)
+    go_on.set()
+    assert rig.recorder.close() == 0
+    assert {row["sequence"] for row in rig.store.of(Channel.QUOTES, INSTRUMENTS[BTC].id)} == {0}
+    assert rig.recorder.status().dropped_rows == 2
+    assert rig.recorder.status().waiting_rows == 0
+
+
 def test_what_cannot_be_saved_at_the_end_is_counted() -> None:
     rig = Rig()
     rig.store.full = "read-only"
