@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from bot.errors import StorageError
 from bot.storage.archive.channels import SCHEMAS, Channel
+from bot.text import inert
 
 _FORMULA = r"^[=+\-@\t\r]"
 """What makes a spreadsheet calculate a cell."""
@@ -69,7 +70,7 @@ def export(
 
 
 def plain(table: pa.Table) -> pa.Table:
-    """The same rows in columns that CSV can hold, where no text begins like a formula."""
+    """The same rows in columns that CSV can hold; no text begins like a formula, none has control characters."""
     for at, field in enumerate(table.schema):
         column = table.column(at)
         if pa.types.is_list(field.type):
@@ -81,8 +82,12 @@ def plain(table: pa.Table) -> pa.Table:
 
 
 def _quoted(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    is_formula = pc.match_substring_regex(texts, _FORMULA)
-    return pc.if_else(is_formula, pc.binary_join_element_wise("'", texts, ""), texts)
+    shown = texts
+    if not pc.all(pc.utf8_is_printable(texts)).as_py():
+        # A file that a person looks at in a terminal; Feather and Parquet keep every byte.
+        shown = pa.chunked_array([pa.array([inert(text) for text in texts.to_pylist()], pa.string())])
+    is_formula = pc.or_(pc.match_substring_regex(texts, _FORMULA), pc.match_substring_regex(shown, _FORMULA))
+    return pc.if_else(is_formula, pc.binary_join_element_wise("'", shown, ""), shown)
 
 
 def _json(value: Any) -> str | None:

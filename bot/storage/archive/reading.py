@@ -1,4 +1,7 @@
-"""Rows out of files: every block is checked, and what merging took away in the meantime is found where it went."""
+"""Rows out of files: every block is checked, and what merging took away in the meantime is found where it went.
+
+A file that is gone is lost only if the manifest still says that it is there.
+"""
 
 import threading
 from collections import OrderedDict
@@ -21,8 +24,6 @@ from bot.storage.archive.roots import Root
 from bot.storage.archive.wide import codes_of, from_wide
 
 _HEADERS_KEPT = 256
-_ATTEMPTS = 5
-"""How often files may be merged away under one reading before they count as lost."""
 
 Place = tuple[SegmentInfo, Block]
 
@@ -38,12 +39,16 @@ class Reader:
 
     def segment(self, segment: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
         """See `ports.SegmentStore.read`."""
-        for _ in range(_ATTEMPTS):
+        lost: FileGone | None = None
+        tried: SegmentInfo | None = None
+        while True:
+            holder = self._holder(segment)
+            if lost is not None and holder == tried:
+                raise lost
             try:
-                return self._segment(segment, columns)
+                return self._segment(segment, holder, columns)
             except FileGone as error:
-                gone = error
-        raise gone
+                lost, tried = error, holder
 
     def chunks(
         self, channel: Channel, instrument: str, start_ns: int, stop_ns: int, columns: Sequence[str] | None
@@ -54,17 +59,19 @@ class Reader:
         of the next, so that the rest can be looked up anew.
         """
         wanted = list(columns or SCHEMAS[channel].names)
-        attempts = 0
-        while start_ns < stop_ns:
-            clusters = time_clusters(self._manifest.live_blocks(channel, instrument, start_ns, stop_ns))
+        lost: FileGone | None = None
+        tried: set[int] = set()
+        while True:
+            found = self._manifest.live_blocks(channel, instrument, start_ns, stop_ns)
+            numbers = {segment.number for segment, _ in found}
+            if lost is not None and numbers == tried:
+                raise lost
             try:
-                for end_ns, places in clusters:
+                for end_ns, places in time_clusters(found):
                     yield self._cluster(channel, instrument, places, (start_ns, stop_ns), wanted)
                     start_ns = end_ns + 1
-            except FileGone:
-                attempts += 1
-                if attempts == _ATTEMPTS:
-                    raise
+            except FileGone as error:
+                lost, tried = error, numbers
             else:
                 return
 
@@ -105,8 +112,7 @@ class Reader:
         ids: list[str] = raw.column("instrument").chunk(0).dictionary.to_pylist()
         return ids
 
-    def _segment(self, segment: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
-        holder = self._holder(segment)
+    def _segment(self, segment: SegmentInfo, holder: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
         wanted = list(columns or SCHEMAS[segment.channel].names)
         if holder.number == segment.number:
             return self._whole(segment, wanted)

@@ -56,6 +56,7 @@ class ArchiveStore:
         self._merge_limit_bytes = merge_limit_bytes
         self._writing = threading.Lock()
         self._tidying = threading.Lock()
+        self._naming = threading.Lock()
         self._begun: set[int] = set()
 
     @classmethod
@@ -113,6 +114,7 @@ class ArchiveStore:
         self, channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Instrument]
     ) -> SegmentInfo | None:
         """See `SegmentStore.write`."""
+        self._may_write()
         if not _SCOPE.fullmatch(scope):
             raise ValueError(f"{scope!r} is no scope: write a feed such as binance.linear, or all")
         if not len(table):
@@ -183,6 +185,7 @@ class ArchiveStore:
             StorageError: If a file cannot be read: the others of its group stay as they are, all other groups are
                 merged.
         """
+        self._may_write()
         with self._tidying:
             written: list[SegmentInfo] = []
             failure: StorageError | None = None
@@ -202,6 +205,7 @@ class ArchiveStore:
 
         The newest hour stays in any case. Numbers of removed segments stay known, see `segments(written=True)`.
         """
+        self._may_write()
         with self._tidying:
             live = self._manifest.segments(None, 0, None, None, written=False)
             removed = expendable(live, now_ns, max_age_ns, max_bytes)
@@ -248,13 +252,18 @@ class ArchiveStore:
     ) -> SegmentInfo:
         starts = [block.min_ns for block in file.blocks]
         stops = [block.max_ns for block in file.blocks]
-        token, path = self._manifest.reserve(_name(channel, scope, min(starts), max(stops), bool(replaces)))
-        self._begun.add(token)
+        with self._naming:
+            token, path = self._manifest.reserve(_name(channel, scope, min(starts), max(stops), bool(replaces)))
+            self._begun.add(token)
         try:
             self._root.put(path, memoryview(file.data))
             return self._manifest.add(token, path, channel, scope, file, replaces, instruments, newest)
         finally:
             self._begun.discard(token)
+
+    def _may_write(self) -> None:
+        if self._lock is None:
+            raise StorageError("the archive is open for reading only")
 
     def _merge(self, group: Sequence[SegmentInfo]) -> SegmentInfo:
         file = merged(group, self._manifest, self._reader)
@@ -262,10 +271,11 @@ class ArchiveStore:
 
     def _sweep(self) -> None:
         """Remove the files that are no part of the archive, but those that are being written."""
-        for token, path in self._manifest.litter():
-            if token not in self._begun:
-                self._root.remove(path)
-                self._manifest.forget(token)
+        with self._naming:  # litter that nobody writes at this moment nobody will ever name
+            litter = [(token, path) for token, path in self._manifest.litter() if token not in self._begun]
+        for token, path in litter:
+            self._root.remove(path)
+            self._manifest.forget(token)
 
     def _settle(self, root: str) -> None:
         """Clean up after a crash; make sure that the files are here and not under the root of another day."""
