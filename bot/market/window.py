@@ -193,10 +193,10 @@ class Window:
         return joined(self._store.price_changes(*self._range(start_ns, stop_ns)))
 
     def extremes(self, start_ns: int, stop_ns: int) -> tuple[float, float]:
-        """The highest bid and the lowest ask that stood at any time from `start_ns` to before `stop_ns`.
+        """The highest bid and the lowest ask of the rows of `between` and of the one that stood at their start.
 
-        A quote stands until the next one: the one that `as_of` tells of the start counts too. Takes as long for a day
-        as for an hour: whole seconds are looked up in the zone map. 0 where nobody bid, infinity where nobody offered.
+        0 where nobody bid, infinity where nobody offered. Whole seconds are looked up in the zone map: a day takes
+        little more than a minute.
         """
         start_ns = max(start_ns, self.last_recv_ns - self._hold_ns)
         if start_ns >= stop_ns or self._last is None:

@@ -1,7 +1,7 @@
 """A window against a plain list, with its housekeeping made so frequent that every transition happens."""
 
 from itertools import pairwise
-from math import nan
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.market import TopOfBook
-from bot.market import row_store, segment, zone_map
+from bot.market import row_store, segment, window, zone_map
 from bot.market.columns import Columns
 from bot.market.window import Window
 
@@ -17,12 +17,14 @@ HOLD_NS, ROLLING_NS = 40_000_000_000, 8_000_000_000
 START_NS = 1_723_161_254_000_000_000
 
 PRICES = st.sampled_from([100.0, 100.5, 101.0])
+SIZES = st.floats(0.001, 1e6) | st.integers(1, 10**8).map(lambda lots: lots / 1_000)
+GRIDS = st.sampled_from([None, (0.5, 0.001), (0.01, 1.0), (0.25, 0.001)])
 QUOTES = st.builds(
     TopOfBook,
     bid_price=PRICES,
-    bid_qty=st.floats(0.001, 1e6),
+    bid_qty=SIZES,
     ask_price=PRICES,
-    ask_qty=st.floats(0.001, 1e6),
+    ask_qty=SIZES,
     sequence=st.integers(-(2**63), 2**63 - 1) | st.integers(10**12, 10**12 + 9),
     ts_event_ns=st.none() | st.integers(START_NS, START_NS + 10**12),
 )
@@ -43,6 +45,7 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_store, "COPY_ROWS", 16)
     monkeypatch.setattr(row_store, "EVICT_SEGMENTS", 1)
     monkeypatch.setattr(row_store, "INDEX_SLACK", 4)
+    monkeypatch.setattr(window, "ZONE_ROWS", 5)
     monkeypatch.setattr(zone_map, "SLACK", 3)
     monkeypatch.setattr(segment, "MARK_ROWS", 2)
 
@@ -79,6 +82,14 @@ class Reference:
         before = [row for row in self.held() if row[0] <= ts_ns]
         return before[-1][:2] if before else None
 
+    def standing(self, start_ns: int, stop_ns: int) -> list[TopOfBook]:
+        start_ns = max(start_ns, self.rows[-1][0] - HOLD_NS)
+        if start_ns >= stop_ns:
+            return []
+        first = self.as_of(start_ns)
+        came = [quote for ts_ns, quote, _ in self.held() if start_ns <= ts_ns < stop_ns]
+        return came if first is None else [first[1], *came]
+
 
 def as_row(ts_ns: int, quote: TopOfBook) -> tuple[object, ...]:
     values = quote.bid_price, quote.bid_qty, quote.ask_price, quote.ask_qty
@@ -89,10 +100,12 @@ def as_rows(columns: Columns) -> list[tuple[object, ...]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-@given(rows=ROWS, repeats=st.integers(1, 8), cuts=st.lists(st.floats(-0.2, 1.2), min_size=2, max_size=6))
+@given(rows=ROWS, repeats=st.integers(1, 8), cuts=st.lists(st.floats(-0.2, 1.2), min_size=2, max_size=6), grid=GRIDS)
 @settings(deadline=None, max_examples=150)
-def test_window_answers_like_a_list(rows: list[tuple[int, TopOfBook]], repeats: int, cuts: list[float]) -> None:
-    tested, reference = Window(hold_h=HOLD_NS / 3.6e12, rolling_s=ROLLING_NS / 1e9), Reference()
+def test_window_answers_like_a_list(
+    rows: list[tuple[int, TopOfBook]], repeats: int, cuts: list[float], grid: tuple[float, float] | None
+) -> None:
+    tested, reference = Window(hold_h=HOLD_NS / 3.6e12, rolling_s=ROLLING_NS / 1e9, grid=grid), Reference()
     ts_ns, kept_views = START_NS, []
     for gap_ns, quote in rows * repeats:
         ts_ns += gap_ns
@@ -116,6 +129,9 @@ def test_window_answers_like_a_list(rows: list[tuple[int, TopOfBook]], repeats: 
         assert as_rows(tested.between(start_ns, stop_ns)) == reference.between(start_ns, stop_ns)
         changes = tested.price_changes(start_ns, stop_ns)
         assert as_rows(changes) == reference.between(start_ns, stop_ns, changes=True)
+        stood = reference.standing(start_ns, stop_ns)
+        high, low = max((q.bid_price for q in stood), default=0.0), min((q.ask_price for q in stood), default=inf)
+        assert tested.extremes(start_ns, stop_ns) == (high, low)
     for at_ns in times:
         assert tested.as_of(at_ns) == reference.as_of(at_ns)
     for view, rows_then in kept_views:
