@@ -9,7 +9,7 @@ from bson.decimal128 import Decimal128
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.mongo.batches import encoded
+from bot.storage.mongo.batches import Encoder
 from bot.storage.mongo.journal_documents import COLLECTIONS, journal_document, record_of
 from bot.storage.mongo.market_documents import COLLECTIONS as MARKET
 from bot.storage.mongo.market_documents import documents
@@ -23,7 +23,7 @@ def through_bson(channel: Channel, table: pa.Table, quotes_as: Form = Form.ROW) 
     form = form_of(channel, quotes_as)
     rows = SegmentRows(table, form)
     made = documents(channel, form, rows, 0, len(rows))
-    return [bson.decode(encoded(document).raw, CodecOptions(tz_aware=True)) for document in made]
+    return [bson.decode(Encoder()(document).raw, CodecOptions(tz_aware=True)) for document in made]
 
 
 @pytest.mark.parametrize("quotes_as", [Form.ROW, Form.MINUTE])
@@ -93,14 +93,14 @@ def test_a_view_that_is_no_object_is_refused(view: str) -> None:
 
 def test_a_document_beyond_16_megabytes_is_refused_by_name() -> None:
     with pytest.raises(StorageError, match="run:1 has"):
-        encoded({"_id": "run:1", "text": "x" * (16 << 20)})
+        Encoder()({"_id": "run:1", "text": "x" * (16 << 20)})
 
 
 @pytest.mark.parametrize("kind", RecordKind)
 def test_a_record_comes_back(kind: RecordKind) -> None:
     body = {"$set": {"a.b": [1, 2.5, None, "\x00"]}, "price": "0.10", "big": 10**40, "text": "\ud800 \u202e"}
     record = Record(7, "run-1", kind, NOON_NS, "key\ud800", body)
-    document = bson.decode(encoded(journal_document(record)).raw)
+    document = bson.decode(Encoder()(journal_document(record)).raw)
     assert document["_id"] == "run-1:7"
     assert record_of(document) == record
 

@@ -1,7 +1,6 @@
 """The address of the database, and that its password is told to nobody."""
 
 import pytest
-from bson.errors import BSONError
 from pydantic import SecretStr
 from pymongo.errors import BulkWriteError, ConfigurationError, OperationFailure, ServerSelectionTimeoutError
 
@@ -107,7 +106,3 @@ async def test_writes_wait_for_a_majority_whatever_the_address_says() -> None:
         assert client.options.server_selection_timeout == 5.0
     finally:
         await client.close()
-
-
-def test_bson_errors_are_no_pymongo_errors() -> None:
-    assert not issubclass(BSONError, OperationFailure)  # `encoded` turns them into StorageError by itself

@@ -15,7 +15,7 @@ from bot.errors import StorageError
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.errors import SegmentRemoved
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
-from bot.storage.mongo.batches import Backlog, Batch, Growing, encoded, give_way
+from bot.storage.mongo.batches import Backlog, Batch, Encoder, Growing
 from bot.storage.mongo.cursors import Cursor
 from bot.storage.mongo.market_documents import COLLECTIONS, ONE_A_MINUTE, RAW, Document, documents
 from bot.storage.mongo.segment_rows import MINUTE_NS, Form, SegmentRows, form_of
@@ -68,6 +68,7 @@ class ArchiveSource:
         self._raw_ttl_s = raw_ttl_s
         self._batch_documents = batch_documents
         self._batch_rows = batch_rows
+        self._encoded = Encoder()
         self._open: _Open | None = None
         self._held: deque[SegmentInfo] = deque()
         self._held_after = 0
@@ -170,26 +171,22 @@ class ArchiveSource:
         start_ns, stop_ns = _wide(int(opened.rows.ts[first]), int(opened.rows.ts[last - 1]) + 1, step)
         return self._store.rows(opened.info.channel, opened.rows.instrument(first), start_ns, stop_ns)
 
-    def _add(self, batch: Batch, channel: Channel, made: Sequence[Document], is_shared: bool) -> None:
+    def _add(self, batch: Batch, channel: Channel, made: Iterable[Document], is_shared: bool) -> None:
         collection = COLLECTIONS[channel]
         if channel is Channel.MINUTE_TRADES:
             newest = {row["_id"]: row for row in sorted(made, key=lambda row: int(row["revision"]))}
-            batch.replaces.setdefault(collection, []).extend(_growing(newest.values(), "revision", or_same=False))
+            batch.replaces.setdefault(collection, []).extend(self._growing(newest.values(), "revision"))
         elif is_shared:
-            batch.replaces.setdefault(collection, []).extend(_growing(made, "minute_rows", or_same=True))
+            batch.replaces.setdefault(collection, []).extend(self._growing(made, "minute_rows", or_same=True))
         else:
-            into = batch.inserts.setdefault(collection, [])
-            for count, document in enumerate(made, 1):
-                into.append(encoded(document))
-                give_way(count)
+            batch.inserts.setdefault(collection, []).extend(map(self._encoded, made))
+
+    def _growing(self, made: Iterable[Document], by: str, *, or_same: bool = False) -> list[Growing]:
+        return [Growing(row["_id"], by, row[by], self._encoded(row), or_same=or_same) for row in made]
 
 
 def _behind(info: SegmentInfo) -> Cursor:
     return Cursor(info.number, 0, info.sha256)
-
-
-def _growing(made: Iterable[Document], by: str, *, or_same: bool) -> list[Growing]:
-    return [Growing(row["_id"], by, row[by], encoded(row), or_same=or_same) for row in made]
 
 
 def _runs(opened: _Open, start: int, stop: int) -> Iterator[tuple[int, int, bool]]:

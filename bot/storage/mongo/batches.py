@@ -12,8 +12,10 @@ from bson.raw_bson import RawBSONDocument
 from bot.errors import StorageError
 from bot.storage.mongo.cursors import Cursor
 
-_AT_ONCE = 50
 _PAUSE_S = 0.0001
+_AT_ONCE = 64 << 10
+_WORK = 1 << 10
+"""What a document costs before its first byte, in bytes."""
 _LARGEST = (16 << 20) - 64
 
 Document = Mapping[str, Any]
@@ -76,25 +78,33 @@ class Source(Protocol):
         """What waits behind the cursor."""
 
 
-def encoded(document: Document) -> RawBSONDocument:
-    """The document's bytes, so that the thread of the event loop only copies them.
+class Encoder:
+    """Makes bytes of documents, so that the thread of the event loop only copies them.
 
-    Raises:
-        StorageError: If it is larger than MongoDB takes, or cannot be written as BSON.
+    A thread that computes keeps the interpreter for 5 ms after another one has asked for it, so this one lets go of it
+    after a fraction of that.
     """
-    try:
-        data = bson.encode(document)
-    except (BSONError, ValueError, TypeError, OverflowError) as error:
-        raise StorageError(f"{document['_id']} cannot be written as BSON: {type(error).__name__}") from error
-    if len(data) > _LARGEST:
-        raise StorageError(f"{document['_id']} has {len(data):,} bytes, more than a document of MongoDB may have")
-    return RawBSONDocument(data)
 
+    def __init__(self) -> None:
+        self._size = 0
 
-def give_way(done: int) -> None:
-    """Let the engine's thread in, every few documents.
+    def __call__(self, document: Document) -> RawBSONDocument:
+        """The document's bytes.
 
-    A thread that computes keeps the interpreter for 5 ms after another one asked for it.
-    """
-    if done % _AT_ONCE == 0:
-        time.sleep(_PAUSE_S)
+        Raises:
+            StorageError: If it is larger than MongoDB takes, or cannot be written as BSON.
+        """
+        try:
+            data = bson.encode(document)
+        except (BSONError, ValueError, TypeError, OverflowError) as error:
+            raise StorageError(f"{document['_id']} cannot be written as BSON: {type(error).__name__}") from error
+        if len(data) > _LARGEST:
+            raise StorageError(f"{document['_id']} has {len(data):,} bytes, more than a document of MongoDB may have")
+        self._give_way(_WORK + len(data))
+        return RawBSONDocument(data)
+
+    def _give_way(self, size: int) -> None:
+        self._size += size
+        if self._size >= _AT_ONCE:
+            time.sleep(_PAUSE_S)
+            self._size = 0

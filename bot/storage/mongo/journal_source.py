@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from bot.errors import StorageError
 from bot.storage import schema
-from bot.storage.mongo.batches import Backlog, Batch, encoded, give_way
+from bot.storage.mongo.batches import Backlog, Batch, Encoder
 from bot.storage.mongo.cursors import Cursor
 from bot.storage.mongo.journal_documents import COLLECTIONS, journal_document
 
@@ -25,6 +25,7 @@ class JournalSource:
         self._path = data_dir / schema.FILE_NAME
         self._batch_records = batch_records
         self._batch_bytes = batch_bytes
+        self._encoded = Encoder()
         self._connection: sqlite3.Connection | None = None
 
     def close(self) -> None:
@@ -70,14 +71,13 @@ class JournalSource:
         size = 0
         for row in rows:
             record = schema.from_row(row)
-            document = encoded(journal_document(record))
+            document = self._encoded(journal_document(record))
             batch.inserts.setdefault(COLLECTIONS[record.kind], []).append(document)
             batch.rows += 1
             batch.after = Cursor(row[0], 0, _mark(row[1], row[6]))
             size += len(document.raw)
             if size >= self._batch_bytes:
                 break
-            give_way(batch.rows)
         return batch if batch.rows else None
 
     def _rows(self, select: str, values: tuple[object, ...]) -> Sequence[tuple[Any, ...]]:

@@ -3,7 +3,7 @@ often they are sent, they are the same documents.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -42,6 +42,7 @@ ROWS_PER_PART = 1_000
 _HEAD = ("instrument", "ts_recv_ns")
 VIEW_HEAD = frozenset({"_id", *_HEAD, "time"})
 _MS = 1_000_000
+_PIECE = 100
 _LEVEL = ("side", "price", "quantity")
 _WIDE = Context(prec=60)
 _ONE = Decimal(1)
@@ -49,40 +50,41 @@ _ONE = Decimal(1)
 Document = dict[str, Any]
 
 
-def documents(channel: Channel, form: Form, rows: SegmentRows, start: int, stop: int) -> list[Document]:
-    """The documents of the rows from `start` to before `stop`, which are ends of documents.
+def documents(channel: Channel, form: Form, rows: SegmentRows, start: int, stop: int) -> Iterator[Document]:
+    """The documents of the rows from `start` to before `stop`, which are ends of documents; made as they are taken.
 
     Raises:
         StorageError: If a combined view is not the JSON of an object.
     """
-    if form is Form.MINUTE:
-        return [part for first, last in rows.units(start, stop) for part in _minute_parts(rows, first, last)]
-    if form is Form.MESSAGE:
-        return [_message(rows, first, last) for first, last in rows.units(start, stop)]
-    return _row_documents(channel, rows, start, stop)
+    if form is Form.ROW:
+        for first in range(start, stop, _PIECE):
+            yield from _row_documents(channel, rows, first, min(first + _PIECE, stop))
+        return
+    for first, last in rows.units(start, stop):
+        if form is Form.MINUTE:
+            yield from _minute_parts(rows, first, last)
+        else:
+            yield _message(rows, first, last)
 
 
-def _row_documents(channel: Channel, rows: SegmentRows, start: int, stop: int) -> list[Document]:
+def _row_documents(channel: Channel, rows: SegmentRows, start: int, stop: int) -> Iterator[Document]:
     fields = [name for name in SCHEMAS[channel].names if name not in _HEAD]
     columns = [_values(rows, name, start, stop) for name in fields]
     body = _BODIES.get(channel)
     suffixes = [""] * (stop - start) if channel in ONE_A_MINUTE else [f"|{n}" for n in rows.ordinals(start, stop)]
     heads = zip(rows.instruments(start, stop), rows.ts[start:stop].tolist(), suffixes, strict=True)
     time_key = "TIME" if channel is Channel.MINUTE_TRADES else "time"
-    made = []
     for (instrument, ts, suffix), values in zip(heads, zip(*columns, strict=True), strict=True):
         document = _head(instrument, ts, f"{instrument}|{ts:019d}{suffix}", time_key)
         document.update(body(dict(zip(fields, values, strict=True))) if body else zip(fields, values, strict=True))
-        made.append(document)
-    return made
+        yield document
 
 
-def _minute_parts(rows: SegmentRows, first: int, last: int) -> list[Document]:
+def _minute_parts(rows: SegmentRows, first: int, last: int) -> Iterator[Document]:
     """One instrument's minute: columns as arrays, so many rows a document."""
     instrument = rows.instrument(first)
     minute_ns = int(rows.ts[first]) // MINUTE_NS * MINUTE_NS
     names = [name for name in SCHEMAS[Channel.QUOTES].names if name != "instrument"]
-    parts = []
     for part, start in enumerate(range(first, last, ROWS_PER_PART)):
         stop = min(start + ROWS_PER_PART, last)
         document = {
@@ -93,8 +95,7 @@ def _minute_parts(rows: SegmentRows, first: int, last: int) -> list[Document]:
             "minute_rows": last - first,
             "rows": stop - start,
         }
-        parts.append(document | {name: _values(rows, name, start, stop) for name in names})
-    return parts
+        yield document | {name: _values(rows, name, start, stop) for name in names}
 
 
 def _message(rows: SegmentRows, first: int, last: int) -> Document:

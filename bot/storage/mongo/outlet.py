@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from bson.datetime_ms import DatetimeMS
+from pymongo.errors import PyMongoError
 
 from bot.clock import Clock
 from bot.errors import StorageError
@@ -63,6 +65,7 @@ class Outlet:
         self._limits = limits
         self._cursor = Cursor()
         self._next: asyncio.Future[Batch | None] | None = None
+        self._saving: asyncio.Task[None] | None = None
         self._backlog = Backlog(0, None)
         self._documents = self._duplicates = self._missing = self._aside = 0
         self._message = ""
@@ -74,7 +77,7 @@ class Outlet:
             PyMongoError: If the server is away.
             StorageError: If the cursor file or the source cannot be read.
         """
-        self._next = None
+        await self.drop()
         ours = await self._worker.do(lambda: self._cursors.get(self._target, self._source.name))
         found = await database[CURSORS].find_one({"_id": self._id})
         theirs = Cursor(found["position"], found["part"], found["mark"]) if found else None
@@ -92,14 +95,16 @@ class Outlet:
         """
         batch = await self._take()
         if batch is None:
+            await self._saved()
             return False
         self._fetch(batch.after)  # while this one travels
         await self._deliver(database, batch, time_series)
         if batch.aside is not None:
             await self._put_aside(batch.after.position, batch.aside)
         self._lose(batch)
-        await asyncio.gather(self._tell(database, batch.after), self._remember(batch.after))
+        await self._saved()
         self._cursor = batch.after
+        self._saving = asyncio.create_task(self._save(database, batch.after))  # while the next one travels
         return True
 
     async def retry_aside(self, database: Database, time_series: frozenset[str]) -> None:
@@ -118,9 +123,11 @@ class Outlet:
         except StorageError as error:
             self._say(str(error))
 
-    def drop(self) -> None:
-        """Forget the batch that was prepared."""
+    async def drop(self) -> None:
+        """Forget the batch that was prepared, and let the cursor be what was saved of it."""
         self._next = None
+        with suppress(PyMongoError, StorageError):  # told already, or told by the next try
+            await self._saved()
 
     def status(self) -> SourceStatus:
         """As of the last batch and the last `refresh`."""
@@ -200,6 +207,15 @@ class Outlet:
         name = self._source.name
         await self._worker.do(lambda: self._cursors.put_aside(self._target, name, position, reason))
         self._aside += 1
+
+    async def _saved(self) -> None:
+        """Wait for the cursor behind the batch before."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            await saving
+
+    async def _save(self, database: Database, cursor: Cursor) -> None:
+        await asyncio.gather(self._tell(database, cursor), self._remember(cursor))
 
     async def _tell(self, database: Database, cursor: Cursor) -> None:
         now = DatetimeMS(self._clock.now_ns() // 1_000_000)

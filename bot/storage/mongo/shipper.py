@@ -163,7 +163,7 @@ class MongoShipper:
                 await self._visit(client[self._target.database])
         finally:
             for outlet in self._outlets:
-                outlet.drop()
+                await outlet.drop()
             await client.close()
 
     async def _visit(self, database: Database) -> None:
