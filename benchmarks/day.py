@@ -25,9 +25,11 @@ def fill(window: Window, end_ns: int, price: float, seed: int = 1) -> int:
     left out: the window reads a quote's fields and keeps none of it but the last.
     """
     random = Random(seed)
-    moves = [random.choice((-0.01, 0.01)) if random.random() < _CHANGE_PART else 0.0 for _ in range(_PATH)]
+    moves = [random.choice((-1, 1)) if random.random() < _CHANGE_PART else 0 for _ in range(_PATH)]
+    sizes = [random.randrange(1, 100_000) / 1_000 for _ in range(_PATH)]
     delays = array("q", (random.randrange(2_000_000, 6_000_000) for _ in range(_PATH)))
     step_ns = 1_000_000_000 // ROWS_A_SECOND
+    ticks = round(price * 100)
     quote = SimpleNamespace(bid_price=price, bid_qty=1.0, ask_price=price + 0.01, ask_qty=1.0, sequence=1)
     fields = quote.__dict__
     append, model = window.append, cast(TopOfBook, quote)
@@ -37,12 +39,14 @@ def fill(window: Window, end_ns: int, price: float, seed: int = 1) -> int:
         if perf_counter_ns() - begun_ns > _BUDGET_S * 1e9:
             progress("this machine fills the window slowly: it holds less than a day")
             break
-        for move, delay_ns in zip(moves, delays, strict=True):
+        for move, delay_ns, size in zip(moves, delays, sizes, strict=True):
             ts_ns += step_ns
             fields["ts_event_ns"] = ts_ns - delay_ns
             fields["sequence"] += 400
-            fields["bid_price"] += move
-            fields["ask_price"] += move
-            fields["bid_qty"] = delay_ns / 1e6
+            if move:
+                ticks += move
+                fields["bid_price"] = ticks / 100
+                fields["ask_price"] = (ticks + 1) / 100
+            fields["bid_qty"] = size
             append(ts_ns, model)
     return len(window)

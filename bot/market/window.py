@@ -112,7 +112,7 @@ class Window:
         appended = self.appended
         store = self._store
         if appended - self._zoned >= ZONE_ROWS:
-            new = joined(store.parts(self._zoned, appended))
+            new = joined(store.price_changes(self._zoned, appended))
             self._zone_map.append(new.ts_recv_ns, new.bid_price, new.ask_price)
             self._zone_map.evict(self.last_recv_ns - self._hold_ns)
             self._zoned = appended
@@ -151,8 +151,10 @@ class Window:
         store, appended = self._store, self.appended
         young = columns.rows - int(np.searchsorted(columns.ts_recv_ns, newest_ns - self._rolling_ns))
         behind = None if self._last is None else store.row(store.oldest_row)
-        store.load(columns, _changed(columns, behind), young, appended)
-        self._zone_map.prepend(columns.ts_recv_ns, columns.bid_price, columns.ask_price)
+        changed = _changed(columns, behind)
+        store.load(columns, changed, young, appended)
+        moved = np.flatnonzero(changed[:-1])
+        self._zone_map.prepend(columns.ts_recv_ns[moved], columns.bid_price[moved], columns.ask_price[moved])
         self._write_to_hot(appended, appended)  # full: the next row makes room first
         if self._last is None:
             self.last_recv_ns = newest_ns
@@ -205,40 +207,40 @@ class Window:
         first_s = -(-start_ns // BUCKET_NS)
         stop_s = max(stop_ns // BUCKET_NS, first_s)
         start_row, stop_row = row_at(start_ns), row_at(stop_ns)
-        first = self._store.row_before(start_ns + 1, self.appended)
-        standing = [] if first is None or first[0] < self.last_recv_ns - self._hold_ns else [first]
         ranges = (
-            (start_row, min(row_at(first_s * BUCKET_NS), stop_row)),
+            (start_row, min(max(row_at(first_s * BUCKET_NS), start_row + 1), stop_row)),  # its first row, in any case
             (max(row_at(stop_s * BUCKET_NS), start_row), stop_row),
             (max(self._zoned, start_row), stop_row),  # not in the zone map yet
         )
         parts = [part for low, high in ranges for part in self._store.prices(low, high)]
-        parts += [(np.array([row[3]]), np.array([row[5]])) for row in standing]
+        stood = self._row_as_of(start_ns)
+        if stood is not None:
+            parts.append((np.array([stood[3]]), np.array([stood[5]])))
         high, low = extremes_of(parts)
         zoned_high, zoned_low = zones.extremes(zones.at(first_s), zones.at(stop_s))
         return max(high, zoned_high), min(low, zoned_low)
 
     def zones(self, start_ns: int, stop_ns: int) -> Zones:
-        """Highest bid and lowest ask of every second that the span touches, and of the last one before it; a copy."""
+        """Of every second that the span touches and in which a price changed, and of the last one before; a copy."""
         zones = self._zone_map
         start, stop = zones.at(start_ns // BUCKET_NS), zones.at(-(-stop_ns // BUCKET_NS))
         found = zones.slice(max(start - 1, 0), stop)
         stop_row = self._row_at(stop_ns)
         if stop_row <= self._zoned:
             return found
-        new = joined(self._store.parts(self._zoned, stop_row))
+        new = joined(self._store.price_changes(self._zoned, stop_row))
         return joined_zones(found, zones_of(new.ts_recv_ns, new.bid_price, new.ask_price))
 
     def as_of(self, ts_ns: int) -> tuple[int, TopOfBook] | None:
         """Receive time and quote of the newest row received at `ts_ns` or before; None where none is held."""
         if ts_ns >= self.last_recv_ns:
             return None if self._last is None else (self.last_recv_ns, self._last)
+        row = self._row_as_of(ts_ns)
+        return None if row is None else (row[0], _model(row))
+
+    def _row_as_of(self, ts_ns: int) -> RowValues | None:
         row = self._store.row_before(ts_ns + 1, self.appended)
-        if row is None:
-            return None
-        if row[0] < self.last_recv_ns - self._hold_ns:
-            return None
-        return row[0], _model(row)
+        return None if row is None or row[0] < self.last_recv_ns - self._hold_ns else row
 
     def _range(self, start_ns: int, stop_ns: int) -> tuple[int, int]:
         start_row = self._row_at(max(start_ns, self.last_recv_ns - self._hold_ns))

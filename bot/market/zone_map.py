@@ -1,4 +1,4 @@
-"""The highest bid and the lowest ask of every second in which a quote came: what a search over a day looks at first."""
+"""The highest bid and the lowest ask of every second that moved a price: what a search over a day looks at first."""
 
 from array import array
 from bisect import bisect_left
@@ -18,15 +18,18 @@ NOBODY = (0.0, inf)
 
 
 class Zones(NamedTuple):
-    """Buckets by column: seconds since the epoch that had a quote, in order."""
+    """Buckets by column: seconds since the epoch in which a price changed, in order.
+
+    A quote that has the prices of the one before needs no bucket: they stand since then.
+    """
 
     second: Ints
     high_bid: Floats
-    """Of the quotes that came within it; 0 where none had a bid."""
+    """Of the changes within it; 0 where none had a bid."""
     low_ask: Floats
     """Infinite where none had an ask."""
     close_bid: Floats
-    """Of its last quote, which stands until the next bucket."""
+    """Of its last change, which stands until the next bucket."""
     close_ask: Floats
 
     def slice(self, start: int, stop: int) -> "Zones":
@@ -55,7 +58,7 @@ def _offered(bids: Floats, asks: Floats) -> tuple[Floats, Floats]:
 
 
 def zones_of(recv_ns: Ints, bids: Floats, asks: Floats) -> Zones:
-    """The buckets of rows in order of receipt."""
+    """The buckets of changes in order of receipt."""
     seconds = recv_ns // BUCKET_NS
     bids, asks = _offered(bids, asks)
     starts = np.flatnonzero(seconds[1:] != seconds[:-1]) + 1
@@ -85,7 +88,7 @@ def joined_zones(earlier: Zones, later: Zones) -> Zones:
 
 
 class ZoneMap:
-    """Buckets of one instrument: 40 bytes a second that had a quote."""
+    """Buckets of one instrument: 40 bytes a second that moved a price."""
 
     __slots__ = ("_columns", "_second")
 
@@ -99,7 +102,7 @@ class ZoneMap:
         return len(self._second) * self._second.itemsize * len(Zones._fields)
 
     def append(self, recv_ns: Ints, bids: Floats, asks: Floats) -> None:
-        """Take in rows that came after all others."""
+        """Take in changes that came after all others."""
         new = zones_of(recv_ns, bids, asks)
         size = len(self._second)
         if size and len(new.second) and new.second[0] == self._second[-1]:
@@ -108,7 +111,7 @@ class ZoneMap:
         self._replace(slice(size, None), new)
 
     def prepend(self, recv_ns: Ints, bids: Floats, asks: Floats) -> None:
-        """Take in rows that came before all others."""
+        """Take in changes that came before all others."""
         old = zones_of(recv_ns, bids, asks)
         shared = len(self._second) and len(old.second) and old.second[-1] == self._second[0]
         self._replace(slice(0, 1 if shared else 0), joined_zones(old, self.slice(0, 1)) if shared else old)
@@ -119,8 +122,8 @@ class ZoneMap:
             column[where] = array("d", values.tobytes())
 
     def evict(self, before_ns: int) -> None:
-        """Drop buckets that ended before then, once they are many."""
-        outdated = self.at(before_ns // BUCKET_NS)
+        """Drop buckets that ended before then, once they are many; the last of them still tells what stood."""
+        outdated = self.at(before_ns // BUCKET_NS) - 1
         if outdated >= SLACK:
             self._replace(slice(0, outdated), self.slice(0, 0))
 
