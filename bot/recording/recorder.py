@@ -187,8 +187,14 @@ class Recorder:
         batches = [*self.quotes.take(), *self.trades.take(), *self.funding.take()]
         for take in self.further:
             batches += take(now_ns)
+        # Gaps first, and those of rows that are given up now as well: see `ArchiveWriter.put`.
+        self._put_gaps(now_ns)
         dropped = [old for batch in batches for old in self._writer.put(batch)]
-        self._account(dropped, "given up: the disk did not take it in time")
+        if dropped:
+            self._account(dropped, "given up: the disk did not take it in time")
+            self._put_gaps(now_ns)
+
+    def _put_gaps(self, now_ns: int) -> None:
         for batch in self.gaps.take(now_ns):
             self._writer.put(batch)
 
@@ -205,8 +211,7 @@ class Recorder:
         self.flush()
         is_durable = self._writer.drain(patience_s)
         self._tell_troubles()
-        for batch in self.gaps.take(self._clock.now_ns()):
-            self._writer.put(batch)
+        self._put_gaps(self._clock.now_ns())
         return self._writer.close(patience_s if is_durable else 0.0)
 
     def status(self) -> WriterStatus:

@@ -38,7 +38,7 @@ class WriterStatus:
 
 
 class ArchiveWriter:
-    """Writes batches in the order in which they came. Everything but the writing itself is called on one thread."""
+    """Writes batches in the order in which they came, gaps first. All but the writing itself is called on one thread."""
 
     def __init__(
         self, store: SegmentStore, instruments: Instruments, *, max_waiting_rows: int, retry_s: float = 1.0
@@ -71,13 +71,24 @@ class ArchiveWriter:
         self._thread.start()
 
     def put(self, batch: Batch) -> list[Batch]:
-        """Take a batch over; returns at once, with older batches that had to be given up for it."""
+        """Take a batch over; returns at once, with older batches that had to be given up for it.
+
+        Gaps go before all rows that wait: a process that is killed in between must not leave rows behind a gap that
+        nobody knows of.
+        """
         with self._changed:
-            self._queue.append(batch)
+            self._queue.insert(self._place(batch), batch)
             self._waiting_rows += _weight(batch)
             dropped = self._make_room()
             self._changed.notify_all()
         return dropped
+
+    def _place(self, batch: Batch) -> int:
+        if _weight(batch):
+            return len(self._queue)
+        first = 1 if self._is_writing else 0
+        waiting = list(self._queue)[first:]
+        return first + next((at for at, one in enumerate(waiting) if _weight(one)), len(waiting))
 
     def _make_room(self) -> list[Batch]:
         dropped: list[Batch] = []

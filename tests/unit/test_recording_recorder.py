@@ -211,7 +211,7 @@ def test_a_number_that_fits_no_column_is_a_malformed_frame() -> None:
     assert {channel for channel, *_ in rig.gaps(BTC)} == {"quotes", "trades", "funding"}
 
 
-def test_the_time_between_two_runs_is_a_gap() -> None:
+def test_the_time_between_two_runs_is_a_gap_and_durable_before_the_rows_behind_it() -> None:
     first = Rig()
     first.recorder.start()
     first.quote(BTC, 100.0)
@@ -221,7 +221,9 @@ def test_the_time_between_two_runs_is_a_gap() -> None:
     second.recorder.start()
     second.at(503.0)
     second.recorder.on_feed_state(LINEAR, FeedState.LIVE, "")
+    second.quote(BTC, 504.0)
     second.recorder.close()
+    assert [info.channel for info in first.store.segments()] == [Channel.QUOTES, Channel.GAPS, Channel.QUOTES]
     ((channel, start, stop, reason),) = second.gaps(BTC)
     assert (channel, stop) == ("quotes", 503.0)
     assert start == pytest.approx(100.0, abs=1e-6)
@@ -263,6 +265,10 @@ def test_what_had_to_be_given_up_is_a_gap() -> None:
     assert len(kept) == len(lost) == 3
     assert kept | lost == set(range(6))
     assert max(kept) == 5
+    # Only the batch that was being tried may stand before the gaps of those that were given up.
+    order = [info.channel for info in rig.store.segments()]
+    assert order.index(Channel.GAPS) <= 1
+    assert order[-2:] == [Channel.QUOTES] * 2
     assert rig.recorder.status().dropped_rows == 3
 
 
