@@ -38,7 +38,7 @@ class WriterStatus:
 
 
 class ArchiveWriter:
-    """Writes batches in the order in which they came, gaps first. All but the writing itself is called on one thread."""
+    """Writes batches in the order in which they came, gaps first. All but the writing is called on one thread."""
 
     def __init__(
         self, store: SegmentStore, instruments: Instruments, *, max_waiting_rows: int, retry_s: float = 1.0
