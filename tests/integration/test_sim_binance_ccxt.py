@@ -128,6 +128,14 @@ async def test_futures_orders_positions_and_streams() -> None:
         assert (await exchange.fetch_funding_rate(symbol))["markPrice"] > 0
 
 
+@pytest.mark.parametrize(("kind", "symbol"), [("binance", "BTC/USDT"), ("binanceusdm", "BTC/USDT:USDT")])
+async def test_trades_are_heard(kind: str, symbol: str) -> None:
+    async with venue(kind) as (_, exchange):
+        await exchange.load_markets()
+        trade = (await within(exchange.watch_trades(symbol)))[0]
+        assert (trade["symbol"], trade["side"] in ("buy", "sell"), trade["price"] > 0) == (symbol, True, True)
+
+
 async def test_futures_watch_orders_and_order_over_websocket() -> None:
     async with venue("binanceusdm") as (_, exchange):
         await exchange.load_markets()

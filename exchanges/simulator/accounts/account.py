@@ -194,7 +194,7 @@ class SimulatedAccount:
         instrument = self._house.listings[event.listing].instrument
         wallet, asset = self._money.wallet(instrument), cash_asset(instrument)
         amount = funding_amount(instrument, quantity, event.rate, event.mark)
-        self._money.add(wallet, asset, amount)
+        self._money.fund(event.listing, amount)
         balance = self._money.balance(wallet, asset)
         self._outbox.tell(
             AccountChanged(
@@ -222,8 +222,8 @@ class SimulatedAccount:
         self._desk.cancel_all(self._orders.open(listing), reason, ts_ns)
 
     def liquidate(self, listing: int, ts_ns: int) -> bool:
-        """Close the position by force; False where there is none."""
-        return self._liquidator.liquidate(listing, ts_ns)
+        """End the wallet's orders and close the position by force; False where there is none."""
+        return self._liquidator.force(listing, ts_ns)
 
     def deleverage(self, listing: int, ts_ns: int) -> bool:
         """Close a winning position by ADL; False where there is none that wins."""

@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 
 from bot.domain.instrument import Segment
 from bot.matching.cash import cash_asset
-from exchanges.simulator.accounts.fees import fee_of
+from exchanges.simulator.accounts.fees import fee_of, fee_value
 from exchanges.simulator.accounts.house import House
 from exchanges.simulator.accounts.live_order import LiveOrder, OrderLog
 from exchanges.simulator.accounts.money import Money, spent_asset
@@ -93,11 +93,16 @@ class Booking:
         """Book one fill and tell the order; the assets that changed are for the caller to tell."""
         instrument, side = order.listing.instrument, order.request.side
         quantity = lots * instrument.lot_size
-        realised = self._money.trade(order.request.listing, side, price, quantity, ts_ns)
+        listing = order.request.listing
+        opened = self._money.opening_part(listing, side, quantity)
+        realised = self._money.trade(listing, side, price, quantity, ts_ns)
         fee_asset, fee = self._fee(order, price, quantity, is_maker, is_free)
+        if order.segment is not Segment.SPOT:
+            cost = fee_value(self._house.rules, instrument, fee_asset, fee)
+            self._money.note_result(listing, realised, cost, opened=opened, traded=quantity)
         fill = AccountFill(
             order_number=order.number,
-            listing=order.request.listing,
+            listing=listing,
             side=side,
             trade_id=trade_id,
             price=price,

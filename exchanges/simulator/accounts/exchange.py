@@ -124,6 +124,11 @@ class SimulatedExchange:
         return None if self.are_keys_revoked else self._keys.get(api_key)
 
     @property
+    def keys(self) -> int:
+        """How many there are, known or not just now."""
+        return len(self._keys)
+
+    @property
     def accounts(self) -> Sequence[SimulatedAccount]:
         """All customers, also those whose key was revoked."""
         return tuple(self._accounts.values())

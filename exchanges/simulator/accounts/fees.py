@@ -5,7 +5,7 @@ from decimal import ROUND_UP, Context, Decimal
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Instrument
 from bot.domain.order import Side
-from bot.matching.cash import cash_value, exact, trade_fee
+from bot.matching.cash import cash_asset, cash_value, exact, trade_fee
 from exchanges.simulator.accounts.rules import FeeToken, VenueRules
 
 _UP = Context(prec=1500, rounding=ROUND_UP)
@@ -37,6 +37,13 @@ def fee_of(
         if amount <= token_free:
             return token.asset, amount
     return fee_asset(instrument, side), trade_fee(instrument, side, price, quantity, bps)
+
+
+@exact
+def fee_value(rules: VenueRules, instrument: Instrument, asset: str, fee: Decimal) -> Decimal:
+    """What a derivative's fee is worth in its settle asset."""
+    token = rules.fee_token
+    return fee * token.price if token is not None and asset == token.asset != cash_asset(instrument) else fee
 
 
 @exact

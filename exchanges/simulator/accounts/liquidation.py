@@ -35,6 +35,17 @@ class Liquidator:
                 self.liquidate(held, ts_ns)
             self._cover(wallet, asset, ts_ns)
 
+    def force(self, listing: int, ts_ns: int) -> bool:
+        """Do to one position what a margin call does: orders of its wallet end first; False where there is none."""
+        if not self._money.position_lots(listing):
+            return False
+        instrument = self._house.listings[listing].instrument
+        wallet = self._money.wallet(instrument)
+        self._free_margin(wallet, ts_ns)
+        self.liquidate(listing, ts_ns)
+        self._cover(wallet, cash_asset(instrument), ts_ns)
+        return True
+
     def liquidate(self, listing: int, ts_ns: int) -> bool:
         """Close a position at what the book offers, the rest at the mark; False where there is none."""
         lots = self._money.position_lots(listing)

@@ -13,6 +13,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Side
 from bot.matching.cash import QUANTUM, cash_asset, cash_flow, cash_value, exact, ratio
 from bot.matching.position import OpenPosition
+from exchanges.simulator.accounts.earnings import Earnings
 from exchanges.simulator.accounts.house import House
 from exchanges.simulator.accounts.live_order import LiveOrder, OrderLog
 from exchanges.simulator.core.values import BalanceView, Listing, PositionView
@@ -33,6 +34,7 @@ class Money:
             for asset, amount in assets.items()
         }
         self._positions: dict[int, OpenPosition] = {}
+        self._earnings: defaultdict[int, Earnings] = defaultdict(Earnings)
         self._updated_ns: defaultdict[int, int] = defaultdict(int)
         self._leverage: dict[int, int] = {}
         self._margined_by: dict[tuple[str, str], list[int]] = {}
@@ -117,6 +119,18 @@ class Money:
         return realised
 
     @exact
+    def note_result(self, listing: int, realised: Decimal, fee: Decimal, *, opened: Decimal, traded: Decimal) -> None:
+        """Keep what a fill that `trade` has booked means for the position's result; `fee` in the settle asset."""
+        held = abs(self.position(listing))
+        self._earnings[listing].fill(realised, fee, opened=opened, traded=traded, held=held)
+
+    def fund(self, listing: int, amount: Decimal) -> None:
+        """Book a funding settlement of a position; + is received."""
+        instrument = self._listing(listing).instrument
+        self.add(self.wallet(instrument), cash_asset(instrument), amount)
+        self._earnings[listing].fund(amount)
+
+    @exact
     def unrealised(self, listing: int) -> Decimal:
         """What closing at the mark would earn, in the settle asset."""
         held = self._positions.get(listing)
@@ -181,6 +195,7 @@ class Money:
     def position_view(self, listing: int) -> PositionView:
         """The position as its owner sees it; flat where there is none."""
         held = self._positions.get(listing) or OpenPosition(self._listing(listing).instrument)
+        earned = self._earnings[listing]
         return PositionView(
             listing=listing,
             quantity=held.quantity,
@@ -193,6 +208,9 @@ class Money:
             initial_margin=_over(abs(self._value(listing)), self.leverage(listing)),
             maintenance_margin=self.maintenance_margin(listing),
             updated_ns=self._updated_ns[listing],
+            result=earned.own.net,
+            result_ever=earned.ever.net,
+            break_even=_break_even(held, earned),
         )
 
     @exact
@@ -244,6 +262,14 @@ def spent_asset(order: LiveOrder) -> str:
     """What an open spot order reserves."""
     instrument = order.listing.instrument
     return instrument.quote if order.buys else instrument.base
+
+
+def _break_even(held: OpenPosition, earned: Earnings) -> Decimal:
+    # Binance leaves funding out. Prices of inverse contracts are no straight line of their profit; none is listed.
+    quantity = held.quantity * held.instrument.contract_multiplier
+    if not quantity or held.instrument.segment is not Segment.LINEAR:
+        return held.average_price
+    return held.average_price + ratio(earned.own.fees - earned.own.realised, quantity)
 
 
 def _over(value: Decimal, leverage: int) -> Decimal:

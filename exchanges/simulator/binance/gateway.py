@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from bot.clock import Timer
 from bot.domain.instrument import Segment
@@ -41,13 +42,20 @@ class Gateway:
         self.countdowns: dict[tuple[str, int], Timer] = {}
         self._transfers: dict[str, list[dict[str, object]]] = defaultdict(list)
         if faults is not None:
-            faults.on(FaultKind.LISTEN_KEY_EXPIRY, self._expire_listen_keys)
-            faults.on(FaultKind.KEY_REVOKED, self._expire_listen_keys)
+            faults.on(FaultKind.LISTEN_KEY_EXPIRY, partial(self._expire_counted, faults))
+            faults.on(FaultKind.KEY_REVOKED, self._expire_of_revoked)
 
-    def _expire_listen_keys(self, fault: Fault) -> None:
+    def _expire_counted(self, faults: FaultDesk, fault: Fault) -> None:
+        faults.note(fault, self._expire_listen_keys(fault))
+
+    def _expire_of_revoked(self, fault: Fault) -> None:
+        self._expire_listen_keys(fault)
+
+    def _expire_listen_keys(self, fault: Fault) -> int:
         # Spot has none; and those of a key that nobody knows any more are worth nothing.
-        if fault.venue == self.desk.exchange.venue and fault.segment is not Segment.SPOT:
-            self.listen_keys.expire_all()
+        if fault.venue != self.desk.exchange.venue or fault.segment is Segment.SPOT:
+            return 0
+        return self.listen_keys.expire_all()
 
     def transfers(self, api_key: str) -> list[dict[str, object]]:
         """Transfers between wallets of an account, oldest first."""

@@ -7,7 +7,7 @@ from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import Line, wallet_segment
 from exchanges.simulator.binance.errors import Rejected, missing, refused
 from exchanges.simulator.binance.gateway import Call
-from exchanges.simulator.binance.numbers import milliseconds, money, plain
+from exchanges.simulator.binance.numbers import fine, milliseconds, money
 from exchanges.simulator.binance.orders import time_filter
 from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, PositionView, Refusal
 
@@ -130,8 +130,8 @@ def account_v2(call: Call) -> dict[str, object]:
             **_position_account(line, one),
             "leverage": str(one.leverage),
             "isolated": False,
-            "entryPrice": plain(one.entry_price),
-            "breakEvenPrice": plain(one.entry_price),
+            "entryPrice": fine(one.entry_price),
+            "breakEvenPrice": fine(one.break_even),
             "maxNotional": _MAX_NOTIONAL,
             "bidNotional": "0",
             "askNotional": "0",
@@ -193,11 +193,11 @@ def _risk(line: Line, one: PositionView) -> dict[str, object]:
         "symbol": line.symbol,
         "positionSide": "BOTH",
         "positionAmt": line.printer.quantity(one.quantity),
-        "entryPrice": plain(one.entry_price),
-        "breakEvenPrice": plain(one.entry_price),
+        "entryPrice": fine(one.entry_price),
+        "breakEvenPrice": fine(one.break_even),
         "markPrice": money(one.mark),
         "unRealizedProfit": money(one.unrealised),
-        "liquidationPrice": plain(one.liquidation_price) if one.liquidation_price is not None else "0",
+        "liquidationPrice": fine(one.liquidation_price),
         "isolatedMargin": money(_ZERO),
         "notional": money(one.quantity * one.mark),
         "isolatedWallet": "0",

@@ -55,10 +55,12 @@ class ListenKeys:
         for listener in list(self.on_end):
             listener(key, expired)
 
-    def expire_all(self) -> None:
-        """Expire the key of every account."""
-        for api_key in list(self._keys):
+    def expire_all(self) -> int:
+        """Expire the key of every account; how many there were."""
+        owners = list(self._keys)
+        for api_key in owners:
             self.end(api_key, expired=True)
+        return len(owners)
 
     def _extend(self, key: str) -> None:
         timer = self._timers.pop(key, None)

@@ -83,6 +83,11 @@ def plain(number: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
+def fine(price: Decimal | None) -> str:
+    """A price off the grid, to eight digits and no longer than it must be; 0 where there is none."""
+    return plain(round(price or Decimal(0), _MONEY_DIGITS))
+
+
 def milliseconds(ts_ns: int) -> int:
     """Times are whole milliseconds in every protocol of Binance."""
     return ts_ns // 1_000_000

@@ -58,7 +58,7 @@ class StreamSession:
         if topic is None:
             if self._route == "private":
                 self._joins(name)
-        elif self._route in (None, topic.route):
+        elif self._route is None or self._route in topic.routes:
             self._hub.join(topic, self._outlet, combined=self.combined)
 
     def on_text(self, text: str) -> None:

@@ -18,7 +18,8 @@ _LINEAR_KIND = 1
 class Topic:
     """A stream with somebody on it. Each frame is made once raw and once combined, for all of them."""
 
-    route = "public"
+    routes = frozenset({"public"})
+    """Where it is heard on USDⓈ-M; spot has no routes."""
     interval_ns = 0
     """0: speaks at every event; otherwise at each full interval of exchange time."""
 
@@ -153,9 +154,12 @@ class PartialDepth(Topic):
 
 
 class Trades(Topic):
-    """Every trade."""
+    """Every trade.
 
-    route = "market"
+    USDⓈ-M's documentation puts `trade` on no route; clients ask for it on either (ccxt on `/public`).
+    """
+
+    routes = frozenset({"public", "market"})
 
     def on_trade(self, line: Line, event: TradePrinted) -> None:
         """Speaks."""
@@ -174,7 +178,7 @@ class Trades(Topic):
 class AggTrades(Topic):
     """Trades of one taker at one price, added up."""
 
-    route = "market"
+    routes = frozenset({"market"})
 
     def on_aggregate(self, line: Line, aggregate: Aggregate) -> None:
         """Speaks."""
@@ -202,7 +206,7 @@ def mark_text(line: Line, event: MarkPriced, ts_ns: int) -> str:
 class Periodic(Topic):
     """Speaks at each interval what a function says then; nothing where it says nothing."""
 
-    route = "market"
+    routes = frozenset({"market"})
 
     def __init__(self, name: str, interval_ns: int, text: Callable[[int], str | None]) -> None:
         super().__init__(name)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import Desk, Line, wallet_segment
-from exchanges.simulator.binance.numbers import milliseconds, money, plain
+from exchanges.simulator.binance.numbers import fine, milliseconds, money
 from exchanges.simulator.binance.orders import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
 from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, OrderUpdated, OrderView, PositionView
 
@@ -81,9 +81,9 @@ def _of(balance: BalanceView, event: AccountChanged, change: Decimal) -> Decimal
 
 def _position(desk: Desk, position: PositionView) -> dict[str, object]:
     line = desk.lines[position.listing]
-    entry = plain(position.entry_price)
     return {
-        "s": line.symbol, "pa": line.printer.quantity(position.quantity), "ep": entry, "bep": entry,
+        "s": line.symbol, "pa": line.printer.quantity(position.quantity), "ep": fine(position.entry_price),
+        "bep": fine(position.break_even),
         "cr": money(position.realised), "up": money(position.unrealised), "mt": "cross", "iw": "0", "ps": "BOTH",
         "ma": line.instrument.settle or line.instrument.quote,
     }  # fmt: skip

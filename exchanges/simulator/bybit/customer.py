@@ -157,17 +157,17 @@ class Customer:
         positions = self.account.positions()
         balances = [one for one in self.account.balances() if one.wallet == UNIFIED]
         locked = self._spot_locked()
-        realised = sum((one.realised for one in positions), _ZERO)
-        coin_rows = [self._coin(one, positions, locked, realised) for one in balances]
+        coin_rows = [self._coin(one, positions, locked) for one in balances]
         whole = rows.wallet_row(coin_rows)
         return {**whole, "coin": [row for row in coin_rows if row["coin"] in coins]} if coins else whole
 
-    def _coin(
-        self, balance: BalanceView, positions: Sequence[PositionView], locked: dict[str, Decimal], realised: Decimal
-    ) -> rows.Row:
-        settles = [one for one in positions if self._settle(one) == balance.asset]
-        booked = realised if settles else _ZERO
-        return rows.coin_row(balance, self.dollars(balance.asset), settles, locked.get(balance.asset, _ZERO), booked)
+    def _coin(self, balance: BalanceView, positions: Sequence[PositionView], locked: dict[str, Decimal]) -> rows.Row:
+        asset = balance.asset
+        settles = [one for one in positions if self._settle(one) == asset]
+        is_collateral = any(one.instrument.settle == asset for one in self._catalogue.entries)
+        return rows.coin_row(
+            balance, self.dollars(asset), settles, locked.get(asset, _ZERO), is_collateral=is_collateral
+        )
 
     def _settle(self, position: PositionView) -> str | None:
         entry = self._catalogue.at(position.listing)

@@ -240,8 +240,8 @@ def position_row(entry: Entry, view: PositionView, seq: int, *, on_topic: bool) 
         "stopLoss": "",
         "trailingStop": "0",
         "unrealisedPnl": plain(round(view.unrealised, 8)) if size or on_topic else "",
-        "curRealisedPnl": plain(round(view.realised, 8)),
-        "cumRealisedPnl": plain(round(view.realised, 8)),
+        "curRealisedPnl": plain(round(view.result, 8)),
+        "cumRealisedPnl": plain(round(view.result_ever, 8)),
         "sessionAvgPrice": "",
         "createdTime": str(view.updated_ns // _MS),
         "updatedTime": str(view.updated_ns // _MS),
@@ -269,9 +269,15 @@ def _whole(amount: Decimal) -> str:
 
 
 def coin_row(
-    balance: BalanceView, price: Decimal, positions: Sequence[PositionView], spot_locked: Decimal, realised: Decimal
+    balance: BalanceView,
+    price: Decimal,
+    positions: Sequence[PositionView],
+    spot_locked: Decimal,
+    *,
+    is_collateral: bool,
 ) -> Row:
     """One coin of the unified wallet; `positions` are those that settle in it."""
+    booked = sum((one.result_ever for one in positions), _ZERO)
     unrealised = sum((one.unrealised for one in positions), _ZERO)
     margin = sum((one.initial_margin for one in positions), _ZERO)
     maintenance = sum((one.maintenance_margin for one in positions), _ZERO)
@@ -292,28 +298,29 @@ def coin_row(
         "totalPositionIM": plain(round(margin, 8)),
         "totalPositionMM": plain(round(maintenance, 8)),
         "unrealisedPnl": plain(round(unrealised, 8)),
-        "cumRealisedPnl": _whole(realised),
+        "cumRealisedPnl": _whole(booked),
         "bonus": "0",
-        "collateralSwitch": True,
-        "marginCollateral": True,
+        "collateralSwitch": is_collateral,
+        "marginCollateral": is_collateral,
         "locked": _whole(spot_locked),
         "spotHedgingQty": "0",
     }
 
 
 def wallet_row(coins: Iterable[Row]) -> Row:
-    """The unified account: its coins and their sums in USD."""
+    """The unified account: its coins and their sums in USD; margin figures count what is collateral, and no more."""
     rows = list(coins)
     worth = [
         (row, Decimal(row["usdValue"]) / Decimal(row["equity"]) if Decimal(row["equity"]) else _ZERO) for row in rows
     ]
+    collateral = [one for one in worth if one[0]["marginCollateral"]]
 
-    def total(name: str) -> Decimal:
-        return sum((Decimal(row[name]) * price for row, price in worth), _ZERO)
+    def total(name: str, counted: list[tuple[Row, Decimal]]) -> Decimal:
+        return sum((Decimal(row[name]) * price for row, price in counted), _ZERO)
 
-    equity, margin, maintenance = total("equity"), total("totalPositionIM"), total("totalPositionMM")
-    for_orders, locked = total("totalOrderIM"), total("locked")
-    initial = margin + for_orders
+    equity, maintenance = total("equity", collateral), total("totalPositionMM", collateral)
+    initial = total("totalPositionIM", collateral) + total("totalOrderIM", collateral)
+    free = equity - initial - total("locked", collateral)
     return {
         "accountType": "UNIFIED",
         "accountLTV": "0",
@@ -321,11 +328,11 @@ def wallet_row(coins: Iterable[Row]) -> Row:
         "accountMMRate": plain(round(maintenance / equity, 4)) if equity else "0",
         "accountIMRateByMp": plain(round(initial / equity, 4)) if equity else "0",
         "accountMMRateByMp": plain(round(maintenance / equity, 4)) if equity else "0",
-        "totalEquity": plain(round(equity, 8)),
-        "totalWalletBalance": _whole(total("walletBalance")),
+        "totalEquity": plain(round(total("equity", worth), 8)),
+        "totalWalletBalance": _whole(total("walletBalance", worth)),
         "totalMarginBalance": plain(round(equity, 8)),
-        "totalAvailableBalance": plain(round(equity - initial - locked, 8)),
-        "totalPerpUPL": plain(round(total("unrealisedPnl"), 8)),
+        "totalAvailableBalance": plain(round(free, 8)),
+        "totalPerpUPL": plain(round(total("unrealisedPnl", worth), 8)),
         "totalInitialMargin": plain(round(initial, 8)),
         "totalMaintenanceMargin": plain(round(maintenance, 8)),
         "totalInitialMarginByMp": plain(round(initial, 8)),

@@ -15,10 +15,12 @@ from exchanges.simulator.bybit.customer import UNIFIED, Customer
 from exchanges.simulator.bybit.ids import order_id, trade_id
 from exchanges.simulator.bybit.params import page
 from exchanges.simulator.bybit.requests import Call
+from exchanges.simulator.core.forced import is_deleveraging, is_liquidation
 from exchanges.simulator.core.values import AccountChanged, AccountFill, Cause, OrderView
 
 _MS = 1_000_000
 _ZERO = Decimal(0)
+_FORCED = ("LIQUIDATION", "ADL")
 _TOLD_BY_FILLS = (Cause.LIQUIDATION, Cause.ADL)
 
 
@@ -66,21 +68,28 @@ def _newest_first(call: Call) -> list[tuple[Change, Decimal]]:
 def _changes(call: Call) -> Iterator[Change]:
     for entry in call.venue.catalogue.entries:
         for fill in call.own.account.fills(entry.index):
-            yield from _of_fill(entry, fill)
+            yield from _of_fill(call.own, entry, fill)
     for event in call.own.account.income():
         if isinstance(event, AccountChanged) and event.cause not in _TOLD_BY_FILLS and event.amount:
             yield from _of_event(call, event)
 
 
-def _of_fill(entry: Entry, fill: AccountFill) -> Iterable[Change]:
+def _of_fill(own: Customer, entry: Entry, fill: AccountFill) -> Iterable[Change]:
     instrument = entry.instrument
     if not entry.is_spot:
-        return (Change(fill, entry, fill.fee_asset, "TRADE", fill.realised, fill.fee),)
+        return (Change(fill, entry, fill.fee_asset, _kind(own, entry, fill), fill.realised, fill.fee),)
     flows = {instrument.base: fill.side.sign * fill.quantity, instrument.quote: -fill.side.sign * _value(fill)}
     return [
         Change(fill, entry, coin, "TRADE", flow, fill.fee if coin == fill.fee_asset else _ZERO)
         for coin, flow in flows.items()
     ]
+
+
+def _kind(own: Customer, entry: Entry, fill: AccountFill) -> str:
+    order = own.account.order(listing=entry.index, number=fill.order_number, client_id=None)
+    if not isinstance(order, OrderView):
+        return "TRADE"
+    return "LIQUIDATION" if is_liquidation(order) else "ADL" if is_deleveraging(order) else "TRADE"
 
 
 @exact
@@ -143,12 +152,14 @@ def _row(call: Call, change: Change, balance: Decimal) -> dict[str, Any]:
     }
     if entry is None:
         return row
-    return row | (_traded(call.own, entry, source) if isinstance(source, AccountFill) else _settled(source))
+    return row | (_traded(call.own, entry, change, source) if isinstance(source, AccountFill) else _settled(source))
 
 
-def _traded(own: Customer, entry: Entry, fill: AccountFill) -> dict[str, Any]:
+def _traded(own: Customer, entry: Entry, change: Change, fill: AccountFill) -> dict[str, Any]:
     found = own.account.order(listing=entry.index, number=fill.order_number, client_id=None)
     link = own.shown(found).request.client_id if isinstance(found, OrderView) else ""
+    if change.kind in _FORCED:
+        link = ""  # the exchange's own orders have none
     value = _value(fill)
     whole = fill.quantity if entry.is_spot and fill.fee_asset == entry.instrument.base else value
     return {

@@ -274,6 +274,12 @@ class PositionView:
     initial_margin: Decimal
     maintenance_margin: Decimal
     updated_ns: int
+    result: Decimal = Decimal(0)
+    """Booked since it was opened: profit less fees, plus funding; settle asset. 0 when flat."""
+    result_ever: Decimal = Decimal(0)
+    """The same since the account was opened."""
+    break_even: Decimal = Decimal(0)
+    """The price at which its profit makes up for the fees paid so far, funding and closing aside; 0 when flat."""
 
 
 class Cause(StrEnum):

@@ -29,7 +29,7 @@ class Ordered:
     state: str = "waiting"
     """`waiting`, `active`, `ended`."""
     struck: int = 0
-    """How often it did something."""
+    """How often it did something; what takes hold when it begins counts what it took hold of."""
     error: str = ""
     """What of ours failed while it began or ended; then it has ended."""
     timer: Timer | None = field(default=None, repr=False)
@@ -118,6 +118,14 @@ class FaultDesk:
         """The same without counting, for one that strikes only at some of the occasions."""
         found = (one.fault for one in self._active.get(kind, ()) if one.fault.is_for(venue, segment, name))
         return next(found, None)
+
+    def note(self, fault: Fault, times: int = 1) -> None:
+        """Count what `fault` did at once when it began: `count` does not end it, since it goes on until its time."""
+        # The newest, should the same value have been ordered twice: it is the one that is beginning.
+        active = reversed(self._active.get(fault.fault, ()))
+        ordered = next((one for one in active if one.fault is fault), None)
+        if ordered is not None:
+            ordered.struck += times
 
     def _count(self, ordered: Ordered) -> None:
         ordered.struck += 1

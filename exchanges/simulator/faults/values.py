@@ -87,7 +87,9 @@ def fault_from_json(fields: Mapping[str, object]) -> Fault:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"fault: {where + ': ' if where else ''}{first['msg']}") from None
+        # pydantic puts this in front of what our own validator says.
+        what = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"fault: {where + ': ' if where else ''}{what}") from None
 
 
 def fault_from_text(text: str) -> Fault:

@@ -42,6 +42,7 @@ class VenueFaults:
         ahead_ns = round(fault.size * _MS)
         self._drifts.append(ahead_ns)
         self._set_clock()
+        self._faults.note(fault)
 
         def undo() -> None:
             self._drifts.remove(ahead_ns)
@@ -53,6 +54,7 @@ class VenueFaults:
         self._exchange.drift_ns = sum(self._drifts)
 
     def _revoke(self, fault: Fault) -> Undo:
+        self._faults.note(fault, self._exchange.keys)
         return self._hold(fault.fault, "", partial(self._set_revoked, True), partial(self._set_revoked, False))
 
     def _set_revoked(self, are_revoked: bool) -> None:
@@ -63,6 +65,7 @@ class VenueFaults:
     def _delist(self, fault: Fault) -> Undo:
         """No new risk at once; no book in the second half of the fault."""
         listings = self._listings(fault)
+        self._faults.note(fault, len(listings))
         undos = [
             self._hold(fault.fault, one, partial(self._settle, one), partial(self._relist, one)) for one in listings
         ]
@@ -100,6 +103,7 @@ class VenueFaults:
 
     def _at_networks(self, fault: Fault, begin: Callable[[str], None], end: Callable[[str], None]) -> Undo:
         ids = sorted({one.id for one in self._exchange.rules.networks if fault.match in one.id})
+        self._faults.note(fault, len(ids))
         return partial(_all, *(self._hold(fault.fault, one, partial(begin, one), partial(end, one)) for one in ids))
 
     # Positions
