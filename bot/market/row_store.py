@@ -262,4 +262,4 @@ class RowStore:
 
 def _capacity(rows: int) -> int:
     """Of a buffer that begins with so many."""
-    return max(FIRST_ROWS, 2 * rows + 4 * STEP_ROWS)
+    return max(FIRST_ROWS, 3 * rows + 4 * STEP_ROWS)

@@ -138,10 +138,10 @@ class Window:
             return
         if (recv_ns[1:] < recv_ns[:-1]).any():
             raise ValueError("rows to load must be in order of receipt")
+        if store.has_evicted:
+            return  # whatever is older than rows that were dropped is too old as well
         if self._last is not None and recv_ns[-1] >= store.oldest_recv_ns:
             raise ValueError("rows to load must be older than every row that is held")
-        if self._last is not None and store.has_evicted:
-            return  # whatever is older than rows that were dropped is too old as well
         newest_ns = int(recv_ns[-1]) if self._last is None else self.last_recv_ns
         columns = columns.slice(int(np.searchsorted(recv_ns, newest_ns - self._hold_ns)), columns.rows)
         if columns.rows:
