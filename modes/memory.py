@@ -73,7 +73,7 @@ class Memory:
         rows = sum(one.rows for one in filled.values())
         if rows:
             self._log("info", f"archive: {rows:,} quotes of the last day are back in memory")
-        limits = RecorderLimits(every_s=settings.archive.every_s)
+        limits = recorder_limits(settings)
         self._recorder = recorder = Recorder(
             self._store, market.instruments, market.clock, engine=engine.slots, limits=limits, log=self._log
         )
@@ -128,6 +128,12 @@ class Memory:
                 self._log("error", f"archive: {lost:,} rows could not be saved")
         await self._shipping.stop()
         self._store.close()
+
+
+def recorder_limits(settings: Settings) -> RecorderLimits:
+    """When rows leave memory."""
+    # Who is silent is noticed by then, and connects anew.
+    return RecorderLimits(every_s=settings.archive.every_s, silence_s=2 * settings.connection.silence_timeout_s)
 
 
 def memory_dir(settings: Settings) -> Path:

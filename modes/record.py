@@ -16,14 +16,14 @@ from bot.headless import Headless
 from bot.jobs import Timetable
 from bot.ports import RecordKind
 from bot.recording.record import FeedRates, FrameCounter, record
-from bot.recording.recorder import Recorder, RecorderLimits
+from bot.recording.recorder import Recorder
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.archive.store import ArchiveStore
 from exchanges.depth.readers import depth_readers
 from exchanges.markets import OpenMarket, Wanted, opened_market
 from modes.house import MAIN
-from modes.memory import archive_jobs, kept_books, memory_dir, mongo_uri, open_archive
+from modes.memory import archive_jobs, kept_books, memory_dir, mongo_uri, open_archive, recorder_limits
 from modes.shipping import Shipping
 
 _RATES_EVERY = 10
@@ -82,8 +82,7 @@ async def _with_store(
     stop: asyncio.Event,
 ) -> dict[str, Any]:
     market = opened.market
-    limits = RecorderLimits(every_s=settings.archive.every_s)
-    recorder = Recorder(store, market.instruments, market.clock, limits=limits, log=headless.log)
+    recorder = Recorder(store, market.instruments, market.clock, limits=recorder_limits(settings), log=headless.log)
     slots = {one.id: slot for slot, one in enumerate(market.instruments)}
     books = kept_books(settings, market.by_feed, slots)
     counter = FrameCounter()
