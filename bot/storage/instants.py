@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"(\d{1,19})(?:\.(\d{1,9}))?", re.ASCII)
-_FRACTION = re.compile(r"\.(\d{1,9})(?=Z|[+-]\d\d:?\d\d|$)", re.ASCII)
+_FRACTION = re.compile(r"[.,](\d{1,9})(?=Z|[+-]\d\d:?\d\d|$)", re.ASCII)
 _UNITS = ((11, 1_000_000_000), (14, 1_000_000), (17, 1_000), (19, 1))
 """Digits of an epoch time -> ns of its unit: seconds have 11 until the year 5138, and so on; below 10 it is seconds."""
 _LAST_NS = 2**63 - 1
@@ -73,8 +73,11 @@ def _of_epoch(whole: str, fraction: str) -> int:
 def _of_iso(text: str) -> int:
     # `fromisoformat` keeps six digits of a fraction and drops the rest: they are read here.
     fraction = _FRACTION.search(text)
+    whole = _FRACTION.sub("", text, count=1)
     try:
-        time = datetime.fromisoformat(_FRACTION.sub("", text))
+        if "." in whole or "," in whole:
+            raise ValueError
+        time = datetime.fromisoformat(whole)
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is no time; {_HINT}") from None

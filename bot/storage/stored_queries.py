@@ -20,6 +20,8 @@ from bot.storage.queries import Record, Run
 
 LIVELY = (Channel.QUOTES, Channel.TRADES, Channel.DEPTH)
 """Channels that have rows all the time while something is recorded."""
+SILENCE_NS = 2 * 3_600 * 1_000_000_000
+"""A book that is followed is archived whole at least every hour: after so long without a message it is not followed."""
 _DEFAULT_RULES = DepthRules()
 
 
@@ -106,9 +108,10 @@ class StoredMarket:
         told = newest_reason(gaps if image.error else beginning(gaps, image.begun_ns))
         if told is not None:
             return f"gap: {told}"
-        if image.error or image.ts_recv_ns == ts_ns or self._rows.has_later(instrument, ts_ns):
+        if image.error or image.ts_recv_ns == ts_ns:
             return image.error
-        return f"nothing was kept after {utc_text(image.ts_recv_ns)}"
+        is_followed = ts_ns - image.ts_recv_ns < SILENCE_NS and self._rows.has_later(instrument, ts_ns)
+        return "" if is_followed else f"nothing was kept after {utc_text(image.ts_recv_ns)}"
 
     def minute_rows(self, channel: Channel, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:
         """Minute rows, corrections applied."""

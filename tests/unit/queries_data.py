@@ -183,8 +183,8 @@ def write(facts: Facts, store: SegmentStore, data_dir: Path) -> None:
     jobs.run(NOON + 4 * MINUTE)
     for one in facts.instruments:
         late.append(
-            {"instrument": one.id, "ts_recv_ns": END + 10 * SECOND, "ts_event_ns": NOON + 70 * SECOND, "trade_id": "late",
-             "price": 2_600.0, "quantity": 1.5, "buyer_is_maker": True}
+            {"instrument": one.id, "ts_recv_ns": END + 10 * SECOND, "ts_event_ns": NOON + 70 * SECOND,
+             "trade_id": "late", "price": 2_600.0, "quantity": 1.5, "buyer_is_maker": True}
         )  # fmt: skip
         table = pa.Table.from_pylist(late[-1:], schema=SCHEMAS[Channel.TRADES])
         store.write(Channel.TRADES, str(one.feed), table, by_id)

@@ -15,7 +15,7 @@ from bot.storage.archive.ports import SegmentStore
 from bot.storage.minutes import coverage
 from bot.storage.minutes.books import minute_book_row
 from bot.storage.minutes.trades import MINUTE_NS
-from bot.storage.stored_queries import StoredMarket
+from bot.storage.stored_queries import SILENCE_NS, StoredMarket
 
 CHUNK_NS = 60 * MINUTE_NS
 
@@ -49,35 +49,39 @@ class BookMinutes:
         """
         until_ns = min(until_ns, coverage.recorded_until(self._store, self._feed))
         stop_ns = until_ns // MINUTE_NS * MINUTE_NS
-        self._find_starts()
-        if since_ns is not None:
-            self._done = {one: min(done, since_ns // MINUTE_NS * MINUTE_NS) for one, done in self._done.items()}
+        self._find_starts(since_ns)
         begin_ns = min(self._done.values(), default=stop_ns)
         return sum(self._work(at_ns, min(at_ns + CHUNK_NS, stop_ns)) for at_ns in range(begin_ns, stop_ns, CHUNK_NS))
 
-    def _find_starts(self) -> None:
-        unknown = self._instruments.keys() - self._done.keys()
+    def _find_starts(self, since_ns: int | None) -> None:
+        unknown = self._instruments.keys() - (self._done.keys() if since_ns is None else set())
         if not unknown:
             return
-        last = coverage.last_minutes(self._store, Channel.MINUTE_BOOKS, self._feed, unknown)
         first = coverage.first_received(self._store, self._feed, unknown, (Channel.DEPTH,))
+        last = coverage.last_minutes(self._store, Channel.MINUTE_BOOKS, self._feed, unknown) if since_ns is None else {}
         for one, received_ns in first.items():
-            self._done[one] = last.get(one, received_ns // MINUTE_NS * MINUTE_NS)
+            begin_ns = max(received_ns, since_ns or 0) // MINUTE_NS * MINUTE_NS
+            self._done[one] = last.get(one, begin_ns)
 
     def _work(self, start_ns: int, stop_ns: int) -> int:
         """Rows of the minutes that end after `start_ns` and not after `stop_ns`, as one segment."""
+        since_ns = start_ns - SILENCE_NS  # what no message was of since then is not followed, see `StoredMarket`
+        has_books = self._store.segments(Channel.DEPTH, start_ns=since_ns, stop_ns=stop_ns)
+        rows = self._rows(start_ns, stop_ns) if has_books else []
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=SCHEMAS[Channel.MINUTE_BOOKS])
+            self._store.write(Channel.MINUTE_BOOKS, str(self._feed), table, self._instruments)
+        self._done = {one: max(done, stop_ns) for one, done in self._done.items()}
+        return len(rows)
+
+    def _rows(self, start_ns: int, stop_ns: int) -> list[dict[str, Any]]:
         written = self._written(start_ns, stop_ns)
         ends = (
             (one, end_ns)
             for one in sorted(self._done)
             for end_ns in range(max(start_ns, self._done[one]) + MINUTE_NS, stop_ns + 1, MINUTE_NS)
         )
-        rows = [row for at in ends if at not in written and (row := self._row(*at)) is not None]
-        if rows:
-            table = pa.Table.from_pylist(rows, schema=SCHEMAS[Channel.MINUTE_BOOKS])
-            self._store.write(Channel.MINUTE_BOOKS, str(self._feed), table, self._instruments)
-        self._done = {one: max(done, stop_ns) for one, done in self._done.items()}
-        return len(rows)
+        return [row for at in ends if at not in written and (row := self._row(*at)) is not None]
 
     def _row(self, one: str, end_ns: int) -> dict[str, Any] | None:
         book = self._market.order_book(one, end_ns - 1)
