@@ -87,6 +87,8 @@ def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
         plan=FaultPlan(faults_from_lines(simulator.faults), simulator.faults_per_hour),
         # From the environment alone: a command line is seen by every user of the machine, a settings file is shared.
         password=os.environ.get(PASSWORD_VARIABLE),
+        fee_tier=simulator.fee_tier,
+        fees_in_bnb=simulator.fees_in_bnb,
         log=_tell,
     )
 

@@ -64,6 +64,8 @@ def _words(simulator: SimulatorSettings) -> list[str]:
         *("--scenario", simulator.scenario, "--seed", str(simulator.seed)),
         *("--set", f"simulator.time_scale={simulator.time_scale}"),
         *("--set", f"simulator.faults_per_hour={per_hour}"),
+        *("--set", f"simulator.fee_tier={simulator.fee_tier}"),
+        *("--set", f"simulator.fees_in_bnb={str(simulator.fees_in_bnb).lower()}"),
         *faults,
     ]
 

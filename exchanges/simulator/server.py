@@ -14,6 +14,7 @@ from bot.errors import SettingsError
 from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import Credentials, SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
+from exchanges.simulator.accounts.rules import LOWEST_TIER, rules_of
 from exchanges.simulator.binance.app import BinanceServer, Options
 from exchanges.simulator.binance.rest import MAX_BODY_BYTES
 from exchanges.simulator.bybit.gateway import BybitGateway
@@ -85,11 +86,13 @@ class SimulatorServer:
         bybit: Bybit's; None: its own.
         plan: What goes wrong by itself.
         password: What other machines must know; None: there is no listening for them.
+        fee_tier: Of linear perpetuals at both venues; a venue that has no such tier takes the highest one below.
+        fees_in_bnb: Whether fees at Binance are paid in BNB; the wallets then start with some.
         listings: How many instruments are listed, at both venues together; None: the default ones.
         log: Told of every fault's begin and end.
 
     Raises:
-        SettingsError: If there is no such scenario, or the listings are fewer than the default ones.
+        SettingsError: If there is no such scenario or fee tier, or the listings are fewer than the default ones.
     """
 
     def __init__(
@@ -104,6 +107,8 @@ class SimulatorServer:
         bybit: BybitOptions | None = None,
         plan: FaultPlan = FaultPlan(),  # noqa: B008 - frozen
         password: str | None = None,
+        fee_tier: str = LOWEST_TIER,
+        fees_in_bnb: bool = False,
         log: Callable[[str], None] = lambda _: None,
         listings: int | None = None,
     ) -> None:
@@ -112,10 +117,15 @@ class SimulatorServer:
         chain = Chain(seed, time_scale=time_scale)
         self.faults = FaultDesk(clock, log)
         """What is to go wrong."""
-        self.binance = SimulatedExchange("binance", market, chain=chain, seed=seed, faults=self.faults)
+        rules = {venue: rules_of(venue, fee_tier, fees_in_bnb=fees_in_bnb) for venue in VENUES}
+        self.binance = SimulatedExchange(
+            "binance", market, rules=rules["binance"], chain=chain, seed=seed, faults=self.faults
+        )
         # One key for both, so that a client needs to be told only one.
         key = self.binance.credentials
-        self.bybit = SimulatedExchange("bybit", market, chain=chain, seed=seed, credentials=key, faults=self.faults)
+        self.bybit = SimulatedExchange(
+            "bybit", market, rules=rules["bybit"], chain=chain, seed=seed, credentials=key, faults=self.faults
+        )
         self._pump = Pump([self.binance, self.bybit], market, clock)
         for exchange in (self.binance, self.bybit):
             VenueFaults(self.faults, exchange)

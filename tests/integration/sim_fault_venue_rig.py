@@ -181,8 +181,8 @@ class Here(Client):
 
 
 @contextlib.asynccontextmanager
-async def connected(time_scale: float = 1.0) -> AsyncIterator[Here]:
-    server = SimulatorServer("calm", 7, SystemClock(), time_scale=time_scale, rate=0.2, bybit=UNLIMITED)
+async def connected(time_scale: float = 1.0, **more: Any) -> AsyncIterator[Here]:
+    server = SimulatorServer("calm", 7, SystemClock(), time_scale=time_scale, rate=0.2, bybit=UNLIMITED, **more)
     address = await server.start(0)
     stop = asyncio.Event()
     running = asyncio.create_task(server.run(stop))

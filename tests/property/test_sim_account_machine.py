@@ -16,7 +16,7 @@ from exchanges.simulator.accounts.account import SimulatedAccount
 from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
-from exchanges.simulator.accounts.rules import BNB, binance_rules, bybit_rules
+from exchanges.simulator.accounts.rules import binance_rules, bybit_rules
 from exchanges.simulator.core.values import (
     AccountChanged,
     AccountFill,
@@ -97,7 +97,7 @@ class Trading(RuleBasedStateMachine):
         self.chain = Chain(seed, time_scale=1000.0)
         self.faults = FaultDesk(VirtualClock())
         own = [
-            replace(binance_rules(BNB), balances={"spot": FUNDS, "linear": {"USDT": D(500)}}, max_open_orders=6),
+            replace(binance_rules(fees_in_bnb=True), balances={"spot": FUNDS, "linear": {"USDT": D(500)}}, max_open_orders=6),
             replace(bybit_rules(), balances={"unified": FUNDS, "fund": EMPTY}, max_open_orders=6),
         ]
         self.venues = [

@@ -9,7 +9,7 @@ from bot.domain.order import Side
 from exchanges.simulator.accounts import live_order
 from exchanges.simulator.accounts.account import SimulatedAccount
 from exchanges.simulator.accounts.exchange import SimulatedExchange
-from exchanges.simulator.accounts.rules import BNB, binance_rules, bybit_rules
+from exchanges.simulator.accounts.rules import binance_rules, bybit_rules
 from exchanges.simulator.core.values import (
     AccountChanged,
     AccountEvent,
@@ -452,7 +452,7 @@ def test_a_refilled_book_is_taken_again_before_an_order_rests(market):
 
 def test_bnb_pays_the_fee_at_a_discount_until_it_runs_out(market):
     balances = {"spot": {"USDT": D(1000), "BTC": D(2), "BNB": D("0.0001")}, "linear": {"USDT": D(1000)}}
-    exchange, account = opened(market, balances=balances, fee_token=BNB)
+    exchange, account = opened(market, balances=balances, pays_in_token=True)
     done = placed(account.place(market_order(SPOT, Side.BUY, "0.5"), 5))
     # 50.5 USDT × 10 bps × 75 % / 600 USDT = 0.000063125, rounded up to eight digits.
     assert dict(done.fees) == {"BNB": D("0.00006313")}

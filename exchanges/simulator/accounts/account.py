@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from bot.domain.instrument import Segment
 from bot.matching.cash import cash_asset, exact, funding_amount
 from exchanges.simulator.accounts.booking import Booking
 from exchanges.simulator.accounts.desk import Desk
@@ -116,6 +117,18 @@ class SimulatedAccount:
         instrument = self._house.listings[listing].instrument
         maker, taker = (rate_bps(self._house.rules, instrument, is_maker) for is_maker in (True, False))
         return maker.scaleb(-4), taker.scaleb(-4)
+
+    def fee_tier(self) -> str:
+        """Its name."""
+        return self._house.rules.fee_tier
+
+    def pays_in_token(self, segment: Segment) -> bool:
+        """Whether fees are taken from the venue's token, while there is enough of it."""
+        return segment in self._booking.token_segments
+
+    def pay_in_token(self, segment: Segment, wanted: bool) -> None:
+        """Take them from there from now on, or no more."""
+        (self._booking.token_segments.add if wanted else self._booking.token_segments.discard)(segment)
 
     def leverage(self, listing: int) -> int:
         """Leverage of a derivative."""

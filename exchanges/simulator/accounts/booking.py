@@ -38,6 +38,8 @@ class Booking:
         self._orders = orders
         self._money = money
         self._outbox = outbox
+        self.token_segments = set(Segment) if house.rules.pays_in_token else set()
+        """Where fees are paid in the venue's token."""
 
     def accept(self, order: LiveOrder, ts_ns: int) -> None:
         """A new order is on the book's doorstep."""
@@ -155,7 +157,8 @@ class Booking:
         wallet = self._money.wallet(instrument)
         if is_free:
             return cash_asset(instrument), Decimal(0)
-        token_free = Decimal(0) if rules.fee_token is None else self._money.free(wallet, rules.fee_token.asset)
+        token = rules.fee_token if instrument.segment in self.token_segments else None
+        token_free = None if token is None else self._money.free(wallet, token.asset)
         asset, fee = fee_of(
             rules, instrument, order.request.side, price, quantity, is_maker=is_maker, token_free=token_free
         )

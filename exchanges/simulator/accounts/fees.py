@@ -27,12 +27,15 @@ def fee_of(
     quantity: Decimal,
     *,
     is_maker: bool,
-    token_free: Decimal,
+    token_free: Decimal | None,
 ) -> tuple[str, Decimal]:
-    """Asset and amount of a fill's fee: in the venue's token while `token_free` covers it, else as `fee_asset` says."""
+    """Asset and amount of a fill's fee: in the venue's token while `token_free` covers it, else as `fee_asset` says.
+
+    `token_free` None: the customer does not want to pay in the token.
+    """
     bps = rate_bps(rules, instrument, is_maker)
     token = rules.fee_token
-    if token is not None and bps > 0:
+    if token is not None and token_free is not None and bps > 0:
         amount = _in_token(token, instrument, cash_value(instrument, price, quantity), bps)
         if amount <= token_free:
             return token.asset, amount

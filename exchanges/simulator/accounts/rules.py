@@ -1,11 +1,13 @@
 """What a simulated venue decides for all of its customers: wallets, fees, limits, margin, networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Segment
+from bot.errors import SettingsError
 from exchanges.binance.shipped import FEES as BINANCE_FEES
 from exchanges.bybit.shipped import FEES as BYBIT_FEES
 from exchanges.simulator.accounts.networks import default_networks
@@ -13,6 +15,10 @@ from exchanges.simulator.core.values import Network
 
 _CASH = {"USDT": Decimal(100_000)}
 _FUNDED = {**_CASH, "BTC": Decimal(2), "ETH": Decimal(30)}
+_BNB_TO_START = {"BNB": Decimal(10)}
+LOWEST_TIER = "regular"
+FEE_TIERS = (LOWEST_TIER, "vip1", "vip2", "vip3", "vip4", "vip5", "vip6", "supreme")
+"""From the lowest; no venue has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,11 @@ class VenueRules:
     client_ids_return: bool
     """Whether a client id may be used again when its order is final."""
     fee_token: FeeToken | None = None
+    """None: the venue has none."""
+    pays_in_token: bool = False
+    """Whether a new customer pays fees in it, until he says otherwise."""
+    fee_tier: str = "regular"
+    """What `fees` are; one of `FEE_TIERS`."""
     fee_step: Decimal | None = None
     """What fees are rounded up to; None books them to the last digit."""
     networks: Sequence[Network] = field(default_factory=default_networks)
@@ -85,18 +96,26 @@ def _least_after_fee() -> Sequence[Network]:
     return [replace(one, min_withdraw=one.min_withdraw - one.withdraw_fee) for one in default_networks()]
 
 
-def _by_segment(fees: Mapping[Feed, FeeSchedule]) -> Mapping[Segment, FeeSchedule]:
-    return {feed.segment: schedule for feed, schedule in fees.items()}
+def _fees(venue: str, tier: str) -> Mapping[Segment, FeeSchedule]:
+    published = BINANCE_FEES if venue == "binance" else BYBIT_FEES
+    fees = {feed.segment: schedule for feed, schedule in published.items()}
+    reached = tier_at(venue, tier)
+    return fees if reached == LOWEST_TIER else fees | {Segment.LINEAR: linear_tier(venue, reached)}
 
 
-def binance_rules(fee_token: FeeToken | None = None) -> VenueRules:
-    """Binance: spot and USDⓈ-M wallets apart, lowest fee tier."""
+def binance_rules(tier: str = "regular", *, fees_in_bnb: bool = False) -> VenueRules:
+    """Binance: spot and USDⓈ-M wallets apart; with `fees_in_bnb` both start with some, and fees are paid in it.
+
+    Raises:
+        SettingsError: If there is no such tier.
+    """
+    bnb = _BNB_TO_START if fees_in_bnb else {}
     # PERCENT_PRICE of BTCUSDT: 5 % on USDⓈ-M; PERCENT_PRICE_BY_SIDE of spot lets 5 times and a fifth pass, both ways.
     return VenueRules(
         wallets={Segment.SPOT: "spot", Segment.LINEAR: "linear"},
-        balances={"spot": _FUNDED, "linear": _CASH},
+        balances={"spot": {**_FUNDED, **bnb}, "linear": {**_CASH, **bnb}},
         funding_wallet="spot",
-        fees=_by_segment(BINANCE_FEES),
+        fees=_fees("binance", tier),
         bands={
             Segment.SPOT: PriceBand(Decimal(5), Decimal("0.2"), Decimal("0.2"), Decimal(5)),
             Segment.LINEAR: PriceBand(Decimal("1.05"), Decimal("0.95")),
@@ -109,20 +128,26 @@ def binance_rules(fee_token: FeeToken | None = None) -> VenueRules:
         records_post_only=frozenset(),
         records_fill_or_kill=frozenset({Segment.SPOT}),
         client_ids_return=True,
-        fee_token=fee_token,
+        fee_token=BNB,
+        pays_in_token=fees_in_bnb,
+        fee_tier=tier_at("binance", tier),
         fee_step=Decimal("1e-8"),
         networks=_least_after_fee(),
     )
 
 
-def bybit_rules() -> VenueRules:
-    """Bybit: one unified trading wallet and a funding wallet that starts empty, lowest fee tier."""
+def bybit_rules(tier: str = "regular") -> VenueRules:
+    """Bybit: one unified trading wallet and a funding wallet that starts empty.
+
+    Raises:
+        SettingsError: If there is no such tier.
+    """
     both = frozenset({Segment.SPOT, Segment.LINEAR})
     return VenueRules(
         wallets={Segment.SPOT: "unified", Segment.LINEAR: "unified"},
         balances={"unified": _FUNDED, "fund": {}},
         funding_wallet="fund",
-        fees=_by_segment(BYBIT_FEES),
+        fees=_fees("bybit", tier),
         bands={
             Segment.SPOT: PriceBand(Decimal("1.05"), Decimal("0.95")),
             Segment.LINEAR: PriceBand(Decimal("1.02"), Decimal("0.98")),
@@ -135,12 +160,21 @@ def bybit_rules() -> VenueRules:
         records_post_only=both,
         records_fill_or_kill=both,
         client_ids_return=False,
+        fee_tier=tier_at("bybit", tier),
     )
 
 
-def rules_of(venue: str) -> VenueRules:
-    """The shipped rules of `binance` or `bybit`; `KeyError` for another venue."""
-    return {"binance": binance_rules, "bybit": bybit_rules}[venue]()
+def rules_of(venue: str, tier: str = "regular", *, fees_in_bnb: bool = False) -> VenueRules:
+    """The shipped rules of `binance` or `bybit`; `KeyError` for another venue.
+
+    Raises:
+        SettingsError: If there is no such tier.
+    """
+    rules: Mapping[str, Callable[[str], VenueRules]] = {
+        "binance": partial(binance_rules, fees_in_bnb=fees_in_bnb),
+        "bybit": bybit_rules,
+    }
+    return rules[venue](tier)
 
 
 # Maker and taker of linear perpetuals in bps. Binance: notice of 2026-03-18; VIP4 and up from a secondary list.
@@ -151,6 +185,18 @@ _LINEAR_TIERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "bybit": {"vip1": ("1.8", "4"), "vip2": ("1.6", "3.75"), "vip3": ("1.4", "3.5"), "vip4": ("1.2", "3.2"),
               "vip5": ("1", "3.2"), "supreme": ("0", "3")},
 }  # fmt: skip
+
+
+def tier_at(venue: str, tier: str) -> str:
+    """The tier that a venue has for it: itself, or the highest one below.
+
+    Raises:
+        SettingsError: If there is no such tier anywhere.
+    """
+    if tier not in FEE_TIERS:
+        raise SettingsError(f"simulator.fee_tier: no tier {tier[:40]!r}; there are {', '.join(FEE_TIERS)}")
+    below = FEE_TIERS[: FEE_TIERS.index(tier) + 1]
+    return next((one for one in reversed(below) if one in _LINEAR_TIERS[venue]), LOWEST_TIER)
 
 
 def linear_tier(venue: str, tier: str) -> FeeSchedule:

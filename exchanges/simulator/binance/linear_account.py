@@ -108,9 +108,10 @@ def _totals(assets: list[_Asset]) -> dict[str, object]:
     }
 
 
-def _rights() -> dict[str, object]:
+def _rights(call: Call) -> dict[str, object]:
+    tier = call.account.fee_tier()
     return {
-        "feeTier": 0,
+        "feeTier": int(tier[3:]) if tier.startswith("vip") else 0,
         "canTrade": True,
         "canDeposit": True,
         "canWithdraw": True,
@@ -138,7 +139,7 @@ def account_v2(call: Call) -> dict[str, object]:
             "positionInitialMargin": money(one.initial_margin),
             "openOrderInitialMargin": "0",
         })  # fmt: skip
-    return {**_rights(), **_totals(assets), "assets": [one.row(now_ms) for one in assets], "positions": rows}
+    return {**_rights(call), **_totals(assets), "assets": [one.row(now_ms) for one in assets], "positions": rows}
 
 
 def account_v3(call: Call) -> dict[str, object]:
@@ -150,7 +151,7 @@ def account_v3(call: Call) -> dict[str, object]:
 
 def account_config(call: Call) -> dict[str, object]:
     """`/fapi/v1/accountConfig`."""
-    return {**_rights(), "dualSidePosition": False}
+    return {**_rights(call), "dualSidePosition": False}
 
 
 def symbol_config(call: Call) -> list[dict[str, object]]:
@@ -258,6 +259,18 @@ def commission_rate(call: Call) -> dict[str, object]:
         "takerCommissionRate": f"{taker:.6f}",
         "rpiCommissionRate": "0.000050",
     }
+
+
+def fee_burn(call: Call) -> dict[str, object]:
+    """`GET feeBurn`: whether fees are paid in BNB."""
+    return {"feeBurn": call.account.pays_in_token(Segment.LINEAR)}
+
+
+def set_fee_burn(call: Call) -> dict[str, object]:
+    """`POST feeBurn`."""
+    call.parameters.required("feeBurn")
+    call.account.pay_in_token(Segment.LINEAR, call.parameters.flag("feeBurn"))
+    return {"code": 200, "msg": "success"}
 
 
 def set_leverage(call: Call) -> dict[str, object]:

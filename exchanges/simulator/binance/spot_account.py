@@ -66,7 +66,7 @@ def commission_rates(call: Call, line: Line) -> dict[str, Any]:
         "specialCommission": none,
         "taxCommission": none,
         "discount": {
-            "enabledForAccount": False,
+            "enabledForAccount": call.account.pays_in_token(Segment.SPOT),
             "enabledForSymbol": True,
             "discountAsset": "BNB",
             "discount": "0.75000000",

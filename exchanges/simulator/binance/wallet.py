@@ -295,6 +295,18 @@ def trade_fees(call: Call) -> list[dict[str, object]]:
     return rows
 
 
+def bnb_burn(call: Call) -> dict[str, object]:
+    """`GET bnbBurn`: whether spot fees are paid in BNB; there is no margin interest here."""
+    return {"spotBNBBurn": call.account.pays_in_token(Segment.SPOT), "interestBNBBurn": False}
+
+
+def set_bnb_burn(call: Call) -> dict[str, object]:
+    """`POST bnbBurn`; what is left away stays as it is."""
+    if call.parameters.has("spotBNBBurn"):
+        call.account.pay_in_token(Segment.SPOT, call.parameters.flag("spotBNBBurn"))
+    return bnb_burn(call)
+
+
 def restrictions(call: Call) -> dict[str, object]:
     """`account/apiRestrictions`: a key that may read, trade and withdraw."""
     return {

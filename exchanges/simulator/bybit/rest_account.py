@@ -83,7 +83,7 @@ def query_api(call: Call) -> dict[str, Any]:
         "uta": 1,
         "userID": _USER,
         "inviterID": 0,
-        "vipLevel": "No VIP",
+        "vipLevel": _vip_level(call.own.account.fee_tier()),
         "mktMakerLevel": "0",
         "affiliateID": 0,
         "rsaPublicKey": "",
@@ -92,6 +92,10 @@ def query_api(call: Call) -> dict[str, Any]:
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",
     }
+
+
+def _vip_level(tier: str) -> str:
+    return "No VIP" if tier == "regular" else f"VIP-{tier.removeprefix('vip').title()}"
 
 
 ENDPOINTS = (

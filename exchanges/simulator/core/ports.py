@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from bot.domain.instrument import Segment
 from exchanges.simulator.core.values import (
     AccountEvent,
     AccountFill,
@@ -102,6 +103,15 @@ class Account(Protocol):
 
     def fee_rates(self, listing: int) -> tuple[Decimal, Decimal]:
         """Maker and taker, as ratios."""
+
+    def fee_tier(self) -> str:
+        """Its name: `regular`, `vip1`, ..."""
+
+    def pays_in_token(self, segment: Segment) -> bool:
+        """Whether fees are taken from the venue's token, while there is enough of it."""
+
+    def pay_in_token(self, segment: Segment, wanted: bool) -> None:
+        """Take them from there from now on, or no more."""
 
     def leverage(self, listing: int) -> int:
         """Leverage of a derivative."""
