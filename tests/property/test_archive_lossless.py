@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.instrument import Instrument, Segment
-from bot.storage.archive import files
+from bot.storage.archive import files, merge
 from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.store import ArchiveStore
 
@@ -73,8 +73,9 @@ def instrument(instrument_id: str, tick: str, lot: str) -> Instrument:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks end within an instrument and within a row of equal times."""
+    """Blocks end within an instrument and within equal times, and merging goes on from portion to portion."""
     monkeypatch.setattr(files, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(merge, "_ROWS_HELD", 5)
 
 
 KNOWN = {IDS[0]: instrument(IDS[0], "0.1", "0.001"), IDS[1]: instrument(IDS[1], "0.01", "1E-9")}

@@ -135,10 +135,6 @@ class FileHeader:
         self.schema = pa.ipc.read_schema(pa.py_buffer(self._stream))
         self.layout = layout_in(self.schema, path)
 
-    def rows(self, block: bytes, columns: Collection[str], carry: Mapping[str, int]) -> pa.Table:
-        """Wide rows of one block, without differences."""
-        return decoded(self.read(block, columns), self.layout, carry)
-
     def read(self, block: bytes, columns: Collection[str]) -> pa.Table:
         """The rows of one block as the file has them."""
         chosen = [at for at, name in enumerate(self.schema.names) if name in columns]

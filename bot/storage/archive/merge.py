@@ -4,24 +4,28 @@ A merged file is written whole; then one transaction names it and takes the name
 therefore readable exactly once, whenever the process dies.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.files import EncodedFile, FileEncoder
 from bot.storage.archive.layout import INSTRUMENT_TYPE, SEGMENT_COLUMN, Layout, step_column
 from bot.storage.archive.manifest import Manifest
 from bot.storage.archive.ports import SegmentInfo
-from bot.storage.archive.reading import Place, Reader, time_clusters, time_order
+from bot.storage.archive.reading import Reader, reaches, time_clusters
+from bot.storage.archive.wide import codes_of, row_order
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 _SETTLED_NS = 120_000_000_000
 """Of an hour or a day that is over, the last minute may still be written."""
+_ROWS_HELD = 200_000
+"""About 100 MB while they are sorted."""
 
 
 def mergeable(segments: Sequence[SegmentInfo], now_ns: int, limit_bytes: int) -> list[list[SegmentInfo]]:
@@ -57,31 +61,53 @@ def merged(segments: Sequence[SegmentInfo], manifest: Manifest, reader: Reader) 
     Raises:
         StorageError: If one of them cannot be read.
     """
-    segments = sorted(segments, key=lambda one: one.number)
-    ids = sorted({instrument for segment in segments for instrument in reader.instruments(segment)})
+    places = [(one, block) for one in segments for block in manifest.blocks(one.number)]
+    counts = sum((reader.counts(place) for place in places), Counter[str]())
+    ids = sorted(counts)
     schema = _common([reader.schema(segment) for segment in segments])
     steps = _common_steps([reader.layout(segment) for segment in segments])
     encoder = FileEncoder(segments[0].channel, segments[0].scope, schema, steps)
-    dictionary = pa.array(ids, pa.string())
-    blocks = [(segment, block) for segment in segments for block in manifest.blocks(segment.number)]
-    for code, instrument in enumerate(ids):
-        places = [
-            (segment, block)
-            for segment, block in blocks
-            if block.first_instrument <= instrument <= block.last_instrument
-        ]
-        for _, cluster in time_clusters(places):
-            rows = _sorted(pa.concat_tables([_rows(reader, place, instrument, schema) for place in cluster]))
-            names = pa.DictionaryArray.from_arrays(pa.array(np.full(len(rows), code, np.int32)), dictionary)
-            rows = rows.set_column(rows.schema.get_field_index("instrument"), schema.field("instrument"), names)
-            for column, step in steps.items():
-                rows = _with(rows, step_column(column), np.full(len(rows), step))
-            encoder.add(rows)
+    for names in _portions(ids, counts):
+        touched = [place for place in places if reaches(place[1], names[0], names[-1])]
+        # One instrument may have more rows than should be held: it goes on from time to time.
+        for cluster in [each for _, each in time_clusters(touched)] if len(names) == 1 else [touched]:
+            rows = [_recoded(reader.wide(place, names[0], names[-1]), ids, schema) for place in cluster]
+            encoder.add(_sorted(pa.concat_tables(rows), steps))
     return encoder.finish()
 
 
-def _rows(reader: Reader, place: Place, instrument: str, schema: pa.Schema) -> pa.Table:
-    return reader.wide(place, instrument, None).select(schema.names).cast(schema)
+def _portions(ids: Sequence[str], counts: Mapping[str, int]) -> Iterator[list[str]]:
+    """Instruments in order, as many at a time as have few enough rows: each portion reads its blocks once."""
+    portion: list[str] = []
+    rows = 0
+    for instrument in ids:
+        if portion and rows + counts[instrument] > _ROWS_HELD:
+            yield portion
+            portion, rows = [], 0
+        portion.append(instrument)
+        rows += counts[instrument]
+    yield portion
+
+
+def _recoded(rows: pa.Table, ids: Sequence[str], schema: pa.Schema) -> pa.Table:
+    """The rows with the columns of the merged file, instruments by its dictionary."""
+    dictionary = pa.array(ids, pa.string())
+    instrument = rows.column("instrument").chunk(0)
+    codes = pc.index_in(instrument.dictionary, value_set=dictionary).take(instrument.indices)
+    names = pa.DictionaryArray.from_arrays(codes, dictionary)
+    at = rows.schema.get_field_index("instrument")
+    return rows.set_column(at, schema.field("instrument"), names).select(schema.names).cast(schema)
+
+
+def _sorted(rows: pa.Table, steps: Mapping[str, int]) -> pa.Table:
+    rows = rows.combine_chunks()
+    codes = codes_of(rows.column("instrument").chunk(0))
+    order = row_order(codes, np.asarray(rows.column("ts_recv_ns")), np.asarray(rows.column(SEGMENT_COLUMN)))
+    if order is not None:
+        rows = rows.take(pa.array(order))
+    for column, step in steps.items():
+        rows = _with(rows, step_column(column), np.full(len(rows), step))
+    return rows
 
 
 def _with(rows: pa.Table, name: str, numbers: npt.NDArray[np.int64]) -> pa.Table:
@@ -92,11 +118,6 @@ def _with(rows: pa.Table, name: str, numbers: npt.NDArray[np.int64]) -> pa.Table
 def _common_steps(layouts: Sequence[Layout]) -> dict[str, int]:
     """The finest of each column: every coarser one is a multiple of it."""
     return {column: min(layout.steps[column] for layout in layouts) for column in layouts[0].steps}
-
-
-def _sorted(rows: pa.Table) -> pa.Table:
-    order = time_order(np.asarray(rows.column("ts_recv_ns")), np.asarray(rows.column(SEGMENT_COLUMN)))
-    return rows if order is None else rows.take(pa.array(order))
 
 
 def _common(schemas: Sequence[pa.Schema]) -> pa.Schema:

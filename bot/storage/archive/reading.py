@@ -4,24 +4,23 @@ A file that is gone is lost only if the manifest still says that it is there.
 """
 
 import threading
-from collections import OrderedDict
+from bisect import bisect_left, bisect_right
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bot.errors import StorageError
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.archive.differences import Ints
 from bot.storage.archive.errors import FileGone, SegmentRemoved
 from bot.storage.archive.files import Block, FileHeader, checked, decoded
 from bot.storage.archive.layout import SEGMENT_COLUMN, Layout, columns_needed
 from bot.storage.archive.manifest import Manifest
 from bot.storage.archive.ports import SegmentInfo
 from bot.storage.archive.roots import Root
-from bot.storage.archive.wide import codes_of, from_wide
+from bot.storage.archive.wide import codes_of, from_wide, row_order
 
 _HEADERS_KEPT = 256
 
@@ -75,26 +74,32 @@ class Reader:
             else:
                 return
 
-    def wide(self, place: Place, instrument: str, columns: Collection[str] | None) -> pa.Table:
-        """One instrument's rows of a block, with these columns of the file (None: all).
+    def wide(self, place: Place, first: str, last: str, columns: Collection[str] | None = None) -> pa.Table:
+        """A block's rows of the instruments from `first` to `last`, with these columns of the file (None: all).
 
         The column `segment`, if it is one of them, has the number that each row was written under.
         """
         segment, block = place
         header = self._header(segment)
-        data = self._root.get(segment.path, block.offset, block.length)
-        raw = header.read(checked(data, block.sha256, segment.path), columns or header.schema.names).combine_chunks()
+        raw = self._raw(place, columns or header.schema.names)
         names = raw.column("instrument").chunk(0)
-        code = pc.index(names.dictionary, instrument).as_py()
+        ids = names.dictionary.to_pylist()
         codes = codes_of(names)
-        low, high = (int(np.searchsorted(codes, code, side)) for side in ("left", "right"))
-        raw = raw.slice(low, high - low)
-        carry = block.carry if low == 0 and block.first_instrument == instrument else {}
-        rows = decoded(raw, header.layout, carry)
+        low = int(np.searchsorted(codes, bisect_left(ids, first)))
+        high = int(np.searchsorted(codes, bisect_right(ids, last)))
+        rows = decoded(raw.slice(low, high - low), header.layout, {} if low else block.carry)
         at = rows.schema.get_field_index(SEGMENT_COLUMN)
         if segment.merged_from or at < 0:
             return rows
         return rows.set_column(at, rows.schema.field(at), pa.array(np.full(len(rows), segment.number)))
+
+    def counts(self, place: Place) -> Counter[str]:
+        """Rows of each instrument in a block."""
+        names = self._raw(place, ["instrument"]).column("instrument").chunk(0)
+        numbers = np.bincount(codes_of(names), minlength=len(names.dictionary))
+        return Counter(
+            {name: int(number) for name, number in zip(names.dictionary.to_pylist(), numbers, strict=True) if number}
+        )
 
     def layout(self, segment: SegmentInfo) -> Layout:
         """Of the file."""
@@ -103,14 +108,6 @@ class Reader:
     def schema(self, segment: SegmentInfo) -> pa.Schema:
         """Of the file, metadata included."""
         return self._header(segment).schema
-
-    def instruments(self, segment: SegmentInfo) -> list[str]:
-        """Ids of the instruments that it has rows of, in order."""
-        block = self._manifest.blocks(segment.number)[0]
-        data = self._root.get(segment.path, block.offset, block.length)
-        raw = self._header(segment).read(checked(data, block.sha256, segment.path), ["instrument"])
-        ids: list[str] = raw.column("instrument").chunk(0).dictionary.to_pylist()
-        return ids
 
     def _segment(self, segment: SegmentInfo, holder: SegmentInfo, columns: Sequence[str] | None) -> pa.Table:
         wanted = list(columns or SCHEMAS[segment.channel].names)
@@ -121,9 +118,8 @@ class Reader:
         header = self._header(holder)
         for block in self._manifest.blocks(holder.number):
             if block.min_ns < segment.stop_ns and block.max_ns >= segment.start_ns:
-                data = self._root.get(holder.path, block.offset, block.length)
-                columns_read = self._columns(header.layout, wanted)
-                rows = header.rows(checked(data, block.sha256, holder.path), columns_read, block.carry)
+                raw = self._raw((holder, block), self._columns(header.layout, wanted))
+                rows = decoded(raw, header.layout, block.carry)
                 rows = rows.filter(pc.is_in(rows.column(SEGMENT_COLUMN), numbers))
                 parts.append(from_wide(segment.channel, rows, header.layout, wanted))
         table = pa.concat_tables(parts).combine_chunks()
@@ -131,6 +127,11 @@ class Reader:
             # Its file went to the next merge between two of the lines above.
             raise FileGone(f"archive segment {segment.number} has {len(table)} of its {segment.rows} rows")
         return table
+
+    def _raw(self, place: Place, columns: Collection[str]) -> pa.Table:
+        segment, block = place
+        data = self._root.get(segment.path, block.offset, block.length)
+        return self._header(segment).read(checked(data, block.sha256, segment.path), columns).combine_chunks()
 
     def _whole(self, segment: SegmentInfo, wanted: Sequence[str]) -> pa.Table:
         data = checked(self._root.get(segment.path), bytes.fromhex(segment.sha256), segment.path)
@@ -148,15 +149,15 @@ class Reader:
         parts, recvs, numbers = [], [], []
         for place in places:
             layout = self._header(place[0]).layout
-            rows = self.wide(place, instrument, self._columns(layout, wanted))
+            rows = self.wide(place, instrument, instrument, self._columns(layout, wanted))
             recv = np.asarray(rows.column("ts_recv_ns"))
             low, high = (int(np.searchsorted(recv, bound)) for bound in span)
             rows = rows.slice(low, high - low)
             parts.append(from_wide(channel, rows, layout, wanted))
             recvs.append(recv[low:high])
             numbers.append(np.asarray(rows.column(SEGMENT_COLUMN)))
-        order = time_order(np.concatenate(recvs), np.concatenate(numbers))
-        table = pa.concat_tables(parts)
+        table, recv = pa.concat_tables(parts), np.concatenate(recvs)
+        order = row_order(np.zeros(len(recv), np.int32), recv, np.concatenate(numbers))
         return table if order is None else table.take(pa.array(order))
 
     @staticmethod
@@ -192,11 +193,9 @@ class Reader:
         return header
 
 
-def time_order(recv: Ints, numbers: Ints) -> npt.NDArray[np.intp] | None:
-    """Indexes that sort by time, and by the number that a row was written under; None where all is in order."""
-    if not np.any(recv[1:] < recv[:-1]) and not np.any((recv[1:] == recv[:-1]) & (numbers[1:] < numbers[:-1])):
-        return None
-    return np.lexsort((numbers, recv))
+def reaches(block: Block, first: str, last: str) -> bool:
+    """Whether a block may have rows of the instruments from `first` to `last`."""
+    return block.first_instrument <= last and block.last_instrument >= first
 
 
 def time_clusters(places: Sequence[Place]) -> list[tuple[int, list[Place]]]:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from bot.domain.instrument import Instrument
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.archive.differences import group_starts
+from bot.storage.archive.differences import Ints, group_starts
 from bot.storage.archive.grids import Floats, decimals, on_grids
 from bot.storage.archive.layout import INSTRUMENT_TYPE, SEGMENT_COLUMN, Layout, layout_of, step_column
 
@@ -70,19 +70,20 @@ def _sorted(table: pa.Table, channel: Channel) -> pa.Table:
         pa.schema([field for field in schema if field.name != "instrument"])
     )
     table = others.add_column(0, pa.field("instrument", INSTRUMENT_TYPE, nullable=False), instrument)
-    order = row_order(codes_of(instrument), np.asarray(table.column("ts_recv_ns")))
+    recv = np.asarray(table.column("ts_recv_ns"))
+    order = row_order(codes_of(instrument), recv, np.zeros(len(recv), np.int64))
     return table if order is None else table.take(pa.array(order))
 
 
-def row_order(codes: npt.NDArray[np.int32], recv: npt.NDArray[np.int64]) -> npt.NDArray[np.intp] | None:
-    """Indexes that sort by code, then time, equal ones as they are; None where everything is in order."""
-    same = codes[1:] == codes[:-1]
-    if np.all(codes[1:] >= codes[:-1]) and np.all(recv[1:] >= recv[:-1], where=same):
+def row_order(codes: npt.NDArray[np.int32], recv: Ints, numbers: Ints) -> npt.NDArray[np.intp] | None:
+    """Indexes that sort by code, then time, then number, equal ones as they are; None where everything is in order."""
+    follows = (recv[1:] > recv[:-1]) | ((recv[1:] == recv[:-1]) & (numbers[1:] >= numbers[:-1]))
+    if np.all((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & follows)):
         return None
     # Rows come in order of receipt: then a radix sort by a narrow code is all there is to do.
-    if np.all(recv[1:] >= recv[:-1]) and (len(codes) == 0 or codes.max() < 2**15):
+    if np.all(follows) and codes.max() < 2**15:
         return np.argsort(codes.astype(np.int16), kind="stable")
-    return np.lexsort((recv, codes))
+    return np.lexsort((numbers, recv, codes))
 
 
 def _by_name(instrument: pa.Array) -> pa.DictionaryArray:
