@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
-from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.market.packing import decoded_ints, dtype_of, pack_ints
 
-_UUID_CHARACTERS = 36
-_NUMBER_DIGITS = 18
+_INT64 = range(-(2**63), 2**63)
+_UUID = "00000000-0000-0000-0000-000000000000"
+_IS_DIGIT = np.array([one == "0" for one in _UUID])
+_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
+_NO_DIGIT = 0xFF
+_VALUES = np.full(256, _NO_DIGIT, np.uint8)
+_VALUES[_DIGITS] = np.arange(16)
 
 
 class PackedIds(Protocol):
@@ -44,10 +49,14 @@ class _Numbers:
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> "_Numbers | None":
-        if not all(one.isascii() and one.isdigit() and len(one) <= _NUMBER_DIGITS for one in ids):
+        try:
+            numbers = list(map(int, ids))
+        except ValueError:
             return None
-        numbers = [int(one) for one in ids]
-        return cls(numbers) if all(str(number) == one for number, one in zip(numbers, ids, strict=True)) else None
+        # int() reads more than it writes: spaces, signs, underscores, other scripts.
+        if min(numbers) not in _INT64 or max(numbers) not in _INT64 or list(map(str, numbers)) != list(ids):
+            return None
+        return cls(numbers)
 
     @property
     def nbytes(self) -> int:
@@ -58,30 +67,35 @@ class _Numbers:
 
 
 class _Uuids:
-    """Bybit's of derivatives."""
+    """Bybit's of derivatives, in small letters."""
 
     __slots__ = ("_packed",)
 
-    def __init__(self, packed: bytes) -> None:
+    def __init__(self, packed: NDArray[np.uint8]) -> None:
         self._packed = packed
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> "_Uuids | None":
-        if not all(len(one) == _UUID_CHARACTERS and one.isascii() for one in ids):
+        text = "".join(ids)
+        if not text.isascii() or any(len(one) != len(_UUID) for one in ids):
             return None
-        try:
-            packed = cls(b"".join(bytes.fromhex(one.replace("-", "")) for one in ids))
-        except ValueError:
+        characters = np.frombuffer(text.encode(), np.uint8).reshape(-1, len(_UUID))
+        halves = _VALUES[characters[:, _IS_DIGIT]]
+        if (characters[:, ~_IS_DIGIT] != ord("-")).any() or (halves == _NO_DIGIT).any():
             return None
-        # Capitals and dashes in other places would come back changed.
-        return packed if packed.nbytes == 16 * len(ids) and packed.texts(0, len(ids)) == list(ids) else None
+        packed: NDArray[np.uint8] = np.left_shift(halves[:, ::2], 4, dtype=np.uint8) | halves[:, 1::2]
+        return cls(packed)
 
     @property
     def nbytes(self) -> int:
-        return len(self._packed)
+        return int(self._packed.nbytes)
 
     def texts(self, start: int, stop: int) -> list[str]:
-        return [str(UUID(bytes=self._packed[at : at + 16])) for at in range(16 * start, 16 * stop, 16)]
+        packed = self._packed[start:stop]
+        characters = np.full((len(packed), len(_UUID)), ord("-"), np.uint8)
+        characters[:, _IS_DIGIT] = _DIGITS[np.stack((packed >> 4, packed & 15), axis=-1).reshape(len(packed), -1)]
+        text = characters.tobytes().decode()
+        return [text[at : at + len(_UUID)] for at in range(0, len(text), len(_UUID))]
 
 
 class _Texts:

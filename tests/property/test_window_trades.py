@@ -22,7 +22,25 @@ IDS = st.one_of(
     st.integers(0, 10**18).map(str),
     st.uuids().map(str),
     st.text(max_size=8),
-    st.sampled_from(["007", "", "\x00", "A" * 36, "٣", "-" * 36, str(UUID(int=5)).upper(), "9" * 30]),
+    st.sampled_from(
+        [
+            "007",
+            "",
+            "\x00",
+            "A" * 36,
+            "٣",
+            "-" * 36,
+            str(UUID(int=5)).upper(),
+            "9" * 30,
+            "-5",
+            "+5",
+            "1_0",
+            " 7",
+            "1" * 5_000,
+            str(2**63),
+            str(2**63 - 1),
+        ]
+    ),
 )
 PRICE = st.integers(1, 10**7).map(lambda k: k / 100) | st.floats()
 TRADES = st.builds(
