@@ -1,6 +1,7 @@
 """The simulated exchanges in a process of their own on one core, for what is measured from another one."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,11 @@ async def _run(commands: Connection, seed: int, rate: float, best_interval_ms: i
         else:
             commands.send(usage())
 
-    commands.send(await server.start(0))
+    address = await server.start(0)
+    # As `--mode simulate` does.
+    gc.collect()
+    gc.freeze()
+    commands.send(address)
     asyncio.get_running_loop().add_reader(commands.fileno(), on_command)
     await server.run(stop)
 
