@@ -43,9 +43,9 @@ def take(stored: Database, batch: Batch) -> None:
             stored.setdefault(name, {}).setdefault(document["_id"], document)
     for name, growing in batch.replaces.items():
         for one in growing:
-            document, there = bson.decode(one.document.raw), stored.setdefault(name, {}).get(one.id)
-            if there is None or there[one.by] < one.at or (one.or_same and there[one.by] == one.at):
-                stored[name][one.id] = document
+            document, there = bson.decode(one.document.raw), stored.setdefault(name, {}).get(one.keys["_id"])
+            if there is None or there[one.by] < one.at:
+                stored[name][one.keys["_id"]] = document
 
 
 def drain(source: Source, stored: Database, cursor: Cursor, batches: int = 1_000) -> Cursor:

@@ -228,7 +228,7 @@ async def test_raw_data_has_a_time_to_live_and_decisions_have_none(
         raw = ("quotes", "trades", "funding", "depth", "gaps", "market_views")
         assert kept == (dict.fromkeys(raw, ttl_s) if ttl_s else {})
     assert database["fills"].index_information()["run_id_1_seq_1"]["unique"]
-    assert database["meta"].find_one() == {"_id": "schema", "version": VERSION, "quotes": "row"}
+    assert database["meta"].find_one() == {"_id": "schema", "version": VERSION, "quotes": "tick"}
 
 
 def _ttl(database: Any, name: str) -> int | None:
@@ -240,7 +240,7 @@ async def test_a_newer_database_is_refused_and_stays_as_it_is(
     tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
 ) -> None:
     fill(tmp_path, store)
-    database["meta"].insert_one({"_id": "schema", "version": VERSION + 1, "quotes": "row"})
+    database["meta"].insert_one({"_id": "schema", "version": VERSION + 1, "quotes": "tick"})
     with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
         with pytest.raises(StorageError, match="newer version") as raised:
             await shipper.check()
@@ -258,7 +258,7 @@ async def test_quotes_are_not_stored_in_both_forms(
         assert await shipper.check()
     with (
         shipper_of(tmp_path, store, mongodb_uri, database.name, quotes_as=Form.MINUTE) as shipper,
-        pytest.raises(StorageError, match="by the row, not by the minute"),
+        pytest.raises(StorageError, match="by the tick, not by the minute"),
     ):
         await shipper.check()
 

@@ -8,6 +8,7 @@ recorded day), the rows are taken from the whole archive instead of from the seg
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -108,6 +109,10 @@ class ArchiveSource:
         rows = sum(info.rows for info in waiting) - cursor.part
         return Backlog(max(rows, 0), min((info.start_ns for info in waiting), default=None))
 
+    def close(self) -> None:
+        """Let go of the segment in memory; the archive is the caller's."""
+        self._open = None
+
     def _segment(self, after: int) -> SegmentInfo | None:
         """The first segment behind a number."""
         if after < self._held_after:  # a cursor that was taken back
@@ -177,12 +182,17 @@ class ArchiveSource:
             newest = {row["_id"]: row for row in sorted(made, key=lambda row: int(row["revision"]))}
             batch.replaces.setdefault(collection, []).extend(self._growing(newest.values(), "revision"))
         elif is_shared:
-            batch.replaces.setdefault(collection, []).extend(self._growing(made, "minute_rows", or_same=True))
+            batch.replaces.setdefault(collection, []).extend(self._growing(made, "minute_rows"))
         else:
             batch.inserts.setdefault(collection, []).extend(map(self._encoded, made))
 
-    def _growing(self, made: Iterable[Document], by: str, *, or_same: bool = False) -> list[Growing]:
-        return [Growing(row["_id"], by, row[by], self._encoded(row), or_same=or_same) for row in made]
+    def _growing(self, made: Iterable[Document], by: str) -> list[Growing]:
+        return [Growing(_keys(row), by, row[by], self._encoded(row)) for row in made]
+
+
+def _keys(row: Document) -> dict[str, Any]:
+    time_key = "minute_ns" if "minute_ns" in row else "ts_recv_ns"
+    return {"_id": row["_id"], "instrument": row["instrument"], time_key: row[time_key]}
 
 
 def _behind(info: SegmentInfo) -> Cursor:

@@ -25,12 +25,11 @@ Document = Mapping[str, Any]
 class Growing:
     """A document that takes the place of an earlier state of itself: of one whose `by` is smaller."""
 
-    id: str
+    keys: Mapping[str, Any]
+    """`_id`, and what a sharded collection is divided by: an upsert has to name it."""
     by: str
     at: int
     document: RawBSONDocument
-    or_same: bool = False
-    """Also of one whose `by` is the same."""
 
 
 @dataclass(slots=True)
@@ -76,6 +75,9 @@ class Source(Protocol):
 
     def backlog(self, cursor: Cursor) -> Backlog:
         """What waits behind the cursor."""
+
+    def close(self) -> None:
+        """Let go of files of its own; calling it twice does nothing."""
 
 
 class Encoder:

@@ -72,8 +72,7 @@ async def _replace(collection: Collection, growing: Sequence[Growing]) -> int:
     The filter finds an older state alone. Where there is a newer one it finds nothing, and the upsert meets the `_id`.
     """
     requests: list[ReplaceOne[dict[str, Any]]] = [
-        ReplaceOne({"_id": one.id, one.by: {"$lte" if one.or_same else "$lt": one.at}}, one.document, upsert=True)
-        for one in growing
+        ReplaceOne({**one.keys, one.by: {"$lt": one.at}}, one.document, upsert=True) for one in growing
     ]
     try:
         await collection.bulk_write(requests, ordered=False)

@@ -129,6 +129,10 @@ class Outlet:
         with suppress(PyMongoError, StorageError):  # told already, or told by the next try
             await self._saved()
 
+    def close(self) -> None:
+        """Let the source go of its files, behind whatever is still being read; does not wait."""
+        self._worker.do(self._source.close)
+
     def status(self) -> SourceStatus:
         """As of the last batch and the last `refresh`."""
         oldest_ns = self._backlog.oldest_ns

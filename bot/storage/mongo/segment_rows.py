@@ -17,7 +17,8 @@ _Numbers = NDArray[np.int64]
 class Form(StrEnum):
     """What one document holds."""
 
-    ROW = "row"
+    ROW = "tick"
+    """One row."""
     MESSAGE = "message"
     """The levels of one depth message."""
     MINUTE = "minute"

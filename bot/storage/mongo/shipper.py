@@ -142,6 +142,8 @@ class MongoShipper:
             if not done:
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=1.0)
+        for outlet in self._outlets:
+            outlet.close()
         self._worker.close()
         if self._state is not State.FAILED:
             self._state = State.STOPPED
