@@ -87,7 +87,9 @@ class Reader:
         codes = codes_of(names)
         low = int(np.searchsorted(codes, bisect_left(ids, first)))
         high = int(np.searchsorted(codes, bisect_right(ids, last)))
-        rows = decoded(raw.slice(low, high - low), header.layout, {} if low else block.carry)
+        # A slice would keep the whole block in memory for the sake of a few of its rows.
+        raw = raw.slice(low, high - low) if 2 * (high - low) > len(raw) else raw.take(pa.array(np.arange(low, high)))
+        rows = decoded(raw, header.layout, {} if low else block.carry)
         at = rows.schema.get_field_index(SEGMENT_COLUMN)
         if segment.merged_from or at < 0:
             return rows

@@ -74,7 +74,7 @@ class ArchiveStore:
             data_dir: Holds the manifest, `archive.db`.
             root: Where the files lie: a directory, or a URL that fsspec knows; None: `<data_dir>/archive`.
             read_only: Changes nothing, and may be opened beside a writer; where nothing was written, nothing is read.
-            merge_limit_bytes: Size above which files are not merged; merging holds ten times that in memory.
+            merge_limit_bytes: Size above which files are not merged; merging holds one such file, and 100 MB.
 
         Raises:
             StorageError: If the archive is being written by another process, cannot be used, lies elsewhere, or was
