@@ -51,7 +51,7 @@ def shown(told: list[tuple[str, Levels, Levels]], rules: DepthRules) -> Any:
     return image.at("x:A/B", 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(sides(1), messages, st.sampled_from([3, 5, 30]))
 def test_a_window_is_what_the_live_book_keeps(start: tuple[Levels, Levels], later: Any, depth: int) -> None:
     told = [("snapshot", *start)] + [("snapshot" if whole else "delta", *levels) for whole, levels in later]
@@ -65,7 +65,7 @@ def test_a_window_is_what_the_live_book_keeps(start: tuple[Levels, Levels], late
         assert book.state is not BookState.VALID
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(sides(1), messages)
 def test_a_book_that_is_known_to_its_ends_has_every_level(start: tuple[Levels, Levels], later: Any) -> None:
     told = [("snapshot", *start)] + [("delta", *levels) for _, levels in later]
@@ -75,7 +75,7 @@ def test_a_book_that_is_known_to_its_ends_has_every_level(start: tuple[Levels, L
         assert (list(book.bids), list(book.asks)) == (live.bids.levels(), live.asks.levels())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(messages, st.integers(4, 10))
 def test_of_a_book_that_was_cut_off_no_wrong_level_is_shown(later: Any, depth: int) -> None:
     # As the recorder keeps it: what the live book let pass is not in the archive.
