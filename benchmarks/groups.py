@@ -16,6 +16,9 @@ GROUPS = {
     "simulated-frames": ("benchmarks.simulated_frames", "rows", "what one core of the simulated exchanges sends"),
     "simulated-orders": ("benchmarks.round_trip", "rows", "an order to the simulated exchanges and back"),
     "window": ("benchmarks.window", "rows", "bytes a row, views and as-of looks of a full day"),
+    "archive": ("benchmarks.archive", "rows", "bytes a row, rows a second in and out, against SQLite and DuckDB"),
+    "book-at": ("benchmarks.book_at", "rows", "the order book at any moment of what was recorded"),
+    "mongo": ("benchmarks.mongo", "rows", "documents a second to a MongoDB, against a bare insert_many loop"),
     "replay": ("benchmarks.replay", "rows", "a recording through everything, against nautilus_trader"),
 }
 """By name: module, function and one line for `--list`."""

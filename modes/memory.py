@@ -20,6 +20,7 @@ from bot.recording.views import ViewSampler
 from bot.settings import Settings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.store import ArchiveStore
+from bot.storage.book_replay import DepthRules
 from bot.storage.minutes.jobs import MinuteJobs
 from exchanges.depth.readers import depth_readers
 from exchanges.markets import OpenMarket
@@ -29,6 +30,12 @@ Log = Callable[[str, str], None]
 
 _DAY_NS = 86_400_000_000_000
 LIVE = "live"
+DEPTH_RULES = {
+    "binance": DepthRules(1000),
+    "bybit": DepthRules(50, is_window=True),
+    "kraken": DepthRules(10, is_window=True),
+}
+"""By venue, how deep its readers keep their books: levels behind that are not known."""
 
 
 class Memory:
@@ -177,7 +184,7 @@ def archive_jobs(
     clock: Clock,
 ) -> list[Job]:
     """What is done in turn to keep the archive; jobs without a schedule are left out."""
-    minutes = MinuteJobs(store, instruments, books)
+    minutes = MinuteJobs(store, instruments, books, depth_rules=DEPTH_RULES)
 
     def write_minutes() -> str:
         done = minutes.run(clock.now_ns())

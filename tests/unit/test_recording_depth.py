@@ -5,6 +5,7 @@ from typing import Any
 from bot.clock import VirtualClock
 from bot.domain.instrument import Feed
 from bot.domain.order_book import BookChange, BookState, OrderBook
+from bot.recording.depth import WHOLE_EVERY_NS
 from bot.recording.recorder import Recorder
 from bot.storage.archive.channels import Channel
 from exchanges.binance import shipped
@@ -12,7 +13,6 @@ from tests.unit.recording_memory import MemoryStore
 
 SPOT, LINEAR = Feed.parse("binance.spot"), Feed.parse("binance.linear")
 INSTRUMENTS = [shipped.INSTRUMENTS[SPOT]["BTCUSDT"], shipped.INSTRUMENTS[LINEAR]["BTCUSDT"]]
-HOUR_NS = 3_600_000_000_000
 START_NS = 1_723_161_600_000_000_000
 SECOND = 1_000_000_000
 Told = list[tuple[str, int, int]]
@@ -77,23 +77,23 @@ def test_changes_that_a_snapshot_has_already_are_not_written_again() -> None:
     assert rig.messages() == [("snapshot", 6, 6), ("delta", 7, 7)]
 
 
-def test_the_first_message_of_an_hour_is_the_book() -> None:
-    rig = Rig(START_NS + HOUR_NS - SECOND // 2)
+def test_the_first_message_of_a_minute_is_the_book() -> None:
+    rig = Rig(START_NS + WHOLE_EVERY_NS - SECOND // 2)
     rig.change(5, [("100", "1")], whole=True)
-    rig.at(START_NS + HOUR_NS)
+    rig.at(START_NS + WHOLE_EVERY_NS)
     rig.change(6, [("100", "4")])
     rig.change(7, [("100", "5")])
     assert rig.messages() == [("snapshot", 5, 5), ("snapshot", 6, 6), ("delta", 7, 7)]
 
 
-def test_a_book_that_does_not_change_is_written_every_hour_all_the_same() -> None:
+def test_a_book_that_does_not_change_is_written_every_minute_all_the_same() -> None:
     rig = Rig()
     rig.change(5, [("100", "1")], whole=True)
-    rig.at(START_NS + 2 * HOUR_NS + 61 * SECOND)
+    rig.at(START_NS + 2 * WHOLE_EVERY_NS + 2 * SECOND)
     times = sorted({row["ts_recv_ns"] for row in rig.rows()})
     assert len(times) == 3
     for number, ts_ns in enumerate(times):
-        assert 0 <= ts_ns - START_NS - number * HOUR_NS <= 61 * SECOND
+        assert 0 <= ts_ns - START_NS - number * WHOLE_EVERY_NS <= 2 * SECOND
 
 
 def test_levels_that_the_book_let_pass_are_left_out() -> None:
