@@ -1,0 +1,163 @@
+"""What has been imported, in `imports.db`: a row a file, by the SHA-256 of its bytes.
+
+While a file's rows are written, its row says how far that is: how many segments are in the archive, and the number
+above which the next one will be. A process that dies between a segment and the note of it finds the segment there.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.errors import StorageError
+from bot.storage.imports.ports import SourceFile
+
+FILE_NAME = "imports.db"
+VERSION = 1
+_BUSY_S = 5.0
+_CREATE = """
+    CREATE TABLE files (
+        sha256 TEXT PRIMARY KEY,
+        source TEXT NOT NULL,
+        instrument TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        start_ns INTEGER NOT NULL,
+        stop_ns INTEGER NOT NULL,
+        plan TEXT NOT NULL,
+        written INTEGER NOT NULL,
+        after INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        is_done INTEGER NOT NULL,
+        noted_ns INTEGER NOT NULL
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How far a file is."""
+
+    plan: str
+    """Digest of the segments that it is to become."""
+    written: int
+    """Segments known to be in the archive."""
+    after: int
+    """The next one has a higher number."""
+    is_done: bool
+
+
+class ImportLedger:
+    """Use it from one thread. Every method raises `StorageError` where the file cannot be used."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    def open(cls, data_dir: Path) -> "ImportLedger":
+        """The ledger beside an archive's manifest; made if it is missing.
+
+        Raises:
+            StorageError: If it cannot be used, or was written by a newer version.
+        """
+        path = data_dir / FILE_NAME
+        try:
+            path.touch(mode=0o600)
+            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"{path} cannot be opened: {error}") from error
+        try:
+            _prepare(connection, path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StorageError(f"{path} cannot be used: {error}") from error
+        except StorageError:
+            connection.close()
+            raise
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Let go of the file; calling it twice does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> "ImportLedger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begun(self, sha256: str) -> Begun | None:
+        """How far the file with these bytes is; None if it was never begun."""
+        with self._told():
+            sql = "SELECT plan, written, after, is_done FROM files WHERE sha256 = ?"
+            row = self._connection.execute(sql, (sha256,)).fetchone()
+        return None if row is None else Begun(row[0], row[1], row[2], bool(row[3]))
+
+    def is_done(self, source: str) -> bool:
+        """Whether a file of this name was imported, whatever its bytes were."""
+        with self._told():
+            sql = "SELECT 1 FROM files WHERE source = ? AND is_done = 1"
+            return self._connection.execute(sql, (source,)).fetchone() is not None
+
+    def unfinished(self) -> list[str]:
+        """Sources of which only a part, or nothing yet, is in the archive."""
+        with self._told():
+            sql = "SELECT source FROM files WHERE is_done = 0 ORDER BY source"
+            return [row[0] for row in self._connection.execute(sql)]
+
+    def others(self, file: SourceFile, sha256: str) -> list[str]:
+        """Sources of other files that have rows of the same instrument, channel and time."""
+        sql = (
+            "SELECT source FROM files WHERE instrument = ? AND channel = ? AND start_ns < ? AND stop_ns > ? "
+            "AND sha256 <> ? ORDER BY source"
+        )
+        values = (file.instrument.id, file.channel, file.stop_ns, file.start_ns, sha256)
+        with self._told():
+            return [row[0] for row in self._connection.execute(sql, values)]
+
+    def begin(self, file: SourceFile, sha256: str, plan: str, after: int, now_ns: int) -> Begun:
+        """Note, before the first segment is written, that it will be."""
+        values = (
+            sha256, file.source, file.instrument.id, file.channel, file.start_ns, file.stop_ns, plan, after, now_ns
+        )  # fmt: skip
+        with self._told():
+            sql = "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?)"
+            self._connection.execute(sql, values)
+        return Begun(plan, 0, after, is_done=False)
+
+    def wrote(self, sha256: str, written: int, after: int) -> None:
+        """So many segments are in the archive; the next one will have a higher number than `after`."""
+        with self._told():
+            self._connection.execute(
+                "UPDATE files SET written = ?, after = ? WHERE sha256 = ?", (written, after, sha256)
+            )
+
+    def finish(self, sha256: str, rows: int) -> None:
+        """All its rows are in the archive."""
+        with self._told():
+            self._connection.execute("UPDATE files SET is_done = 1, rows = ? WHERE sha256 = ?", (rows, sha256))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StorageError(f"{self._path}: {error}") from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StorageError(
+            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
+            "update the program, or use another --data-dir"
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    if version < VERSION:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_CREATE)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")

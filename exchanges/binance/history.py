@@ -1,0 +1,97 @@
+"""Binance's public data: https://data.binance.vision, zipped CSV with a `.CHECKSUM` beside every file.
+
+    data/{spot,futures/um,futures/cm}/daily/{kind}/{SYMBOL}/{SYMBOL}-{kind}-2024-08-08.zip
+    data/futures/{um,cm}/monthly/fundingRate/{SYMBOL}/{SYMBOL}-fundingRate-2024-08.zip
+
+Source: https://github.com/binance/binance-public-data
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from bot.domain.instrument import Feed, Instrument, Segment
+from bot.errors import SettingsError
+from exchanges.binance.endpoints import VENUE
+from exchanges.binance.history_rows import FORMS
+from exchanges.binance.normalize import venue_symbol
+from exchanges.common.download import Downloader, Local, Published, address
+from exchanges.common.history import HistoryFile, Origin, Span, days, months
+
+BASE_URL = "https://data.binance.vision"
+_PLACES = {Segment.SPOT: "spot", Segment.LINEAR: "futures/um", Segment.INVERSE: "futures/cm"}
+_TRADES = {"aggTrades": "trades", "trades": "trades"}
+_KINDS = {
+    Segment.SPOT: _TRADES,
+    Segment.LINEAR: {"bookTicker": "quotes", **_TRADES, "fundingRate": "funding"},
+    Segment.INVERSE: {"bookTicker": "quotes", **_TRADES, "fundingRate": "funding"},
+}
+_MONTHLY = "fundingRate"
+_NAME = re.compile(r"(?P<symbol>.+)-(?P<kind>[A-Za-z]+)-(?P<span>\d{4}-\d\d(-\d\d)?)\.(zip|csv)")
+
+
+class BinanceHistory:
+    """A `VenueHistory`."""
+
+    def __init__(self, base_url: str = BASE_URL, downloader: Downloader | None = None, *, keep: bool = False) -> None:
+        """Nothing is asked for before a file is fetched.
+
+        Args:
+            base_url: Of a server with the same layout.
+            downloader: Fetches the files.
+            keep: Whether downloads stay when they have been used.
+        """
+        self._base_url = base_url
+        self._downloader = downloader or Downloader(VENUE)
+        self._keep = keep
+
+    def kinds(self, feed: Feed) -> Mapping[str, str]:
+        """`bookTicker`, `aggTrades`, `trades`, `fundingRate`; spot has trades alone."""
+        return _KINDS[feed.segment]
+
+    def files(self, instrument: Instrument, kind: str, first: date, last: date) -> Sequence[HistoryFile]:
+        """A file a day; of `fundingRate` a file a month."""
+        self._check(instrument, kind)
+        spans = months(first, last) if kind == _MONTHLY else days(first, last)
+        return [self._file(instrument, kind, span, self._published(instrument, kind, span)) for span in spans]
+
+    def local(self, path: Path, instrument: Instrument) -> HistoryFile:
+        """A file named as Binance named it, daily or monthly; a `.csv` that was unpacked will do."""
+        found = _NAME.fullmatch(path.name)
+        if found is None:
+            raise SettingsError(f"{path.name} is no name of Binance's files, as BTCUSDT-aggTrades-2024-08-08.zip is")
+        symbol = venue_symbol(instrument.symbol, instrument.feed)
+        if found["symbol"] != symbol:
+            raise SettingsError(f"{path.name} is of {found['symbol']}, and {instrument.id} is {symbol}")
+        self._check(instrument, found["kind"])
+        try:
+            span = Span.parse(found["span"])
+        except ValueError as error:
+            raise SettingsError(f"{path.name}: {error}") from error
+        return self._file(instrument, found["kind"], span, Local(path))
+
+    def _check(self, instrument: Instrument, kind: str) -> None:
+        kinds = self.kinds(instrument.feed)
+        if kind not in kinds:
+            raise SettingsError(f"{instrument.feed} has no history of kind {kind}: it has {', '.join(kinds)}")
+
+    def _published(self, instrument: Instrument, kind: str, span: Span) -> Published:
+        symbol = venue_symbol(instrument.symbol, instrument.feed)
+        rhythm = "monthly" if kind == _MONTHLY else "daily"
+        path = f"data/{_PLACES[instrument.segment]}/{rhythm}/{kind}/{symbol}/{symbol}-{kind}-{span.name}.zip"
+        return Published(self._downloader, (address(self._base_url, path),), has_checksum=True, keep=self._keep)
+
+    def _file(self, instrument: Instrument, kind: str, span: Span, origin: Origin) -> HistoryFile:
+        symbol = venue_symbol(instrument.symbol, instrument.feed)
+        place = _PLACES[instrument.segment].rpartition("/")[2]
+        return HistoryFile(
+            source=f"{VENUE}/{place}/{kind}/{symbol}/{span.name}",
+            channel=self.kinds(instrument.feed)[kind],
+            instrument=instrument,
+            start_ns=span.start_ns,
+            stop_ns=span.stop_ns,
+            origin=origin,
+            read=partial(FORMS[kind], span=span),
+        )
