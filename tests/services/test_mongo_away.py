@@ -101,7 +101,7 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def test_an_hour_away(tmp_path: Path, store: ArchiveStore, mongodb_uri: str, database: Any) -> None:
+async def test_fault_62_an_hour_away(tmp_path: Path, store: ArchiveStore, mongodb_uri: str, database: Any) -> None:
     clock = VirtualClock(NOON_NS)
     port = free_port()
     journal_records(tmp_path, 500)

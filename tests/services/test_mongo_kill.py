@@ -112,7 +112,7 @@ def test_the_bot_is_killed(tmp_path: Path, server: KillableServer, name: str, qu
     settle(tmp_path, server, name, quotes_as, acknowledged)
 
 
-def test_the_server_is_killed(tmp_path: Path, server: KillableServer, name: str) -> None:
+def test_fault_62_the_server_is_killed(tmp_path: Path, server: KillableServer, name: str) -> None:
     draws = random.Random("server")
     bot = Bot(tmp_path, server, name, "run", Form.ROW)
     for _ in range(KILLS):
@@ -127,7 +127,7 @@ def test_the_server_is_killed(tmp_path: Path, server: KillableServer, name: str)
     settle(tmp_path, server, name, Form.ROW, {"run": acknowledged[0]})
 
 
-def test_both_are_killed(tmp_path: Path, server: KillableServer, name: str) -> None:
+def test_fault_62_both_are_killed(tmp_path: Path, server: KillableServer, name: str) -> None:
     draws = random.Random("both")
     acknowledged = {}
     for number in range(KILLS):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import uvloop
 from pymongo import MongoClient
 
 from bot.errors import StorageError
@@ -13,7 +14,7 @@ from bot.storage.mongo.collections import CURSORS, VERSION, Layout
 from bot.storage.mongo.cursors import FILE_NAME
 from bot.storage.mongo.journal_documents import COLLECTIONS
 from bot.storage.mongo.segment_rows import Form
-from bot.storage.mongo.shipper import MongoShipper, State
+from bot.storage.mongo.shipper import MongoShipper, Pace, State
 from tests.services.mongo_rig import (
     BTC,
     ETH,
@@ -236,7 +237,7 @@ def _ttl(database: Any, name: str) -> int | None:
     return next((int(seconds) for seconds in found if seconds is not None), None)
 
 
-async def test_a_newer_database_is_refused_and_stays_as_it_is(
+async def test_fault_64_a_newer_database_is_refused_and_stays_as_it_is(
     tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
 ) -> None:
     fill(tmp_path, store)
@@ -263,7 +264,7 @@ async def test_quotes_are_not_stored_in_both_forms(
         await shipper.check()
 
 
-async def test_an_older_database_is_brought_up_to_date(
+async def test_fault_64_an_older_database_is_brought_up_to_date(
     tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
 ) -> None:
     fill(tmp_path, store)
@@ -291,6 +292,60 @@ async def test_hostile_strings_are_no_operators_and_no_fields_of_ours(
     assert database["quotes"].count_documents({"instrument": {"$eq": hostile}}) == 1
     keys = {key for name in database.list_collection_names() for found in database[name].find() for key in _keys(found)}
     assert not [key for key in keys if set(key) & set("$.\x00\x1b")]
+
+
+async def test_a_cursor_that_cannot_be_saved_waits_for_room(
+    tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
+) -> None:
+    fill(tmp_path, store)
+    events: list[str] = []
+    with shipper_of(tmp_path, store, mongodb_uri, database.name, log=lambda _, text: events.append(text)) as shipper:
+        cursors = shipper._outlets[0]._cursors._connection
+        cursors.execute("PRAGMA query_only = 1")
+        shipper.start()
+        await until(lambda: shipper.status().state is State.AWAY)
+        assert "outbox.db cannot be used" in shipper.status().message
+        cursors.execute("PRAGMA query_only = 0")
+        await until(lambda: is_done(shipper, store, 40))
+        await shipper.stop()
+    assert_equal(tmp_path, store, database)
+    assert "outbox.db cannot be used" in events[1]
+
+
+async def test_a_password_stands_in_no_event_and_no_status(
+    tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
+) -> None:
+    seen: list[str] = []
+    uri = mongodb_uri.replace("mongodb://", "mongodb://trader:c4nary%2F42@")
+    with shipper_of(tmp_path, store, uri, database.name, log=lambda *event: seen.extend(event)) as shipper:
+        shipper.start()
+        await until(lambda: shipper.status().state is State.AWAY)
+        seen.append(repr(shipper.status()))
+        await shipper.stop()
+    assert not [text for text in seen if "c4nary" in text or "trader" in text]
+
+
+def test_it_runs_on_the_loop_of_the_bot(tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any) -> None:
+    fill(tmp_path, store)
+
+    async def run() -> None:
+        with shipper_of(tmp_path, store, mongodb_uri, database.name) as shipper:
+            await shipped(shipper, store, 40)
+
+    uvloop.run(run())
+    assert_equal(tmp_path, store, database)
+
+
+async def test_what_waits_at_the_stop_is_delivered_within_its_time(
+    tmp_path: Path, store: FolderStore, mongodb_uri: str, database: Any
+) -> None:
+    journal_records(tmp_path, 40)
+    with shipper_of(tmp_path, store, mongodb_uri, database.name, pace=Pace(poll_s=3600)) as shipper:
+        shipper.start()
+        await until(lambda: is_done(shipper, store, 40))
+        journal_records(tmp_path, 40, "run-2")
+        await shipper.stop(within_s=20)
+    assert_equal(tmp_path, store, database)
 
 
 def _keys(value: Any) -> list[str]:

@@ -167,12 +167,11 @@ class Outlet:
         return min(ours, theirs)
 
     async def _take(self) -> Batch | None:
-        if self._next is None:
-            self._fetch(self._cursor)
-        future, self._next = self._next, None
-        assert future is not None
+        ahead, self._next = self._next, None
         try:
-            batch = await future
+            batch = None if ahead is None else await ahead
+            if batch is None:  # it was looked for a while ago, before the last one travelled
+                batch = await self._worker.do(lambda: self._source.batch(self._cursor))
         except StorageError as error:
             self._say(str(error))
             return None
