@@ -53,10 +53,10 @@ class Doorkeeper:
     @web.middleware
     async def ask(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer 401 to who does not know the password, and 429 to who has failed too often lately."""
-        address = _peer(request)
+        address = _address(request.remote or "")
         if address is not None and address.is_loopback:
             return await handler(request)
-        source = _source(address)
+        source = source_of(request.remote or "")
         wait_s = self._wait_s(source)
         if wait_s:
             return web.Response(status=429, text="too many wrong passwords", headers={"Retry-After": str(wait_s)})
@@ -101,18 +101,19 @@ def _basic(request: web.Request) -> bytes:
         return b""
 
 
-def _peer(request: web.Request) -> _Address | None:
+def source_of(peer: str) -> str:
+    """Who a peer's address belongs to: an IPv6 customer has a whole /64 of addresses."""
+    address = _address(peer)
+    if isinstance(address, IPv6Address) and not address.is_loopback:
+        return str(ip_network((int(address), 64), strict=False))
+    return str(address)
+
+
+def _address(peer: str) -> _Address | None:
     # The socket's own word, and no header's: who forwards for others asks them itself.
     try:
-        address = ip_address(request.remote or "")
+        address = ip_address(peer)
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
-
-
-def _source(address: _Address | None) -> str:
-    """Whose failures are counted together: an IPv6 customer has a whole /64 of addresses."""
-    if isinstance(address, IPv6Address):
-        return str(ip_network((int(address), 64), strict=False))
-    return str(address)

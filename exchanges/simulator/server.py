@@ -28,11 +28,14 @@ from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.front import OpenSockets, let_go
 from exchanges.simulator.long_lines import PARSER, LongLines
+from exchanges.simulator.malformed import Malformed
 from exchanges.simulator.market.listings import VENUES, default_listings, many_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
+from exchanges.simulator.visitors import Guest, Visitors
 
 HOST = "127.0.0.1"
+_BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class SimulatorServer:
         fee_tier: Of linear perpetuals at both venues; a venue that has no such tier takes the highest one below.
         fees_in_bnb: Whether fees at Binance are paid in BNB; the wallets then start with some.
         listings: How many instruments are listed, at both venues together; None: the default ones.
-        log: Told of every fault's begin and end.
+        visitors: How many may be connected, and how long without asking; None: as usual.
+        log: Told of every fault's begin and end, and of clients that do not speak HTTP.
 
     Raises:
         SettingsError: If there is no such scenario or fee tier, or the listings are fewer than the default ones.
@@ -109,6 +113,7 @@ class SimulatorServer:
         password: str | None = None,
         fee_tier: str = LOWEST_TIER,
         fees_in_bnb: bool = False,
+        visitors: Visitors | None = None,
         log: Callable[[str], None] = lambda _: None,
         listings: int | None = None,
     ) -> None:
@@ -137,13 +142,16 @@ class SimulatorServer:
         self._told = {"scenario": scenario, "seed": seed, "time_scale": time_scale}
         self._started_ns = clock.monotonic_ns()
         self._sockets = OpenSockets()
+        self._visitors = visitors or Visitors(clock)
+        self._malformed = Malformed(clock, log)
+        self._logger = self._malformed.logger()
         control = Control(self.faults, self.binance.credentials.secret, self.status)
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=self._middlewares())
         app.add_routes(control.routes())
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
-        # Neither exchange takes compressed requests, and what is not unpacked cannot swell.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False, **PARSER)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._listener: asyncio.Server | None = None
 
     async def start(self, port: int, host: str = HOST) -> Address:
         """Listen, and begin to count the time of planned faults; port 0 takes a free one.
@@ -153,19 +161,24 @@ class SimulatorServer:
         """
         host = listening_address(host, self._password)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(self._guest, host, port, backlog=_BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
             where = f"--port {port}" if host == HOST else f"--host {host} --port {port}"
             raise SettingsError(f"{where} cannot be had: {error.strerror or error}") from error
-        actual: int = self._runner.addresses[0][1]
+        actual: int = self._listener.sockets[0].getsockname()[1]
         self._started_ns = self._clock.monotonic_ns()
         for fault in self._plan.faults:
             self.faults.order(fault)
         self._schedule.start()
         return Address(actual, self.binance.credentials, host)
+
+    def _guest(self) -> Guest:
+        server = self._runner.server
+        assert server is not None, "the runner is set up"
+        # Neither exchange takes compressed requests, and what is not unpacked cannot swell.
+        return Guest(self._visitors, server, access_log=None, logger=self._logger, auto_decompress=False, **PARSER)
 
     def status(self) -> dict[str, Any]:
         """What the control endpoint tells: plain data."""
@@ -174,6 +187,7 @@ class SimulatorServer:
             "now_ms": self._clock.now_ns() // 1_000_000,
             "uptime_s": (self._clock.monotonic_ns() - self._started_ns) / 1e9,
             "connections": dict(self._sockets.count),
+            "malformed_requests": self._malformed.count,
             "faults_per_hour": self._schedule.per_hour,
             "schedule": [planned.as_json() for planned in self._schedule.around_now()],
         }
@@ -182,6 +196,7 @@ class SimulatorServer:
         """Outermost first."""
         asked = [] if self._password is None else [Doorkeeper(self._password, self._clock).ask]
         return [
+            self._visitors.receive,
             let_go,
             LongLines(self._clock).refuse,
             *asked,
@@ -208,6 +223,8 @@ class SimulatorServer:
         self.faults.end_all()
         self._binance_server.close()
         await self._bybit_server.close()
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
         self.faults.end_all()  # what was ordered while the port was still open
 

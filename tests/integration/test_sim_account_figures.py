@@ -143,3 +143,16 @@ def test_a_wrong_fault_is_told_without_the_words_of_a_library() -> None:
     with pytest.raises(SettingsError) as told:
         faults_from_lines(["silence,venue=binance,amount=3"])
     assert str(told.value) == "--fault: fault: silence takes no amount (see --fault list)"
+
+
+async def test_what_the_documentation_calls_not_served_is_answered_as_no_path() -> None:
+    async with connected() as here:
+        for method, path in (
+            ("PUT", "/fapi/v1/order"), ("GET", "/fapi/v1/continuousKlines"), ("GET", "/fapi/v1/markPriceKlines"),
+            ("GET", "/fapi/v1/indexPriceKlines"), ("GET", "/fapi/v1/forceOrders"), ("GET", "/fapi/v1/adlQuantile"),
+            ("POST", "/fapi/v1/algoOrder"), ("POST", "/api/v3/order/cancelReplace"),
+        ):  # fmt: skip
+            answer = await here.binance(method, path)
+            assert (answer.status, answer.json["code"]) == (404, -5000), path
+        for path in ("position/closed-pnl", "market/open-interest", "market/mark-price-kline"):
+            assert (await here.bybit("GET", f"/v5/{path}", category="linear", symbol="BTCUSDT")).status == 404

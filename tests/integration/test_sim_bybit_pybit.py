@@ -186,7 +186,7 @@ def test_an_amended_order_keeps_its_ids(http, private):
 def test_a_spot_buy_at_the_market_says_what_to_spend(http, private):
     answer = http.place_order(category="spot", symbol="BTCUSDT", side="Buy", orderType="Market", qty="100")
     order_id = answer["result"]["orderId"]
-    done = rows(private, "order", lambda row: row["orderId"] == order_id and float(row["cumExecQty"]) > 0)[-1]
+    done = rows(private, "order", lambda row: row["orderId"] == order_id and row["orderStatus"] == "Filled")[-1]
     assert "tpslMode" not in done
     assert 50 < float(done["cumExecValue"]) <= 100
     base = http.place_order(

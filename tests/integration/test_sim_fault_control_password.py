@@ -11,7 +11,6 @@ import socket
 import warnings
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from urllib.parse import quote
 
 import aiohttp
@@ -19,7 +18,7 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.errors import SettingsError
-from exchanges.simulator.doorkeeper import Doorkeeper, _source, listening_address
+from exchanges.simulator.doorkeeper import Doorkeeper, listening_address, source_of
 from exchanges.simulator.server import Address, SimulatorServer
 
 with warnings.catch_warnings():
@@ -230,9 +229,9 @@ def test_failures_are_forgotten_after_a_minute_and_counted_by_network() -> None:
     clock = Later()
     keeper = Doorkeeper(PASSWORD, clock)
     for number in range(10):
-        keeper._count(_source(ip_address(f"2001:db8::{number}")))
-    neighbour = _source(ip_address("2001:db8::ffff"))
+        keeper._count(source_of(f"2001:db8::{number}"))
+    neighbour = source_of("2001:db8::ffff")
     assert keeper._wait_s(neighbour) == 60, "a customer has a whole /64 to guess from"
-    assert keeper._wait_s(_source(ip_address("2001:db8:0:1::1"))) == 0
+    assert keeper._wait_s(source_of("2001:db8:0:1::1")) == 0
     clock.now = 60 * 10**9
     assert keeper._wait_s(neighbour) == 0
