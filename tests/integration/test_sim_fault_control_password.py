@@ -201,11 +201,19 @@ async def test_pybit_sends_it_with_its_session_and_with_its_socket_library(monke
         rest.client.headers.update(header)
         assert rest.get_wallet_balance(accountType="UNIFIED")["retCode"] == 0
         rest.client.close()
+        assert any(topic_heard() == "tickers.BTCUSDT" for _ in range(3))
+
+    def topic_heard() -> str:
+        # The library notes a subscription after sending it: an answer that is faster ends its thread (pybit 5.17).
         heard: queue.Queue[dict[str, object]] = queue.Queue()
         opened = there(WebSocket)(testnet=True, channel_type="linear")
         opened.ticker_stream("BTCUSDT", heard.put)
-        assert heard.get(timeout=20)["topic"] == "tickers.BTCUSDT"
-        opened.exit()
+        try:
+            return str(heard.get(timeout=5)["topic"])
+        except queue.Empty:
+            return ""
+        finally:
+            opened.exit()
 
     def there(kind: type) -> type:
         class Local(kind):  # type: ignore[misc]

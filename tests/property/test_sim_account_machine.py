@@ -97,7 +97,9 @@ class Trading(RuleBasedStateMachine):
         self.chain = Chain(seed, time_scale=1000.0)
         self.faults = FaultDesk(VirtualClock())
         own = [
-            replace(binance_rules(fees_in_bnb=True), balances={"spot": FUNDS, "linear": {"USDT": D(500)}}, max_open_orders=6),
+            replace(
+                binance_rules(fees_in_bnb=True), balances={"spot": FUNDS, "linear": {"USDT": D(500)}}, max_open_orders=6
+            ),
             replace(bybit_rules(), balances={"unified": FUNDS, "fund": EMPTY}, max_open_orders=6),
         ]
         self.venues = [

@@ -40,7 +40,7 @@ async def scene(path: Path, size: tuple[int, int] = (120, 40), **changes: Any) -
     app = CryptoPipeApp(path)
     try:
         async with app.run_test(size=size) as pilot:
-            await until(lambda: app._painted is not None, pilot)
+            await until(lambda: app._painted is not None and "Top of book" in screen_text(app), pilot)
             await pilot.pause()
             yield demo, app, pilot
     finally:
