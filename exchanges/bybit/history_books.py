@@ -2,8 +2,8 @@
 
 The frames go through the same gap-checked book as live ones. What is archived are the best levels, and every change of
 them is spelt out: a level that comes into view or falls out of it stands in the change, so that whoever reads the
-archive needs no rule of Bybit's. A whole book is written with every hour. Where a frame is missing, the book ends with
-an `invalid` row, up to the next whole one.
+archive needs no rule of Bybit's. A whole book is written with every minute, so that any moment is near one. Where a
+frame is missing, the book ends with an `invalid` row, up to the next whole one.
 """
 
 import re
@@ -22,7 +22,7 @@ from exchanges.common.history_csv import bad
 from exchanges.common.history_stream import unpacked
 
 _TABLE_ROWS = 65_536
-_HOUR_NS = 3_600_000_000_000
+_MINUTE_NS = 60_000_000_000
 _DEPTH = re.compile(rb'"topic"\s*:\s*"orderbook\.(\d{1,4})\.([^"]{1,64})"')
 _MAX_LINE = 1 << 20
 _KINDS = pa.array(["snapshot", "delta", "invalid"])
@@ -70,7 +70,7 @@ class _Keeper:
         # Numbers grow by one from message to message, and from file to file.
         self._message = span.start_ns
         self._shown: Levels | None = None
-        self._hour = 0
+        self._minute = 0
         self._last_id = 0
         self._recv_ns = span.start_ns
         self._change: BookChange | None = None
@@ -114,9 +114,9 @@ class _Keeper:
         event_ns = self._event_ns(change)
         self._recv_ns = max(self._recv_ns, event_ns)
         before, self._shown = self._shown, _levels(book.bids.levels(self._depth), book.asks.levels(self._depth))
-        hour = self._recv_ns // _HOUR_NS
-        if before is None or change.whole or hour != self._hour:
-            self._hour = hour
+        minute = self._recv_ns // _MINUTE_NS
+        if before is None or change.whole or minute != self._minute:
+            self._minute = minute
             self._write(_SNAPSHOT, event_ns, change.sequence, change.sequence, self._shown)
         else:
             self._write(_DELTA, event_ns, self._last_id + 1, change.sequence, _difference(before, self._shown))

@@ -178,12 +178,12 @@ def test_a_missing_frame_ends_the_book_until_the_next_whole_one(tmp_path: Path) 
     ]
 
 
-def test_a_whole_book_is_written_with_every_hour(tmp_path: Path) -> None:
-    hour = DAY_MS + 3_600_000
+def test_a_whole_book_is_written_with_every_minute(tmp_path: Path) -> None:
+    minute = DAY_MS + 60_000
     lines = [
         frame("snapshot", 10, BIDS[:1], ASKS[:1]),
-        frame("delta", 11, [("100.0", "5")], [], hour + 5),
-        frame("delta", 12, [("100.0", "6")], [], hour + 6),
+        frame("delta", 11, [("100.0", "5")], [], minute + 5),
+        frame("delta", 12, [("100.0", "6")], [], minute + 6),
     ]
     kinds = [(kind, last) for kind, _, last, _ in messages(rows(books(tmp_path / NAME, lines)))]
     assert kinds == [("snapshot", 10), ("snapshot", 11), ("delta", 12)]
