@@ -108,6 +108,8 @@ class _Keeper:
         book = self.builder.book
         if book is None or change is None:
             if self._lost and self._shown is not None:
+                # When in the time since the newest frame the missing one came, nobody knows.
+                self._recv_ns += 1
                 self._write(_INVALID, None, self._last_id + 1, self._last_id, {})
                 self._shown = None
             return

@@ -18,7 +18,15 @@ from bot.storage.archive.ports import SegmentInfo
 from bot.storage.archive.roots import Root, open_root
 from bot.storage.archive.store import ArchiveStore
 from bot.storage.backup import contents
-from bot.storage.backup.contents import BackupInfo, FileKind, Part, StoredFile, manifest_path, sha256
+from bot.storage.backup.contents import (
+    BackupInfo,
+    FileKind,
+    Part,
+    StoredFile,
+    archive_of,
+    manifest_path,
+    sha256,
+)
 from bot.storage.backup.shelf import Shelf, open_shelf
 from bot.storage.backup.snapshot import ARCHIVE, Database, copy_of, databases, scratch_in
 from bot.version import VERSION
@@ -71,7 +79,8 @@ def backup(
         data_dir: Its databases, and those of its directories; the files of its archives.
         url: Directory or URL of the backups; of this data directory alone.
         now_ns: UTC, names the backup.
-        archive_url: Where the archive's files lie, as `ArchiveStore.open` was told; None: in the data directory.
+        archive_url: Where the archive's files lie, as `ArchiveStore.open` was told; None: in the data directory. The
+            archive of a market's own directory lies in a directory of that name there.
         keep: Newest backups that stay, this one included; None: all.
         settings_file: Backed up too, as `settings.yaml`; None: no settings are.
         tell: Hears how it goes.
@@ -212,9 +221,7 @@ class _Backup:
 
     def _root(self, home: str) -> Root:
         if home not in self._roots:
-            url = self._archive_url
-            if url is not None and home:
-                url = f"{url.rstrip('/')}/{home}"
+            url = archive_of(self._archive_url, home)
             self._roots[home] = open_root(url, self._data_dir / home / "archive")
         return self._roots[home]
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.errors import SettingsError, StorageError
-from bot.storage.archive.roots import LocalRoot, Root, open_root
+from bot.storage.archive.roots import Root, open_root
 from bot.storage.backup.backup import BackupProgress, Tell
-from bot.storage.backup.contents import BackupInfo, FileKind, StoredFile
+from bot.storage.backup.contents import BackupInfo, FileKind, StoredFile, archive_of
 from bot.storage.backup.shelf import Shelf, open_shelf
 from bot.storage.backup.snapshot import JOURNAL
 
@@ -140,9 +140,7 @@ def _write_whole(target: Path, parts: Iterable[bytes]) -> str:
 
 
 def _archive_root(staging: Path, home: str, archive_url: str | None) -> Root:
-    if archive_url is None:
-        return LocalRoot(staging / home / "archive")
-    return open_root(f"{archive_url.rstrip('/')}/{home}" if home else archive_url, staging / home / "archive")
+    return open_root(archive_of(archive_url, home), staging / home / "archive")
 
 
 def _put_in_place(staging: Path, data_dir: Path) -> None:
