@@ -6,13 +6,14 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bot.errors import RecordingError, SettingsError, VenueUnavailable
+from bot.errors import RecordingError, SettingsError, StorageError, VenueUnavailable
 from exchanges.common.history import TellBytes
 
 _CHUNK = 1 << 20
@@ -62,6 +63,7 @@ class Downloader:
 
         Raises:
             FileNotFoundError: If it is not published.
+            StorageError: If the disk does not take it.
             VenueUnavailable: If it cannot be had.
         """
         part = target.with_name(target.name + ".part")
@@ -71,7 +73,7 @@ class Downloader:
             before = _size(part)
             try:
                 self._continue(url, part, tell)
-            except OSError as error:
+            except (_Broken, ConnectionError) as error:
                 if _size(part) > before:
                     raise _Progressed(str(error)) from error
                 raise
@@ -93,8 +95,8 @@ class Downloader:
                 have = 0
             length = answer.headers.get("Content-Length")
             total = have + int(length) if length is not None and length.isascii() and length.isdigit() else None
-            with part.open("ab" if have else "wb") as file:
-                while piece := answer.read(_CHUNK):
+            with _written(part), part.open("ab" if have else "wb") as file:
+                while piece := _received(answer):
                     have += file.write(piece)
                     tell(have, total)
         if total is not None and have != total:
@@ -125,7 +127,7 @@ class Downloader:
                 reason = f"HTTP {error.code}"
             except _Progressed as error:
                 failed, wait_s, reason = 0, self._wait_s, str(error)
-            except (OSError, http.client.HTTPException) as error:
+            except (_Broken, OSError, http.client.HTTPException) as error:
                 reason = str(getattr(error, "reason", "")) or str(error) or type(error).__name__
             failed += 1
             if failed >= self._attempts:
@@ -136,6 +138,25 @@ class Downloader:
 
 class _Progressed(Exception):
     """The connection broke, and it had brought something."""
+
+
+class _Broken(Exception):
+    """The connection broke; told apart from a disk that does."""
+
+
+def _received(answer: Any) -> bytes:
+    try:
+        return bytes(answer.read(_CHUNK))
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _written(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{part} cannot be written: {error.strerror or error}") from error
 
 
 @dataclass(frozen=True)
@@ -195,18 +216,26 @@ class Local:
     def told_sha256(self) -> str | None:
         """What a `.CHECKSUM` file beside it says; without one, what the file is."""
         beside = self.path.with_name(self.path.name + ".CHECKSUM")
-        return (
-            checksum_in(beside.read_text(errors="replace"), str(beside)) if beside.is_file() else sha256_of(self.path)
-        )
+        if beside.is_file():
+            return checksum_in(beside.read_text(errors="replace"), str(beside))
+        return self._sha256()
 
     def fetched(self, scratch: Path, tell: TellBytes) -> Path:
         """The same file."""
-        if sha256_of(self.path) != self.told_sha256():
+        if self._sha256() != self.told_sha256():
             raise RecordingError(f"{self.path} is not what its checksum says: download it again")
         return self.path
 
     def discard(self, path: Path) -> None:
         """It is not ours."""
+
+    def _sha256(self) -> str:
+        try:
+            return sha256_of(self.path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{self.path} is not there") from None
+        except OSError as error:
+            raise RecordingError(f"{self.path} cannot be read: {error.strerror}") from error
 
 
 def checksum_in(text: str, where: str) -> str:

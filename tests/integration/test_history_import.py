@@ -210,6 +210,23 @@ def test_a_part_that_is_longer_than_the_file_is_begun_anew(server: Server, house
     assert house.take(*agg_files(server)).rows == 100
 
 
+def test_a_disk_that_fails_is_no_fault_of_the_server(server: Server, house: House) -> None:
+    path = publish(server)
+    part = house.scratch / path.relative_to(server.folder)
+    part.with_name(part.name + ".part").mkdir(parents=True)
+    with pytest.raises(StorageError, match="cannot be written: Is a directory"):
+        house.take(*agg_files(server))
+
+
+def test_a_local_file_that_cannot_be_read_is_named(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "BTCUSDT-aggTrades-2024-08-08.zip"
+    file = BinanceHistory().local(path, BINANCE_LINEAR)
+    assert [one.reason for one in house.take(file).missing] == [f"{path} is not there"]
+    path.mkdir()
+    with pytest.raises(RecordingError, match="cannot be read: Is a directory"):
+        house.take(file)
+
+
 def test_a_busy_server_is_asked_again_and_a_dead_one_given_up(server: Server, house: House) -> None:
     publish(server)
     server.fail_next = 2
