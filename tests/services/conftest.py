@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,6 +15,16 @@ def told(variable: str, what: str) -> str:
     if not address:
         pytest.skip(f"no {what}: make test-services starts one, or set {variable}")
     return address
+
+
+@pytest.fixture(scope="session")
+def archive_readers() -> None:
+    """The libraries with which other people read the archive."""
+    missing = [name for name in ("duckdb", "pandas", "polars") if find_spec(name) is None]
+    if missing and os.environ.get("CRYPTO_PIPE_REQUIRE_SERVICES"):
+        pytest.fail(f"{', '.join(missing)} not installed, and services are required")
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: make test-services installs them")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from bot.storage.archive.export import ExportFormat
 from bot.storage.archive.store import ArchiveStore
 from tests.unit.archive_rows import KNOWN, MINUTE_NS, START_NS, by_instrument, quotes
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.usefixtures("archive_readers")]
 
 DOCS = Path(__file__).parents[2] / "docs" / "archive.md"
 COLUMNS = SCHEMAS[Channel.QUOTES].names
