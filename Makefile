@@ -20,7 +20,7 @@ test: $(VENV)/.dev
 	@$(BIN)/ruff format --check . >&2
 	@$(BIN)/mypy >&2
 	@$(BIN)/lint-imports >&2
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix . >&2

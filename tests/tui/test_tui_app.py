@@ -69,8 +69,8 @@ async def test_a_simulated_market_says_so_and_what_a_calm_day_earns(socket_path:
         assert line in text.splitlines()[3]
         assert "1 Top of book" in text.splitlines()[4]
         demo.changes["comparison"] = ""
-        await until(lambda: "in calm" not in screen_text(app), pilot)
-        assert "1 Top of book" in screen_text(app).splitlines()[3]
+        await until(lambda: "1 Top of book" in screen_text(app).splitlines()[3], pilot)
+        assert "in calm" not in screen_text(app)
 
 
 async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
