@@ -48,11 +48,9 @@ async def test_a_clock_that_is_ahead_moves_every_time_that_is_told(venue: str) -
         await until(lambda: len(frames) > 3)
         right_ns = here.sim.exchange(other).now_ns
         number = here.sim.order(f"clock-drift,venue={venue},amount=6000")
-        before = len(frames)
         assert await server_ms(here, venue) - await server_ms(here, other) > 5_900
-        await until(lambda: len(frames) > before + 3)
-        told_ms = _time_ms(frames[-1])
-        assert 5_000 < told_ms - right_ns() // 1_000_000 <= 6_000
+        # Frames that were sent before the order may still be on their way, and the newest is always a little old.
+        await until(lambda: 5_000 < _time_ms(frames[-1]) - right_ns() // 1_000_000 <= 6_000)
 
         here.sim.faults.end(number)
         before = len(frames)
