@@ -139,7 +139,7 @@ async def signed_form(sim: SimBinance, session: aiohttp.ClientSession, path: str
 
 
 async def until(found: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not found():
             await asyncio.sleep(0.02)
 
@@ -348,7 +348,7 @@ async def test_socket_api_replies_say_what_the_documents_say(path: str, table: d
                 sent |= {"side": "BUY", "type": "MARKET", "quantity": "0.01"}
             params = sent if method in OPEN else signed_params(sim, **sent)
             await socket.send_json({"id": "one", "method": method, "params": params})
-            ours = await socket.receive_json(timeout=5)
+            ours = await socket.receive_json(timeout=60)
             assert ours["status"] == 200, ours
             wrong += mismatches(ours, answered(name), method)
     assert wrong == [], "\n".join(wrong)
@@ -375,7 +375,7 @@ async def first_of_each(
 ) -> dict[str, Any]:
     socket = await session.ws_connect(f"{sim.ws}{path}?streams={'/'.join(names)}")
     found: dict[str, Any] = {}
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while set(names) - found.keys():
             message = await socket.receive_json()
             if [] not in message["data"].values():  # a side on which nothing changed has no level to compare
@@ -418,7 +418,7 @@ async def test_user_events_say_what_the_documents_say() -> None:
         spot = await session.ws_connect(f"{sim.ws}/ws-api/v3")
         subscribe = {"id": 1, "method": "userDataStream.subscribe.signature", "params": signed_params(sim)}
         await spot.send_json(subscribe)
-        assert (await spot.receive_json(timeout=5))["result"] == {"subscriptionId": 0}
+        assert (await spot.receive_json(timeout=60))["result"] == {"subscriptionId": 0}
         await signed(sim, session, "POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=7)
         await live(sim, session)
         seen = await _events(futures, {"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "TRADE_LITE", "ACCOUNT_CONFIG_UPDATE"})
@@ -440,7 +440,7 @@ def _trailing(event: str) -> set[str]:
 async def _events(socket: aiohttp.ClientWebSocketResponse, wanted: set[str]) -> dict[str, Any]:
     """The newest of each kind; an order's is one with a fill, an account's one with a position."""
     found: dict[str, Any] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while wanted - found.keys():
             message = await socket.receive_json()
             event = message.get("event", message)
@@ -479,7 +479,7 @@ async def test_answers_say_what_was_recorded() -> None:
 
 async def answer(sim: SimBinance, session: aiohttp.ClientSession, path: str) -> Any:
     """The answer as soon as it has something in it: the first aggregated trade takes a moment."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             status, ours = await signed(sim, session, "GET", path, **sent_to(path))
             assert status == 200, (path, ours)

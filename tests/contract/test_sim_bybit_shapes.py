@@ -241,7 +241,7 @@ async def test_funding_is_told_everywhere_and_adds_up(settling, side):
     for query in ("category=linear&execType=Funding", "category=linear&symbol=BTCUSDT"):
         newest = (await settling.get("/v5/execution/list", query))["result"]["list"][0]
         assert (newest["execType"], Decimal(newest["execFee"])) == ("Funding", paid)
-    while (message := await socket.receive_json(timeout=5))["data"][0]["execType"] != "Funding":
+    while (message := await socket.receive_json(timeout=60))["data"][0]["execType"] != "Funding":
         continue
     assert message["data"] == [newest | {"seq": message["data"][0]["seq"]}]
 
@@ -317,7 +317,7 @@ async def frames(client, path, topic, count=1, **heard):
     client.step(30)
     messages = []
     while len(messages) < count:
-        message = await socket.receive_json(timeout=5)
+        message = await socket.receive_json(timeout=60)
         if message.get("topic") == topic:
             messages.append(message)
     await socket.close()

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
 
 # ccxt leaves sockets to the garbage collector when it is closed in the middle of an await.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-PATIENCE_S = 15.0
+PATIENCE_S = 60
 SPOT, LINEAR = "BTC/USDT", "BTC/USDT:USDT"
 TRADED = [("binance", SPOT), ("binance", LINEAR), ("binanceusdm", LINEAR), ("bybit", SPOT), ("bybit", LINEAR)]
 LOW = 61_000

@@ -21,7 +21,7 @@ async def raw(address: Address, target: str, header: str = "x") -> tuple[int, st
     """Status and body of a request that is written as it stands."""
     reader, writer = await asyncio.open_connection("127.0.0.1", address.port)
     writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: {header}\r\n\r\n".encode())
-    head, _, body = (await asyncio.wait_for(reader.read(100_000), 10)).decode().partition("\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(100_000), 60)).decode().partition("\r\n\r\n")
     writer.close()
     return int(head.split(" ")[1]), body
 

@@ -65,7 +65,7 @@ async def open_on_bybit(both: TwoVenues) -> set[str]:
 
 async def said(socket: ClientWebSocketResponse, message: dict[str, Any]) -> Any:
     await socket.send_json(message)
-    return await socket.receive_json(timeout=5)
+    return await socket.receive_json(timeout=60)
 
 
 async def protected(both: TwoVenues, product: str) -> None:
@@ -84,7 +84,7 @@ async def test_a_socket_that_stops_pinging_has_its_orders_cancelled() -> None:
         assert await open_on_bybit(both) == {"linear", "spot"}
         both.step(10.1)
         assert await open_on_bybit(both) == {"spot"}
-        message = await socket.receive_json(timeout=5)
+        message = await socket.receive_json(timeout=60)
         assert (message["topic"], message["data"][0]["orderStatus"]) == ("order", "Cancelled")
 
 

@@ -68,4 +68,4 @@ async def test_bybit_refuses_too_little_without_moving_anything(both: TwoVenues,
     assert await both.pages("/v5/asset/withdraw/query-record", "rows") == []
     both.step(1)
     await socket.send_json({"op": "ping"})
-    assert (await socket.receive_json(timeout=5))["op"] == "pong", "no wallet message came before"
+    assert (await socket.receive_json(timeout=60))["op"] == "pong", "no wallet message came before"

@@ -36,7 +36,7 @@ from tests.unit.sim_account_market import FixedMarket
 
 D = Decimal
 VENUES = ("binance", "bybit")
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 UNLIMITED = BybitOptions(limit_factor=0, requests_per_ip=0, withdraw_interval_s=0)
 
 

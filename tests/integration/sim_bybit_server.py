@@ -79,7 +79,7 @@ def running(options: BybitOptions = UNLIMITED) -> Iterator[BybitServer]:
         assert process.stdout is not None
         yield BybitServer(**json.loads(process.stdout.readline()))
     finally:
-        process.communicate(timeout=10)  # the end of its input ends it
+        process.communicate(timeout=60)  # the end of its input ends it
     assert process.returncode == 0
 
 

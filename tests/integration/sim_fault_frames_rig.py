@@ -15,7 +15,7 @@ from exchanges.simulator.faults.catalogue import FaultKind
 from exchanges.simulator.faults.values import Fault
 from exchanges.simulator.server import Address, SimulatorServer
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 LARGE = 32 << 20
 
 

@@ -20,7 +20,7 @@ from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.faults.values import fault_from_text
 from exchanges.simulator.server import SimulatorServer
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 UNLIMITED = BybitOptions(limit_factor=0, requests_per_ip=0, withdraw_interval_s=0)
 LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 

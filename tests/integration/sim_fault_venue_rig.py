@@ -13,7 +13,7 @@ from bot.domain.instrument import Segment
 from exchanges.simulator.server import SimulatorServer
 from tests.integration.sim_fault_requests_rig import UNLIMITED, Client, Sim
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 SPOT, LINEAR = Segment.SPOT, Segment.LINEAR
 EVERYWHERE = [(venue, segment) for venue in ("binance", "bybit") for segment in (SPOT, LINEAR)]
 

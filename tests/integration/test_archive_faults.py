@@ -57,7 +57,7 @@ def test_fault_60_a_full_disk_names_nothing_and_goes_on_when_space_returns(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert (child.returncode, child.stderr) == (0, "")

@@ -164,7 +164,7 @@ def test_a_backup_that_is_killed_leaves_the_one_before(data_dir: Path, place: Pa
     after = facts(data_dir)
     words = [str(data_dir), str(place), str(NOW_NS + HOUR_NS), str(steps)]
     command = [sys.executable, "-c", textwrap.dedent(KILLED), *words]
-    died = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    died = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     (whole,) = backups(str(place))
     restore(str(place), tmp_path / "back")
@@ -432,7 +432,7 @@ def test_a_restore_that_is_killed_leaves_an_empty_place(data_dir: Path, place: P
     take(data_dir, place)
 
     words = [sys.executable, "-c", textwrap.dedent(KILLED_RESTORE), str(place), str(tmp_path / "back")]
-    died = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    died = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert not (tmp_path / "back").exists()
     restore(str(place), tmp_path / "back")

@@ -23,7 +23,7 @@ from bot.control.address import is_answered
 from bot.domain.snapshot import Snapshot
 from bot.errors import SettingsError
 
-WAIT_S = 5.0
+WAIT_S = 60
 
 
 def snapshot(headline: str = "") -> Snapshot:

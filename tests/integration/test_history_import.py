@@ -391,7 +391,7 @@ KILLED = """
 
 def attempt(data_dir: Path, path: Path, when: str, count: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(data_dir), str(path), when, str(count)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_sigkill_loses_no_acknowledged_record(tmp_path):
 
 def test_a_full_disk_is_told_and_nothing_is_called_durable(tmp_path):
     child = spawn(FULL_DISK, tmp_path)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     assert child.returncode == 0
     said = json.loads(out)
     kept = keys(tmp_path)
@@ -155,7 +155,7 @@ def test_a_lock_held_for_a_moment_delays_and_loses_nothing(tmp_path):
     journal.when_durable(durable.set)
     assert not durable.wait(0.05)
     other.execute("ROLLBACK")
-    assert durable.wait(10)
+    assert durable.wait(60)
     other.close()
     journal.close()
     assert keys(tmp_path) == [1]

@@ -281,7 +281,7 @@ def test_ctrl_c_stops_in_order_and_leaves_the_journal_whole(small: Tape, tmp_pat
             if "binance.linear: live" in line:
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     summary = json.loads(out)
     assert summary["complete"] is False
@@ -294,7 +294,7 @@ def through_shell(data_dir: Path, redirection: str, *words: str) -> Ran:
     """`main.py` with its output going where a shell sends it."""
     line = f"{shlex.join(command(data_dir, *words))} {redirection}"
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=180, check=False,
         env=environment() | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
     )  # fmt: skip
     return Ran(done.returncode, done.stdout, done.stderr)

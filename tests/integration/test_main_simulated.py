@@ -81,7 +81,7 @@ async def test_the_exchanges_end_with_the_bot_that_started_them(tmp_path: Path) 
     host, port = url.removeprefix("http://").split(":")
     bot.kill()
     await bot.communicate()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await answers(host, int(port)):
             await asyncio.sleep(0.1)
 

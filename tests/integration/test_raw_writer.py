@@ -241,7 +241,7 @@ FULL = textwrap.dedent(
 def test_a_full_disk_stops_the_recording_and_leaves_whole_lines(tmp_path: Path) -> None:
     """A limit on the file's size stands for the full disk: the kernel takes a part of a write and refuses the next."""
     child = started(FULL, tmp_path)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     assert child.returncode == 0
     assert out == f"raw recording stopped: File too large in {tmp_path}; free space and restart\n"
     path = tmp_path / "binance.spot-20260105T000000.raw"
@@ -271,7 +271,7 @@ def test_a_disk_that_fills_while_packing_keeps_the_recording(tmp_path: Path) -> 
     path = tmp_path / "a.raw"
     path.write_bytes(b"".join(b"%d %s\n" % (n, os.urandom(200).hex().encode()) for n in range(1_000)))
     before = path.read_bytes()
-    out, _ = started(UNPACKED, path).communicate(timeout=30)
+    out, _ = started(UNPACKED, path).communicate(timeout=60)
     assert out == "File too large\n"
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.raw"]

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from binance import AsyncClient, BinanceSocketManager
     from binance.exceptions import BinanceAPIException
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 
 
 @contextlib.asynccontextmanager

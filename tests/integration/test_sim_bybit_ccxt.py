@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     import ccxt
     import ccxt.pro
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 SPOT, LINEAR = "BTC/USDT", "BTC/USDT:USDT"
 
 

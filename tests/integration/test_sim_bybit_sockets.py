@@ -13,7 +13,7 @@ from bot.clock import SystemClock
 from exchanges.simulator.bybit.options import BybitOptions
 from tests.integration.sim_bybit_server import UNLIMITED, serving
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 def now_ms():

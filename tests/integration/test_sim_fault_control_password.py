@@ -115,7 +115,7 @@ async def test_both_ways_to_send_it_open_requests_sockets_and_control() -> None:
             async with session.get(at.url + TIME, headers=headers) as response:
                 assert response.status == 200
             async with session.ws_connect(at.ws_url + "/public/ws/btcusdt@bookTicker", headers=headers) as ticker:
-                assert "bookTicker" in (await asyncio.wait_for(ticker.receive_str(), 10))
+                assert "bookTicker" in (await asyncio.wait_for(ticker.receive_str(), 60))
         both = bearer(at) | {"X-Simulator-Password": PASSWORD}
         async with session.get(f"{at.url}/control/status", headers=both) as response:
             assert response.status == 200
@@ -167,7 +167,7 @@ async def test_ccxt_sends_it_as_a_header() -> None:
         exchange.has["fetchCurrencies"] = False
         try:
             assert (await exchange.create_order("BTC/USDT:USDT", "market", "buy", 0.01))["filled"] == 0.01
-            book = await asyncio.wait_for(exchange.watch_order_book("BTC/USDT:USDT"), 20)
+            book = await asyncio.wait_for(exchange.watch_order_book("BTC/USDT:USDT"), 60)
             assert book["bids"]
         finally:
             await exchange.close()
@@ -187,7 +187,7 @@ async def test_python_binance_sends_it_with_its_session_and_in_the_url_of_its_so
         try:
             assert (await client.futures_order_book(symbol="BTCUSDT"))["bids"]
             async with manager.symbol_ticker_futures_socket("BTCUSDT") as ticker:
-                assert "BTCUSDT" in str(await asyncio.wait_for(ticker.recv(), 20))
+                assert "BTCUSDT" in str(await asyncio.wait_for(ticker.recv(), 60))
         finally:
             await client.close_connection()
 
@@ -209,7 +209,7 @@ async def test_pybit_sends_it_with_its_session_and_with_its_socket_library(monke
         opened = there(WebSocket)(testnet=True, channel_type="linear")
         opened.ticker_stream("BTCUSDT", heard.put)
         try:
-            return str(heard.get(timeout=5)["topic"])
+            return str(heard.get(timeout=60)["topic"])
         except queue.Empty:
             return ""
         finally:

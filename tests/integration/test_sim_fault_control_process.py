@@ -42,7 +42,7 @@ async def simulator(*words: str) -> AsyncIterator[tuple[asyncio.subprocess.Proce
     process = await start(*SIMULATE, *words)
     assert process.stdout is not None
     try:
-        yield process, json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+        yield process, json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     finally:
         if process.returncode is None:
             process.kill()
@@ -53,7 +53,7 @@ async def lines_with(process: asyncio.subprocess.Process, text: str, count: int)
     """The next `count` lines of stderr that have `text`."""
     assert process.stderr is not None
     found: list[str] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(found) < count:
             line = (await process.stderr.readline()).decode()
             assert line, f"it ended after {found}"
@@ -67,7 +67,7 @@ async def status(told: Mapping[str, str]) -> Any:
     )
 
     def ask() -> Any:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
     return await asyncio.to_thread(ask)

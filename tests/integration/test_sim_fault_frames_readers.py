@@ -126,7 +126,7 @@ async def test_silence_is_told_and_ended_by_a_new_connection(here: Rig, line: Li
 async def test_a_start_without_data_fails_and_says_what_may_be_wrong(here: Rig, line: Line) -> None:
     here.order(FaultKind.NO_DATA, line, for_s=60)
     with pytest.raises(VenueUnavailable, match="acknowledged, but no frame"):
-        await asyncio.wait_for(reader_of(here, line, Heard()).start(), 10)
+        await asyncio.wait_for(reader_of(here, line, Heard()).start(), 60)
 
 
 @each_line

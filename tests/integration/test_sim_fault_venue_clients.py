@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 
 # ccxt leaves sockets to the garbage collector when it is closed in the middle of an await.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-PATIENCE_S = 10.0
+PATIENCE_S = 60
 
 
 @contextlib.asynccontextmanager

@@ -156,7 +156,7 @@ async def test_a_user_switches_them_on_from_the_command_line() -> None:
 def test_a_tier_that_is_none_is_refused_before_anything_starts() -> None:
     wrong = subprocess.run(
         [sys.executable, str(MAIN), "--mode", "simulate", "--port", "0", "--set", "simulator.fee_tier=vip9"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "simulator.fee_tier" in wrong.stderr

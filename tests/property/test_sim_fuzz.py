@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from exchanges.simulator.bybit import rest_account, rest_asset, rest_market, rest_trade
 from tests.contract.sim_two_venues import SECOND_NS, TwoVenues, two_venues
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 START_NS = 1_790_000_000 * SECOND_NS
 ENDPOINTS = [one for part in (rest_account, rest_asset, rest_market, rest_trade) for one in part.ENDPOINTS]
 SOCKETS = (

@@ -23,7 +23,7 @@ def url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     bucket = f"crypto-pipe-test-{secrets.token_hex(4)}"
-    with urlopen(Request(f"{s3_endpoint}/{bucket}", method="PUT"), timeout=10) as answer:
+    with urlopen(Request(f"{s3_endpoint}/{bucket}", method="PUT"), timeout=60) as answer:
         assert answer.status == 200
     return f"s3://{bucket}/archive?region=us-east-1&endpoint_override={s3_endpoint}"
 

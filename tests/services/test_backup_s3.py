@@ -24,7 +24,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     name = f"crypto-pipe-test-{secrets.token_hex(4)}"
-    with urlopen(Request(f"{s3_endpoint}/{name}", method="PUT"), timeout=10) as answer:
+    with urlopen(Request(f"{s3_endpoint}/{name}", method="PUT"), timeout=60) as answer:
         assert answer.status == 200
     return name
 

@@ -12,5 +12,5 @@ def test_the_database_server_writes_durably(mongodb_uri: str, database_name: str
 
 
 def test_the_s3_server_answers(s3_endpoint: str) -> None:
-    with urlopen(Request(f"{s3_endpoint}/", method="GET"), timeout=10) as answer:
+    with urlopen(Request(f"{s3_endpoint}/", method="GET"), timeout=60) as answer:
         assert answer.status == 200

@@ -17,7 +17,7 @@ from bot.tui.app import CryptoPipeApp
 from bot.tui.dialogs import EndScreen, LeaveScreen, RowScreen
 from bot.tui.help import GLOSSARY, HelpScreen
 
-WAIT_S = 5.0
+WAIT_S = 60
 Scene = tuple[DemoEngine, CryptoPipeApp, Pilot[None]]
 
 

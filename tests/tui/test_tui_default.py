@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 40.0
+WAIT_S = 60
 
 
 class Screen:

@@ -14,7 +14,7 @@ import pytest
 from demo_engine import SUMMARY, DemoEngine
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 20.0
+WAIT_S = 60
 RUN = "import sys; from pathlib import Path; from bot.tui.app import run_tui; sys.exit(run_tui(Path(sys.argv[1])))"
 CRASH = """
 from bot.tui.books import Books

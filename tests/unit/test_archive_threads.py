@@ -82,13 +82,13 @@ def test_writing_does_not_wait_for_merging(tmp_path: Path, monkeypatch: pytest.M
         def slow(path: str, data: memoryview) -> None:
             if "00h" in path:
                 merging.set()
-                assert go_on.wait(10)
+                assert go_on.wait(60)
             put(path, data)
 
         monkeypatch.setattr(store._root, "put", slow)
         thread = threading.Thread(target=store.merge, args=(START_NS + HOUR_NS + 5 * MINUTE_NS,))
         thread.start()
-        assert merging.wait(10)
+        assert merging.wait(60)
         late = store.write(Channel.QUOTES, "binance.spot", quotes(START_NS + 2 * MINUTE_NS), KNOWN)
         go_on.set()
         thread.join()

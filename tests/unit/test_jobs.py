@@ -10,7 +10,7 @@ from bot.errors import SettingsError, StorageError
 from bot.jobs import Job, Timetable, trigger_of
 from bot.ports import RecordKind
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 class Kept:

@@ -82,7 +82,7 @@ def test_live_callbacks_come_through_deliver_after_their_records(tmp_path):
         journal.record(RecordKind.ORDER, str(number), number, {})
         journal.when_durable(lambda number=number: delivered.append((number, len(rows(tmp_path)) > number)))
     journal.when_durable(done.set)
-    assert done.wait(10)
+    assert done.wait(60)
     journal.close()
     assert delivered == [(0, True), (1, True), (2, True)]
 

@@ -278,7 +278,7 @@ def test_a_batch_that_is_being_written_is_not_given_up(monkeypatch: pytest.Monke
 
     def slow(*arguments: object) -> object:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return write(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(rig.store, "write", slow)
@@ -286,7 +286,7 @@ def test_a_batch_that_is_being_written_is_not_given_up(monkeypatch: pytest.Monke
     for minute in range(3):
         rig.quote(BTC, minute * 60 + 1.0, minute)
         rig.at(minute * 60 + 61.0)
-        assert begun.wait(10)
+        assert begun.wait(60)
     go_on.set()
     assert rig.recorder.close() == 0
     assert {row["sequence"] for row in rig.store.of(Channel.QUOTES, INSTRUMENTS[BTC].id)} == {0}

@@ -108,7 +108,7 @@ async def test_a_stop_ends_it() -> None:
     running = asyncio.create_task(market.run(Sink(), stop))
     await asyncio.sleep(0)
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         end = await running
     assert end.stopped
     assert not end.complete
