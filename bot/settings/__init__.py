@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.settings.history import ImportSettings
 from bot.settings.section import (
     AssetName,
     FiniteDecimal,
@@ -189,3 +190,4 @@ class Settings(BaseModel):
     mongodb: MongoSettings = MongoSettings()
     jobs: JobSettings = JobSettings()
     backup: BackupSettings = BackupSettings()
+    import_history: ImportSettings = ImportSettings()
