@@ -1,8 +1,8 @@
 """What is known of Binance without asking it.
 
 Tick and lot sizes: QuantConnect Lean's symbol properties database (Apache-2.0) and Binance's exchangeInfo as of 2025.
-Minimum notionals: exchangeInfo and the trading rules that Binance publishes, as of 2025. Fees: Binance's fee pages,
-lowest tier (Regular User), without BNB discount, as of 2025-11. A live market asks Binance instead.
+Minimum notionals: exchangeInfo and the trading rules that Binance publishes, as of 2025. Fees: the lowest tier of
+`fee_tiers`. A live market asks Binance instead.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from decimal import Decimal
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from exchanges.binance.endpoints import INVERSE, LINEAR, SPOT
+from exchanges.binance.fee_tiers import FEE_TIERS
 from exchanges.binance.normalize import venue_symbol
 
 # unified symbol: tick size, lot size, minimum notional
@@ -64,13 +65,5 @@ INSTRUMENTS: Mapping[Feed, Mapping[str, Instrument]] = {
 """By feed and Binance's symbol."""
 
 
-def _fees(feed: Feed, maker_bps: int, taker_bps: int) -> FeeSchedule:
-    source = "published lowest tier"
-    return FeeSchedule(feed=feed, maker_bps=Decimal(maker_bps), taker_bps=Decimal(taker_bps), source=source)
-
-
-FEES: Mapping[Feed, FeeSchedule] = {
-    SPOT: _fees(SPOT, 10, 10),
-    LINEAR: _fees(LINEAR, 2, 5),
-    INVERSE: _fees(INVERSE, 2, 5),
-}
+FEES: Mapping[Feed, FeeSchedule] = {feed: tiers[0].schedule(feed) for feed, tiers in FEE_TIERS.items()}
+"""The lowest tier of each feed."""

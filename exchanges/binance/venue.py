@@ -4,7 +4,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 
 from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
+from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.ports import FrameDecoder, FrameTap, MarketReader, MarketSink
@@ -12,6 +12,7 @@ from bot.settings import Settings
 from exchanges.binance import normalize, shipped
 from exchanges.binance.decoder import BinanceDecoder
 from exchanges.binance.endpoints import INVERSE, LINEAR, SPOT, VENUE
+from exchanges.binance.fee_tiers import FEE_TIERS
 from exchanges.binance.reader import BinanceReader
 
 
@@ -78,3 +79,7 @@ class BinanceVenue:
     def published_fees(self, feed: Feed) -> FeeSchedule | None:
         """Binance's lowest tier; None for a feed that is not Binance's."""
         return shipped.FEES.get(feed)
+
+    def fee_tiers(self, feed: Feed) -> Sequence[FeeTier]:
+        """Binance's price list of a feed, from the lowest tier; empty for a feed that is not Binance's."""
+        return FEE_TIERS.get(feed, ())

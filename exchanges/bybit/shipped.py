@@ -4,8 +4,7 @@ Grids: tick, lot and smallest quantity from Lean's symbol-properties database (r
 minimum of 5 USDT stands in BTCUSDT's instruments-info of 2026-09-14; the spot minimum of 5 USDT in instruments-info
 answers that public clients quote (the documentation's older example says 1; the higher one is the safer). Where the
 smallest quantity of spot follows the price, the minimum notional is the limit that binds.
-Fees: Bybit's help centre, trading fee structure, non-VIP, 2026: perpetual 0.02 % maker and 0.055 % taker, spot 0.1 %
-each. Regional sites differ.
+Fees: the lowest tier of `fee_tiers`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from decimal import Decimal
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
+from exchanges.bybit.fee_tiers import FEE_TIERS
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE, unified_symbol
 
 _QUOTE = "USDT"
@@ -52,12 +52,9 @@ def _instrument(feed: Feed, grid: _Grid) -> Instrument:
     )
 
 
-def _fees(feed: Feed, maker: str, taker: str) -> FeeSchedule:
-    return FeeSchedule(feed=feed, maker_bps=Decimal(maker), taker_bps=Decimal(taker), source="published lowest tier")
-
-
 INSTRUMENTS: Mapping[Feed, Mapping[str, Instrument]] = {
     LINEAR: {grid[0] + _QUOTE: _instrument(LINEAR, grid) for grid in _LINEAR_GRIDS},
     SPOT: {grid[0] + _QUOTE: _instrument(SPOT, grid) for grid in _SPOT_GRIDS},
 }
-FEES: Mapping[Feed, FeeSchedule] = {LINEAR: _fees(LINEAR, "2", "5.5"), SPOT: _fees(SPOT, "10", "10")}
+FEES: Mapping[Feed, FeeSchedule] = {feed: tiers[0].schedule(feed) for feed, tiers in FEE_TIERS.items()}
+"""The lowest tier of each feed."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 
 from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
+from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import SettingsError
@@ -15,6 +15,7 @@ from bot.settings import Settings
 from exchanges.bybit import normalize, shipped
 from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import rest_url
+from exchanges.bybit.fee_tiers import FEE_TIERS
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.reader import BybitReader
 from exchanges.common.wanted import wants_all
@@ -81,6 +82,10 @@ class BybitVenue:
     def published_fees(self, feed: Feed) -> FeeSchedule | None:
         """Bybit's non-VIP tier."""
         return shipped.FEES.get(feed)
+
+    def fee_tiers(self, feed: Feed) -> Sequence[FeeTier]:
+        """Bybit's price list of a feed, from the lowest tier; empty for a feed that is not Bybit's."""
+        return FEE_TIERS.get(feed, ())
 
 
 def _unknown(feed: Feed, symbol: str, known: Collection[str]) -> str:

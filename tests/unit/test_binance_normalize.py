@@ -178,7 +178,7 @@ def test_the_venue_answers_for_its_feeds_and_for_no_other() -> None:
     for feed in venue.feeds():
         fees = venue.published_fees(feed)
         assert fees is not None
-        assert fees.source == "published lowest tier"
+        assert (fees.source, fees.tier) == ("published", "Regular User")
         assert venue.shipped_instruments(feed)
     stranger = Feed.parse("bybit.linear")
     assert venue.published_fees(stranger) is None
