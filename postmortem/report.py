@@ -30,7 +30,7 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     """
     # A named run is looked for among all of them: it may be older than `since`.
     runs = [found for found in reader.runs(None if run else since_ns) if found.start.get("strategy") == strategy]
-    chosen = runs if run is None else [_named(runs, run, strategy)]
+    chosen = runs if run is None else [named_run(runs, run, strategy)]
     groups: dict[tuple[str, bool], list[RunStory]] = {}
     for one in chosen:
         cut_ns = since_ns if one.start.get("market") != "recorded" else None
@@ -51,7 +51,12 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     )
 
 
-def _named(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
+def named_run(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
+    """The one run whose id starts with `prefix`; `strategy` is whose runs they are, for the words of the error.
+
+    Raises:
+        SettingsError: If none does, or several.
+    """
     exactly = [run for run in runs if run.run_id == prefix]
     found = exactly or [run for run in runs if run.run_id.startswith(prefix)]
     if len(found) == 1:

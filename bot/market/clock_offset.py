@@ -48,6 +48,16 @@ class ClockOffset:
         """The venue's clock minus ours, ns; None while nothing is known."""
         return None if self.fastest_ns == _NEVER else -self.fastest_ns
 
+    @property
+    def least_delay_ns(self) -> int:
+        """A frame that takes no less teaches nothing, until `half_end_ns`."""
+        return self._this_half_ns
+
+    @property
+    def half_end_ns(self) -> int:
+        """The first frame from then on is learnt from, however long it took."""
+        return self._half_end_ns
+
     def observe(self, ts_event_ns: int, ts_recv_ns: int) -> int:
         """Learn from a frame that carries the venue's time; returns the frame's age on arrival, ns, 0 or more."""
         delay_ns = ts_recv_ns - ts_event_ns
