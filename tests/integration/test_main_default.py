@@ -46,7 +46,7 @@ async def run(data_dir: Path, *words: str) -> tuple[int | None, str, str]:
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     assert stream is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while text not in (line := (await stream.readline()).decode()):
             assert line, f"it ended before it said {text!r}"
     return line
