@@ -125,9 +125,7 @@ class OrderBookSettings(Section):
 
     enabled: bool = Field(default=True, description="Read them; off: sizes follow the top of the book alone.")
     levels: int = Field(default=20, gt=0, le=1000, description="So many of a side are traded into, at most.")
-    instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(
-        default_factory=dict, description="venue -> segment -> unified symbols; ALL, and a feed that is not named: all that are watched."
-    )
+    symbols: list[str] = Field(default=["ALL"], description="Unified, on every venue; ALL: all that are watched.")
 
 
 class JournalSettings(Section):
