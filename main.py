@@ -5,11 +5,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.command_line import Arguments, parse
 from bot.errors import BotError, ExitCode, InvariantError, SettingsError
 from bot.settings.display import show_config
+from bot.settings.loader import LoadedSettings
 from bot.settings.reference import json_schema
 from strategies.registry import strategy_settings
 
@@ -73,7 +74,6 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     if arguments.json_schema:
         print(json.dumps(json_schema(strategy_settings()), indent=2))
         return ExitCode.OK
-    # Each mode is imported where it is asked for: none waits for the libraries of the others.
     from modes import simulate
     from modes.house import load
 
@@ -84,24 +84,13 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     if arguments.show_config:
         print(show_config(loaded), end="")
         return ExitCode.OK
-    if arguments.mode == "attach":
-        from modes import screen
+    return _MODES[arguments.mode](arguments, loaded, words)
 
-        return screen.show(loaded.settings)
-    if arguments.mode == "simulate":
-        return simulate.simulate(arguments, loaded.settings)
-    if arguments.mode == "record":
-        from modes import record
 
-        return record.run_recorder(arguments, loaded)
-    if arguments.mode == "export":
-        from modes import export
+# Each mode is imported where it is asked for: none waits for the libraries of the others.
 
-        return export.run_export(arguments, loaded.settings)
-    if arguments.mode == "post-mortem":
-        from modes import post_mortem
 
-        return post_mortem.explain(arguments, loaded.settings)
+def _action(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     if arguments.speed is not None and loaded.settings.market != "recorded":
         raise SettingsError(
             f"--speed is of recorded time, and this is the {loaded.settings.market} market: "
@@ -115,6 +104,75 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     from modes import action
 
     return action.run_engine(arguments, loaded, words)
+
+
+def _attach(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import screen
+
+    return screen.show(loaded.settings)
+
+
+def _simulate(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import simulate
+
+    return simulate.simulate(arguments, loaded.settings)
+
+
+def _record(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import record
+
+    return record.run_recorder(arguments, loaded)
+
+
+def _export(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import export
+
+    return export.run_export(arguments, loaded.settings)
+
+
+def _import(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import import_history
+
+    return import_history.run_import(arguments, loaded.settings)
+
+
+def _backup(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import backup
+
+    return backup.run_backup(arguments, loaded.settings)
+
+
+def _restore(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import restore
+
+    return restore.run_restore(arguments, loaded.settings)
+
+
+def _query(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import query
+
+    return query.run_query(arguments, loaded.settings)
+
+
+def _post_mortem(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import post_mortem
+
+    return post_mortem.explain(arguments, loaded.settings)
+
+
+_MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] = {
+    "action": _action,
+    "attach": _attach,
+    "backup": _backup,
+    "export": _export,
+    "import": _import,
+    "post-mortem": _post_mortem,
+    "query": _query,
+    "record": _record,
+    "restore": _restore,
+    "simulate": _simulate,
+}
+"""By the names of `bot.command_line.MODES`."""
 
 
 if __name__ == "__main__":

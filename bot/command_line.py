@@ -2,15 +2,15 @@
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
+from bot.command_options import BELONGS_TO, add_memory, add_questions, one_of, path, told
 from bot.command_values import (
     Recording,
-    choose,
     did_you_mean,
     not_blank,
     parse_duration,
@@ -18,7 +18,6 @@ from bot.command_values import (
     parse_port,
     parse_recording,
     parse_seed,
-    parse_since,
 )
 from bot.errors import ExitCode, SettingsError
 from bot.settings import RecordedSettings, Settings
@@ -42,12 +41,15 @@ MODES = (
     Mode("action", "trade", "watch the market, decide and trade (the default)"),
     Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
     Mode("attach", "look", "open the screen of a run that is going on"),
+    Mode("query", "look", "what the market was, and what was done, at any moment"),
     Mode("record", "data", "keep what the venues say, without any decision"),
+    Mode("import", "data", "read the exchanges' own history into the archive"),
     Mode("export", "data", "write rows of the archive into a plain file"),
+    Mode("backup", "data", "copy the data directory to another place, checked"),
+    Mode("restore", "data", "make an empty data directory of a backup"),
     Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
 )
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
-CHANNELS = ("quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades")
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
 
 _GROUPS = {
@@ -69,6 +71,9 @@ examples:
       simulated Binance and Bybit for your own client; the first line says where
   python main.py --mode post-mortem --since 24h
       what the last day earned and lost, and why
+  python main.py --mode query --what book --at 5m \\
+      --instrument binance:BTC/USDT:USDT
+      the order book as it was five minutes ago
   python main.py --set risk.max_open_pairs=1 --show-config
       what the settings are, and where each of them comes from
 """
@@ -78,7 +83,7 @@ _EXIT_CODES = {
     ExitCode.PREFLIGHT: "a check before the start failed",
     ExitCode.RISK_HALT: "halted by a risk limit",
     ExitCode.VENUE: "a venue could not be used, or refused us",
-    ExitCode.STORAGE: "the journal could not be written or read",
+    ExitCode.STORAGE: "journal, archive or a backup could not be written or read",
     ExitCode.BUG: "a bug of ours",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
@@ -89,17 +94,12 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "headless": ("action",),
     "record_raw": ("action",),
     "real_money": ("action",),
-    "run": ("post-mortem",),
-    "since": ("post-mortem", "export"),
-    "until": ("export",),
-    "channel": ("export",),
-    "instrument": ("export",),
-    "to": ("export",),
     "port": ("simulate",),
     "scenario": ("simulate", "action", "record"),
     "seed": ("simulate", "action", "record"),
     "fault": ("simulate", "action", "record"),
     "host": ("simulate",),
+    **BELONGS_TO,
 }
 
 
@@ -130,13 +130,27 @@ class Arguments:
     """Orders of faults, or `list` to be shown which there are."""
     host: str | None
     run: str | None
-    since: timedelta | datetime | None
-    """How long ago, or an aware UTC time."""
-    until: timedelta | datetime | None
+    since: timedelta | int | None
+    """How long ago, or UTC ns; here and below."""
+    until: timedelta | int | None
+    at: timedelta | int | None
     channel: str | None
     instrument: tuple[str, ...]
     to: str | None
-    """A path."""
+    """A path, or the URL of backups."""
+    place: str | None
+    """`--from`: directory or URL of backups."""
+    backup_id: str | None
+    list_backups: bool
+    verify: bool
+    source: str | None
+    """Of an import a feed; of a query `archive` or `mongo`."""
+    kind: tuple[str, ...]
+    file: tuple[Path, ...]
+    what: str | None
+    limit: int | None
+    """Rows; 0: all."""
+    format: str | None
     show_config: bool
     json_schema: bool
     real_money: bool
@@ -170,11 +184,18 @@ class Arguments:
         """`--until` likewise."""
         return _moment_ns(self.until, now_ns)
 
+    def at_ns(self, now_ns: int) -> int | None:
+        """`--at` likewise."""
+        return _moment_ns(self.at, now_ns)
 
-def _moment_ns(moment: timedelta | datetime | None, now_ns: int) -> int | None:
-    if isinstance(moment, datetime):
-        return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-    return None if moment is None else now_ns - moment // timedelta(microseconds=1) * 1000
+
+def _moment_ns(moment: timedelta | int | None, now_ns: int) -> int | None:
+    if isinstance(moment, timedelta):
+        return now_ns - moment // timedelta(microseconds=1) * 1000
+    return moment
+
+
+_REPEATED = ("recording", "set", "fault", "instrument", "kind", "file")
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -190,7 +211,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         parser.error(_unknown(left[0], parser))
     _refuse_contradictions(found, parser)
     found.headless = found.headless or found.json
-    repeated = {name: tuple(getattr(found, name)) for name in ("recording", "set", "fault", "instrument")}
+    repeated = {name: tuple(getattr(found, name)) for name in _REPEATED}
     return Arguments(**vars(found) | repeated)
 
 
@@ -233,73 +254,54 @@ def _add_trade(group: Any) -> None:
         "--mode",
         metavar="MODE",
         default="action",
-        type=_one_of([mode.name for mode in MODES]),
+        type=one_of([mode.name for mode in MODES]),
         help="what to do: " + ", ".join(mode.name for mode in MODES) + " (default: action)",
     )
-    group.add_argument(
-        "--for", dest="for_s", metavar="TIME", type=_told(parse_duration), help="stop after 30s, 10m, 2h"
-    )
+    group.add_argument("--for", dest="for_s", metavar="TIME", type=told(parse_duration), help="stop after 30s, 10m, 2h")
     group.add_argument("--headless", action="store_true", help="no screen, though stdout is a terminal")
 
 
 def _add_look(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="data for programs on stdout; no screen")
-    group.add_argument("--run", metavar="ID", type=_told(not_blank), help="post-mortem of one run")
-    group.add_argument(
-        "--since", metavar="WHEN", type=_told(parse_since), help="post-mortem since 24h ago, or since a UTC time"
-    )
-    group.add_argument("--until", metavar="WHEN", type=_told(parse_since), help="up to a UTC time, or a time ago")
+    add_questions(group)
     group.add_argument("--version", action="version", version=f"crypto-pipe {VERSION}", help="print it and stop")
     group.add_argument("-h", "--help", action="help", help="print this and stop")
 
 
 def _add_data(group: Any) -> None:
-    group.add_argument("--market", metavar="NAME", type=_one_of(MARKETS), help=" or ".join(MARKETS))
+    group.add_argument("--market", metavar="NAME", type=one_of(MARKETS), help=" or ".join(MARKETS))
     group.add_argument(
         "--recording",
         metavar="FEED=PATH",
         action="append",
         default=[],
-        type=_told(parse_recording),
+        type=told(parse_recording),
         help="play this file (repeatable; files of one feed in the given order); implies --market recorded",
     )
     group.add_argument(
-        "--speed", metavar="SPEED", type=_one_of(SPEEDS), help=f"of recorded time: {', '.join(SPEEDS)} (default: max)"
+        "--speed", metavar="SPEED", type=one_of(SPEEDS), help=f"of recorded time: {', '.join(SPEEDS)} (default: max)"
     )
-    group.add_argument("--record-raw", metavar="DIR", type=_told(_path), help="keep every raw frame in files in DIR")
+    group.add_argument("--record-raw", metavar="DIR", type=told(path), help="keep every raw frame in files in DIR")
     group.add_argument(
         "--port",
         metavar="N",
-        type=_told(parse_port),
+        type=told(parse_port),
         default=0,
         help="of the simulated exchanges (default: a free one)",
     )
     group.add_argument("--scenario", metavar="NAME", help="simulated day: calm, lively, crash or chaos")
-    group.add_argument("--seed", metavar="N", type=_told(parse_seed), help="of the simulated day (default: 1)")
+    group.add_argument("--seed", metavar="N", type=told(parse_seed), help="of the simulated day (default: 1)")
     group.add_argument(
         "--fault",
         metavar="KIND,...",
         action="append",
         default=[],
-        type=_told(not_blank),
+        type=told(not_blank),
         help="what goes wrong at the simulated exchanges (repeatable); `list` shows what can",
     )
-    group.add_argument("--host", metavar="IP", type=_told(not_blank), help="to listen on (default: 127.0.0.1)")
-    group.add_argument(
-        "--channel", metavar="NAME", type=_one_of(CHANNELS), help="of the archive: " + ", ".join(CHANNELS)
-    )
-    group.add_argument(
-        "--instrument",
-        metavar="ID",
-        action="append",
-        default=[],
-        type=_told(not_blank),
-        help="as binance:BTC/USDT:USDT (repeatable; default: all)",
-    )
-    group.add_argument(
-        "--to", metavar="PATH", type=_told(not_blank), help="file of an export: .feather, .parquet or .csv"
-    )
-    group.add_argument("--data-dir", metavar="DIR", type=_told(_path), help="journal and logs (default: data)")
+    group.add_argument("--host", metavar="IP", type=told(not_blank), help="to listen on (default: 127.0.0.1)")
+    add_memory(group)
+    group.add_argument("--data-dir", metavar="DIR", type=told(path), help="journal and logs (default: data)")
 
 
 def _add_safety(group: Any) -> None:
@@ -308,11 +310,11 @@ def _add_safety(group: Any) -> None:
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        type=_told(parse_override),
+        type=told(parse_override),
         help="one setting (repeatable)",
     )
     group.add_argument(
-        "--settings", metavar="PATH", type=_told(_path), help="settings file (default: settings.yaml beside main.py)"
+        "--settings", metavar="PATH", type=told(path), help="settings file (default: settings.yaml beside main.py)"
     )
     group.add_argument("--with-parent", dest="parent", type=int, help=argparse.SUPPRESS)
     group.add_argument("--linger", dest="linger_s", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -335,26 +337,6 @@ def _epilog() -> str:
     return "\n".join(["exit codes:", *codes, "", "Messages go to stderr, data to stdout."])
 
 
-def _told(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`read`, whose ValueError argparse shows instead of the value that caused it."""
-
-    def reader(text: str) -> Any:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return reader
-
-
-def _one_of(choices: Sequence[str]) -> Callable[[str], Any]:
-    return _told(lambda text: choose(text, choices))
-
-
-def _path(text: str) -> Path:
-    return Path(not_blank(text))
-
-
 def _unknown(argument: str, parser: _Parser) -> str:
     """What to say about an argument that belongs nowhere; only what looks like an option is repeated."""
     name = argument.partition("=")[0]
@@ -367,7 +349,7 @@ def _unknown(argument: str, parser: _Parser) -> str:
 def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
     for name, modes in _BELONGS_TO.items():
         if getattr(found, name) not in (None, False, []) and found.mode not in modes:
-            parser.error(f"{_option(name)} belongs to --mode {modes[0]}, not to --mode {found.mode}")
+            parser.error(f"{_option(name)} belongs to --mode {_either(modes)}, not to --mode {found.mode}")
     if found.mode == "attach" and found.json:
         parser.error("--json gives data and --mode attach a screen; leave one of them out")
     if found.market in ("live", "simulated") and (found.recording or found.speed):
@@ -379,5 +361,12 @@ def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
         parser.error("--show-config and --json-schema each print one thing and stop; leave one of them out")
 
 
+def _either(modes: Sequence[str]) -> str:
+    return ", ".join(modes[:-1]) + " or " + modes[-1] if len(modes) > 1 else modes[0]
+
+
+_SPELT = {"for_s": "--for", "place": "--from", "list_backups": "--list"}
+
+
 def _option(name: str) -> str:
-    return "--for" if name == "for_s" else "--" + name.replace("_", "-")
+    return _SPELT.get(name) or "--" + name.replace("_", "-")

@@ -8,21 +8,25 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent, JobSubmissionEvent
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.clock import Clock
+from bot.domain.snapshot import JobRow
 from bot.errors import BotError, SettingsError
 from bot.ports import Journal, RecordKind
+from bot.storage.schema import Record
+from bot.text import clip, inert
 
-_LATE_S = 60
-"""A run that could not start for longer than this is missed."""
+_MOST_COUNTED = 1_000
+"""Of turns that one standstill may have made a job miss: a count beyond it tells nobody more."""
+_DETAIL_LENGTH = 200
 _NS = 1_000_000_000
 _SILENT = logging.getLogger("bot.jobs.apscheduler")
 """What it would warn of, we tell ourselves."""
@@ -38,25 +42,44 @@ class Job:
     """`every 60s`, `every 6h`, or five cron fields in UTC: `5 0 * * *`."""
     run: Callable[[], str | None] | Callable[[], Coroutine[Any, Any, str | None]]
     """Says in a line what it did; a plain function runs in a thread of its own, a coroutine beside trading."""
+    is_cut_short: bool = False
+    """A coroutine that is cancelled when the program ends, and not waited for: it begins again at its next turn."""
 
 
 @dataclass(slots=True)
 class JobState:
-    """How a job has fared in this run; times are UTC ns."""
+    """How a job has fared; counts are of this run, times UTC ns."""
 
     name: str
     schedule: str
     runs: int = 0
     failures: int = 0
     missed: int = 0
+    """Turns that passed without a run: the loop stood still, the machine slept, or the run before had not ended."""
     started_ns: int | None = None
-    """Of the newest run."""
+    """Of the newest run, which may have been an earlier program's."""
     took_s: float | None = None
     """None: it has not ended yet."""
     outcome: str = ""
-    """`ok`, or `failed`."""
+    """`ok`, `failed` or `stopped`; empty before the first run has ended."""
     detail: str = ""
     next_ns: int | None = None
+    is_running: bool = False
+
+    def row(self) -> JobRow:
+        """For the screen: what the job said is on one line, inert, and not longer than a person reads."""
+        return JobRow(
+            name=self.name,
+            schedule=self.schedule,
+            state="running" if self.is_running else self.outcome or "waiting",
+            runs=self.runs,
+            failures=self.failures,
+            missed=self.missed,
+            last_ns=self.started_ns,
+            took_s=self.took_s,
+            next_ns=self.next_ns,
+            detail=clip(inert(self.detail), _DETAIL_LENGTH),
+        )
 
 
 class Timetable:
@@ -81,28 +104,47 @@ class Timetable:
         self._log = log
         self._states = {job.name: JobState(job.name, job.schedule) for job in jobs}
         self._running: dict[str, asyncio.Task[Any]] = {}
+        self._triggers = {job.name: trigger_of(job.schedule) for job in jobs}
+        self._due: dict[str, datetime | None] = {}
+        """The next turn of each job that nothing is known of yet."""
         self._scheduler = AsyncIOScheduler(timezone=UTC, logger=_SILENT)
-        self._scheduler.add_listener(self._on_missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_listener(self._on_turn, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
         for job in jobs:
             self._scheduler.add_job(
                 self._run,
-                trigger_of(job.schedule),
+                self._triggers[job.name],
                 (job.name,),
                 id=job.name,
                 coalesce=True,
                 max_instances=1,
-                misfire_grace_time=_LATE_S,
+                misfire_grace_time=None,  # a run that starts late is better than none until tomorrow
             )
+
+    def recall(self, records: Mapping[str, Record]) -> None:
+        """Show the last runs of an earlier program; call it before `start`.
+
+        Args:
+            records: By job, what the journal has of its last run; of jobs that there are no more too.
+        """
+        for name, record in records.items():
+            if name in self._states:
+                state, body = self._states[name], record.body
+                state.started_ns, state.took_s = record.ts_ns, body.get("took_s")
+                state.outcome, state.detail = str(body.get("outcome", "")), str(body.get("detail", ""))
 
     def start(self) -> None:
         """Begin; needs a running loop."""
         self._scheduler.start()
+        self._due = {name: self._scheduler.get_job(name).next_run_time for name in self._jobs}
 
     async def stop(self) -> None:
-        """Start nothing any more, and wait for what runs."""
+        """Start nothing any more, and wait for what runs, or end it where it may be ended."""
         if not self._scheduler.running:
             return
         self._scheduler.pause()  # its own shutdown cancels what runs
+        for name, task in self._running.items():
+            if self._jobs[name].is_cut_short:
+                task.cancel()
         if self._running:
             await asyncio.wait(self._running.values())
         self._scheduler.shutdown(wait=False)
@@ -118,6 +160,7 @@ class Timetable:
             job = self._scheduler.get_job(state.name)
             at = getattr(job, "next_run_time", None)
             state.next_ns = None if at is None else round(at.timestamp() * _NS)
+            state.is_running = state.name in self._running
         return list(self._states.values())
 
     async def _run(self, name: str) -> None:
@@ -143,6 +186,8 @@ class Timetable:
             state.outcome, state.detail = "ok", str(said or "")
         except BotError as error:
             self._failed(state, str(error))
+        except asyncio.CancelledError:
+            state.outcome, state.detail = "stopped", "the program ended"  # by `stop`; nobody else has this task
         except Exception as error:  # noqa: BLE001 - whatever a job does wrong must not end trading
             self._failed(state, f"our bug: {type(error).__name__}: {error}")
         state.took_s = (self._clock.monotonic_ns() - began_ns) / _NS
@@ -153,10 +198,29 @@ class Timetable:
         state.outcome, state.detail = "failed", why
         self._log("warning", f"job {state.name} failed: {why}")
 
-    def _on_missed(self, event: JobExecutionEvent | JobSubmissionEvent) -> None:
-        state = self._states[event.job_id]
-        state.missed += 1
-        self._log("warning", f"job {state.name} missed a turn ({state.missed} so far)")
+    def _on_turn(self, event: JobSubmissionEvent) -> None:
+        """A turn came: count those that passed unseen before it, and itself where the run before has not ended."""
+        name, turn = event.job_id, event.scheduled_run_times[-1]
+        trigger, due = self._triggers[name], self._due.get(name)
+        missed = turns_between(trigger, due, turn) if due is not None else 0
+        self._due[name] = trigger.get_next_fire_time(turn, turn)
+        if missed := missed + (event.code == EVENT_JOB_MAX_INSTANCES):
+            state = self._states[name]
+            state.missed += missed
+            turns = "a turn" if missed == 1 else f"{missed} turns"
+            self._log("warning", f"job {name} missed {turns} ({state.missed} so far)")
+
+
+def turns_between(trigger: BaseTrigger, first: datetime, last: datetime) -> int:
+    """Turns from `first`, which is one, to before `last`; at most a thousand."""
+    count, turn = 0, first
+    while turn < last and count < _MOST_COUNTED:
+        count += 1
+        following = trigger.get_next_fire_time(turn, turn)
+        if following is None:
+            break
+        turn = following
+    return count
 
 
 def trigger_of(schedule: str) -> BaseTrigger:

@@ -13,7 +13,7 @@ from bot.clock import SystemClock
 from bot.command_line import Arguments
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
-from bot.engine.run import Beside, EngineRun, RunResult
+from bot.engine.run import EngineRun, RunResult
 from bot.errors import ExitCode, SettingsError
 from bot.headless import Headless, opening_line
 from bot.ports import Market
@@ -21,11 +21,12 @@ from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
-from modes.house import MAIN
+from modes.house import MAIN, settings_file
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
     from exchanges.markets import OpenMarket
+    from modes.memory import Memory
 
 CALM = "calm"
 """The simulated day that is like a measured one: what others are compared with."""
@@ -102,17 +103,18 @@ async def _run_on(
         deliver=opened.deliver,
         on_failure=lambda why: run.on_storage_failure(why),
     )
+    memory = _memory(opened, settings, journal, headless, settings_file(arguments))
     run = EngineRun(
         info=info,
         market=market,
         strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
         venue=opened.venue,
         settings=settings,
-        journal=journal,
+        journal=journal if memory is None else memory.journal,
         log=headless.log,
         show_decision=headless.on_decision,
         comparison=comparison,
-        beside=_beside(opened, settings, journal, headless),
+        beside=memory,
         linger_s=arguments.linger_s,
     )
     headless.watch(run.engine, market, run.stop)
@@ -123,15 +125,17 @@ async def _run_on(
     return await _recorded_raw(run, market, arguments.record_raw, headless)
 
 
-def _beside(opened: "OpenMarket", settings: Settings, journal: SqliteJournal, headless: Headless) -> Beside | None:
-    """The market memory: of a live market, and wherever a MongoDB is to be filled with the journal."""
+def _memory(
+    opened: "OpenMarket", settings: Settings, journal: SqliteJournal, headless: Headless, file: Path
+) -> "Memory | None":
+    """Jobs beside every market but a recorded one; the archive of a live one; MongoDB wherever one is to be filled."""
+    if settings.market == "recorded":
+        return None
     from modes.memory import LIVE, Memory, mongo_uri
 
     uri = mongo_uri(settings, os.environ)
     keeps = settings.market == LIVE and settings.archive.enabled
-    if settings.market == "recorded" or (uri is None and not keeps):
-        return None
-    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps)
+    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps, settings_file=file)
 
 
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:

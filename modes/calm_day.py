@@ -7,16 +7,15 @@ Prints one `bot.engine.comparison.OtherDay` a line, each a further piece of the 
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
 
 from bot.command_line import parse
 from bot.engine.comparison import OtherDay, Point
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.rates import assumed_funding, fee_schedules
-from bot.ports import RecordKind
+from bot.storage.no_journal import NoJournal
 from bot.version import VERSION
 from exchanges.live.market import configured_feeds
 from exchanges.paper.actions import PaperActions
@@ -52,7 +51,7 @@ async def play(scenario: str, seconds: float, parent: int, run: Sequence[str]) -
         instruments=market.instruments,
         strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
         venue=PaperActions(market.instruments, fees, settings.paper, market.clock),
-        journal=_Unkept(),
+        journal=NoJournal(),
         clock=market.clock,
         settings=settings,
         fees=fees,
@@ -116,19 +115,3 @@ class _Teller:
             best_gross_bps=best_bps,
             needed_bps=needed_bps,
         )
-
-
-class _Unkept:
-    """A journal that keeps nothing: implements `bot.ports.Journal`."""
-
-    def record(
-        self, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-    ) -> None:
-        """Nobody asks for it later."""
-
-    def when_durable(self, callback: Callable[[], None]) -> None:
-        """Waiting for a disk takes no virtual time."""
-        callback()
-
-    def close(self) -> None:
-        """There is nothing to close."""

@@ -20,9 +20,8 @@ def load(arguments: Arguments) -> LoadedSettings:
     Raises:
         SettingsError: One line that says what is wrong, and where.
     """
-    path = arguments.settings or HERE / "settings.yaml"
     loaded = load_settings(
-        path,
+        settings_file(arguments),
         os.environ,
         arguments.set,
         arguments.flags(),
@@ -33,6 +32,11 @@ def load(arguments: Arguments) -> LoadedSettings:
     for note in loaded.notes:
         print(f"crypto-pipe: {note}", file=sys.stderr)
     return loaded
+
+
+def settings_file(arguments: Arguments) -> Path:
+    """Which settings file is read; it may be missing where none was named."""
+    return arguments.settings or HERE / "settings.yaml"
 
 
 def _venues() -> dict[str, LiveVenueModule]:

@@ -1,45 +1,40 @@
-"""The market memory of a market: its archive, the jobs that keep it, and the MongoDB that is filled from it."""
+"""Beside an engine: the archive of what its market says, the jobs of the timetable, and the MongoDB that is filled.
+
+What only the archive and MongoDB need is imported where they are used: it takes a second to load.
+"""
 
 import asyncio
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from bot.clock import Clock
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.snapshot import UpkeepStatus
 from bot.engine.engine import Engine
 from bot.errors import BotError
-from bot.jobs import Job, Timetable
+from bot.jobs import Job
 from bot.ports import Journal, MarketReader, MarketSink
-from bot.recording.fanout import Fanout
-from bot.recording.recorder import Recorder, RecorderLimits
-from bot.recording.restart import fill_windows
-from bot.recording.views import ViewSampler
 from bot.settings import Settings
-from bot.storage.archive.channels import Channel
-from bot.storage.archive.store import ArchiveStore
-from bot.storage.book_replay import DepthRules
-from bot.storage.minutes.jobs import MinuteJobs
-from exchanges.depth.readers import depth_readers
 from exchanges.markets import OpenMarket
-from modes.shipping import Shipping
+from modes.backup_job import backup_job
+from modes.clock_offsets import clock_offset_job
+from modes.daily_report import daily_report_job
+from modes.upkeep import Refresh, Upkeep, check_schedules, fees_job, listed
+from modes.waking_journal import WakingJournal
+
+if TYPE_CHECKING:
+    from bot.storage.archive.store import ArchiveStore
+    from modes.collector import Collector
+    from modes.shipping import Shipping
 
 Log = Callable[[str, str], None]
 
-_DAY_NS = 86_400_000_000_000
 LIVE = "live"
-DEPTH_RULES = {
-    "binance": DepthRules(1000),
-    "bybit": DepthRules(50, is_window=True),
-    "kraken": DepthRules(10, is_window=True),
-}
-"""By venue, how deep its readers keep their books: levels behind that are not known."""
 
 
 class Memory:
-    """Beside an engine: what its market says goes to the archive, jobs keep it, MongoDB is filled."""
+    """Implements `bot.engine.run.Beside`: nothing of it ever decides, or makes a decision wait."""
 
     def __init__(
         self,
@@ -50,50 +45,79 @@ class Memory:
         uri: SecretStr | None,
         *,
         keeps_market: bool,
+        settings_file: Path | None = None,
+        refresh: Refresh | None = None,
     ) -> None:
-        """Open the archive; without `keeps_market` nothing is written to it.
+        """Open what is needed.
+
+        Args:
+            opened: The market.
+            settings: Of archive, MongoDB, jobs and backups.
+            journal: Of the run.
+            log: Takes a level and a line.
+            uri: Of the MongoDB that is filled; None: there is none.
+            keeps_market: Whether what the market says goes to the archive.
+            settings_file: Goes into backups; None: none does.
+            refresh: Asks the venues for fees and funding again; None: the job `fees` is left out.
 
         Raises:
             SettingsError, StorageError: If the archive, a schedule or the MongoDB that `uri` names cannot be used.
         """
+        check_schedules(settings)
         self._opened = opened
         self._settings = settings
-        self._journal = journal
         self._log = log
         self._keeps_market = keeps_market
-        market = opened.market
-        self._store = open_archive(settings)
-        self._shipping = Shipping.of(settings, uri, settings.data_dir, self._store, market.clock, log)
-        self._recorder: Recorder | None = None
-        self._timetable: Timetable | None = None
-        self._views: ViewSampler | None = None
-        self._books: list[MarketReader] = []
+        self._settings_file = settings_file
+        self._refresh = refresh
+        self._store = open_archive(settings) if keeps_market or uri is not None else None
+        self._shipping = self._shipping_to(uri)
+        clock = opened.market.clock
+        self.journal = journal if self._shipping is None else WakingJournal(journal, self._shipping.wake, clock)
+        """What the run is to write to: orders and fills in it are delivered at once."""
+        self._collector: Collector | None = None
+        self._upkeep: Upkeep | None = None
         self._starting: set[asyncio.Task[None]] = set()
+
+    def _shipping_to(self, uri: SecretStr | None) -> "Shipping | None":
+        if uri is None or self._store is None:
+            return None
+        from modes.shipping import Shipping
+
+        clock = self._opened.market.clock
+        return Shipping.of(self._settings, uri, self._settings.data_dir, self._store, clock, self._log)
 
     async def attach(self, engine: Engine) -> MarketSink:
         """Fill the engine's windows with the day that is in the archive, and listen beside it."""
-        if not self._keeps_market:
-            return engine
-        market, settings = self._opened.market, self._settings
+        sink: MarketSink = engine
+        if self._keeps_market and self._store is not None:
+            sink = await self._collect(engine, self._store)
+        kept = self._collector.jobs if self._collector is not None else []
+        jobs = [*kept, *self._jobs(sink)]
+        self._upkeep = Upkeep(jobs, self.journal, self._opened.market.clock, self._log, self._shipping)
+        return sink
+
+    async def _collect(self, engine: Engine, store: "ArchiveStore") -> MarketSink:
+        from bot.recording.fanout import Fanout
+        from bot.recording.restart import fill_windows
+        from modes.collector import Collector
+
         windows = {slot.instrument.id: slot.window for slot in engine.slots}
-        filled = await asyncio.to_thread(fill_windows, self._store, windows, market.clock.now_ns())
+        filled = await asyncio.to_thread(fill_windows, store, windows, self._opened.market.clock.now_ns())
         rows = sum(one.rows for one in filled.values())
         if rows:
             self._log("info", f"archive: {rows:,} quotes of the last day are back in memory")
-        limits = recorder_limits(settings)
-        self._recorder = recorder = Recorder(
-            self._store, market.instruments, market.clock, engine=engine.slots, limits=limits, log=self._log
+        self._collector = Collector(self._opened, self._settings, store, self._log, engine=engine.slots)
+        return Fanout(engine, self._collector.recorder)
+
+    def _jobs(self, sink: MarketSink) -> list[Job]:
+        settings = self._settings
+        return listed(
+            backup_job(settings, self._settings_file),
+            fees_job(settings, self._refresh),
+            clock_offset_job(self._opened, settings, sink),
+            daily_report_job(settings, self._opened.market.clock),
         )
-        slots = {one.id: slot for slot, one in enumerate(market.instruments)}
-        books = kept_books(settings, market.by_feed, slots)
-        kept = [market.instruments[slot] for by_symbol in books.values() for slot in by_symbol.values()]
-        if books:
-            sink = recorder.keep_books(slot for by_symbol in books.values() for slot in by_symbol.values())
-            spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
-            self._books = depth_readers(books, sink, self._opened.settings, market.clock, spread)
-        jobs = archive_jobs(settings, self._store, market.instruments, kept, market.clock)
-        self._timetable = Timetable(jobs, self._journal, market.clock, self._log)
-        return Fanout(engine, recorder)
 
     async def start(self) -> None:
         """Begin.
@@ -101,16 +125,15 @@ class Memory:
         Raises:
             StorageError: If MongoDB's database must not be written to.
         """
-        if self._recorder is not None and self._timetable is not None:
-            archive, market = self._settings.archive, self._opened.market
-            self._recorder.start()
-            self._views = self._recorder.sample_views(archive.views, market.printed, archive.views_per_s)
-            self._timetable.start()
-            for reader in self._books:
+        if self._collector is not None:
+            self._collector.recorder.start()
+            self._collector.sample_views()
+            for reader in self._collector.readers:
                 task = asyncio.create_task(self._start_books(reader))
                 self._starting.add(task)
                 task.add_done_callback(self._starting.discard)
-        await self._shipping.start()
+        if self._upkeep is not None:
+            await self._upkeep.start(self._settings.data_dir)
 
     async def _start_books(self, reader: MarketReader) -> None:
         # A book that cannot be kept is no reason not to trade.
@@ -124,23 +147,24 @@ class Memory:
         for task in tuple(self._starting):
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        await asyncio.gather(*(reader.stop() for reader in self._books), return_exceptions=True)
-        if self._views is not None:
-            self._views.stop()
-        if self._timetable is not None:
-            await self._timetable.stop()
-        if self._recorder is not None:
-            lost = await asyncio.to_thread(self._recorder.close)
-            if lost:
-                self._log("error", f"archive: {lost:,} rows could not be saved")
-        await self._shipping.stop()
-        self._store.close()
+        if self._upkeep is not None:
+            await self._upkeep.stop_jobs()
+        if self._collector is not None:
+            await self._stop_collecting(self._collector)
+        if self._upkeep is not None:
+            await self._upkeep.stop()
+        if self._store is not None:
+            self._store.close()
 
+    async def _stop_collecting(self, collector: "Collector") -> None:
+        await asyncio.gather(*(reader.stop() for reader in collector.readers), return_exceptions=True)
+        lost = await asyncio.to_thread(collector.recorder.close)
+        if lost:
+            self._log("error", f"archive: {lost:,} rows could not be saved")
 
-def recorder_limits(settings: Settings) -> RecorderLimits:
-    """When rows leave memory."""
-    # Who is silent is noticed by then, and connects anew.
-    return RecorderLimits(every_s=settings.archive.every_s, silence_s=2 * settings.connection.silence_timeout_s)
+    def status(self) -> UpkeepStatus:
+        """Jobs and the way to MongoDB, for the screen; cheap."""
+        return UpkeepStatus() if self._upkeep is None else self._upkeep.status()
 
 
 def memory_dir(settings: Settings) -> Path:
@@ -148,64 +172,17 @@ def memory_dir(settings: Settings) -> Path:
     return settings.data_dir if settings.market == LIVE else settings.data_dir / settings.market
 
 
-def open_archive(settings: Settings, *, read_only: bool = False) -> ArchiveStore:
+def open_archive(settings: Settings, *, read_only: bool = False) -> "ArchiveStore":
     """The archive of the market in use.
 
     Raises:
         StorageError: If it is being written by another process, or cannot be used.
     """
-    directory = memory_dir(settings)
-    if not read_only:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    url = settings.archive.url
-    if url is not None and settings.market != LIVE:
-        url = f"{url.rstrip('/')}/{settings.market}"
-    return ArchiveStore.open(directory, url, read_only=read_only)
+    from bot.storage.archive.store import ArchiveStore
+    from bot.storage.backup.contents import archive_of
 
-
-def kept_books(
-    settings: Settings, by_feed: Mapping[Feed, Mapping[str, Instrument]], slots: Mapping[str, int]
-) -> dict[Feed, dict[str, int]]:
-    """Feed -> the venue's symbol -> slot of the instruments whose order books are kept; those that are watched."""
-    found: dict[Feed, dict[str, int]] = {}
-    for feed, listed in by_feed.items():
-        wanted = settings.archive.books.get(feed.venue, {}).get(feed.segment, [])
-        books = {name: slots[one.id] for name, one in listed.items() if one.symbol in wanted or "ALL" in wanted}
-        if books:
-            found[feed] = books
-    return found
-
-
-def archive_jobs(
-    settings: Settings,
-    store: ArchiveStore,
-    instruments: Sequence[Instrument],
-    books: Sequence[Instrument],
-    clock: Clock,
-) -> list[Job]:
-    """What is done in turn to keep the archive; jobs without a schedule are left out."""
-    minutes = MinuteJobs(store, instruments, books, depth_rules=DEPTH_RULES)
-
-    def write_minutes() -> str:
-        done = minutes.run(clock.now_ns())
-        return f"{done.trade_rows} minutes of trades, {done.corrections} corrected, {done.book_rows} of books"
-
-    def merge() -> str:
-        return f"{len(store.merge(clock.now_ns()))} segments made of smaller ones"
-
-    def retain() -> str:
-        days = settings.archive.keep_days
-        ages = {Channel(channel): round(kept * _DAY_NS) for channel, kept in days.items()}
-        gone = store.retain(clock.now_ns(), ages, settings.archive.max_bytes)
-        return f"{len(gone)} segments removed, {sum(one.size_bytes for one in gone)} bytes"
-
-    times = settings.jobs
-    listed: list[tuple[str, str | None, Callable[[], str]]] = [
-        ("minutes", times.minutes, write_minutes),
-        ("merge", times.merge, merge),
-        ("retention", times.retention, retain),
-    ]
-    return [Job(name, schedule, run) for name, schedule, run in listed if schedule is not None]
+    home = "" if settings.market == LIVE else settings.market
+    return ArchiveStore.open(memory_dir(settings), archive_of(settings.archive.url, home), read_only=read_only)
 
 
 def mongo_uri(settings: Settings, environment: Mapping[str, str]) -> SecretStr | None:

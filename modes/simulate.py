@@ -5,7 +5,6 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from bot.clock import SystemClock
 from bot.command_line import Arguments
 from bot.errors import ExitCode, SettingsError
 from bot.settings import Settings
+from modes.signals import Interruption
 
 if TYPE_CHECKING:
     from exchanges.simulator.server import SimulatorServer
@@ -55,16 +55,8 @@ async def _serve(arguments: Arguments, settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     stop = asyncio.Event()
-    interrupted = False
-
-    def on_signal() -> None:
-        nonlocal interrupted
-        interrupted = True
-        stop.set()
-
     # Before anybody is told that we are here, and may want to end us.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    interruption = Interruption(stop)
     print(address.as_json(), flush=True)
     day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
     _tell(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it")
@@ -73,7 +65,7 @@ async def _serve(arguments: Arguments, settings: Settings) -> int:
     if arguments.parent is not None:
         _stop_with(arguments.parent, clock, stop)
     await server.run(stop)
-    return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
+    return ExitCode.INTERRUPTED if interruption.has_come else ExitCode.OK
 
 
 def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
@@ -80,19 +80,20 @@ class AssetNetwork(BaseModel):
     """Of a token, as the venue prints it; None where it gives none."""
     can_deposit: bool
     can_withdraw: bool
-    withdraw_fee: _NotNegative
+    withdraw_fee: _NotNegative | None = None
+    """None where nothing can be withdrawn."""
     withdraw_fee_ratio: Annotated[Decimal, Field(ge=0, lt=1)] = Decimal(0)
     """Of the amount, on top of the fixed fee."""
-    min_withdraw: _NotNegative
-    """The least that may be withdrawn; whether the fee is part of it differs, so it is asked for beside the fee."""
+    min_withdraw: _NotNegative | None = None
+    """The least that may be withdrawn; None where nothing can be."""
     max_withdraw: _NotNegative | None = None
     """The most that may be withdrawn now or in a day, as the venue puts it; None where it does not tell."""
     step: Annotated[Decimal, Field(gt=0, allow_inf_nan=False)] | None = None
     """Amounts are multiples of it; None where the venue does not tell."""
     min_deposit: _NotNegative = Decimal(0)
     """Less is not credited."""
-    confirmations: Annotated[int, Field(ge=0)]
-    """Blocks until a deposit is credited."""
+    confirmations: Annotated[int, Field(ge=0)] | None = None
+    """Blocks until a deposit is credited; None where nothing can be deposited."""
     unlock_confirmations: Annotated[int, Field(ge=0)] = 0
     """Blocks until it may be withdrawn again; it can be traded before."""
     arrival_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -100,8 +101,17 @@ class AssetNetwork(BaseModel):
     ts_ns: int
     """When it was told, UTC ns."""
 
+    @model_validator(mode="after")
+    def _tells_what_it_offers(self) -> "AssetNetwork":
+        if self.can_withdraw and (self.withdraw_fee is None or self.min_withdraw is None):
+            raise ValueError("withdrawals are offered without a fee or a minimum")
+        if self.can_deposit and self.confirmations is None:
+            raise ValueError("deposits are offered without a number of confirmations")
+        return self
+
     def fee(self, amount: Decimal) -> Decimal:
-        """What withdrawing `amount` costs, in the asset."""
+        """What withdrawing `amount` costs, in the asset; of a network that withdrawals are offered on."""
+        assert self.withdraw_fee is not None, f"{self.venue} {self.name}: no withdrawals"
         return self.withdraw_fee + self.withdraw_fee_ratio * amount
 
     @property
@@ -211,4 +221,4 @@ def ways(
                 found.append(answer)
             else:
                 refused.append(answer)
-    return tuple(sorted(found, key=lambda way: (way.source.withdraw_fee, way.id))), tuple(refused)
+    return tuple(sorted(found, key=lambda way: (way.source.fee(Decimal(0)), way.id))), tuple(refused)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bot.domain.book_side import BookSide, PrintedLevel
 from bot.domain.market import PrintedQuote, TopOfBook
+from bot.domain.order import Side
 
 _MAX_INT = 2**63 - 1
 """Sequences and times are kept in 64-bit columns; what does not fit is no sequence and no time."""
@@ -142,3 +143,27 @@ class OrderBook:
             ts_event_ns=self.ts_event_ns,
             whole=True,
         )
+
+
+def offered(
+    quote: TopOfBook, book: OrderBook | None, side: Side, depth: int | None = None
+) -> list[tuple[float, float]]:
+    """What an order of `side` meets: the quote, and behind it what the book shows; price and quantity, best first.
+
+    The quote is the newer word on the best level. A book with a better one shows what is gone: it is not used, and
+    the quote stands alone, which is less and never more than there is.
+
+    Args:
+        quote: The newest that passed the gate.
+        book: Of the same instrument, if it may be used.
+        side: Of the order: a buy meets the asks.
+        depth: At most so many levels of the book; None: all.
+    """
+    buys = side is Side.BUY
+    best = (quote.ask_price, quote.ask_qty) if buys else (quote.bid_price, quote.bid_qty)
+    if book is None:
+        return [best]
+    levels = (book.asks if buys else book.bids).levels(depth)
+    if not levels or side.sign * levels[0][0] < side.sign * best[0]:
+        return [best]
+    return [best, *(levels[1:] if levels[0][0] == best[0] else levels)]

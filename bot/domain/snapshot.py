@@ -66,6 +66,62 @@ class FeedRow(_Shown):
     """The venue's clock minus ours."""
 
 
+class JobRow(_Shown):
+    """One job of the timetable; counts are of this run, times UTC ns of the wall clock."""
+
+    name: str
+    schedule: str
+    state: str
+    """waiting, running, or how the newest run ended: ok, failed, stopped."""
+    runs: int
+    failures: int
+    missed: int
+    """Turns that passed without a run."""
+    last_ns: int | None
+    """Start of the newest run, which may have been an earlier program's."""
+    took_s: float | None
+    """None while it runs, and before the first run."""
+    next_ns: int | None
+    detail: str
+    """What it did, or why it failed, in a line."""
+
+
+class ShipperSourceRow(_Shown):
+    """Journal or archive on the way to MongoDB."""
+
+    name: str
+    rows_waiting: int
+    lag_s: float
+    """Age of the oldest row that waits; 0 where none does."""
+    documents: int
+    duplicates: int
+    rows_missing: int
+    """Removed by retention before they could be delivered."""
+    aside: int
+    """Segments that could not be read; they are tried again."""
+    message: str
+
+
+class ShipperRow(_Shown):
+    """The way to MongoDB; holds no secret."""
+
+    target: str
+    state: str
+    """starting, connected, away, refused, failed, stopped."""
+    message: str
+    lag_s: float
+    """The largest of the sources'."""
+    sources: tuple[ShipperSourceRow, ...]
+
+
+class UpkeepStatus(_Shown):
+    """What goes on beside trading or recording."""
+
+    jobs: tuple[JobRow, ...] = ()
+    shipper: ShipperRow | None = None
+    """None: no MongoDB is filled."""
+
+
 class LogLine(_Shown):
     """One line of the engine's log."""
 
@@ -107,5 +163,6 @@ class Snapshot(_Shown):
     feeds: tuple[FeedRow, ...]
     views: dict[str, dict[str, Any]] = {}
     """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""
+    upkeep: UpkeepStatus = UpkeepStatus()
     log: tuple[LogLine, ...]
     """Lines since the last snapshot that this reader got."""

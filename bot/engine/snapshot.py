@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.domain.instrument import Feed
 from bot.domain.market import PrintedQuote, combined_view
-from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, TopRow
+from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, TopRow, UpkeepStatus
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
@@ -13,8 +13,18 @@ from bot.engine.slot import InstrumentSlot
 Printed = Callable[[Feed, bytes], PrintedQuote]
 
 
+_NO_UPKEEP = UpkeepStatus()
+
+
 def take_snapshot(
-    engine: Engine, now_ns: int, printed: Printed, *, progress: float | None, finished: bool, comparison: str = ""
+    engine: Engine,
+    now_ns: int,
+    printed: Printed,
+    *,
+    progress: float | None,
+    finished: bool,
+    comparison: str = "",
+    upkeep: UpkeepStatus = _NO_UPKEEP,
 ) -> Snapshot:
     """The engine now.
 
@@ -25,6 +35,7 @@ def take_snapshot(
         progress: 0 to 1 through a recording; None where there is no end.
         finished: Whether the run is over.
         comparison: What another day earns, in one line.
+        upkeep: Jobs and the way to MongoDB.
     """
     desk = engine.desk
     return Snapshot(
@@ -48,6 +59,7 @@ def take_snapshot(
         routes=tuple(_route_row(state) for state in engine.routes),
         feeds=tuple(_feed_rows(engine, now_ns)),
         views=combined_views(engine, printed),
+        upkeep=upkeep,
         log=(),
     )
 

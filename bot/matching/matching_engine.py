@@ -1,6 +1,6 @@
 """Orders meet what the book shows: one engine for the paper venue, the simulated exchanges and the backtest.
 
-Market and IOC limit orders are matched at once; what the top of book does not show is not filled, and the rest
+Market and IOC limit orders are matched at once; what the book does not show is not filled, and the rest
 expires. Orders that rest are refused. Nothing here knows latency, a venue's protocol or where quotes come from.
 """
 
@@ -137,4 +137,4 @@ def _why_not_all(order: Order, filled: Decimal, wanted: Decimal, touch: Decimal)
         return f"reduce-only: cut to the position of {wanted}"
     if order.price is not None and order.side.sign * (touch - order.price) > 0:
         return f"limit {order.price} is not met by {touch}"
-    return f"the top of book offered {filled} at {touch}"
+    return f"the book offered {filled} from {touch} on"

@@ -120,6 +120,14 @@ class ExecutionSettings(Section):
     order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
 
 
+class OrderBookSettings(Section):
+    """Order books behind the quotes of live and simulated markets: how much fits, and at which price."""
+
+    enabled: bool = Field(default=True, description="Read them; off: sizes follow the top of the book alone.")
+    levels: int = Field(default=20, gt=0, le=1000, description="So many of a side are traded into, at most.")
+    symbols: list[str] = Field(default=["ALL"], description="Unified, on every venue; ALL: all that are watched.")
+
+
 class JournalSettings(Section):
     """The local journal."""
 
@@ -179,6 +187,7 @@ class Settings(BaseModel):
         default_factory=dict, description="venue -> segment -> assumption."
     )
     quote_gate: QuoteGateSettings = QuoteGateSettings()
+    order_books: OrderBookSettings = OrderBookSettings()
     window: WindowSettings = WindowSettings()
     paper: PaperSettings = PaperSettings()
     risk: RiskSettings = RiskSettings()

@@ -50,6 +50,11 @@ class JobSettings(Section):
     merge: str | None = Field(default="10 * * * *", description="Small files of the archive into larger ones.")
     retention: str | None = Field(default="40 3 * * *", description="Remove what archive.keep_days and max_bytes say.")
     backup: str | None = Field(default=None, description="To backup.url.")
+    fees: str | None = Field(default="every 30m", description="Ask the venues for fees and funding again.")
+    clock_offset: str | None = Field(default="every 5m", description="Ask the venues for their time again.")
+    daily_report: str | None = Field(
+        default="5 0 * * *", description="The past UTC day's post-mortem to data_dir/reports."
+    )
 
 
 class BackupSettings(Section):

@@ -1,4 +1,4 @@
-"""One data directory, one writer."""
+"""One data directory, one writer of a thing in it."""
 
 import fcntl
 import os
@@ -6,18 +6,27 @@ from pathlib import Path
 
 from bot.errors import StorageError
 
+JOURNAL_LOCK = "journal.lock"
+_IN_USE = "{data_dir} is in use by a running bot (process {holder}): stop it, or use another --data-dir"
+
 
 class SingleWriter:
     """An exclusive lock on a data directory; the kernel lets go of it when the process dies, however it dies."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Take the lock.
+    def __init__(self, data_dir: Path, file_name: str = JOURNAL_LOCK, refusal: str = _IN_USE) -> None:
+        """Take the lock; the directory is made (0700) if it is missing.
+
+        Args:
+            data_dir: Holds the lock's file.
+            file_name: Of the lock: each stands for one thing that has one writer.
+            refusal: What to say when it is held; `{data_dir}` and `{holder}`, the number of the process, are filled in.
 
         Raises:
-            StorageError: If another process (or another journal of this one) holds it.
+            StorageError: If another process, or somebody else in this one, holds it; or the file cannot be opened.
         """
-        path = data_dir / "journal.lock"
+        path = data_dir / file_name
         try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
@@ -26,9 +35,7 @@ class SingleWriter:
         except OSError as error:
             holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "?"
             self.release()
-            raise StorageError(
-                f"{data_dir} is in use by a running bot (process {holder}): stop it, or use another --data-dir"
-            ) from error
+            raise StorageError(refusal.format(data_dir=data_dir, holder=holder)) from error
         self._name_holder(self._fd)
 
     def _name_holder(self, fd: int) -> None:

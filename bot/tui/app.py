@@ -142,7 +142,14 @@ class CryptoPipeApp(App[None]):
                     raise
                 await asyncio.sleep(_RETRY_S)  # an engine that is starting has no socket to wait on yet
 
+    @property
+    def _is_closing(self) -> bool:
+        """Whether the screens are gone, or on their way: timers and messages of the engine still come."""
+        return not self.is_running or not self.screen_stack
+
     def _take(self, message: Snapshot | Finished) -> None:
+        if self._is_closing:
+            return
         if isinstance(message, Finished):
             self._show_totals(message)
             return
@@ -154,8 +161,8 @@ class CryptoPipeApp(App[None]):
 
     def _paint(self) -> None:
         """Show the newest snapshot: however fast they come, four times a second is enough to read."""
-        if not self.is_running or not self.screen_stack:
-            return  # the app is closing: the timer fires once more, and the panels have let go of their styles
+        if self._is_closing:
+            return  # the timer fires once more, and the panels have let go of their styles
         shown = self._painted if self._is_paused else self._newest
         self._header.show(shown, self._notices())
         if shown is None or shown is self._painted:
@@ -250,6 +257,8 @@ class CryptoPipeApp(App[None]):
         self._end(EndScreen("The engine is gone", words, ExitCode.BUG))
 
     def _end(self, screen: EndScreen) -> None:
+        if self._is_closing:
+            return
         while len(self.screen_stack) > 1:
             self.pop_screen()
         self.clear_notifications()

@@ -47,6 +47,10 @@ class BinanceHistory:
         self._downloader = downloader or Downloader(VENUE)
         self._keep = keep
 
+    def feeds(self) -> Sequence[Feed]:
+        """All three segments."""
+        return [Feed(venue=VENUE, segment=segment) for segment in _KINDS]
+
     def kinds(self, feed: Feed) -> Mapping[str, str]:
         """`bookTicker`, `aggTrades`, `trades`, `fundingRate`; spot has trades alone."""
         return _KINDS[feed.segment]

@@ -1,4 +1,4 @@
-"""Questions that are asked over REST, through python-binance: instruments and the time."""
+"""Questions that are asked over REST, through python-binance: instruments, funding and the time."""
 
 import difflib
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -53,6 +53,15 @@ class BinanceRest:
         symbols = {venue_symbol(unified, self._feed): unified for unified in wanted}
         rows = await self._rows()
         return {symbol: self._instrument(symbol, unified, rows) for symbol, unified in symbols.items()}
+
+    async def funding_rows(self) -> tuple[object, object]:
+        """The answers of `premiumIndex`, for every symbol, and of `fundingInfo`, as they came.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        with translated():
+            return await self._client.futures_mark_price(), await self._client.futures_v1_get_funding_info()
 
     def _trading(self, rows: Mapping[str, Any]) -> dict[str, Instrument]:
         """Every pair and perpetual that trades, but for what cannot be asked for by a plain name in a URL.

@@ -1,9 +1,24 @@
-"""One symbol's funding, put together from ticker snapshots and partial deltas."""
+"""Funding: of one symbol from ticker snapshots and partial deltas, and the schedules of all, from REST.
 
+Sources: https://bybit-exchange.github.io/docs/v5/market/instrument and .../market/tickers.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bot.domain.funding_terms import FundingTerms
+from bot.domain.instrument import Instrument
 from bot.domain.market import FundingRate
+from bot.domain.terms import Told
 from exchanges.bybit.schemas import TickerFrame
+from exchanges.common.told import by_key, read_each
 
 _MARK_EVERY_NS = 1_000_000_000
+_MS = 1_000_000
+_MINUTE_S = 60.0
+_HOUR_MIN = 60
 
 
 class FundingState:
@@ -63,3 +78,61 @@ class FundingState:
 
 def _terms(funding: FundingRate) -> tuple[float, int, float | None]:
     return funding.rate, funding.next_funding_ns, funding.interval_h
+
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _ScheduleRow(BaseModel):
+    """What a ticker and a row of `instruments-info` say of one perpetual, joined."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    rate: _Finite = Field(validation_alias="fundingRate")
+    next_funding_ms: Annotated[int, Field(gt=0, lt=2**63 // _MS)] = Field(validation_alias="nextFundingTime")
+    mark_price: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(validation_alias="markPrice")
+    interval_h: _Finite | None = Field(default=None, validation_alias="fundingIntervalHour")
+    """Of the ticker, since 2026."""
+    interval_min: _Finite = Field(validation_alias="fundingInterval")
+    cap: _Finite = Field(validation_alias="upperFundingRate")
+    floor: _Finite = Field(validation_alias="lowerFundingRate")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "_ScheduleRow":
+        if self.interval_h is not None and self.interval_h * _HOUR_MIN != self.interval_min:
+            raise ValueError("the ticker and instruments-info name different funding intervals")
+        return self
+
+
+def funding_terms(
+    listed: Mapping[str, Instrument], tickers: list[Any], infos: list[Any], now_ns: int
+) -> Told[FundingTerms]:
+    """The terms of each instrument of `listed` (by Bybit's symbol), by its id.
+
+    Args:
+        listed: The perpetuals that are wanted.
+        tickers: Rows of `market/tickers`.
+        infos: Rows of `market/instruments-info`.
+        now_ns: When they came, UTC ns.
+    """
+    by_symbol, schedules = by_key(tickers, "symbol"), by_key(infos, "symbol")
+
+    def read(_: str, row: Any) -> FundingTerms:
+        joined = _ScheduleRow.model_validate(row)
+        return FundingTerms(
+            rate=joined.rate,
+            interval_s=joined.interval_min * _MINUTE_S,
+            next_funding_ns=joined.next_funding_ms * _MS,
+            cap=joined.cap,
+            floor=joined.floor,
+            mark_price=joined.mark_price,
+            ts_ns=now_ns,
+        )
+
+    ids = {instrument.id: symbol for symbol, instrument in listed.items()}
+    rows = {
+        name: {**schedules[symbol], **by_symbol[symbol]}
+        for name, symbol in ids.items()
+        if symbol in by_symbol and symbol in schedules
+    }
+    return read_each(ids, rows, read, now_ns)

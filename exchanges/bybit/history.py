@@ -63,6 +63,10 @@ class BybitHistory:
         self._book_depth = book_depth
         self._keep = keep
 
+    def feeds(self) -> Sequence[Feed]:
+        """Spot and linear perpetuals."""
+        return [Feed(venue=VENUE, segment=segment) for segment in (Segment.SPOT, Segment.LINEAR)]
+
     def kinds(self, feed: Feed) -> Mapping[str, str]:
         """`trades` and `orderbook`."""
         return _KINDS

@@ -1,4 +1,4 @@
-"""What Bybit says of itself over REST: its instruments and its time. pybit blocks, so it runs in a thread."""
+"""What Bybit says of itself over REST: its instruments, tickers and time. pybit blocks, so it runs in a thread."""
 
 import asyncio
 from collections.abc import Callable
@@ -54,16 +54,36 @@ class BybitRest:
             VenueError: See `venue_error`.
         """
         found: dict[str, Instrument] = {}
+        for row in await self.instrument_rows(feed):
+            read = instrument(feed, row)
+            if read is not None:
+                found[str(row["symbol"])] = read
+        return found
+
+    async def tickers(self, feed: Feed) -> list[Any]:
+        """The rows of every ticker of the feed, as they came.
+
+        Raises:
+            VenueError: See `venue_error`.
+        """
+        category = str(feed.segment)
+        page = await _ask(lambda: InstrumentPage.model_validate(self._http.get_tickers(category=category)))
+        return list(page.rows)
+
+    async def instrument_rows(self, feed: Feed) -> list[Any]:
+        """The rows of every instrument of the feed, as they came.
+
+        Raises:
+            VenueError: See `venue_error`.
+        """
+        rows: list[Any] = []
         cursor = ""
         for _ in range(_MOST_PAGES):
             page = await self._page(feed, cursor)
-            for row in page.rows:
-                read = instrument(feed, row)
-                if read is not None:
-                    found[str(row["symbol"])] = read
+            rows += page.rows
             cursor = page.next_cursor
             if not cursor:
-                return found
+                return rows
         raise VenueUnavailable(VENUE, f"{feed}: the list of instruments does not end")
 
     async def _page(self, feed: Feed, cursor: str) -> InstrumentPage:

@@ -82,6 +82,9 @@ class Span:
 class VenueHistory(Protocol):
     """What a venue publishes."""
 
+    def feeds(self) -> Sequence[Feed]:
+        """Whose history there is."""
+
     def kinds(self, feed: Feed) -> Mapping[str, str]:
         """Kinds of files that the feed has, by the venue's name for them -> the channel that their rows go to.
 

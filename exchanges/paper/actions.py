@@ -11,6 +11,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, OrderStatus, Side
+from bot.domain.order_book import OrderBook
 from bot.errors import InvariantError, OrderRejected
 from bot.matching.accounts import Accounts, paying_asset
 from bot.matching.book import VisibleBook
@@ -49,6 +50,7 @@ class PaperActions:
         self._slots = {instrument.id: slot for slot, instrument in enumerate(instruments)}
         self._books = [VisibleBook(instrument) for instrument in instruments]
         self._quotes: list[TopOfBook | None] = [None] * len(instruments)
+        self._depths: list[OrderBook | None] = [None] * len(instruments)
         self._used = [False] * len(instruments)
         self._submitted: set[str] = set()
         self._travelling: dict[str, tuple[Order, Timer]] = {}
@@ -78,6 +80,10 @@ class PaperActions:
     def on_quote_refused(self, slot: int) -> None:
         """The instrument has no valid quote until the next one; orders that meet none expire."""
         self._quotes[slot] = None
+
+    def on_book(self, slot: int, book: OrderBook | None) -> None:
+        """From now on orders meet this book behind the quotes, as it is when they come; None: the quotes alone."""
+        self._depths[slot] = book
 
     def submit(self, order: Order) -> None:
         """Send an order; its fills and its final state come to the listener.
@@ -151,7 +157,7 @@ class PaperActions:
 
     def _follow(self, slot: int, quote: TopOfBook) -> None:
         book = self._books[slot]
-        book.on_quote(quote)
+        book.on_quote(quote, self._depths[slot])
         self._used[slot] = book.is_used
 
     def _arrive(self, order: Order) -> None:
@@ -170,7 +176,7 @@ class PaperActions:
         if quote is None:
             book.withdraw()
         else:
-            book.on_quote(quote)
+            book.on_quote(quote, self._depths[slot])
         return book
 
     def _ended(self, order: Order, status: OrderStatus, reason: str) -> Order:

@@ -1,7 +1,6 @@
 """Every public stream and topic of the simulated exchanges speaks, on its own route and only there."""
 
 import asyncio
-import contextlib
 import itertools
 from typing import Any
 
@@ -28,6 +27,7 @@ BY_ROUTE = {
         "!miniTicker@arr",
     ),
 }  # fmt: skip
+LAST = 4711
 LINEAR = [(route, name) for route, names in BY_ROUTE.items() for name in names]
 
 
@@ -36,13 +36,7 @@ async def frames(both: TwoVenues, socket: ClientWebSocketResponse) -> list[Any]:
     for _ in range(8):
         both.step(0.5)
         await asyncio.sleep(0)
-    found = []
-    with contextlib.suppress(TimeoutError):
-        while True:
-            message = await socket.receive_json(timeout=0.02)
-            if isinstance(message, list) or not {"result", "success"} & message.keys():
-                found.append(message)
-    return found
+    return [one for one in await drained(socket) if isinstance(one, list) or not {"result", "success"} & one.keys()]
 
 
 def bare(payload: Any) -> bool:
@@ -66,11 +60,14 @@ async def test_every_spot_stream_speaks_raw_and_combined() -> None:
 
 
 async def drained(socket: ClientWebSocketResponse) -> list[Any]:
+    """What was sent until now: everything that comes before the answer to a question of this moment."""
+    await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": LAST, "op": "ping", "req_id": str(LAST)})
     found = []
-    with contextlib.suppress(TimeoutError):
-        while True:
-            found.append(await socket.receive_json(timeout=0.02))
-    return found
+    while True:
+        message = await socket.receive_json(timeout=60)
+        if isinstance(message, dict) and (message.get("id") == LAST or message.get("req_id") == str(LAST)):
+            return found
+        found.append(message)
 
 
 @pytest.mark.parametrize("route", BY_ROUTE)

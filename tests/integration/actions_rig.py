@@ -24,6 +24,7 @@ from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common import venue_http
 from exchanges.common.api_keys import ApiKeys
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
@@ -36,6 +37,7 @@ from tests.unit.sim_account_market import FixedMarket
 
 D = Decimal
 VENUES = ("binance", "bybit")
+venue_http._CONNECT_S = 30.0  # a busy machine takes its time to accept
 PATIENCE_S = 60
 UNLIMITED = BybitOptions(limit_factor=0, requests_per_ip=0, withdraw_interval_s=0)
 

@@ -15,9 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PIPE = asyncio.subprocess.PIPE
 OPEN = '%"state":"open"%'
-# So eager that a pair is open within seconds, and stays so.
-EAGER = [word for setting in ("warmup_s=1", "min_net_edge_bps=-40", "exit_edge_bps=-1000", "loss_stop_bps=1000")
-         for word in ("--set", f"arbitrage.{setting}")]  # fmt: skip
+# So eager that a pair is open within seconds, and stays so; and patient with a machine that has no time for it.
+EAGER = [word for setting in (
+             "arbitrage.warmup_s=1", "arbitrage.min_net_edge_bps=-40", "arbitrage.exit_edge_bps=-1000",
+             "arbitrage.loss_stop_bps=1000", "execution.order_timeout_ms=60000", "quote_gate.max_age_ms=20000",
+             "quote_gate.max_event_age_ms=20000", "quote_gate.max_skew_ms=20000",
+         ) for word in ("--set", setting)]  # fmt: skip
 
 
 @asynccontextmanager
@@ -43,7 +46,7 @@ async def run(data_dir: Path, *words: str) -> tuple[int | None, str, str]:
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     assert stream is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while text not in (line := (await stream.readline()).decode()):
             assert line, f"it ended before it said {text!r}"
     return line
@@ -103,9 +106,12 @@ async def test_with_nothing_said_it_trades_on_the_simulated_market_until_it_is_i
 
 
 async def test_json_holds_the_same_object_as_for_recorded_markets_and_the_calm_day(tmp_path: Path) -> None:
-    code, out, err = await run(tmp_path, "--json", "--for", "6s")
-    assert code == 0, err
-    summary = json.loads(out)
+    for seconds in (6, 30, 120):  # the calm day is computed with what time is left over: on a busy machine little
+        code, out, err = await run(tmp_path, "--json", "--for", f"{seconds}s")
+        assert code == 0, err
+        summary = json.loads(out)
+        if summary["calm_comparison"]["state"] == "known":
+            break
     code, out, err = await run(tmp_path / "recorded", "--market", "recorded", "--json", "--for", "6s")
     assert code == 0, err
     assert summary.keys() == json.loads(out).keys()
@@ -113,7 +119,7 @@ async def test_json_holds_the_same_object_as_for_recorded_markets_and_the_calm_d
     assert (summary["market"], summary["real_money"], summary["complete"]) == ("simulated", False, True)
     calm = summary["calm_comparison"]
     assert (calm["scenario"], calm["state"], calm["taken"], calm["pnl"]) == ("calm", "known", 0, {"USDT": "0"})
-    assert 5.0 < calm["seconds"] <= 6.0
+    assert seconds - 1 < calm["seconds"] <= seconds
     assert calm["best_gross_bps"] < 21.0
 
 

@@ -16,6 +16,7 @@ from bot.recording.recorder import Recorder
 from bot.settings import Settings
 from bot.storage.archive.channels import Channel
 from exchanges.binance.reader import stream_plans as binance_plans
+from exchanges.bybit import metadata
 from exchanges.bybit.reader import stream_plans as bybit_plans
 from exchanges.common.wanted import ALL
 from exchanges.depth.readers import depth_readers
@@ -27,6 +28,7 @@ from exchanges.simulator.server import SimulatorServer
 from tests.unit.recording_memory import MemoryStore
 
 FEEDS = [Feed.parse(name) for name in ("binance.spot", "binance.linear", "bybit.spot", "bybit.linear")]
+metadata._TIMEOUT_S = 60  # a busy machine takes its time to answer
 BTC = "BTC/USDT:USDT"
 MOST = 450
 

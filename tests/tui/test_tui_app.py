@@ -93,6 +93,15 @@ async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
     assert late[0], "the screen still stood when the late snapshot came"
 
 
+async def test_what_the_engine_says_when_the_screens_are_gone_is_not_shown(socket_path: Path) -> None:
+    async with scene(socket_path) as (_, app, _pilot):
+        painted = app._painted
+    app._take(prepared(7))
+    app._show_loss("closed")
+    assert app._painted is painted
+    assert not app.screen_stack
+
+
 async def test_real_money_is_said_in_words(socket_path: Path) -> None:
     async with scene(socket_path, market="live", real_money=True, progress=None) as (_, app, _pilot):
         text = screen_text(app)

@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 60
+WAIT_S = 180
+"""The calm day is computed with what time is left over: on a busy machine little."""
 
 
 class Screen:

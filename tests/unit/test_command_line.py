@@ -82,9 +82,42 @@ def test_since_is_a_time_in_utc(since: str, wanted_s: int) -> None:
 
 def test_since_is_kept_as_given() -> None:
     assert parse(["--mode", "post-mortem", "--since", "90m"]).since == timedelta(minutes=90)
-    wanted = datetime(2024, 8, 8, 13, tzinfo=UTC)
+    wanted = round(datetime(2024, 8, 8, 13, tzinfo=UTC).timestamp()) * 10**9
     assert parse(["--mode", "post-mortem", "--since", "2024-08-08T13:00"]).since == wanted
     assert parse(["--mode", "post-mortem"]).since_ns(1) is None
+
+
+def test_a_moment_is_kept_to_the_nanosecond() -> None:
+    arguments = parse(["--mode", "query", "--at", "2024-08-08T13:00:00.123456789Z", "--until", "1723122000.5"])
+    assert arguments.at_ns(0) == 1_723_122_000_123_456_789
+    assert arguments.until_ns(0) == 1_723_122_000_500_000_000
+    assert parse(["--mode", "query", "--at", "5m"]).at_ns(10**12) == 10**12 - 300 * 10**9
+
+
+def test_everything_that_belongs_to_an_import() -> None:
+    arguments = parse(
+        shlex.split(
+            "--mode import --source binance.linear --kind aggTrades,bookTicker --kind fundingRate "
+            "--instrument BTC/USDT:USDT --since 2024-01-01 --until 2024-01-02"
+        )
+    )
+    assert arguments.kind == ("aggTrades", "bookTicker", "fundingRate")
+    assert (arguments.source, arguments.instrument) == ("binance.linear", ("BTC/USDT:USDT",))
+    files = parse(shlex.split("--mode import --file a.zip b.zip --source bybit.spot --file c.zip"))
+    assert files.file == (Path("a.zip"), Path("b.zip"), Path("c.zip"))
+
+
+def test_backups_go_to_a_place_and_come_from_it() -> None:
+    assert parse(["--mode", "backup", "--to", "s3://b/p"]).to == "s3://b/p"
+    restore = parse(["--mode", "restore", "--from", "s3://b/p", "--backup-id", "X"])
+    assert (restore.place, restore.backup_id) == ("s3://b/p", "X")
+    assert parse(["--mode", "backup", "--list"]).list_backups
+
+
+def test_every_mode_is_run_by_the_program() -> None:
+    import main
+
+    assert set(main._MODES) == {mode.name for mode in MODES}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +132,8 @@ def test_since_is_kept_as_given() -> None:
         ),
         (
             ("--mode", "postmortem"),
-            "--mode: must be one of action, post-mortem, attach, record, export, simulate; did you mean post-mortem?",
+            "--mode: must be one of action, post-mortem, attach, query, record, import, export, backup, restore, "
+            "simulate; did you mean post-mortem?",
         ),
         (("--market", "lvie"), "--market: must be one of recorded, simulated, live; did you mean live?"),
         (("--speed", "2x"), "--speed: must be one of max, 1x, 10x"),
@@ -126,8 +160,16 @@ def test_since_is_kept_as_given() -> None:
         (("--mode", "attach", "--headless"), "--headless belongs to --mode action"),
         (("--mode", "attach", "--json"), "--json gives data and --mode attach a screen"),
         (("--mode", "post-mortem", "--real-money"), "--real-money belongs to --mode action"),
-        (("--run", "x"), "--run belongs to --mode post-mortem, not to --mode action"),
+        (("--run", "x"), "--run belongs to --mode post-mortem or query, not to --mode action"),
         (("--since", "1h"), "--since belongs to --mode post-mortem"),
+        (("--until", "1h"), "--until belongs to --mode export, query or import, not to --mode action"),
+        (("--mode", "import", "--at", "1h"), "--at belongs to --mode query, not to --mode import"),
+        (("--mode", "backup", "--from", "x"), "--from belongs to --mode restore, not to --mode backup"),
+        (("--mode", "restore", "--list"), "--list belongs to --mode backup, not to --mode restore"),
+        (("--mode", "query", "--what", "qoute"), "did you mean quote?"),
+        (("--mode", "query", "--at", "1850-01-01"), "must lie in the years 1970 to 2262"),
+        (("--mode", "query", "--limit", "-1"), "--limit: must be a number of rows; 0 shows all"),
+        (("--mode", "import", "--kind", "a,,b"), "--kind: must not be empty"),
         (("--show-config", "--json-schema"), "each print one thing"),
     ],
 )
@@ -202,7 +244,7 @@ def test_help_tells_every_exit_code(help_text: str) -> None:
 def test_the_examples_are_understood(help_text: str) -> None:
     examples = help_text.partition("usage:")[0].replace("\\\n", "")
     commands = re.findall(r"^  python main\.py *(.*)$", examples, re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     for command in commands:
         parse(command.split())
 

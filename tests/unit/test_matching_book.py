@@ -8,6 +8,7 @@ import pytest
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
+from bot.domain.order_book import BookChange, OrderBook
 from bot.matching.book import VisibleBook
 
 D = Decimal
@@ -109,3 +110,41 @@ def test_only_whole_lots_are_offered(book: VisibleBook) -> None:
 
 def test_an_empty_book_offers_nothing() -> None:
     assert VisibleBook(SPOT).take(Side.BUY, D(1)) == []
+
+
+def depth(bids: tuple[tuple[str, str], ...], asks: tuple[tuple[str, str], ...]) -> OrderBook:
+    book = OrderBook(1_000, is_window=False)
+    book.apply(BookChange(bids=bids, asks=asks, sequence=1, whole=True))
+    return book
+
+
+DEEP = depth(
+    bids=(("100.0", "9"), ("99.9", "2"), ("99.5", "3")),
+    asks=(("100.1", "9"), ("100.2", "1"), ("100.4", "5")),
+)
+
+
+def test_an_order_walks_the_levels_behind_the_quote_up_to_its_limit(book: VisibleBook) -> None:
+    book.on_quote(quote(ask_qty=2.0), DEEP)
+    assert book.take(Side.BUY, D(8), D("100.4")) == [(D("100.1"), D(2)), (D("100.2"), D(1)), (D("100.4"), D(5))]
+    book.on_quote(quote(bid=100.0, bid_qty=1.0), DEEP)
+    assert book.take(Side.SELL, D(9), D("99.9")) == [(D("100.0"), D(1)), (D("99.9"), D(2))]
+
+
+def test_what_was_taken_behind_the_quote_stays_taken_while_it_stands_there(book: VisibleBook) -> None:
+    book.on_quote(quote(ask_qty=2.0), DEEP)
+    book.take(Side.BUY, D("3.5"))
+    book.on_quote(quote(ask=100.05, ask_qty=1.0), DEEP)
+    assert not book.take(Side.BUY, D(1), D("100.0"))
+    # 100.1 is behind the quote now, where the book shows 9: of those 2 are ours; 0.5 of the 5 at 100.4 are.
+    fills = book.take(Side.BUY, D(20))
+    assert fills == [(D("100.05"), D(1)), (D("100.1"), D(7)), (D("100.4"), D("4.5"))]
+    book.on_quote(quote(ask=100.3, ask_qty=1.0), DEEP)
+    book.on_quote(quote(ask_qty=1.0), None)
+    assert book.take(Side.BUY, D(5)) == [(D("100.1"), D(1))]
+
+
+def test_a_book_that_is_better_than_the_quote_is_not_used(book: VisibleBook) -> None:
+    """It shows a level that the quote says is gone."""
+    book.on_quote(quote(ask=100.15, ask_qty=1.0), DEEP)
+    assert book.take(Side.BUY, D(5)) == [(D("100.15"), D(1))]

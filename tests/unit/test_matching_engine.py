@@ -88,7 +88,7 @@ def test_the_rest_of_a_partial_fill_expires(desk: Desk) -> None:
     assert result.order.status is OrderStatus.FILLED
     result = desk.send(LINEAR, Side.SELL, "2")
     assert (result.order.status, result.order.filled_quantity) == (OrderStatus.EXPIRED, D("0.5"))
-    assert result.order.reason == "the top of book offered 0.50 at 1000.0"
+    assert result.order.reason == "the book offered 0.50 from 1000.0 on"
 
 
 def test_a_limit_behind_the_touch_expires(desk: Desk) -> None:

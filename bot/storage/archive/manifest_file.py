@@ -1,7 +1,5 @@
 """The manifest's file: one writer, any number of readers, opened and locked."""
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,38 +8,23 @@ from urllib.parse import quote
 
 from bot.errors import StorageError
 from bot.storage.archive import manifest_schema
+from bot.storage.single_writer import SingleWriter
 
 _BUSY_S = 5.0
+_LOCK = "archive.lock"
+_IN_USE = "the archive in {data_dir} is being written by another process ({holder}): stop it, or use another --data-dir"
 
 
-class WriterLock:
-    """One data directory, one process that writes its archive; the kernel lets go of it when the process dies."""
+class WriterLock(SingleWriter):
+    """One data directory, one process that writes its archive."""
 
     def __init__(self, data_dir: Path) -> None:
-        """Take the lock; the directory is made (0700) if it is missing.
+        """Take the lock; see `SingleWriter`.
 
         Raises:
             StorageError: If another process, or another store of this one, holds it.
         """
-        path = data_dir / "archive.lock"
-        try:
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.release()
-            raise StorageError(
-                f"the archive in {data_dir} is being written by another process: stop it, or use another --data-dir"
-            ) from error
-
-    def release(self) -> None:
-        """Let another process in; calling it twice does nothing."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        super().__init__(data_dir, _LOCK, _IN_USE)
 
 
 @contextmanager

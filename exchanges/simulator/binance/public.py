@@ -182,10 +182,10 @@ def _premium(call: Call, line: Line) -> dict[str, object]:
 
 
 def _first_mark(call: Call, line: Line) -> MarkPriced:
-    """Before the first mark of the market was heard: its price now, and Binance's usual funding times."""
+    """Before the first mark of the market was heard: its price now, Binance's usual funding times, and the interest."""
     now_ns, price = call.desk.now_ns(), call.desk.mark(line)
     next_ns = now_ns - now_ns % _FUNDING_NS + _FUNDING_NS
-    return MarkPriced(line.index, now_ns, price, price, Decimal(0), next_ns, 8)
+    return MarkPriced(line.index, now_ns, price, price, Decimal(_INTEREST), next_ns, 8)
 
 
 def funding_rates(call: Call) -> list[dict[str, object]]:

@@ -1,0 +1,196 @@
+"""On what networks money goes in and out of Binance, and what past withdrawals and deposits took.
+
+Source: https://developers.binance.com/docs/wallet/capital (all coins' information, withdraw history, deposit history).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bot.clock import Clock
+from bot.domain.network import AssetNetwork
+from bot.domain.terms import Told, WalletMove
+from exchanges.binance.endpoints import SPOT, VENUE
+from exchanges.binance.schemas import MsAsNs
+from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.told import by_key, first_fault
+from exchanges.common.venue_http import VenueHttp
+
+CHAINS: Mapping[str, str] = {
+    "BTC": "bitcoin",
+    "ETH": "ethereum",
+    "BSC": "bsc",
+    "TRX": "tron",
+    "SOL": "solana",
+    "ARBITRUM": "arbitrum",
+    "OPTIMISM": "optimism",
+}
+"""Binance's `network` -> our id of the chain. Spellings as in `capital/config/getall` of 2026."""
+
+_ROWS: TypeAdapter[list[Any]] = TypeAdapter(list[Any])
+_COMPLETED, _CREDITED = "6", "1"
+_ON_CHAIN = 0
+_MINUTE_S = 60
+
+
+class WalletRest(SignedRest):
+    """`/sapi`, which lies beside spot: the same host, key and clock."""
+
+    def __init__(self, base_url: str, keys: ApiKeys, http: VenueHttp, clock: Clock) -> None:
+        """Nothing is sent before `open`.
+
+        Raises:
+            SettingsError: If `base_url` is not on this machine.
+        """
+        super().__init__(SPOT, base_url, keys, http, clock)
+
+    def _url(self, path: str) -> str:
+        return f"{self._base}{path}" if path.startswith("/sapi/") else super()._url(path)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+_Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+
+
+class NetworkRow(_Row):
+    """A row of `networkList`."""
+
+    network: str
+    can_deposit: bool = Field(validation_alias="depositEnable")
+    can_withdraw: bool = Field(validation_alias="withdrawEnable")
+    busy: bool = False
+    fee: _Amount = Field(validation_alias="withdrawFee")
+    least: _Amount = Field(validation_alias="withdrawMin")
+    most: _Amount | None = Field(default=None, validation_alias="withdrawMax")
+    step: _Amount | None = Field(default=None, validation_alias="withdrawIntegerMultiple")
+    dust: _Amount | None = Field(default=None, validation_alias="depositDust")
+    confirmations: int = Field(validation_alias="minConfirm")
+    unlock: int = Field(default=0, validation_alias="unLockConfirm")
+    arrival_min: float | None = Field(default=None, validation_alias="estimatedArrivalTime")
+    contract: str | None = Field(default=None, validation_alias="contractAddress")
+
+
+def asset_network(asset: str, raw: object, now_ns: int) -> AssetNetwork:
+    """What a row of `networkList` says.
+
+    Raises:
+        ValidationError: If something that a transfer needs is missing or makes no sense.
+    """
+    row = NetworkRow.model_validate(raw)
+    return AssetNetwork(
+        venue=VENUE,
+        asset=asset,
+        name=row.network,
+        chain=CHAINS.get(row.network),
+        contract=row.contract or None,
+        can_deposit=row.can_deposit,
+        # `busy`: withdrawals on this network are congested, by Binance's own word.
+        can_withdraw=row.can_withdraw and not row.busy,
+        withdraw_fee=row.fee,
+        min_withdraw=row.least,
+        max_withdraw=row.most,
+        step=row.step or None,
+        min_deposit=row.dust or Decimal(0),
+        confirmations=row.confirmations,
+        unlock_confirmations=row.unlock,
+        arrival_s=None if not row.arrival_min else row.arrival_min * _MINUTE_S,
+        ts_ns=now_ns,
+    )
+
+
+async def read_networks(wallet: SignedRest, assets: Collection[str], now_ns: int) -> Told[Sequence[AssetNetwork]]:
+    """The networks of each asset; what is wrong is named by asset and network (`USDT ETH`).
+
+    Raises:
+        VenueError: Binance cannot be asked, or refuses.
+    """
+    rows = await wallet.read("/sapi/v1/capital/config/getall", _ROWS, {})
+    return networks_of(by_key(rows, "coin"), assets, now_ns)
+
+
+def networks_of(coins: Mapping[str, Any], assets: Collection[str], now_ns: int) -> Told[Sequence[AssetNetwork]]:
+    """The networks of `assets` in rows of `capital/config/getall`, by coin."""
+    values: dict[str, Sequence[AssetNetwork]] = {}
+    wrong: dict[str, str] = {}
+    for asset in assets:
+        listed = coins.get(asset, {}).get("networkList")
+        if not isinstance(listed, list):
+            wrong[asset] = "not in the answer"
+            continue
+        found = []
+        for raw in listed:
+            try:
+                found.append(asset_network(asset, raw, now_ns))
+            except ValidationError as error:
+                name = raw.get("network", "?") if isinstance(raw, Mapping) else "?"
+                wrong[f"{asset} {name}"] = first_fault(error)
+        values[asset] = found
+    return Told(values=values, wrong=wrong, ts_ns=now_ns)
+
+
+def _utc_text_ns(text: object) -> int:
+    # To the second: Binance's withdrawal times have no more.
+    moment = datetime.strptime(str(text), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+_UtcTextAsNs = Annotated[int, BeforeValidator(_utc_text_ns)]
+
+
+class _Withdrawal(_Row):
+    asset: str = Field(validation_alias="coin")
+    network: str
+    tx_id: str = Field(validation_alias="txId", min_length=1)
+    kind: int = Field(default=_ON_CHAIN, validation_alias="transferType")
+    begun_ns: _UtcTextAsNs = Field(validation_alias="applyTime")
+    done_ns: _UtcTextAsNs = Field(validation_alias="completeTime")
+
+
+class _Deposit(_Row):
+    asset: str = Field(validation_alias="coin")
+    network: str
+    tx_id: str = Field(validation_alias="txId", min_length=1)
+    kind: int = Field(default=_ON_CHAIN, validation_alias="transferType")
+    begun_ns: MsAsNs = Field(validation_alias="insertTime")
+    done_ns: MsAsNs = Field(validation_alias="completeTime")
+
+
+async def read_moves(wallet: SignedRest) -> list[WalletMove]:
+    """Completed withdrawals and deposits of the last ninety days; rows that lack a time are left out.
+
+    Raises:
+        VenueError: Binance cannot be asked, or refuses.
+    """
+    sent = await wallet.read("/sapi/v1/capital/withdraw/history", _ROWS, {"status": _COMPLETED})
+    received = await wallet.read("/sapi/v1/capital/deposit/hisrec", _ROWS, {"status": _CREDITED})
+    return [*moves_of(sent, is_deposit=False), *moves_of(received, is_deposit=True)]
+
+
+def moves_of(rows: Sequence[Any], *, is_deposit: bool) -> list[WalletMove]:
+    """Rows of the histories that went over a chain and have ended."""
+    found = []
+    for raw in rows:
+        try:
+            row = _Deposit.model_validate(raw) if is_deposit else _Withdrawal.model_validate(raw)
+        except ValidationError:
+            continue  # not complete, or without a time: it teaches nothing of how long transfers take
+        if row.kind == _ON_CHAIN:
+            found.append(
+                WalletMove(
+                    venue=VENUE,
+                    asset=row.asset,
+                    chain=CHAINS.get(row.network),
+                    tx_id=row.tx_id,
+                    is_deposit=is_deposit,
+                    begun_ns=row.begun_ns,
+                    done_ns=row.done_ns,
+                )
+            )
+    return found

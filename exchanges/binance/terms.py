@@ -1,0 +1,137 @@
+"""Binance's fees, funding schedules and networks: a `TermsSource`.
+
+Funding is public and may be asked of the real exchange; the rest is signed, and goes to this machine only.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.funding_terms import FundingTerms
+from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.network import AssetNetwork
+from bot.domain.terms import Told, WalletMove
+from bot.settings import Settings
+from exchanges.binance.account_terms import futures_fees, spot_fees
+from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
+from exchanges.binance.funding import funding_terms
+from exchanges.binance.networks import WalletRest, read_moves, read_networks
+from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.told import merged
+from exchanges.common.venue_http import VenueHttp
+
+
+class BinanceTerms:
+    """One account at Binance, or none. Connections live as long as a question."""
+
+    venue = VENUE
+
+    def __init__(
+        self,
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        assets: Collection[str],
+        settings: Settings,
+        clock: Clock,
+        keys: ApiKeys | None,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            by_feed: Feed -> Binance's symbol -> instrument; feeds of other venues are left aside.
+            assets: Whose networks are wanted.
+            settings: `venues.binance.*` says where Binance is.
+            clock: Stamps requests and answers.
+            keys: Of the account; None: only what is public is told.
+
+        Raises:
+            SettingsError: If there are keys and an endpoint is not on this machine.
+        """
+        self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
+        self._assets = assets
+        self._settings = settings
+        self._clock = clock
+        self._http = VenueHttp(VENUE, clock)
+        self._rests: dict[Feed, SignedRest] = {}
+        self._wallet: WalletRest | None = None
+        if keys is not None:
+            for feed in (SPOT, LINEAR):
+                self._rests[feed] = SignedRest(feed, rest_url(feed, settings), keys, self._http, clock)
+            self._wallet = WalletRest(rest_url(SPOT, settings), keys, self._http, clock)
+
+    async def fees(self) -> Told[FeeSchedule] | None:
+        """What this account pays, by instrument id; None without keys.
+
+        Raises:
+            VenueError: Binance cannot be asked, or refuses.
+        """
+        wallet = self._wallet
+        if wallet is None:
+            return None
+        async with self._connected():
+            answers = [
+                await self._fees_of(feed, listed, wallet)
+                for feed, listed in self._by_feed.items()
+                if feed in self._rests
+            ]
+        return merged(answers, self._clock.now_ns())
+
+    async def _fees_of(self, feed: Feed, listed: Mapping[str, Instrument], wallet: WalletRest) -> Told[FeeSchedule]:
+        rest, now_ns = self._rests[feed], self._clock.now_ns()
+        if feed.segment is Segment.SPOT:
+            await wallet.open()
+            await rest.open()
+            return await spot_fees(rest, wallet, feed, listed, now_ns)
+        await rest.open()
+        return await futures_fees(rest, feed, listed, now_ns)
+
+    async def funding(self) -> Told[FundingTerms]:
+        """By the id of every perpetual.
+
+        Raises:
+            VenueError: Binance cannot be asked, or refuses.
+        """
+        listed = self._by_feed.get(LINEAR, {})
+        if not listed:
+            return Told(values={}, ts_ns=self._clock.now_ns())
+        # Imported here, because python-binance takes the better part of a second to load.
+        from exchanges.binance.metadata import connected
+
+        async with connected(LINEAR, self._settings) as rest:
+            premiums, schedules = await rest.funding_rows()
+        return funding_terms(listed, premiums, schedules, self._clock.now_ns())
+
+    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
+        """By asset; None without keys.
+
+        Raises:
+            VenueError: Binance cannot be asked, or refuses.
+        """
+        wallet = self._wallet
+        if wallet is None:
+            return None
+        async with self._connected():
+            await wallet.open()
+            return await read_networks(wallet, self._assets, self._clock.now_ns())
+
+    async def moves(self) -> Sequence[WalletMove]:
+        """Past withdrawals and deposits; none without keys.
+
+        Raises:
+            VenueError: Binance cannot be asked, or refuses.
+        """
+        wallet = self._wallet
+        if wallet is None:
+            return ()
+        async with self._connected():
+            await wallet.open()
+            return await read_moves(wallet)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        self._http.open()
+        try:
+            yield
+        finally:
+            await self._http.close()

@@ -1,0 +1,119 @@
+"""Bybit's fees, funding schedules and networks: a `TermsSource`.
+
+Funding is public and may be asked of the real exchange; the rest is signed, and goes to this machine only.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+
+from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
+from bot.domain.funding_terms import FundingTerms
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.network import AssetNetwork
+from bot.domain.terms import Told, WalletMove
+from bot.settings import Settings
+from exchanges.bybit.account_terms import account_fees
+from exchanges.bybit.endpoints import rest_url
+from exchanges.bybit.funding import funding_terms
+from exchanges.bybit.networks import read_moves, read_networks
+from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
+from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.told import merged
+from exchanges.common.venue_http import VenueHttp
+
+
+class BybitTerms:
+    """One account at Bybit, or none. Connections live as long as a question."""
+
+    venue = VENUE
+
+    def __init__(
+        self,
+        by_feed: Mapping[Feed, Mapping[str, Instrument]],
+        assets: Collection[str],
+        settings: Settings,
+        clock: Clock,
+        keys: ApiKeys | None,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            by_feed: Feed -> Bybit's symbol -> instrument; feeds of other venues are left aside.
+            assets: Whose networks are wanted.
+            settings: `venues.bybit.*` says where Bybit is.
+            clock: Stamps requests and answers.
+            keys: Of the account; None: only what is public is told.
+
+        Raises:
+            SettingsError: If there are keys and the endpoint is not on this machine.
+        """
+        self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
+        self._assets = assets
+        self._settings = settings
+        self._clock = clock
+        self._http = VenueHttp(VENUE, clock)
+        base = rest_url(next(iter(self._by_feed), SPOT), settings)
+        self._rest = None if keys is None else SignedRest(base, keys, self._http, clock)
+
+    async def fees(self) -> Told[FeeSchedule] | None:
+        """What this account pays, by instrument id; None without keys.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        if self._rest is None:
+            return None
+        async with self._connected(self._rest) as rest:
+            now_ns = self._clock.now_ns()
+            answers = [await account_fees(rest, feed, listed, now_ns) for feed, listed in self._by_feed.items()]
+        return merged(answers, now_ns)
+
+    async def funding(self) -> Told[FundingTerms]:
+        """By the id of every perpetual.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        listed = self._by_feed.get(LINEAR, {})
+        if not listed:
+            return Told(values={}, ts_ns=self._clock.now_ns())
+        # Imported here, because pybit takes half a second to load.
+        from exchanges.bybit.metadata import BybitRest
+
+        with closing(BybitRest(rest_url(LINEAR, self._settings))) as rest:
+            tickers = await rest.tickers(LINEAR)
+            infos = await rest.instrument_rows(LINEAR)
+        return funding_terms(listed, tickers, infos, self._clock.now_ns())
+
+    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
+        """By asset; None without keys.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        if self._rest is None:
+            return None
+        async with self._connected(self._rest) as rest:
+            return await read_networks(rest, self._assets, self._clock.now_ns())
+
+    async def moves(self) -> Sequence[WalletMove]:
+        """Past withdrawals and deposits; none without keys.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        if self._rest is None:
+            return ()
+        async with self._connected(self._rest) as rest:
+            return await read_moves(rest)
+
+    @asynccontextmanager
+    async def _connected(self, rest: SignedRest) -> AsyncIterator[SignedRest]:
+        self._http.open()
+        try:
+            await rest.open()
+            yield rest
+        finally:
+            await self._http.close()
