@@ -11,7 +11,9 @@ from postmortem.market_report import market_report
 from postmortem.model import Report
 from postmortem.story import RunStory, read_story
 
-_ORDER = ("simulated", "recorded", "testnet", "live, paper", "real")
+_ORDER = ("simulated", "recorded", "backtest", "testnet", "live, paper", "real")
+_OWN_TIME = ("recorded", "backtest")
+"""Markets on a clock of their own."""
 
 
 def build_report(reader: JournalReader, strategy: str, run: str | None = None, since_ns: int | None = None) -> Report:
@@ -33,12 +35,12 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     chosen = runs if run is None else [named_run(runs, run, strategy)]
     groups: dict[tuple[str, bool], list[RunStory]] = {}
     for one in chosen:
-        cut_ns = since_ns if one.start.get("market") != "recorded" else None
+        cut_ns = since_ns if one.start.get("market") not in _OWN_TIME else None
         story = read_story(reader, one, cut_ns)
         groups.setdefault(_market(story), []).append(story)
     with exact():
         markets = tuple(
-            market_report(*group, groups[group], None if group[0] == "recorded" else since_ns)
+            market_report(*group, groups[group], None if group[0] in _OWN_TIME else since_ns)
             for group in sorted(groups, key=_place)
         )
         residual = _residual(line.bridge.residual for m in markets for line in (*m.pairs, *m.open_pairs))

@@ -2,7 +2,8 @@
 
     locked capital   sum of the notionals of all pairs that are open at a moment: what they would hold without leverage
     return           profit over the most that was ever locked
-    per year         profit over the mean locked capital, as if the span of the runs went on for a year
+    per year         profit over the mean locked capital, as if the span of the runs went on for a year; told of a
+                     day and more: the best minutes of a market, times a year, are no return
     drawdown         the largest fall of the realised profit below its highest point before; pairs count when they end
 
 Unlevered on purpose: margin depends on a leverage that a report cannot know, and a return on margin flatters.
@@ -15,6 +16,7 @@ from itertools import accumulate
 from postmortem.exact import ZERO, exact, quotient, total
 from postmortem.model import PairLine, ReturnLine
 
+_DAY_NS = 86_400 * 10**9
 _YEAR_NS = Decimal(365 * 86_400) * 10**9
 
 
@@ -31,7 +33,7 @@ def return_line(quote_asset: str, pairs: Sequence[PairLine], span_ns: int) -> Re
         peak = _peak_locked(pairs)
         held = total(line.notional * (_end_ns(line) - line.ts_open_ns) for line in pairs)
         mean = quotient(held, Decimal(span_ns)) if span_ns > 0 else ZERO
-        yearly = quotient(profit * _YEAR_NS, mean * span_ns) if mean and span_ns > 0 else None
+        yearly = quotient(profit * _YEAR_NS, mean * span_ns) if mean and span_ns >= _DAY_NS else None
         return ReturnLine(
             quote_asset=quote_asset,
             profit=profit,

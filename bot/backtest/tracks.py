@@ -70,9 +70,9 @@ def tracks_of(
 ) -> tuple[list[Track], list[TimedFrames]]:
     """By slot and by feed; `slot_feeds` has the place of each slot's feed. `carried` is moved to the piece's end."""
     timed = [_timed(piece, feed) for feed in range(feeds)]
-    ends = _follows_an_end(piece, carried)
+    own_batches = _own_batches(piece, carried)
     tracks = [
-        _track(piece, slot, timed[slot_feeds[slot]], slot_feeds[slot], max_jump_bps / 1e4, ends, carried)
+        _track(piece, slot, timed[slot_feeds[slot]], slot_feeds[slot], max_jump_bps / 1e4, own_batches, carried)
         for slot in range(len(slot_feeds))
     ]
     for feed, frames in enumerate(timed):
@@ -81,12 +81,17 @@ def tracks_of(
     return tracks, timed
 
 
-def _follows_an_end(piece: Piece, carried: Carried) -> Bits:
-    """Which rows are a batch of their own."""
-    before = np.concatenate(([carried.has_ended], piece.ends[:-1])) if len(piece) else piece.ends
+def _own_batches(piece: Piece, carried: Carried) -> Bits:
+    """Which rows are the only quote of a batch, and its last row."""
+    own = np.zeros(len(piece), np.bool_)
+    quotes = np.flatnonzero(piece.slot >= 0)
+    if len(quotes):
+        # A timed frame may stand before the quote that it came with: it decides nothing.
+        ended = np.concatenate(([0], np.cumsum(piece.ends)))[quotes]
+        begins = np.concatenate(([carried.has_ended or ended[0] > 0], ended[1:] > ended[:-1]))
+        own[quotes] = begins & piece.ends[quotes]
     if len(piece):
         carried.has_ended = bool(piece.ends[-1])
-    own: Bits = piece.ends & before
     return own
 
 
@@ -96,7 +101,7 @@ def _timed(piece: Piece, feed: int) -> TimedFrames:
 
 
 def _track(
-    piece: Piece, slot: int, timed: TimedFrames, feed: int, jump: float, own_batch: Bits, carried: Carried
+    piece: Piece, slot: int, timed: TimedFrames, feed: int, jump: float, own_batches: Bits, carried: Carried
 ) -> Track:
     at = np.flatnonzero(piece.slot == slot)
     columns = piece.rows.take(at)
@@ -104,7 +109,7 @@ def _track(
     before = carried.prices.get(slot, (np.nan, np.nan))
     bid_before, ask_before = _shifted(bid, before[0]), _shifted(ask, before[1])
     is_moved: Bits = (bid != bid_before) | (ask != ask_before)
-    plain = _usable(columns) & own_batch[at] & _in_sequence(columns.sequence, slot, carried)
+    plain = _usable(columns) & own_batches[at] & _in_sequence(columns.sequence, slot, carried)
     # The same products and comparisons as the gate's, so that the answer is the same to the last bit.
     twice, twice_before = bid + ask, bid_before + ask_before
     plain &= (twice_before * (1.0 - jump) < twice) & (twice < twice_before * (1.0 + jump)) | ~is_moved

@@ -84,6 +84,11 @@ class ArbitrageWatch:
         return self.sheet.total_bps if isinstance(self.sheet, CostSheet) else None
 
     @property
+    def take_at_bps(self) -> float:
+        """The gross edge at which it would be taken; infinite while it has no price."""
+        return self._take_at_bps
+
+    @property
     def least_needed_bps(self) -> float | None:
         """What is known to be needed already: the sum of all costs, or of the fees while the rest warms up."""
         return self.sheet.total_bps if isinstance(self.sheet, CostSheet) else self.sheet.least_bps
