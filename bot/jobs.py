@@ -27,6 +27,7 @@ from bot.text import clip, inert
 _MOST_COUNTED = 1_000
 """Of turns that one standstill may have made a job miss: a count beyond it tells nobody more."""
 _DETAIL_LENGTH = 200
+_STOPPED = "stopped"
 _NS = 1_000_000_000
 _SILENT = logging.getLogger("bot.jobs.apscheduler")
 """What it would warn of, we tell ourselves."""
@@ -107,6 +108,7 @@ class Timetable:
         self._triggers = {job.name: trigger_of(job.schedule) for job in jobs}
         self._due: dict[str, datetime | None] = {}
         """The next turn of each job that nothing is known of yet."""
+        self._is_started = False
         self._scheduler = AsyncIOScheduler(timezone=UTC, logger=_SILENT)
         self._scheduler.add_listener(self._on_turn, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
         for job in jobs:
@@ -133,14 +135,29 @@ class Timetable:
                 state.outcome, state.detail = str(body.get("outcome", "")), str(body.get("detail", ""))
 
     def start(self) -> None:
-        """Begin; needs a running loop."""
+        """Begin; needs a running loop. What had a time of day that passed since its last run has its turn at once."""
         self._scheduler.start()
+        self._is_started = True
+        now = datetime.fromtimestamp(self._clock.now_ns() / _NS, UTC)
+        for name, state in self._states.items():
+            if self._is_overdue(state, now):
+                self._scheduler.modify_job(name, next_run_time=now)
         self._due = {name: self._scheduler.get_job(name).next_run_time for name in self._jobs}
 
+    def _is_overdue(self, state: JobState, now: datetime) -> bool:
+        """Whether the program was away when the job was due; what is done every few minutes comes soon anyway."""
+        trigger = self._triggers[state.name]
+        if state.started_ns is None or not isinstance(trigger, CronTrigger):
+            return False
+        last = datetime.fromtimestamp(state.started_ns / _NS, UTC)
+        due = trigger.get_next_fire_time(last, last)
+        return state.outcome == _STOPPED or (due is not None and due <= now)
+
     async def stop(self) -> None:
-        """Start nothing any more, and wait for what runs, or end it where it may be ended."""
-        if not self._scheduler.running:
+        """Start nothing any more, and wait for what runs, or end it where it may be; a second call does nothing."""
+        if not self._is_started:
             return
+        self._is_started = False  # the scheduler itself ends a turn of the loop later
         self._scheduler.pause()  # its own shutdown cancels what runs
         for name, task in self._running.items():
             if self._jobs[name].is_cut_short:
@@ -187,7 +204,7 @@ class Timetable:
         except BotError as error:
             self._failed(state, str(error))
         except asyncio.CancelledError:
-            state.outcome, state.detail = "stopped", "the program ended"  # by `stop`; nobody else has this task
+            state.outcome, state.detail = _STOPPED, "the program ended"  # by `stop`; nobody else has this task
         except Exception as error:  # noqa: BLE001 - whatever a job does wrong must not end trading
             self._failed(state, f"our bug: {type(error).__name__}: {error}")
         state.took_s = (self._clock.monotonic_ns() - began_ns) / _NS

@@ -102,19 +102,14 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an amount costs besides its prices."""
+    """What an amount costs besides its prices, and what it must earn."""
 
+    needed_bps: float
+    """The edge, sell price over buy price, that each unit must have: its costs and the least that it must earn."""
     costs_bps: float
-    """Of the buy notional: every cost that grows with it."""
-    least_edge_bps: float = 0.0
-    """What each unit must earn beyond its costs."""
+    """Of the buy notional: the costs alone."""
     fixed: float = 0.0
     """Quote units, whatever the quantity."""
-
-    @property
-    def needed_bps(self) -> float:
-        """The edge that the next unit must have."""
-        return self.costs_bps + self.least_edge_bps
 
 
 @dataclass(frozen=True, slots=True)

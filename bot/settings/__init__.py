@@ -22,6 +22,7 @@ from bot.settings.section import (
     WalletName,
 )
 from bot.settings.storage import ArchiveSettings, BackupSettings, JobSettings, MongoSettings
+from bot.settings.terms import TermsSettings
 
 
 class EndpointSettings(Section):
@@ -186,6 +187,7 @@ class Settings(BaseModel):
     funding: dict[VenueName, dict[SegmentName, FundingSettings]] = Field(
         default_factory=dict, description="venue -> segment -> assumption."
     )
+    terms: TermsSettings = TermsSettings()
     quote_gate: QuoteGateSettings = QuoteGateSettings()
     order_books: OrderBookSettings = OrderBookSettings()
     window: WindowSettings = WindowSettings()

@@ -23,6 +23,7 @@ from bot.tui.dialogs import Choice, EndScreen, LeaveScreen, RowScreen
 from bot.tui.feeds import Feeds
 from bot.tui.header import Header
 from bot.tui.help import HelpScreen
+from bot.tui.jobs import Jobs, troubles
 from bot.tui.log import Log
 from bot.tui.pairs import Pairs, plain
 from bot.tui.routes import Routes
@@ -32,7 +33,9 @@ from bot.tui.totals import total_lines
 _PAINT_S = 0.25
 _NO_NEWS_S = 2.0
 _RETRY_S = 0.1
-_PANELS = ("books", "routes", "feeds", "decisions", "log")
+_PANELS = ("books", "routes", "feeds", "decisions", "log", "jobs")
+_IN_TURNS = {"feeds": "", "decisions": "-decisions", "jobs": "-jobs"}
+"""Panels that may share a place, and the class that brings each of them to the front."""
 
 THEME = Theme(
     name="crypto-pipe",
@@ -67,7 +70,7 @@ class CryptoPipeApp(App[None]):
     ALLOW_IN_MAXIMIZED_VIEW = "#header, Footer"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("1", "panel('books')", "Panels", key_display="1-5"),
+        Binding("1", "panel('books')", "Panels", key_display="1-6"),
         *(Binding(str(index + 1), f"panel('{name}')", show=False) for index, name in enumerate(_PANELS) if index),
         Binding("z", "zoom", "Zoom"),
         Binding("p", "pause_display", "Pause display"),
@@ -85,6 +88,7 @@ class CryptoPipeApp(App[None]):
         self._routes = Routes(id="routes")
         self._feeds = Feeds(id="feeds")
         self._decisions = Decisions(id="decisions")
+        self._jobs = Jobs(id="jobs")
         self._messages = Log(id="log")
         self._socket_path = socket_path
         self._wait_s = wait_s
@@ -103,7 +107,7 @@ class CryptoPipeApp(App[None]):
         yield self._header
         yield self._books
         yield self._routes
-        yield Horizontal(self._feeds, self._decisions, id="health")
+        yield Horizontal(self._feeds, self._decisions, self._jobs, id="health")
         yield self._messages
         yield Footer(show_command_palette=False)
 
@@ -172,6 +176,7 @@ class CryptoPipeApp(App[None]):
         self._routes.show_routes(shown.routes)
         self._feeds.show_feeds(shown.feeds)
         self._decisions.show_counts(shown)
+        self._jobs.show_upkeep(shown.upkeep)
         self._messages.add(self._log_lines)
         self._log_lines.clear()
 
@@ -184,12 +189,15 @@ class CryptoPipeApp(App[None]):
             "STOPPING": self._is_stopping,
             f"NO NEWS FOR {silent_s:.0f} s": silent_s >= _NO_NEWS_S,
         }
-        return tuple(text for text, holds in notices.items() if holds)
+        told = tuple(text for text, holds in notices.items() if holds)
+        return told if self._newest is None else (*told, *troubles(self._newest.upkeep))
 
     def action_panel(self, name: str) -> None:
         """Focus a panel; where two share a place, bring it to the front."""
-        if name in {"feeds", "decisions"}:
-            self.query_one("#health").set_class(name == "decisions", "-decisions")
+        if name in _IN_TURNS:
+            for panel, front in _IN_TURNS.items():
+                if front:
+                    self.query_one("#health").set_class(panel == name, front)
         self.screen.minimize()
         self.query_one(f"#{name}").focus()
 

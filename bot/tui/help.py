@@ -11,7 +11,7 @@ from textual.widgets import Static
 from bot.tui.pairs import Pairs
 
 KEYS = {
-    "1 … 5": "go to a panel; ↑ ↓ move in it, enter shows a whole row",
+    "1 … 6": "go to a panel; ↑ ↓ move in it, enter shows a whole row",
     "z": "zoom the panel, and back",
     "p": "pause the display only; the engine goes on",
     "h": "hold: take no new pairs (REDUCING); again: trade on",
@@ -44,6 +44,9 @@ GLOSSARY = {
     "clock": "the venue's clock minus ours.",
     "refused": "a quote that the gate does not let through, or a route that a limit stops.",
     "bad": "frames that could not be read; skipped and kept for a look.",
+    "job": "what is done by a timetable beside trading: minute rows, backup, the day's report.",
+    "missed": "turns of a job that passed without a run, because the machine slept or the run before took too long.",
+    "behind": "age of the oldest record that waits for MongoDB; it is safe on this machine's disk.",
     "ACTIVE": "the engine takes new pairs.",
     "REDUCING": "no new pairs; open ones are brought to their end.",
     "HALTED": "nothing but cancelling and reducing risk.",

@@ -16,6 +16,15 @@ def milliseconds(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}".replace("-", "−")
 
 
+def seconds(value: float) -> str:
+    """`0.2 s`, `12 s`, `3 min`, `2 h`: as exactly as a person looks."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7_200 else f"{value / 3_600:,.0f} h"
+
+
 def count(value: float) -> str:
     """A whole number with separators."""
     return f"{value:,.0f}"

@@ -30,6 +30,7 @@ class Link(WSListener):
     ) -> None:
         self._plan = plan
         self._prefix = plan.data_prefix
+        self._alive_prefix = plan.alive_prefix
         self._clock = clock
         self._now_ns = clock.now_ns
         self._max_bytes = max_message_bytes
@@ -121,6 +122,9 @@ class Link(WSListener):
             self.last_data_ns = ts_recv_ns
             if not self._has_data:
                 self._begin()
+        elif self._has_data and self._alive_prefix is not None and payload.startswith(self._alive_prefix):
+            # The market is quiet, not the connection; before the first data it proves nothing.
+            self.last_data_ns = ts_recv_ns
         self._on_frame(payload, ts_recv_ns)
 
     def _begin(self) -> None:

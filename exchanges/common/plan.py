@@ -24,6 +24,8 @@ class StreamPlan:
     """What to check when the venue acknowledges and stays silent."""
     subscribe: tuple[bytes, ...] = ()
     """Sent after connecting; empty where the URL names the streams."""
+    alive_prefix: bytes | None = None
+    """How a payload begins that says nothing but that the connection lives, where a venue sends such; None: nowhere."""
     heartbeat: bytes | None = None
     heartbeat_every_s: float = 20.0
     refused_status: Mapping[int, str] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Kraken spot: what its own reader of the v2 stream needs. ccxt's check of the books' checksums crashes."""
+"""Kraken spot: its own reader of the v2 stream, since ccxt's check of checksums crashes; metadata through ccxt."""

@@ -9,18 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.clock import Clock
-from bot.domain.instrument import Feed, Segment
 from bot.domain.order_book import OrderBook
 from bot.errors import MalformedPayload
 from bot.ports import FeedState, FrameTap
-from bot.settings import EndpointSettings, Settings
+from bot.settings import Settings
 from exchanges.common.depth import DepthSink, RenewableConnection, SlotBook, reset_when_gone
 from exchanges.common.plan import StreamPlan, printable
+from exchanges.kraken.endpoints import SPOT, stream_url
 from exchanges.kraken.order_book import CHECKED_LEVELS, KrakenBookBuilder
 from exchanges.kraken.schemas import InstrumentFrame, decoded, why
 
-SPOT = Feed(venue="kraken", segment=Segment.SPOT)
-_STREAM = "wss://ws.kraken.com/v2"
 _PING_EVERY_S = 20.0
 
 
@@ -119,12 +117,11 @@ class KrakenDepthReader:
 
 def depth_plan(symbols: tuple[str, ...], settings: Settings) -> StreamPlan:
     """The one connection: the pairs' digits first, then the books."""
-    own = settings.venues.get(SPOT.venue, {}).get(str(SPOT.segment), EndpointSettings())
     book = {"channel": "book", "symbol": symbols, "depth": CHECKED_LEVELS, "snapshot": True}
     return StreamPlan(
         name=f"{SPOT} depth",
         feed=SPOT,
-        url=(own.stream_url or _STREAM).rstrip("/"),
+        url=stream_url(settings),
         streams=tuple(f"book {symbol}" for symbol in symbols),
         data_prefix=b'{"channel":"book"',
         route_hint="Kraken serves books on /v2: check venues.kraken.spot.stream_url and the symbols",

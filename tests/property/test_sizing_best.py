@@ -43,9 +43,9 @@ def ladders(draw: st.DrawFn, *, rises: bool) -> Ladder:
 
 caps = st.lists(st.builds(Cap, name=st.sampled_from(["wallet", "order"]), quantity=st.floats(0, 12)), max_size=2)
 terms = st.builds(
-    Terms,
+    lambda costs_bps, least_bps, fixed: Terms(costs_bps + least_bps, costs_bps, fixed),
     costs_bps=st.floats(-30, 30),
-    least_edge_bps=st.floats(0, 5),
+    least_bps=st.floats(0, 5),
     fixed=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
 )
 grids = st.builds(size_grid, instruments, instruments, st.sampled_from([0.0, 5.0]))
@@ -131,6 +131,8 @@ def test_whether_there_is_an_edge_is_judged_as_the_route_is(ask: int, bid: int, 
     quote = TopOfBook(bid_price=bid / 100, bid_qty=1, ask_price=ask / 100, ask_qty=1, sequence=1)
     gross = (quote.bid_price / quote.ask_price - 1.0) * 1e4
     for needed in (asked, gross):
-        size = best_size(grid, Ladder([(quote.ask_price, 1.0)]), Ladder([(quote.bid_price, 1.0)]), Terms(needed))
+        size = best_size(
+            grid, Ladder([(quote.ask_price, 1.0)]), Ladder([(quote.bid_price, 1.0)]), Terms(needed, needed)
+        )
         assert bool(size.lots) == (gross >= needed)
         assert size.limit == ("depth" if gross >= needed else EDGE)

@@ -1,0 +1,157 @@
+"""Which quotes may make a route worth taking: a look at a group's best prices instead of one at every route.
+
+A route that buys at price `a` and sells at price `b` is taken where `b / a` reaches a ratio `t` of its own, which
+changes once a second. Between `n` instruments there are `n·(n−1)` routes, and a quote touches `2·(n−1)` of them. But
+a route's ratio is made of what buying costs here and what selling costs there. So every instrument gets a weight `B`
+for being bought and a weight `S` for being sold, with
+
+    B / S <= t    for every route
+
+and a route can be worth taking only where `b·S >= a·B`. None is while the best `b·S` is below the best `a·B`: two
+numbers, in each of which a quote changes one place. The weights are fitted to the ratios by turns, first to their mean,
+then down to their least. Where the ratios are products of two parts the bound is exact; elsewhere it says "maybe" too
+often, and never too seldom.
+
+Source: the feasible labelling of an assignment problem, Kuhn (1955), "The Hungarian method for the assignment problem".
+"""
+
+from collections.abc import Sequence
+from math import exp, inf, log
+from typing import NamedTuple
+
+_FITTINGS = 4
+"""Turns at each refresh; they begin where the last one ended."""
+_SLACK = 1e-9
+"""Relative: more than rounding, less than any price step."""
+_BETTER = 1e-12
+"""Relative: a new best that is less than this above the old one is none."""
+
+
+class Crossing(NamedTuple):
+    """A route between two instruments, by numbers that the caller gives them."""
+
+    buy: int
+    sell: int
+
+
+class CrossingGroup:
+    """The bound over some routes. It is told prices by its members, and ratios by its owner."""
+
+    __slots__ = ("_buy_logs", "_routes", "_sell_logs", "buy_keys", "floor", "members", "nearest", "sell_keys")
+
+    def __init__(self, routes: Sequence[Crossing], *, buys_at_bid: bool = False, sells_at_ask: bool = False) -> None:
+        """Nothing can be taken before the first `refresh`.
+
+        Args:
+            routes: Their order is that of the ratios of `refresh`.
+            buys_at_bid: They buy with post-only orders, at their own side's price; otherwise at the ask.
+            sells_at_ask: The same of what they sell.
+        """
+        numbers = dict.fromkeys(number for route in routes for number in route)
+        self.members = {
+            number: CrossingMember(self, place, at_bid=buys_at_bid, at_ask=sells_at_ask)
+            for place, number in enumerate(numbers)
+        }
+        self._routes = [(self.members[route.buy], self.members[route.sell]) for route in routes]
+        self.buy_keys = [inf] * len(numbers)
+        """By place: price times weight of what is bought; the least is the best."""
+        self.sell_keys = [0.0] * len(numbers)
+        self._buy_logs = [0.0] * len(numbers)
+        self._sell_logs = [0.0] * len(numbers)
+        self.nearest = 0.0
+        """The largest part of its own ratio that any route has ever offered; 1 and more: it was worth taking."""
+        self.floor = 0.0
+
+    def refresh(self, ratios: Sequence[float]) -> None:
+        """Take each route's ratio anew; every member's price has to be told again afterwards.
+
+        Args:
+            ratios: Sell price over buy price at which it is taken; infinite where it cannot be, whatever the prices.
+                At 0 and below it is taken at any price, and every quote may make it so.
+        """
+        finite = [
+            (buy.place, sell.place, log(ratio))
+            for (buy, sell), ratio in zip(self._routes, ratios, strict=True)
+            if 0.0 < ratio < inf
+        ]
+        bought, sold = _fitted(finite, self._buy_logs, self._sell_logs)
+        for member in self.members.values():
+            place = member.place
+            member.buy_weight = exp(bought[place]) if place in bought else inf
+            member.sell_weight = exp(-sold[place]) if place in sold else 0.0
+        for at, ratio in enumerate(ratios):
+            if not ratio > 0.0:
+                self.lower(at, ratio)
+
+    def lower(self, at: int, ratio: float) -> None:
+        """One route's ratio has changed: keep the bound below it until the next `refresh`.
+
+        The prices of its two members have to be told again.
+        """
+        buy, sell = self._routes[at]
+        ratio = ratio if ratio > 0.0 else 0.0  # NaN too: what is not known to be out of reach may be in it
+        if ratio == inf or (buy.buy_weight <= ratio * sell.sell_weight and sell.sell_weight):
+            return
+        if sell.sell_weight == 0.0:  # nobody could sell there: its weight is free
+            sell.sell_weight = buy.buy_weight / ratio if ratio > 0.0 and 0.0 < buy.buy_weight < inf else 1.0
+        buy.buy_weight = min(buy.buy_weight, ratio * sell.sell_weight)
+
+    def note(self, part: float) -> None:
+        """A route offers this part of its ratio now, exactly."""
+        if part > self.nearest:
+            self.nearest = part
+            self.floor = min(1.0 - _SLACK, part * (1.0 + _BETTER))
+
+
+class CrossingMember:
+    """One instrument's place in a group."""
+
+    __slots__ = ("_at_ask", "_at_bid", "buy_weight", "group", "place", "sell_weight")
+
+    def __init__(self, group: CrossingGroup, place: int, *, at_bid: bool, at_ask: bool) -> None:
+        self.group = group
+        self.place = place
+        self._at_bid = at_bid
+        self._at_ask = at_ask
+        self.buy_weight = inf
+        self.sell_weight = 0.0
+
+    def moved(self, bid: float, ask: float) -> bool:
+        """Take new prices, both above zero; whether a route of this instrument may now be worth taking, or come nearer
+        to it than any route of the group ever has."""
+        group, place = self.group, self.place
+        buys, sells = group.buy_keys, group.sell_keys
+        # It is no partner of its own.
+        buys[place], sells[place] = inf, 0.0
+        least, most = min(buys), max(sells)
+        bought = buys[place] = (bid if self._at_bid else ask) * self.buy_weight
+        sold = sells[place] = (ask if self._at_ask else bid) * self.sell_weight
+        floor = group.floor
+        return sold > floor * least or most > floor * bought
+
+    def withdraw(self) -> None:
+        """There is no price."""
+        self.group.buy_keys[self.place], self.group.sell_keys[self.place] = inf, 0.0
+
+
+def _fitted(
+    routes: Sequence[tuple[int, int, float]], bought: list[float], sold: list[float]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """By place, b and s with b + s at most each route's logarithm, as near to it as turns of fitting bring them.
+
+    `bought` and `sold` are where to begin, and where the mean fit ends.
+    """
+    by_buy: dict[int, list[tuple[int, float]]] = {}
+    by_sell: dict[int, list[tuple[int, float]]] = {}
+    for buy, sell, ratio in routes:
+        by_buy.setdefault(buy, []).append((sell, ratio))
+        by_sell.setdefault(sell, []).append((buy, ratio))
+    for _ in range(_FITTINGS):
+        for place, links in by_sell.items():
+            sold[place] = sum([ratio - bought[other] for other, ratio in links]) / len(links)
+        for place, links in by_buy.items():
+            bought[place] = sum([ratio - sold[other] for other, ratio in links]) / len(links)
+    least = {place: min([ratio - sold[other] for other, ratio in links]) for place, links in by_buy.items()}
+    most = {place: min([ratio - least[other] for other, ratio in links]) for place, links in by_sell.items()}
+    least = {place: min([ratio - most[other] for other, ratio in links]) for place, links in by_buy.items()}
+    return least, most

@@ -1,0 +1,69 @@
+"""What may leave for a ccxt venue: reading, from one host. Asked before every request, where it is about to be sent."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bot.errors import InvariantError, SettingsError
+from exchanges.common.loopback import require_loopback
+from exchanges.common.plan import printable
+
+OWN_HOSTS = {"kraken": "api.kraken.com", "coinbase": "api.coinbase.com"}
+"""Of each venue. ccxt's classes know further hosts (help pages, sandboxes); none of them is asked."""
+
+_READS = {
+    "kraken": {
+        ("GET", "/0/public/Assets"),
+        ("GET", "/0/public/AssetPairs"),
+        ("POST", "/0/private/BalanceEx"),
+        ("POST", "/0/private/TradeVolume"),
+        ("POST", "/0/private/OpenOrders"),
+    },
+    "coinbase": {
+        ("GET", "/api/v3/brokerage/market/products"),
+        ("GET", "/api/v3/brokerage/accounts"),
+        ("GET", "/api/v3/brokerage/transaction_summary"),
+        ("GET", "/api/v3/brokerage/orders/historical/batch"),
+    },
+}
+"""Every request that is ever sent: none of them changes an account."""
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One venue's, at one base URL."""
+
+    venue: str
+    base_url: str
+    reads: Collection[tuple[str, str]]
+
+    @classmethod
+    def of(cls, venue: str, base_url: str) -> "Door":
+        """The door of a venue.
+
+        Raises:
+            SettingsError: If the base URL is neither the venue's own nor on this machine.
+        """
+        if base_url != f"https://{OWN_HOSTS[venue]}":
+            try:
+                require_loopback(base_url)
+            except SettingsError:
+                raise SettingsError(
+                    f"{venue} is read at https://{OWN_HOSTS[venue]} or on this machine, not at "
+                    f"{printable(urlsplit(base_url).hostname)}"
+                ) from None
+        return cls(venue, base_url, frozenset(_READS[venue]))
+
+    def check(self, method: str, url: str) -> None:
+        """Let a request pass.
+
+        Raises:
+            InvariantError: It is no known reading request, or goes somewhere else. Nothing was sent.
+        """
+        path = url.removeprefix(self.base_url).partition("?")[0]
+        is_ours = url.startswith(f"{self.base_url}/") and _PLAIN_PATH.fullmatch(path) is not None
+        if not is_ours or (method, path) not in self.reads:
+            # Not the URL: its query may hold a signature.
+            raise InvariantError(f"{self.venue}: ccxt was about to send a request that reads nothing known; not sent")

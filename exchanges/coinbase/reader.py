@@ -1,0 +1,147 @@
+"""Coinbase's live market data: books and trades over as few connections as may carry them, and its clock."""
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from bot.clock import Clock
+from bot.ports import FeedState, FrameTap, MarketSink
+from bot.settings import Settings
+from exchanges.coinbase.clock import asking_time
+from exchanges.coinbase.decoder import CoinbaseDecoder
+from exchanges.coinbase.endpoints import SPOT, rest_url, stream_url
+from exchanges.common.connection import StreamPlan
+from exchanges.common.depth import RenewableConnection
+from exchanges.common.feed_state import FeedStates
+from exchanges.common.offset_watch import OffsetWatch
+from exchanges.common.started import start_together
+
+_PRODUCTS_PER_CONNECTION = 10
+"""Each begins with its whole book, of some MB; a lost message brings all those of its connection again."""
+_GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
+
+
+class CoinbaseReader:
+    """Reads `coinbase.spot` into a sink."""
+
+    def __init__(
+        self,
+        slots: Mapping[str, int],
+        sink: MarketSink,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        tap: FrameTap | None = None,
+    ) -> None:
+        """Nothing happens before `start`; `slots` maps products (`BTC-USD`) to slots.
+
+        Raises:
+            SettingsError: If it would read the real exchange where nothing may leave the machine.
+        """
+        self._settings = settings
+        self._states = FeedStates(partial(sink.on_feed_state, SPOT))
+        self._offset = OffsetWatch(
+            partial(asking_time, rest_url(settings)),
+            clock,
+            on_offset=partial(sink.on_clock_offset, SPOT.venue),
+            on_trouble=self._states.note,
+        )
+        self._connections = [
+            _Connected(plan, {symbol: slots[symbol] for symbol in part}, sink, settings, clock, rng, tap, self._states)
+            for part, plan in stream_plans(sorted(slots), settings)
+        ]
+
+    async def start(self) -> None:
+        """Connect, subscribe and measure the clock; returns when every connection has delivered its first frame.
+
+        Raises:
+            VenueError: Coinbase cannot be reached, or stays silent; everything is closed again.
+        """
+        measuring = self._offset.begin()
+        try:
+            await start_together([one.connection for one in self._connections])
+        except BaseException:
+            await self.stop()
+            raise
+        await asyncio.wait({measuring}, timeout=self._settings.connection.first_frame_timeout_s)
+
+    async def stop(self) -> None:
+        """Close every connection; nothing is delivered afterwards."""
+        await self._offset.stop()
+        await asyncio.gather(*(one.connection.stop() for one in self._connections))
+
+
+class _Connected:
+    """One connection and the decoder that counts its messages."""
+
+    def __init__(
+        self,
+        plan: StreamPlan,
+        slots: Mapping[str, int],
+        sink: MarketSink,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        tap: FrameTap | None,
+        states: FeedStates,
+    ) -> None:
+        self._tell = states.of(plan.name)
+        self._decoder = CoinbaseDecoder(slots, sink, self._renew)
+        self.connection = RenewableConnection(
+            plan,
+            settings=settings.connection,
+            clock=clock,
+            rng=rng,
+            on_frame=self._decoder.on_frame,
+            on_batch_end=sink.on_batch_end,
+            on_state=self._on_state,
+            tap=tap,
+        )
+
+    def _renew(self, reason: str) -> None:
+        # Whole books come with a new connection alone: a subscription renewed on an old one may never be served.
+        self.connection.renew(reason)
+
+    def _on_state(self, state: FeedState, detail: str) -> None:
+        if state in _GONE:
+            self._decoder.reset()
+        self._tell(state, detail)
+
+
+def stream_plans(products: Sequence[str], settings: Settings) -> list[tuple[Sequence[str], StreamPlan]]:
+    """The connections that carry these products, and which each carries."""
+    size = _PRODUCTS_PER_CONNECTION
+    parts = [products[at : at + size] for at in range(0, len(products), size)]
+    return [
+        (part, _plan(tuple(part), settings, f" #{number}" if len(parts) > 1 else ""))
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+def _plan(products: tuple[str, ...], settings: Settings, number: str) -> StreamPlan:
+    return StreamPlan(
+        name=f"{SPOT} stream{number}",
+        feed=SPOT,
+        url=stream_url(settings),
+        streams=tuple(f"level2 {product}" for product in products),
+        # Every frame counts as data, the first one too: a planned reconnect must not deliver frames of two
+        # connections in turn, since each counts its own.
+        data_prefix=b'{"channel":"',
+        route_hint="check venues.coinbase.spot.stream_url and the symbols",
+        subscribe=(
+            _subscribe("level2", products),
+            _subscribe("market_trades", products),
+            # A message a second: shows that the connection lives, and keeps it open where nothing trades.
+            _subscribe("heartbeats", ()),
+        ),
+    )
+
+
+def _subscribe(channel: str, products: tuple[str, ...]) -> bytes:
+    message: dict[str, Any] = {"type": "subscribe", "channel": channel}
+    if products:
+        message["product_ids"] = products
+    return json.dumps(message, separators=(",", ":")).encode()
