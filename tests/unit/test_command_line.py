@@ -156,7 +156,7 @@ def test_every_mode_is_run_by_the_program() -> None:
         (("--real-money", "--market", "recorded"), "--real-money cannot trade recorded prices; use --market live"),
         (("--real-money", *SPOT), "--real-money cannot trade recorded prices"),
         (("--mode", "post-mortem", *SPOT), "--recording belongs to --mode action, not to --mode post-mortem"),
-        (("--mode", "attach", "--for", "1s"), "--for belongs to --mode action, not to --mode attach"),
+        (("--mode", "attach", "--for", "1s"), "--for belongs to --mode action, record or simulate, not to --mode att"),
         (("--mode", "attach", "--headless"), "--headless belongs to --mode action"),
         (("--mode", "attach", "--json"), "--json gives data and --mode attach a screen"),
         (("--mode", "post-mortem", "--real-money"), "--real-money belongs to --mode action"),
