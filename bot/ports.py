@@ -15,7 +15,9 @@ from typing import Any, Protocol
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
+from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Feed, Instrument
+from bot.domain.legs import TransferLeg
 from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
 from bot.domain.order import Fill, Order, Side
 from bot.domain.route import Opportunity, Route
@@ -130,6 +132,10 @@ class Statistics(Protocol):
     def mean_spread_bps(self) -> float | None:
         """(ask − bid) / mid; None while no time is covered."""
 
+    @property
+    def volatility_bps_per_sqrt_s(self) -> float | None:
+        """Standard deviation of the mid's log return in one second; None before the first return."""
+
 
 class InstrumentView(Protocol):
     """What a strategy sees of one instrument; always current, never copied."""
@@ -157,6 +163,53 @@ class InstrumentView(Protocol):
     @property
     def funding_assumed(self) -> bool:
         """True where the funding is a setting and not what the venue said."""
+
+    @property
+    def funding_terms(self) -> FundingTerms | None:
+        """The venue's own schedule, rate and bounds; None where `funding_bps_per_h` is all that is known."""
+
+    @property
+    def latency_s(self) -> float | None:
+        """From a decision to an order's meeting the book; None where it was never measured."""
+
+    @property
+    def margin_ratio(self) -> float | None:
+        """Part of a derivative's notional that its wallet must have; None where it is not known."""
+
+    @property
+    def takes_orders(self) -> bool:
+        """Whether this version can send orders to its venue."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEstimate:
+    """What moving an asset over one network takes."""
+
+    mean_s: float
+    """From the sale's being possible here to its being possible there, mean."""
+    p95_s: float
+    """In 19 of 20 cases it takes no longer."""
+    fee: float
+    """Fixed, in units of the asset."""
+    fee_ratio: float = 0.0
+    """Of the amount, on top."""
+    network: str | None = None
+    """Which network it is of."""
+
+
+class RouteTerms(Protocol):
+    """What is known about moving money between venues."""
+
+    def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
+        """Of this transfer, the cheapest network where the leg names none; None: not known, or closed at an end."""
+
+
+class NoTerms:
+    """Nothing is known. Implements `RouteTerms`: every route with a transfer is refused."""
+
+    def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
+        """Not known."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +243,15 @@ class RouteWatch(Protocol):
     def assumed(self) -> bool:
         """Whether a cost is a setting and not what the venue said."""
 
-    def refresh(self) -> None:
+    @property
+    def net_bps(self) -> float | None:
+        """What is offered less every cost, at those prices; None while either is unknown."""
+
+    @property
+    def take_at_bps(self) -> float:
+        """The gross edge from which the route is worth taking; infinite while a cost is unknown."""
+
+    def refresh(self, now_ns: int) -> None:
         """Slow inputs (fees, funding, statistics) may have changed."""
 
     def assess(self) -> str | None:
@@ -202,8 +263,15 @@ class RouteWatch(Protocol):
     def figures(self, limit: str) -> tuple[float, float, str]:
         """What the limit that `assess` named observed and allows, and the unit."""
 
-    def opportunity(self, ts_ns: int, quantity: Decimal) -> Opportunity:
-        """The route priced at the newest quotes, after `assess` said None."""
+    def opportunity(self, ts_ns: int, quantity: Decimal, averages: Sequence[float] | None = None) -> Opportunity:
+        """The route priced at the newest quotes, after `assess` said None.
+
+        Args:
+            ts_ns: Of the decision.
+            quantity: Base units of the first trade.
+            averages: The average price that this quantity gets from the order book, for each of `route.priced`;
+                None: the top of the book takes it all.
+        """
 
     def close_reason(self, holding: Holding, now_ns: int) -> str | None:
         """Why an open pair should be closed now; None to keep it."""
@@ -219,8 +287,8 @@ class Strategy(Protocol):
     def routes(self, instruments: Sequence[Instrument]) -> Sequence[Route]:
         """Every route to watch over these instruments."""
 
-    def watch(self, route: Route, buy: InstrumentView, sell: InstrumentView) -> RouteWatch:
-        """An observer of one of those routes."""
+    def watch(self, route: Route, views: Mapping[str, InstrumentView], terms: RouteTerms) -> RouteWatch:
+        """An observer of one of those routes; `views` are all instruments of the run, by their ids."""
 
 
 class LiveVenueModule(VenueModule, Protocol):

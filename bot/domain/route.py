@@ -1,44 +1,31 @@
 """A route is a list of legs: the one idea of the bot.
 
-Each leg is a trade on one instrument or a holding period; pricing, risk, execution and post-mortem read the legs
-and never ask which kind of arbitrage it is.
+Each leg is a trade on one instrument, a transfer between venues or a holding period; pricing, risk, execution and
+post-mortem read the legs and never ask which kind of arbitrage it is.
+
+Two shapes follow from the legs alone. In a **chain** one amount travels: every trade spends what the leg before it
+brought, where it brought it (three trades on one venue; buy, transfer, sell). Otherwise the route has two **sides**
+that are traded at the same moment from what lies at each venue already.
 """
 
+from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from bot.domain.instrument import Instrument
+from bot.domain.legs import HoldLeg as HoldLeg
+from bot.domain.legs import Leg as Leg
+from bot.domain.legs import Liquidity as Liquidity
+from bot.domain.legs import TradeLeg as TradeLeg
+from bot.domain.legs import TransferLeg as TransferLeg
 from bot.domain.order import Side
 
 
-class TradeLeg(BaseModel):
-    """Buy or sell one instrument."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: Literal["trade"] = "trade"
-    instrument: Instrument
-    side: Side
-
-
-class HoldLeg(BaseModel):
-    """Keep what the legs before it opened; funding is paid or earned meanwhile."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: Literal["hold"] = "hold"
-    expected_s: float = Field(gt=0, allow_inf_nan=False)
-
-
-Leg = TradeLeg | HoldLeg
-
-
 class Route(BaseModel):
-    """Trades that open, a holding period, and the mirrored trades that close."""
+    """Trades that open, what happens meanwhile, and the trades that close."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,49 +35,145 @@ class Route(BaseModel):
 
     @cached_property
     def id(self) -> str:
-        """`kind:buy>sell`, for example `convergence:binance:BTC/USDT:USDT>bybit:BTC/USDT:USDT`."""
-        return f"{self.kind}:{self.buy.id}>{self.sell.id}"
+        """`kind:buy>sell`, for example `convergence:binance:BTC/USDT:USDT>bybit:BTC/USDT:USDT`; unique.
+
+        A chain names each of its instruments; what else tells two routes apart follows behind colons: the network of
+        a transfer, the instrument that hedges it, which sides are maker (`:maker-taker`).
+        """
+        return ":".join((self.kind, ">".join(leg.instrument.id for leg in self.priced), *self._marks()))
+
+    def _marks(self) -> Iterator[str]:
+        yield from (leg.network or "any" for leg in self.transfers if not leg.deferred)
+        yield from dict.fromkeys(f"hedge={leg.instrument.id}" for leg in self.hedges)
+        if any(leg.is_maker for leg in self.trades):
+            yield "-".join(leg.liquidity for leg in self.priced)
+
+    @cached_property
+    def trades(self) -> tuple[TradeLeg, ...]:
+        """Every trade, in order."""
+        return tuple(leg for leg in self.legs if isinstance(leg, TradeLeg))
+
+    @cached_property
+    def transfers(self) -> tuple[TransferLeg, ...]:
+        """Every transfer, deferred ones included."""
+        return tuple(leg for leg in self.legs if isinstance(leg, TransferLeg))
+
+    @cached_property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What it trades, each once, in the order of its first trade."""
+        return tuple({leg.instrument.id: leg.instrument for leg in self.trades}.values())
 
     @cached_property
     def opening(self) -> tuple[TradeLeg, ...]:
-        """The trades before the holding period."""
+        """The trades before something is held or sent away."""
         trades: list[TradeLeg] = []
         for leg in self.legs:
-            if isinstance(leg, HoldLeg):
+            if not isinstance(leg, TradeLeg):
                 break
             trades.append(leg)
         return tuple(trades)
 
     @cached_property
     def closing(self) -> tuple[TradeLeg, ...]:
-        """The trades after the holding period."""
-        trades = [leg for leg in self.legs if isinstance(leg, TradeLeg)]
-        return tuple(trades[len(self.opening) :])
+        """The trades after it."""
+        return self.trades[len(self.opening) :]
 
     @cached_property
+    def chain(self) -> tuple[TradeLeg | TransferLeg, ...]:
+        """The legs that one amount travels through; empty where two sides are traded at the same moment."""
+        if any(isinstance(leg, HoldLeg) for leg in self.legs):
+            return ()
+        links: list[TradeLeg | TransferLeg] = []
+        at: tuple[str, str] | None = None
+        for leg in self.legs:
+            ends = _ends(leg)
+            if ends is None:
+                continue
+            if at is not None and ends[0] != at:
+                return ()
+            links.append(leg)  # type: ignore[arg-type]
+            at = ends[1]
+        return tuple(links) if len(links) > 1 else ()
+
+    @cached_property
+    def priced(self) -> tuple[TradeLeg, ...]:
+        """The trades that make the gross edge: a chain's, or the first that buys and the first that sells."""
+        if self.chain:
+            return tuple(leg for leg in self.chain if isinstance(leg, TradeLeg))
+        return tuple(next(leg for leg in self.opening if leg.side is side) for side in (Side.BUY, Side.SELL))
+
+    @property
     def buy(self) -> Instrument:
-        """What the opening buys."""
-        return next(leg.instrument for leg in self.opening if leg.side is Side.BUY)
+        """Where it begins: what the opening buys."""
+        return self.priced[0].instrument
 
-    @cached_property
+    @property
     def sell(self) -> Instrument:
-        """What the opening sells."""
-        return next(leg.instrument for leg in self.opening if leg.side is Side.SELL)
-
-    @cached_property
-    def fee_legs(self) -> tuple[tuple[str, bool], ...]:
-        """Each trade as the name of its fee (`fee open buy binance.spot`), and whether it is on the bought side."""
-        stages = (("open", self.opening), ("close", self.closing))
-        return tuple(
-            (f"fee {stage} {leg.side} {leg.instrument.feed}", leg.instrument.id == self.buy.id)
-            for stage, legs in stages
-            for leg in legs
-        )
+        """Where it ends: what the opening sells, or the last trade of a chain."""
+        return self.priced[-1].instrument
 
     @cached_property
     def hold_s(self) -> float:
         """Expected holding time, seconds; 0 for a route that holds nothing."""
         return sum(leg.expected_s for leg in self.legs if isinstance(leg, HoldLeg))
+
+    @cached_property
+    def hedges(self) -> tuple[TradeLeg, ...]:
+        """The trades beside a chain: what stands against its price while the amount is on its way."""
+        links = {id(leg) for leg in self.chain}
+        return tuple(leg for leg in self.trades if id(leg) not in links) if links else ()
+
+    def is_on_last(self, leg: TradeLeg) -> bool:
+        """Whether a cost of `leg` is charged on the last trade's money, and not on the first's."""
+        return leg.instrument.id in self._on_last
+
+    @cached_property
+    def _on_last(self) -> frozenset[str]:
+        if not self.chain:
+            return frozenset({self.sell.id})
+        beside = {leg.instrument.id for leg in self.hedges}
+        return frozenset(leg.instrument.id for leg in self.trades) - beside
+
+    def label(self, instrument: Instrument) -> str:
+        """How its costs name an instrument: the feed, and the symbol too where several of that feed are traded."""
+        return self._labels[instrument.id]
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        feeds = [instrument.feed for instrument in self.instruments]
+        return {
+            one.id: str(one.feed) if feeds.count(one.feed) == 1 else f"{one.feed} {one.symbol}"
+            for one in self.instruments
+        }
+
+    @cached_property
+    def not_executable(self) -> tuple[float, float, str] | None:
+        """What today's executor cannot do of it: observed, allowed and the unit; None where it can do it all.
+
+        It opens two taker legs of one base and quote currency at once, and closes the same two.
+        """
+        sent = sum(not leg.deferred for leg in self.transfers)
+        currencies = {leg.instrument.quote for leg in self.trades}
+        bases = {leg.instrument.base for leg in self.trades}
+        makers = sum(leg.is_maker for leg in self.trades)
+        found: tuple[tuple[int, int, str], ...] = (
+            (sent, 0, "transfers"),
+            (len(self.opening), 2, "opening trades"),
+            (makers, 0, "maker trades"),
+            (len(currencies), 1, "quote currencies"),
+            (len(bases), 1, "base assets"),
+        )
+        return next(((float(has), float(can), unit) for has, can, unit in found if has > can), None)
+
+
+def _ends(leg: Leg) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """(Venue, asset) before and after a leg that turns or moves an amount; None for one that does not."""
+    if isinstance(leg, TransferLeg) and not leg.deferred:
+        return (leg.from_venue, leg.asset), (leg.to_venue, leg.asset)
+    if isinstance(leg, TradeLeg) and not leg.instrument.is_perpetual:
+        venue = leg.instrument.venue
+        return (venue, leg.spends), (venue, leg.brings)
+    return None
 
 
 class Cost(BaseModel):
@@ -105,7 +188,7 @@ class Cost(BaseModel):
 
 
 class Opportunity(BaseModel):
-    """One route priced at one moment for one size. `net_edge_bps = gross_edge_bps − Σ costs`."""
+    """One route priced at one moment for one size. `net_edge_bps = gross_edge_bps − Σ costs`, in their order."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -114,15 +197,22 @@ class Opportunity(BaseModel):
     quantity: Decimal
     """Base units, on the coarser lot grid of the two sides; 0 when one side cannot take any size."""
     buy_price: float
+    """Expected average price of the first trade, for the quantity; so is `sell_price` of the last."""
     sell_price: float
     gross_edge_bps: float
-    """Sell price over buy price, for the quantity."""
+    """Sell price over buy price at the top of the books, in one currency."""
     costs: tuple[Cost, ...]
     net_edge_bps: float
+    capital_notional: float | None = None
+    """Quote units of the first trade that are locked: paid, sold from stock, or put up as margin; None: not known."""
+    time_out_s: float = 0.0
+    """How long, in the mean."""
+    return_per_year: float | None = None
+    """Net edge on the locked capital, as a ratio, if it could be repeated all year; None where no time passes."""
 
     @property
     def needed_bps(self) -> float:
-        """The gross edge at which it breaks even."""
+        """The gross edge that its costs eat."""
         return sum(cost.bps for cost in self.costs)
 
 

@@ -20,7 +20,7 @@ from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
-from bot.domain.route import Decision, Outcome, Route
+from bot.domain.route import Decision, Outcome
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
@@ -28,7 +28,7 @@ from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.quote_ages import QuoteAges
-from bot.ports import FeedState, Journal, QuoteDrivenVenue, RecordKind, Strategy
+from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.pricing.sizing import lots_at_top, size_figures
 from bot.risk.gate import Approved
 from bot.risk.limits import Proposal
@@ -72,6 +72,7 @@ class Engine:
         assumed_funding_bps_per_8h: Mapping[Feed, float],
         log: Callable[[str, str], None],
         show_decision: Callable[[Decision], None] | None = None,
+        terms: RouteTerms | None = None,
     ) -> None:
         """Build the engine; nothing happens before `start`.
 
@@ -87,6 +88,7 @@ class Engine:
             assumed_funding_bps_per_8h: Per feed, for instruments whose rate nothing tells.
             log: Takes a level (`info`, `warning`, `error`) and one line.
             show_decision: Gets every decision.
+            terms: What is known about moving money between venues; None: nothing.
         """
         self.run = run
         self.settings = settings
@@ -108,12 +110,14 @@ class Engine:
                 feed_delay=self._delays[instrument.feed],
                 fees=fees.get(instrument.feed),
                 funding_assumed_bps_per_8h=assumed_funding_bps_per_8h.get(instrument.feed),
+                latency_s=settings.paper.latency_ms / 1e3,
+                margin_ratio=float(settings.paper.initial_margin_ratio),
             )
             for index, instrument in enumerate(instruments)
         ]
         self._slots_of = {feed: [s for s in self.slots if s.feed == feed] for feed in self.feeds}
         self.decisions = DecisionLog(journal, show_decision)
-        self.routes = self._watch_routes(strategy.routes(instruments), strategy)
+        self.routes = self._watch_routes(strategy, terms or NoTerms())
         self.desk = PairDesk(
             run_id=run.run_id,
             slots=self.slots,
@@ -135,16 +139,15 @@ class Engine:
         self._show_to_venue = venue.on_quote
         self._tell_venue_refused = venue.on_quote_refused
 
-    def _watch_routes(self, routes: Sequence[Route], strategy: Strategy) -> list[RouteState]:
+    def _watch_routes(self, strategy: Strategy, terms: RouteTerms) -> list[RouteState]:
         by_id = {slot.instrument.id: slot for slot in self.slots}
         states = []
-        for route in routes:
+        for route in strategy.routes([slot.instrument for slot in self.slots]):
             buy, sell = by_id[route.buy.id], by_id[route.sell.id]
-            state = RouteState(
-                route, strategy.watch(route, buy, sell), buy, sell, self.settings.execution.price_cap_bps
-            )
-            buy.routes.append(state)
-            sell.routes.append(state)
+            watch = strategy.watch(route, by_id, terms)
+            state = RouteState(route, watch, buy, sell, self.settings.execution.price_cap_bps)
+            for instrument in route.instruments:
+                by_id[instrument.id].routes.append(state)
             states.append(state)
         return states
 
@@ -200,7 +203,7 @@ class Engine:
                 if state.pair is None:
                     limit = state.watch.assess()
                     if limit is None:
-                        state.buy.settled = state.sell.settled = False
+                        self._unsettle(state)
                         self._consider(state, ts_recv_ns)
                     elif limit != state.reason:
                         self._refuse_route(state, ts_recv_ns, limit, state.watch.figures(limit))
@@ -222,8 +225,8 @@ class Engine:
         self.feeds[s.feed].last_frame_ns = ts_recv_ns
         s.on_funding(funding)
         for state in s.routes:
-            state.buy.settled = state.sell.settled = False
-            state.watch.refresh()
+            self._unsettle(state)
+            state.watch.refresh(ts_recv_ns)
 
     def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
         """A frame told the venue's time: it dates quotes of its feed that carry none."""
@@ -253,6 +256,10 @@ class Engine:
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
         """A measured clock offset bounds the estimate from the frames."""
         self.clock_offsets[venue].measured(offset_ns, round_trip_ns)
+        latency_s = max(self.settings.paper.latency_ms / 1e3, round_trip_ns / 2e9)
+        for s in self.slots:
+            if s.instrument.venue == venue:
+                s.latency_s = latency_s
 
     # Inside
 
@@ -270,6 +277,10 @@ class Engine:
         if not s.dirty:
             s.dirty = True
             self._dirty.append(s)
+
+    def _unsettle(self, state: RouteState) -> None:
+        """The route's next answer may be another one, though no price moves."""
+        state.buy.settled = state.sell.settled = False
 
     def _consider(self, state: RouteState, ts_ns: int) -> None:
         """The edge is there: open the pair, or name the limit in the way."""
@@ -314,8 +325,8 @@ class Engine:
         if limit == state.reason:
             return
         state.reason = limit
-        gross, needed = state.watch.gross_bps, state.watch.needed_bps
-        net = None if gross is None or needed is None else gross - needed
+        watch = state.watch
+        gross, needed, net = watch.gross_bps, watch.needed_bps, watch.net_bps
         self.decisions.add(ts_ns, state.route.id, Outcome.REFUSED, limit, figures, _NOTHING, gross, needed, net)
 
     def _tick(self) -> None:
@@ -330,7 +341,7 @@ class Engine:
             self._forget_if_silent(feed, health, now_ns)
         self.desk.tick(now_ns)
         for state in self.routes:
-            state.watch.refresh()
+            state.watch.refresh(now_ns)
             if state.pair is not None:
                 state.watch.assess()  # quotes do not ask while a pair is open, and people look at the figures
             if state.holding is not None:

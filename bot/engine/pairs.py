@@ -124,8 +124,7 @@ class PairDesk:
         assert pair is not None
         state.holding = None
         state.watch.assess()  # nobody asked while the pair was open
-        gross, needed = state.watch.gross_bps, state.watch.needed_bps
-        net = None if gross is None or needed is None else gross - needed
+        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
         quantity = min(abs(pair.buy.held), abs(pair.sell.held))
         self._decisions.add(ts_ns, state.route.id, Outcome.CLOSED, why, None, quantity, gross, needed, net)
         self.executor.close(pair, why)

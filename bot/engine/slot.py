@@ -4,6 +4,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bot.domain.fees import FeeSchedule
+from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument
 from bot.domain.market import FundingRate, TopOfBook
 from bot.market.clock_offset import ClockOffset, FeedDelay
@@ -33,9 +34,12 @@ class InstrumentSlot:
         "funding",
         "funding_assumed",
         "funding_bps_per_h",
+        "funding_terms",
         "gate",
         "index",
         "instrument",
+        "latency_s",
+        "margin_ratio",
         "next_funding_ns",
         "quote",
         "raw",
@@ -47,6 +51,7 @@ class InstrumentSlot:
         "sequence",
         "settled",
         "statistics",
+        "takes_orders",
         "window",
     )
 
@@ -61,6 +66,9 @@ class InstrumentSlot:
         feed_delay: FeedDelay,
         fees: FeeSchedule | None,
         funding_assumed_bps_per_8h: float | None,
+        latency_s: float | None = None,
+        margin_ratio: float | None = None,
+        takes_orders: bool = True,
     ) -> None:
         self.index = index
         self.instrument = instrument
@@ -78,6 +86,12 @@ class InstrumentSlot:
         self.funding: FundingRate | None = None
         self.funding_bps_per_h = None if funding_assumed_bps_per_8h is None else funding_assumed_bps_per_8h / 8
         self.funding_assumed = funding_assumed_bps_per_8h is not None
+        self.funding_terms: FundingTerms | None = None
+        """The venue's own schedule and bounds; they go before a rate without them."""
+        self.latency_s = latency_s
+        """From a decision to an order's meeting the book; None where it was never measured."""
+        self.margin_ratio = margin_ratio
+        self.takes_orders = takes_orders
         self.next_funding_ns: int | None = None
         self.quote: TopOfBook | None = None
         """The newest quote; None before the first and while the newest was refused."""

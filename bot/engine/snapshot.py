@@ -66,11 +66,7 @@ def take_snapshot(
 
 def headline(engine: Engine) -> str:
     """The break-even of the route that comes nearest: "needs 21.0 bps, best now 0.8"."""
-    priced = [
-        (state.watch.gross_bps - state.watch.needed_bps, state)
-        for state in engine.routes
-        if state.watch.gross_bps is not None and state.watch.needed_bps is not None
-    ]
+    priced = [(net, state) for state in engine.routes if (net := state.watch.net_bps) is not None]
     if priced:
         _, nearest = max(priced, key=lambda pair: pair[0])
         assumed = " (ASSUMED funding)" if nearest.watch.assumed else ""
@@ -105,6 +101,10 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return "fees of a side are not known: set them under fees"
         case "funding_rate":
             return "funding of a side is not known: set funding.<venue>.<segment>.assumed_bps_per_8h"
+        case "network":
+            return "a transfer's fee and time are not known"
+        case "fill_probability" | "latency" | "volatility" | "transfer_time":
+            return f"{limit.replace('_', ' ')} is not known"
         case "cooldown":
             return f"resting: {observed:.1f} {unit}"
         case "size":
@@ -154,7 +154,7 @@ def _route_row(state: RouteState) -> RouteRow:
         sell=state.route.sell.id,
         gross_bps=gross,
         needed_bps=needed,
-        net_bps=None if gross is None or needed is None else gross - needed,
+        net_bps=state.watch.net_bps,
         best_gross_bps=state.watch.best_gross_bps,
         why_not=why_not(state),
         open_quantity=None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}",

@@ -2,61 +2,37 @@
 
 A route's costs change slowly (fees, funding, the usual price difference between its two sides); its prices change
 with every quote. So the costs are summed once into a `CostSheet`, and a quote only needs `gross_edge_bps` and one
-subtraction. Every figure is in bps of the buy notional; a positive cost is bad.
+compare. Every figure is in bps of the first trade's money, the buy notional; a positive cost is bad.
 
-    net edge = gross edge − (fees to open + fees to close + exit basis + funding)
+    net edge = gross edge − Σ costs
 
-The **exit basis** is what closing is expected to cost: buying back what was sold at its ask, selling what was bought
-at its bid. Two markets that usually differ by 4 bps will differ by 4 bps again when the pair is closed; a bot that
-expects them to meet calls a standing difference a profit.
+Costs by name: fees of every trade and what a token saves of them, withdrawal fee, exit basis, funding, adverse move,
+transfer risk, rebalancing, conversion, late hedge and not filled (post-only legs), depth. Their formulas stand in
+`bot/pricing/fees.py`, `costs.py` and `makers.py`. Nothing here asks what kind of arbitrage a route is.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from bot.domain.legs import TradeLeg
+from bot.domain.order import Side
 from bot.domain.route import Cost, Opportunity, Route
-from bot.ports import InstrumentView, Statistics
+from bot.pricing import costs, makers
+from bot.pricing.capital import capital_part, return_per_year
+from bot.pricing.fees import charge_fees
+from bot.pricing.inputs import PricingInputs
+from bot.pricing.sheet import CostLines, CostSheet, Unpriced, add_up
 
-EXIT_BASIS = "exit basis"
-
-
-@dataclass(frozen=True, slots=True)
-class CostSheet:
-    """Every cost of a route by name, and their sum in bps.
-
-    It is made anew every second for every route, and its costs are read only where one is taken or looked at.
-    """
-
-    entries: tuple[tuple[str, float, bool], ...]
-    """Name, bps, and whether it is assumed."""
-    total_bps: float
-
-    @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The entries as values."""
-        return tuple(Cost(name=name, bps=bps, assumed=assumed) for name, bps, assumed in self.entries)
-
-    @property
-    def exit_basis_bps(self) -> float:
-        """What closing is expected to cost beside fees; 0 for a route that holds nothing."""
-        return next((bps for name, bps, _ in self.entries if name == EXIT_BASIS), 0.0)
-
-    @property
-    def assumed(self) -> bool:
-        """Whether a cost is a setting and not what the venue said."""
-        return any(assumed for _, _, assumed in self.entries)
-
-
-@dataclass(frozen=True, slots=True)
-class Unpriced:
-    """Why a route has no price: a limit, what was observed and what it asks for. Never a default of zero."""
-
-    limit: str
-    observed: float
-    allowed: float
-    unit: str
-    least_bps: float | None = None
-    """What is known to be needed already: the fees; None where not even they are known."""
+_Charge = Callable[[Route, PricingInputs, CostLines], Unpriced | None]
+_CHARGES: tuple[_Charge, ...] = (
+    costs.charge_exit,
+    costs.charge_funding,
+    costs.charge_adverse_moves,
+    costs.charge_transfer_risk,
+    costs.charge_rebalancing,
+    costs.charge_conversion,
+    makers.charge_late_hedges,
+)
 
 
 def gross_edge_bps(buy_price: float, sell_price: float) -> float:
@@ -69,64 +45,98 @@ def gross_edge_bps(buy_price: float, sell_price: float) -> float:
     return (sell_price / buy_price - 1.0) * 1e4
 
 
-def cost_sheet(
-    route: Route, buy: InstrumentView, sell: InstrumentView, *, exit_basis: str, warmup_s: float
-) -> CostSheet | Unpriced:
-    """Sum what the route costs beside its two opening prices.
+def price_ratio(trades: Sequence[TradeLeg], prices: Sequence[float], rate: float = 1.0) -> float:
+    """What one unit of the first trade's money becomes, fees aside.
 
     Args:
-        route: Its opening buys `buy.instrument` and sells `sell.instrument`.
-        buy: Fees, funding and rolling statistics of the bought side.
-        sell: The same of the sold side.
-        exit_basis: `rolling_mean`: the two mids will differ at the exit as they did on average lately;
-            `converged`: they will be equal.
-        warmup_s: Seconds of statistics that the exit basis must rest on.
-
-    Returns:
-        The costs, or the one input that is missing.
+        trades: A route's `priced`.
+        prices: Of each of them.
+        rate: Units of the first trade's currency for one of the last trade's.
     """
-    if buy.fees is None or sell.fees is None:
-        return Unpriced("fee_schedule", 0.0, 1.0, "known")
-    covered_s = min(buy.statistics.covered_s, sell.statistics.covered_s)
-    exit_basis_bps = _exit_basis_bps(buy.statistics, sell.statistics, converged=exit_basis == "converged")
-    buy_fee, sell_fee = float(buy.fees.taker_bps), float(sell.fees.taker_bps)
-    costs = [(name, buy_fee if is_buy else sell_fee, False) for name, is_buy in route.fee_legs]
-    if covered_s < warmup_s or exit_basis_bps is None:
-        return Unpriced("warm_up", covered_s, warmup_s, "s", sum(bps for _, bps, _ in costs))
-    if route.closing:
-        costs.append((EXIT_BASIS, exit_basis_bps, False))
-    if route.hold_s:
-        for view, sign in ((buy, 1), (sell, -1)):
-            if view.instrument.is_perpetual:
-                bps_per_h = view.funding_bps_per_h
-                if bps_per_h is None:
-                    return Unpriced("funding_rate", 0.0, 1.0, "known")
-                # Pro rata over the holding time: a long pays a positive rate, a short earns it.
-                funding_bps = sign * bps_per_h * route.hold_s / 3600
-                costs.append((f"funding {view.instrument.feed}", funding_bps, view.funding_assumed))
-    return CostSheet(tuple(costs), sum(bps for _, bps, _ in costs))
+    if len(prices) == 2 and trades[0].side is Side.BUY and trades[1].side is Side.SELL:
+        return prices[1] * rate / prices[0]
+    ratio = rate
+    for leg, price in zip(trades, prices, strict=True):
+        ratio = ratio * price if leg.side is Side.SELL else ratio / price
+    return ratio
 
 
-def _exit_basis_bps(buy: Statistics, sell: Statistics, *, converged: bool) -> float | None:
-    """Expected (ask of the sold side − bid of the bought side) at the exit; None while nothing tells."""
-    if buy.mean_mid is None or sell.mean_mid is None or buy.mean_spread_bps is None or sell.mean_spread_bps is None:
-        return None
-    half_spreads = (buy.mean_spread_bps + sell.mean_spread_bps) / 2
-    return half_spreads if converged else gross_edge_bps(buy.mean_mid, sell.mean_mid) + half_spreads
+def cost_sheet(route: Route, inputs: PricingInputs) -> CostSheet | Unpriced:
+    """Sum what the route costs beside its prices; or the one input that is missing or broken."""
+    lines = CostLines()
+    refused = charge_fees(route, inputs, lines)
+    if refused is not None:
+        return refused
+    least_bps = lines.even_bps
+    refused = costs.check_warm(route, inputs)
+    for charge in _CHARGES:
+        refused = refused or charge(route, inputs, lines)
+    chance = makers.fill_probability(route, inputs)
+    refused = refused or (chance if isinstance(chance, Unpriced) else None)
+    if refused is not None or isinstance(chance, Unpriced):
+        assert refused is not None
+        return Unpriced(refused.limit, refused.observed, refused.allowed, refused.unit, least_bps)
+    sheet = add_up(
+        lines,
+        exit_basis_bps=costs.exit_basis_bps(route, inputs),
+        fill_probability=chance,
+        waiting_bps=inputs.rules.waiting_bps,
+        time_out_s=costs.time_out_s(route, inputs),
+    )
+    return sheet if costs.known(sheet.fixed_bps, sheet.scaled_bps) else Unpriced("broken_cost", 0.0, 1.0, "known")
 
 
 def opportunity(
-    route: Route, sheet: CostSheet, *, ts_ns: int, quantity: Decimal, buy_price: float, sell_price: float
+    route: Route,
+    sheet: CostSheet,
+    inputs: PricingInputs,
+    *,
+    ts_ns: int,
+    quantity: Decimal,
+    tops: Sequence[float],
+    averages: Sequence[float] | None = None,
 ) -> Opportunity:
-    """The route priced at these two prices for this quantity; every cost by name."""
-    gross = gross_edge_bps(buy_price, sell_price)
+    """The route priced for this quantity; every cost by name.
+
+    Args:
+        route: What is traded.
+        sheet: Its costs, made from `inputs`.
+        inputs: Where its capital and its conversion are read.
+        ts_ns: Of the decision.
+        quantity: Base units of the first trade.
+        tops: For each of `route.priced`, the price at the top of the book.
+        averages: The price that the quantity gets on average; None: the top takes it all.
+    """
+    rate = 1.0 if inputs.conversion is None else inputs.conversion.rate
+    prices = tops if averages is None else averages
+    gross = (price_ratio(route.priced, tops, rate) - 1.0) * 1e4
+    named = sheet.costs(gross, depth_costs(route, tops, prices, rate))
+    net = gross - sum(cost.bps for cost in named)
+    capital = capital_part(route, inputs, price_ratio(route.priced, prices, rate))
     return Opportunity(
         route=route,
         ts_ns=ts_ns,
         quantity=quantity,
-        buy_price=buy_price,
-        sell_price=sell_price,
+        buy_price=prices[0],
+        sell_price=prices[-1],
         gross_edge_bps=gross,
-        costs=sheet.costs,
-        net_edge_bps=gross - sheet.total_bps,
+        costs=named,
+        net_edge_bps=net,
+        capital_notional=None if capital is None else capital * float(quantity) * prices[0],
+        time_out_s=sheet.time_out_s,
+        return_per_year=return_per_year(net, capital, sheet.time_out_s),
     )
+
+
+def depth_costs(route: Route, tops: Sequence[float], averages: Sequence[float], rate: float = 1.0) -> list[Cost]:
+    """What each trade's average price is worse than the top of its book: what the gross edge loses by it, in order."""
+    found, prices = [], list(tops)
+    ratio = price_ratio(route.priced, prices, rate)
+    for index, leg in enumerate(route.priced):
+        if averages[index] == prices[index]:
+            continue
+        prices[index] = averages[index]
+        after = price_ratio(route.priced, prices, rate)
+        found.append(Cost(name=f"depth {leg.side} {route.label(leg.instrument)}", bps=(ratio - after) * 1e4))
+        ratio = after
+    return found

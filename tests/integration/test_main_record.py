@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.csv
 import pytest
 
+from bot.domain.snapshot import UpkeepStatus
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.store import ArchiveStore
 
@@ -32,7 +33,8 @@ def kept(store: ArchiveStore) -> int:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     data_dir = tmp_path_factory.mktemp("recorded")
-    done = main("--mode", "record", "--for", "5s", "--json", "--set", "archive.every_s=2", data_dir=data_dir)
+    often = ("--set", "jobs.clock_offset=every 1s", "--set", "jobs.minutes=every 2s")
+    done = main("--mode", "record", "--for", "5s", "--json", "--set", "archive.every_s=2", *often, data_dir=data_dir)
     assert done.returncode == 0, done.stderr
     return data_dir, json.loads(done.stdout)
 
@@ -48,6 +50,19 @@ def test_what_came_in_is_in_the_archive(recorded: tuple[Path, dict[str, object]]
             assert quotes.num_rows > 20
         assert store.instruments(Channel.DEPTH) == ["binance:BTC/USDT:USDT"]
         assert store.rows(Channel.VIEWS, "BTC/USDT:USDT", 0, 2**63 - 1).num_rows >= 3
+
+
+def test_how_the_jobs_fared_is_told(recorded: tuple[Path, dict[str, object]]) -> None:
+    upkeep = UpkeepStatus.model_validate(recorded[1])
+    jobs = {job.name: job for job in upkeep.jobs}
+    assert list(jobs) == ["minutes", "merge", "retention", "clock_offset"]
+    for name in ("minutes", "clock_offset"):
+        assert jobs[name].runs >= 1
+        assert jobs[name].failures == 0, jobs[name].detail
+        assert jobs[name].last_ns is not None
+    assert jobs["clock_offset"].detail.startswith("binance ")
+    assert jobs["merge"].schedule == "10 * * * *"
+    assert upkeep.shipper is None
 
 
 def test_made_up_prices_never_stand_where_real_ones_do(recorded: tuple[Path, dict[str, object]]) -> None:
@@ -70,6 +85,8 @@ def test_rows_leave_as_a_plain_file(recorded: tuple[Path, dict[str, object]], tm
     ("words", "says"),
     [
         (("--mode", "record", "--market", "recorded"), "add --market live or --market simulated"),
+        (("--mode", "record", "--set", "jobs.backup=5 1 * * *"), "jobs.backup is set and backup.url is not"),
+        (("--headless", "--set", "jobs.backup=5 1 * * *"), "jobs.backup is set and backup.url is not"),
         (("--mode", "export"), "needs --to PATH"),
         (("--mode", "export", "--to", "x.txt"), "end the name in .feather, .parquet or .csv"),
         (("--mode", "export", "--channel", "quoets", "--to", "x.csv"), "quotes"),
@@ -80,7 +97,9 @@ def test_a_wrong_wish_is_one_line(words: tuple[str, ...], says: str, tmp_path: P
     done = main(*words, data_dir=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.splitlines()[-1].startswith("crypto-pipe: ")
+    if words[0] != "--headless":  # a run says what it opens before
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_interruption_keeps_everything(tmp_path: Path) -> None:
@@ -96,3 +115,30 @@ def test_an_interruption_keeps_everything(tmp_path: Path) -> None:
     summary = json.loads(out)
     with ArchiveStore.open(tmp_path / "simulated", read_only=True) as store:
         assert kept(store) == summary["rows"] > 0
+
+
+def exchanges_of(pid: int) -> int:
+    """The process of the simulated exchanges that this one has started."""
+    (child,) = (Path("/proc") / str(pid) / "task" / str(pid) / "children").read_text().split()
+    return int(child)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked for in /proc")
+def test_exchanges_that_die_end_the_recording_with_a_clear_line(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "main.py"), "--mode", "record", "--json", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "frames/s" in line:
+                break
+        os.kill(exchanges_of(process.pid), signal.SIGKILL)
+        out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 5
+    summary = json.loads(out)
+    assert summary["complete"] is False
+    (why,) = summary["incomplete_because"]
+    assert why == "simulator: the simulated exchanges have gone (killed by signal 9)"
+    assert err.splitlines()[-1] == f"crypto-pipe: {why}"
+    assert err.count("have gone") == 1
+    with ArchiveStore.open(tmp_path / "simulated", read_only=True) as store:
+        assert kept(store) == summary["rows"] > 0, "what came until then is kept"

@@ -128,7 +128,9 @@ class Trading(RuleBasedStateMachine):
             run=RunInfo("run", "arbitrage", "recorded", False, "digest", "0"),
             instruments=INSTRUMENTS,
             strategy=ArbitrageStrategy(
-                ArbitrageSettings(exit_basis="converged", warmup_s=0.0, max_holding_s=5.0, cooldown_s=0.05)
+                ArbitrageSettings(
+                    exit_basis="converged", warmup_s=0.0, max_holding_s=5.0, cooldown_s=0.05, adverse_moves=False
+                )
             ),
             venue=self.paper,
             journal=self.journal,

@@ -87,7 +87,10 @@ def random_tape(seed: int, rows: int, wildness: float) -> list[Piece]:
             now_ns += int(rng.integers(4)) * SECOND_NS
         elif kind == 6:
             funding = FundingRate(
-                rate=float(rng.normal() * 1e-4), next_funding_ns=now_ns + 7_200 * SECOND_NS, interval_h=8.0, ts_event_ns=now_ns
+                rate=float(rng.normal() * 1e-4),
+                next_funding_ns=now_ns + 7_200 * SECOND_NS,
+                interval_h=8.0,
+                ts_event_ns=now_ns,
             )
             writer.on_funding(1, funding, now_ns)
         elif kind == 7:

@@ -86,7 +86,9 @@ class Bench:
             for i in instruments
             if str(i.feed) in taker
         }
-        own = ArbitrageSettings.model_validate({"exit_basis": "converged", "warmup_s": 0.5} | dict(arbitrage or {}))
+        own = ArbitrageSettings.model_validate(
+            {"exit_basis": "converged", "warmup_s": 0.5, "adverse_moves": False} | dict(arbitrage or {})
+        )
         self.paper = PaperActions(instruments, fees, all_settings.paper, self.clock)
         self.engine = Engine(
             run=RunInfo("run", "arbitrage", "recorded", False, "digest", "0"),
@@ -170,15 +172,17 @@ def test_every_decision_of_a_pairs_life_with_its_hand_worked_edge() -> None:
     assert bench.new() == [(REFUSED, "there", "warm_up"), (REFUSED, "back", "warm_up")]
     bench.warm(1_500)
     assert bench.new() == [(REFUSED, "there", "net_edge"), (REFUSED, "back", "net_edge")]
-    # Buy at 1000.10, sell at 999.90: −1.9998 bps; costs 2 × (10 + 5) + 2.
-    assert bench.decisions[-1].net_bps == pytest.approx((999.90 / 1000.10 - 1) * 1e4 - 32, abs=1e-6)
+    # Buy at 1000.10, sell at 999.90: −1.9998 bps; costs 2 × 5 of what is bought, 2 × 10 of what is sold, and 2.
+    sold = 999.90 / 1000.10
+    assert bench.decisions[-1].net_bps == pytest.approx((sold - 1) * 1e4 - 10 - 20 * sold - 2, abs=1e-6)
 
     bench.linear(1_600, "1003.39", "1003.59")  # 32.897 − 32 = 0.897: below the minimum of 1
     assert bench.new() == []
     bench.linear(1_601, "1003.41", "1003.61")
     assert bench.new() == [(TAKEN, "there", "net_edge")]
     taken = bench.decisions[-1]
-    assert taken.net_bps == pytest.approx((1003.41 / 1000.10 - 1) * 1e4 - 32, abs=1e-6)
+    sold = 1003.41 / 1000.10
+    assert taken.net_bps == pytest.approx((sold - 1) * 1e4 - 20 - 10 * sold - 2, abs=1e-6)
     assert taken.net_bps is not None
     assert 1.0 <= taken.net_bps < 1.1
     assert taken.quantity == D("0.996")  # 1000 / 1003.41 = 0.9966, on a grid of 0.001
@@ -347,7 +351,7 @@ def test_the_loss_stop_holds_without_a_price_for_the_route() -> None:
     bench = in_position(arbitrage={"loss_stop_bps": 40.0})  # opened at 99 − 103 − 30 = −34 bps
     bench.engine.slots[1].fees = None
     for state in bench.engine.routes:
-        state.watch.refresh()
+        state.watch.refresh(bench.clock.now_ns())
     bench.linear(2_060, "1010.50", "1010.70")
     assert [what for what in bench.new() if what[1] == "there"] == []  # 99 − 108 − 30 = −39 bps
     bench.linear(2_060, "1010.70", "1010.90")

@@ -1,7 +1,8 @@
 """What a route costs, by hand-worked figures."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import HoldLeg, Route, TradeLeg
-from bot.pricing.pricing import CostSheet, Unpriced, cost_sheet, gross_edge_bps, opportunity
+from bot.pricing.inputs import FundingInput, InstrumentInput, PricingInputs, PricingRules
+from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity
+from bot.pricing.sheet import CostSheet, Unpriced
 from bot.pricing.sizing import lots_at_top, size_grid
 
 D = Decimal
@@ -36,21 +39,24 @@ SPOT = instrument("binance", Segment.SPOT)
 PERP = instrument("bybit", Segment.LINEAR)
 
 
-@dataclass
-class Stats:
-    mean_mid: float | None
-    mean_spread_bps: float | None = 0.0
-    covered_s: float = 100.0
-
-
-@dataclass
-class View:
-    instrument: Instrument
-    statistics: Stats
-    fees: FeeSchedule | None
-    quote: TopOfBook | None = None
-    funding_bps_per_h: float | None = None
-    funding_assumed: bool = False
+def side(
+    of: Instrument,
+    mean_mid: float | None,
+    spread_bps: float | None,
+    taker: str | None,
+    funding_bps_per_h: float | None = None,
+    assumed: bool = False,
+    covered_s: float = 100.0,
+) -> InstrumentInput:
+    told = funding_bps_per_h is not None
+    return InstrumentInput(
+        instrument=of,
+        fees=None if taker is None else fees(of, taker),
+        mean_mid=mean_mid,
+        mean_spread_bps=spread_bps,
+        covered_s=covered_s,
+        funding=FundingInput(funding_bps_per_h, 3600.0, assumed=assumed) if told else None,  # type: ignore[arg-type]
+    )
 
 
 def fees(of: Instrument, taker: str) -> FeeSchedule:
@@ -70,18 +76,26 @@ def carry(buy: Instrument, sell: Instrument, hold_s: float = 28_800.0) -> Route:
     )
 
 
-def sheet_of(buy: View, sell: View, *, exit_basis: str = "rolling_mean", hold_s: float = 28_800.0) -> CostSheet:
-    sheet = cost_sheet(carry(buy.instrument, sell.instrument, hold_s), buy, sell, exit_basis=exit_basis, warmup_s=60.0)
+def priced(*sides: InstrumentInput, converged: bool = False) -> PricingInputs:
+    return PricingInputs(
+        {one.instrument.id: one for one in sides}, rules=PricingRules(converged=converged, adverse_moves=False)
+    )
+
+
+def sheet_of(
+    buy: InstrumentInput, sell: InstrumentInput, *, converged: bool = False, hold_s: float = 28_800.0
+) -> CostSheet:
+    sheet = cost_sheet(carry(buy.instrument, sell.instrument, hold_s), priced(buy, sell, converged=converged))
     assert isinstance(sheet, CostSheet)
     return sheet
 
 
 def test_every_cost_of_a_carry_has_its_name() -> None:
     # Perp stands 4 bps above spot on average; spreads of 1 and 2 bps; longs pay 1 bp per 8 h; held 8 h.
-    buy = View(SPOT, Stats(100.0, 1.0), fees(SPOT, "10"))
-    sell = View(PERP, Stats(100.04, 2.0), fees(PERP, "5.5"), funding_bps_per_h=0.125)
+    buy = side(SPOT, 100.0, 1.0, "10")
+    sell = side(PERP, 100.04, 2.0, "5.5", 0.125)
     sheet = sheet_of(buy, sell)
-    by_name = {cost.name: round(cost.bps, 9) for cost in sheet.costs}
+    by_name = {cost.name: round(cost.bps, 9) for cost in sheet.costs(0.0)}
     assert by_name == {
         "fee open buy binance.spot": 10.0,
         "fee open sell bybit.linear": 5.5,
@@ -90,32 +104,31 @@ def test_every_cost_of_a_carry_has_its_name() -> None:
         "exit basis": 5.5,  # 4 bps of difference, and half of each spread
         "funding bybit.linear": -1.0,  # the short earns it
     }
-    assert sheet.total_bps == pytest.approx(35.5)
+    # Fixed: 20 + 5.5; on what is sold: 11 − 1. It breaks even where g = 25.5 + 10 · (1 + g / 10 000).
+    assert sheet.needed_bps == pytest.approx(35.5 / 0.999)
+    assert sheet.net_bps(sheet.needed_bps) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_long_side_pays_funding_and_converged_expects_no_difference() -> None:
-    buy = View(PERP, Stats(100.0), fees(PERP, "0"), funding_bps_per_h=0.5, funding_assumed=True)
-    sell = View(SPOT, Stats(90.0), fees(SPOT, "0"))
-    sheet = sheet_of(buy, sell, exit_basis="converged", hold_s=7_200.0)
-    assert sheet.total_bps == pytest.approx(1.0)
-    assert [cost.assumed for cost in sheet.costs if cost.name.startswith("funding")] == [True]
+    buy = side(PERP, 100.0, 0.0, "0", 0.5, assumed=True)
+    sell = side(SPOT, 90.0, 0.0, "0")
+    sheet = sheet_of(buy, sell, converged=True, hold_s=7_200.0)
+    assert sheet.needed_bps == pytest.approx(1.0)
+    assert [cost.assumed for cost in sheet.costs(0.0) if cost.name.startswith("funding")] == [True]
 
 
 @pytest.mark.parametrize(
     ("change", "limit"),
     [
         ({"fees": None}, "fee_schedule"),
-        ({"funding_bps_per_h": None}, "funding_rate"),
-        ({"statistics": Stats(100.0, covered_s=59.0)}, "warm_up"),
-        ({"statistics": Stats(None)}, "warm_up"),
+        ({"funding": None}, "funding_rate"),
+        ({"covered_s": 59.0}, "warm_up"),
+        ({"mean_mid": None}, "warm_up"),
     ],
 )
-def test_a_missing_input_refuses_and_never_counts_as_zero(change: dict[str, object], limit: str) -> None:
-    buy = View(SPOT, Stats(100.0), fees(SPOT, "10"))
-    sell = View(PERP, Stats(100.0), fees(PERP, "5"), funding_bps_per_h=0.0)
-    for name, value in change.items():
-        setattr(sell, name, value)
-    sheet = cost_sheet(carry(SPOT, PERP), buy, sell, exit_basis="rolling_mean", warmup_s=60.0)
+def test_a_missing_input_refuses_and_never_counts_as_zero(change: dict[str, Any], limit: str) -> None:
+    buy, sell = side(SPOT, 100.0, 0.0, "10"), side(PERP, 100.0, 0.0, "5", 0.0)
+    sheet = cost_sheet(carry(SPOT, PERP), priced(buy, replace(sell, **change)))
     assert isinstance(sheet, Unpriced)
     assert sheet.limit == limit
 
@@ -125,12 +138,13 @@ PRICES = st.floats(1e-6, 1e6)
 
 @given(buy_price=PRICES, sell_price=PRICES, taker=st.decimals(-5, 50, places=2), rate=st.floats(-50, 50))
 def test_costs_by_name_sum_to_gross_minus_net(buy_price: float, sell_price: float, taker: D, rate: float) -> None:
-    buy = View(SPOT, Stats(buy_price, 1.0), fees(SPOT, str(taker)))
-    sell = View(PERP, Stats(sell_price, 1.0), fees(PERP, "5"), funding_bps_per_h=rate)
-    sheet = sheet_of(buy, sell)
-    priced = opportunity(carry(SPOT, PERP), sheet, ts_ns=1, quantity=D(1), buy_price=buy_price, sell_price=sell_price)
-    assert priced.net_edge_bps == priced.gross_edge_bps - sheet.total_bps
-    assert priced.needed_bps == sheet.total_bps
+    buy, sell = side(SPOT, buy_price, 1.0, str(taker)), side(PERP, sell_price, 1.0, "5", rate)
+    inputs = priced(buy, sell)
+    one = opportunity(
+        carry(SPOT, PERP), sheet_of(buy, sell), inputs, ts_ns=1, quantity=D(1), tops=(buy_price, sell_price)
+    )
+    assert one.net_edge_bps == one.gross_edge_bps - sum(cost.bps for cost in one.costs)
+    assert one.needed_bps == sum(cost.bps for cost in one.costs)
 
 
 @given(a=PRICES, ratio=st.floats(0.5, 2.0))
@@ -175,7 +189,6 @@ def test_a_size_is_never_above_depth_or_cap(depth: float, cap: float, lot: str, 
 
 
 def test_what_the_fees_alone_need_is_known_while_the_rest_warms_up() -> None:
-    buy = View(SPOT, Stats(100.0), fees(SPOT, "10"))
-    sell = View(PERP, Stats(100.0, covered_s=1.0), fees(PERP, "5.5"), funding_bps_per_h=0.0)
-    sheet = cost_sheet(carry(SPOT, PERP), buy, sell, exit_basis="rolling_mean", warmup_s=60.0)
+    buy, sell = side(SPOT, 100.0, 0.0, "10"), side(PERP, 100.0, 0.0, "5.5", 0.0, covered_s=1.0)
+    sheet = cost_sheet(carry(SPOT, PERP), priced(buy, sell))
     assert sheet == Unpriced("warm_up", 1.0, 60.0, "s", least_bps=31.0)

@@ -22,7 +22,16 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "settings.yaml"
 STRATEGIES = strategy_settings()
 SCHEMA = SettingsSchema(settings_model(STRATEGIES))
-FREE = ("instruments", "venues", "fees", "funding", "paper.balances", "archive.books", "archive.keep_days")
+FREE = (
+    "instruments",
+    "venues",
+    "fees",
+    "funding",
+    "paper.balances",
+    "archive.books",
+    "archive.keep_days",
+    "arbitrage.networks",
+)
 """Sections whose names a person chooses: the models have no defaults there."""
 
 
