@@ -96,8 +96,8 @@ class PairDesk:
         self._record_balances("end")
 
     def journal_failed(self, why: str) -> None:
-        """The journal is lost: nothing new may be opened; what is open may still be closed."""
-        self.gate.halt(f"the journal cannot be written: {why}")
+        """The journal is lost, or for now: nothing new may be opened; what is open may still be closed."""
+        self.executor.on_not_durable(f"the journal cannot be written: {why}")
         self.executor.journal_failed(why)
 
     def open(self, state: RouteState, opportunity: Opportunity) -> None:

@@ -133,6 +133,12 @@ class JournalSettings(Section):
     """The local journal."""
 
     group_commit_ms: NotNegative = Field(default=2.0, description="Records that come within this time share an fsync.")
+    max_behind_ms: Positive = Field(
+        default=1000.0, description="A disk that is busy with one commit for longer is slow: REDUCING until it is not."
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Less room on the disk of data_dir is an alarm; 0: none."
+    )
 
 
 class RecordedSettings(Section):
