@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.settings.history import ImportSettings
+from bot.settings.risk import RiskSettings
 from bot.settings.section import (
     AssetName,
     FiniteDecimal,
@@ -96,18 +97,6 @@ class PaperSettings(Section):
         default=Decimal("0.2"),
         description="Part of a derivative's notional that its wallet must have available.",
     )
-
-
-class RiskSettings(Section):
-    """Limits of the risk gate, in quote units unless the key says otherwise."""
-
-    max_order_notional: Positive = Field(default=1000.0, description="Of one leg.")
-    max_position_notional: Positive = Field(default=5000.0, description="Of one instrument.")
-    max_net_exposure_notional: Positive = Field(default=200.0, description="Unhedged, of one base asset.")
-    max_open_pairs: int = Field(default=3, gt=0, description="Open at once, over all routes.")
-    max_daily_loss: Positive = Field(default=200.0, description="Realised; reached: HALTED.")
-    max_plausible_edge_bps: Positive = Field(default=300.0, description="A larger edge is an error of the data.")
-    max_orders_per_minute: int = Field(default=60, gt=0, description="Sent, over all venues.")
 
 
 class ExecutionSettings(Section):
