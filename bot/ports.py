@@ -251,6 +251,13 @@ class RouteWatch(Protocol):
     def take_at_bps(self) -> float:
         """The gross edge from which the route is worth taking; infinite while a cost is unknown."""
 
+    @property
+    def take_ratio(self) -> float | None:
+        """The last price of `route.priced` over the first from which `assess` answers otherwise than below it.
+
+        Infinite where no prices do; None where more than these two decide. An index asks by it who has to be asked.
+        """
+
     def refresh(self, now_ns: int) -> None:
         """Slow inputs (fees, funding, statistics) may have changed."""
 

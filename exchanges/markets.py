@@ -11,24 +11,22 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
+from bot.domain.terms import TermsSource
 from bot.errors import VenueError
 from bot.ports import Market, QuoteDrivenVenue
 from bot.settings import Settings
+from exchanges.common.api_keys import ApiKeys
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
 from exchanges.recorded.scan import ScanProgress
 from exchanges.registry import all_venues
 from exchanges.simulator.sample_recording import write_sample
-
-if TYPE_CHECKING:
-    from exchanges.simulator.server import Address
 
 VenueFactory = Callable[[Mapping[Feed, FeeSchedule]], QuoteDrivenVenue]
 Log = Callable[[str, str], None]
@@ -46,6 +44,8 @@ class OpenMarket:
     """Where its venues are: the settings that were given, but for endpoints."""
     lost: "asyncio.Future[VenueError] | None" = None
     """Done when the market has gone for good: the process of the simulated exchanges has ended."""
+    terms: Sequence[TermsSource] = ()
+    """Who can be asked for fees, funding schedules and networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,17 @@ async def opened_market(
         yield _recorded(settings, wanted, log, on_scan)
     elif settings.market == "live":
         market = await _connected(settings, wanted.run_s, log, "live")
-        yield OpenMarket(market, _paper(market, settings), asyncio.get_running_loop().call_soon_threadsafe, settings)
+        # Imported here, as everywhere: the client libraries take a second to load, and recorded markets need none.
+        from exchanges.terms import terms_sources
+
+        # This version signs for no address but this machine's: of a live market, what is public.
+        terms = terms_sources(market.by_feed, settings, market.clock, None)
+        deliver = asyncio.get_running_loop().call_soon_threadsafe
+        yield OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms)
     else:
         # Imported here: servers and protocols take half a second to load, and only this market needs them.
         from exchanges.simulator.process import pointed_at, simulator_process
+        from exchanges.terms import terms_sources
 
         day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
         log("info", f"SIMULATED: starting the exchanges, {day}")
@@ -83,8 +90,10 @@ async def opened_market(
         async with simulator_process(wanted.main, settings, lost.set_result) as address:
             there = pointed_at(settings, address)
             market = await _connected(there, wanted.run_s, log, "simulated")
-            venue = _wire(market, there, address, log)
-            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, there, lost)
+            keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
+            venue = _wire(market, there, keys, log)
+            terms = terms_sources(market.by_feed, there, market.clock, keys)
+            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, there, lost, terms)
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:
@@ -114,14 +123,12 @@ def _paper(market: Market, settings: Settings) -> VenueFactory:
     return paper
 
 
-def _wire(market: LiveVenues, settings: Settings, address: "Address", log: Log) -> VenueFactory:
+def _wire(market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log) -> VenueFactory:
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
     from exchanges.bybit.actions import BybitActions
-    from exchanges.common.api_keys import ApiKeys
     from exchanges.routed.venue import ConnectedVenue
 
-    keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
     adapters = {"binance": BinanceActions, "bybit": BybitActions}
     venues = sorted({feed.venue for feed in market.by_feed})
 

@@ -116,6 +116,7 @@ async def _run_on(
         comparison=comparison,
         beside=memory,
         linger_s=arguments.linger_s,
+        disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
     )
     headless.watch(run.engine, market, run.stop)
     if opened.lost is not None:

@@ -17,6 +17,20 @@ class Segment(StrEnum):
     """Derivative margined and settled in the base currency; quantity in contracts of quote units."""
 
 
+class ListingStatus(StrEnum):
+    """What a venue says of an instrument."""
+
+    TRADING = "trading"
+    HALTED = "halted"
+    """For now."""
+    DELISTING = "delisting"
+    """Announced; it may still trade."""
+    SETTLING = "settling"
+    """Being delivered, or over."""
+    UNKNOWN = "unknown"
+    """The venue used a word that is not known: it must not be taken for trading."""
+
+
 class Feed(BaseModel):
     """A venue's segment: one clock, one price format, one set of fees. Written `binance.linear`."""
 
@@ -64,6 +78,9 @@ class Instrument(BaseModel):
     min_notional: Decimal = Field(default=Decimal(0), ge=0)
     contract_multiplier: Decimal = Field(default=Decimal(1), gt=0)
     """Base units a contract (linear), quote units a contract (inverse); 1 where quantity is base units."""
+    status: ListingStatus = ListingStatus.TRADING
+    delivery_ns: int | None = None
+    """When it is settled or taken off; None for what has no end in sight."""
 
     @property
     def id(self) -> str:

@@ -121,6 +121,7 @@ class Engine:
         self.desk = PairDesk(
             run_id=run.run_id,
             slots=self.slots,
+            feeds=self.feeds,
             routes=self.routes,
             venue=venue,
             journal=journal,

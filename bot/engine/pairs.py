@@ -6,11 +6,12 @@ from decimal import Decimal
 from bot.clock import Clock
 from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Feed, Instrument, ListingStatus
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
 from bot.engine.decision_log import DecisionLog
+from bot.engine.feed_health import FeedHealth
 from bot.engine.funding import FundingClock
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
@@ -36,6 +37,7 @@ class PairDesk:
         *,
         run_id: str,
         slots: Sequence[InstrumentSlot],
+        feeds: Mapping[Feed, FeedHealth],
         routes: Sequence[RouteState],
         venue: QuoteDrivenVenue,
         journal: Journal,
@@ -59,11 +61,13 @@ class PairDesk:
         self.fills = 0
         self.ledger = Ledger()
         self._funding = FundingClock(slots, venue, self.ledger, journal, clock)
-        self.portfolio = EnginePortfolio(venue)
+        self.portfolio = EnginePortfolio(venue, clock, self._slots, feeds, settings.risk)
         self.gate = RiskGate(
-            all_limits(settings.risk, settings.execution.price_cap_bps),
+            all_limits(settings),
             self.portfolio,
             max_daily_loss=settings.risk.max_daily_loss,
+            max_cumulative_loss=settings.risk.max_cumulative_loss,
+            max_throttled_per_second=settings.risk.max_throttled_per_second,
             on_state=self._on_trading_state,
         )
         self.executor = PairExecutor(
@@ -96,12 +100,17 @@ class PairDesk:
         self._record_balances("end")
 
     def journal_failed(self, why: str) -> None:
-        """The journal is lost: nothing new may be opened; what is open may still be closed."""
-        self.gate.halt(f"the journal cannot be written: {why}")
+        """The journal is lost, or for now: nothing new may be opened; what is open may still be closed."""
+        self.executor.on_not_durable(f"the journal cannot be written: {why}")
         self.executor.journal_failed(why)
 
     def open(self, state: RouteState, opportunity: Opportunity) -> None:
-        """Take an opportunity that the gate approved."""
+        """Take an opportunity that the gate approved.
+
+        Raises:
+            InvariantError: If it did not, or approved another one since; nothing is opened then.
+        """
+        self.gate.claim(opportunity)
         state.reason = None
         state.observed = None
         self._decisions.add(
@@ -130,9 +139,28 @@ class PairDesk:
         self.executor.close(pair, why)
 
     def tick(self, now_ns: int) -> None:
-        """Once a second: funding that is due, and the day's loss."""
+        """Once a second: funding that is due, the losses, edges that stand, and pairs that have to go."""
         self._funding.watch()
         self.gate.watch_loss(now_ns)
+        self.portfolio.margins.changed()  # venues pay and charge without a word
+        for state in self._routes.values():
+            self.portfolio.observe_edge(state.route, state.watch.gross_bps)
+            if state.holding is not None:
+                self._leave_delisted(state, now_ns)
+
+    def on_listing(self, instrument: Instrument) -> None:
+        """A venue lists an instrument otherwise than at the start: its status, its delivery."""
+        before = self.portfolio.listing(instrument)
+        if (before.status, before.delivery_ns) != (instrument.status, instrument.delivery_ns):
+            self._event("warning", f"{instrument.id} is {instrument.status}{_delivered(instrument)}")
+        self.portfolio.on_listing(instrument)
+
+    def _leave_delisted(self, state: RouteState, now_ns: int) -> None:
+        """Close while there is somebody to close with."""
+        for leg in state.route.opening:
+            if self.portfolio.listing(leg.instrument).status in (ListingStatus.DELISTING, ListingStatus.SETTLING):
+                self.close(state, "delisting", now_ns)
+                return
 
     def unrealised(self) -> dict[str, Decimal]:
         """What the open pairs would have earned if they were closed now, by asset."""
@@ -141,6 +169,7 @@ class PairDesk:
     def on_funding(self, payment: FundingPayment) -> None:
         """A venue that settles funding itself tells of a payment."""
         self._funding.book(payment)
+        self.portfolio.margins.changed()
 
     # bot.ports.OrderListener
 
@@ -148,6 +177,7 @@ class PairDesk:
         """An order's state changed."""
         if order.status is OrderStatus.REJECTED:
             self._event("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
+            self.portfolio.on_rejected(order.instrument.venue)
         self.executor.on_order(order)
 
     def on_fill(self, fill: Fill) -> None:
@@ -158,11 +188,11 @@ class PairDesk:
 
     def _on_sent(self, order: Order) -> None:
         self.orders += 1
-        assert order.ts_sent_ns is not None
-        self.portfolio.on_order_sent(order.ts_sent_ns)
+        self.portfolio.on_order_sent()
 
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
         self.fills += 1
+        self.portfolio.margins.changed()
         opening_side = Side.BUY if fill.instrument.id == pair.buy.instrument.id else Side.SELL
         self.ledger.on_fill(pair.id, opening_side, fill)
 
@@ -187,6 +217,8 @@ class PairDesk:
             raise InvariantError(f"pair {pair.id} is over, and holds a derivative still")
         profit = self._in_quote(self.ledger.pair(pair.id).flows, pair)
         self.portfolio.on_realised(profit, now_ns)
+        if (realised_bps := _realised_bps(profit, pair)) is not None:
+            self.portfolio.on_outcome(pair.opportunity.net_edge_bps, realised_bps)
         why = f" ({pair.close_reason})" if pair.close_reason else ""
         self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
         self.gate.watch_loss(now_ns)
@@ -226,3 +258,13 @@ class PairDesk:
     def _record_balances(self, at: str) -> None:
         balances = [balance.model_dump(mode="json") for balance in self._venue.balances()]
         self._journal.record(RecordKind.BALANCE, at, self._clock.now_ns(), {"at": at, "balances": balances})
+
+
+def _realised_bps(profit: Decimal, pair: Pair) -> float | None:
+    """A pair's profit in bps of what it bought; of the larger leg where it could not be opened whole, None unfilled."""
+    notional = pair.buy.opened_notional or pair.sell.opened_notional
+    return float(profit / notional) * 1e4 if notional else None
+
+
+def _delivered(instrument: Instrument) -> str:
+    return "" if instrument.delivery_ns is None else f", to be delivered at {instrument.delivery_ns // 10**9} (UTC s)"

@@ -1,109 +1,270 @@
-"""What is held now, as the limits see it."""
+"""What is held and known now, as the limits see it."""
 
-from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from bot.domain.instrument import Instrument
-from bot.domain.order import Side
+from bot.clock import Clock
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.order import OrderStatus, Side
 from bot.domain.route import Route
-from bot.execution.pair import PairState
+from bot.engine.feed_health import FeedHealth
+from bot.engine.margins import Margins
+from bot.engine.prices import Prices
+from bot.engine.slot import InstrumentSlot
+from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Actions
+from bot.risk.edge_history import EdgeHistory
+from bot.risk.limits import Proposal
+from bot.risk.margin import MarginAfter
+from bot.risk.recent import Recent
+from bot.risk.results import Drift, Results
+from bot.settings.risk import RiskSettings
 
-_MINUTE_NS = 60_000_000_000
-_DAY_NS = 86_400_000_000_000
 _NOTHING = Decimal(0)
 
 
 class EnginePortfolio:
-    """Implements `bot.risk.limits.Portfolio` over the executor's pairs and the venue's balances."""
+    """Implements `bot.risk.limits.Portfolio` over the executor's pairs, the engine's slots and the venue's wallets."""
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(
+        self,
+        actions: Actions,
+        clock: Clock,
+        slots: Mapping[str, InstrumentSlot],
+        feeds: Mapping[Feed, FeedHealth],
+        settings: RiskSettings,
+    ) -> None:
+        """Nothing is held yet.
+
+        Args:
+            actions: Whose balances and positions count.
+            clock: Rates and ages are taken in its monotonic time, days in its wall time.
+            slots: By instrument id.
+            feeds: How each feed has been.
+            settings: What counts as suspicious, and how many pairs the drift is taken over.
+        """
         self._actions = actions
+        self._clock = clock
+        self._slots = slots
+        self._feeds = feeds
         self.executor: PairExecutor | None = None
         """Set once both exist: the executor halts through the gate, and the gate asks the portfolio."""
-        self._order_times: deque[int] = deque()
-        self._day = -1
-        self._today = Decimal(0)
+        self.top_up: Callable[[str], float | None] = lambda venue: None
+        """Seconds (p95) that a transfer to a venue takes; set by whoever knows transfers."""
+        self.edges = EdgeHistory(settings.persistent_edge_bps)
+        self.margins = Margins(actions, slots, settings.maintenance_margin_ratio)
+        self._prices = Prices(tuple(slots.values()))
+        self._results = Results()
+        self._drift = Drift(settings.drift_pairs)
+        self._sent = Recent()
+        self._rejected: dict[str, Recent] = {}
+        self._listed: dict[str, Instrument] = {}
 
     @property
-    def _pairs(self) -> PairExecutor:
+    def _pairs(self) -> Mapping[str, Pair]:
         assert self.executor is not None, "the portfolio was asked before it was given the executor"
-        return self.executor
+        return self.executor.pairs
+
+    # What it is told
+
+    def on_order_sent(self) -> None:
+        """An order left."""
+        self._sent.add(self._clock.monotonic_ns())
+
+    def on_rejected(self, venue: str) -> None:
+        """A venue rejected an order."""
+        self._rejected.setdefault(venue, Recent()).add(self._clock.monotonic_ns())
+
+    def on_realised(self, profit: Decimal, now_ns: int) -> None:
+        """A pair ended with this profit, quote units."""
+        self._results.add(profit, now_ns)
+
+    def on_outcome(self, expected_bps: float, realised_bps: float) -> None:
+        """What a pair that was filled earned, against the net edge expected of it."""
+        self._drift.add(expected_bps, realised_bps, self._clock.monotonic_ns())
+
+    def on_listing(self, instrument: Instrument) -> None:
+        """A venue lists an instrument otherwise than it did: its status, its delivery."""
+        self._listed[instrument.id] = instrument
+
+    def observe_edge(self, route: Route, gross_bps: float | None) -> None:
+        """What a route offers now; None while a side has no quote."""
+        self.edges.observe(route.id, gross_bps, self._clock.monotonic_ns())
+
+    # bot.risk.limits.Portfolio: pairs
 
     def open_pairs(self) -> int:
         """Pairs that are not flat."""
-        return len(self._pairs.pairs)
+        return len(self._pairs)
 
     def busy(self, route: Route) -> bool:
         """Whether a pair on the route's two instruments, in either direction, is not flat."""
         wanted = {route.buy.id, route.sell.id}
-        return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.pairs.values())
+        return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.values())
 
     def in_flight(self, instrument: Instrument) -> int:
         """Pairs that are being opened or closed on it."""
-        moving = (pair for pair in self._pairs.pairs.values() if pair.state is not PairState.OPEN)
+        moving = (pair for pair in self._pairs.values() if pair.state is not PairState.OPEN)
         return sum(any(leg.instrument.id == instrument.id for leg in pair.legs) for pair in moving)
+
+    # Holdings
 
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""
-        total = Decimal(0)
-        for pair in self._pairs.pairs.values():
-            for leg in pair.legs:
-                if leg.instrument.id == instrument.id:
-                    total += max(abs(leg.held), pair.opportunity.quantity) * leg.expected_price
-        return float(total)
+        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.id == instrument.id), 0))
+
+    def venue_notional(self, venue: str) -> float:
+        """Of every leg that open pairs hold at a venue, in the same way."""
+        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.venue == venue), 0))
+
+    def asset_notional(self, base: str) -> float:
+        """Of every leg that open pairs hold in an asset, both sides, in the same way."""
+        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.base == base), 0))
 
     def net_exposure_notional(self, base: str) -> float:
-        """Unhedged amount of one asset over all pairs, at their opening prices."""
-        exposure = Decimal(0)
-        for pair in self._pairs.pairs.values():
-            if pair.buy.instrument.base == base and not pair.pending:
-                exposure += pair.imbalance * pair.buy.expected_price
-        return float(abs(exposure))
+        """The most of one asset that may stand unhedged, at opening prices.
+
+        What pairs at rest are uneven by, which may cancel out, and of every pair with orders on their way a whole
+        leg, since the other one may not be filled.
+        """
+        uneven, moving = _NOTHING, _NOTHING
+        for pair in self._pairs.values():
+            if pair.buy.instrument.base != base:
+                continue
+            if pair.pending:
+                moving += max(_whole(pair, leg) for leg in pair.legs)
+            else:
+                uneven += pair.imbalance * pair.buy.expected_price
+        return float(abs(uneven) + moving)
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """What the wallet still covers on this side, quote units, less what pairs have reserved.
+
+        Orders that are written down and not yet sent are reserved in full: the venue does not know of them. A pair
+        also sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
+        """
+        covered = self._actions.affordable_notional(instrument, side, price)
+        covered -= float(self._reserved(instrument, side, Decimal(repr(price))))
+        return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
+
+    def margin_after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
+        """Every margin wallet that the proposal touches, once it is filled."""
+        return self.margins.after(proposal)
+
+    def top_up_s(self, venue: str) -> float | None:
+        """How long a transfer takes that brings margin there."""
+        return self.top_up(venue)
+
+    # Results
 
     def realised_today(self, now_ns: int) -> float:
         """Profit since midnight UTC of pairs that ended, in quote units."""
-        self._turn_day(now_ns)
-        return float(self._today)
+        return float(self._results.today(now_ns))
 
-    def on_realised(self, profit: Decimal, now_ns: int) -> None:
-        """A pair ended with this profit, quote units."""
-        self._turn_day(now_ns)
-        self._today += profit
+    def realised_total(self) -> float:
+        """Profit of all pairs that ended."""
+        return float(self._results.total)
 
-    def on_order_sent(self, now_ns: int) -> None:
-        """An order left."""
-        self._order_times.append(now_ns)
+    def drift(self) -> tuple[float, int]:
+        """How much less the newest pairs earned than expected, mean in bps, and how many pairs that rests on."""
+        return self._drift.mean(self._clock.monotonic_ns())
+
+    # Orders
 
     def orders_last_minute(self, now_ns: int) -> int:
-        """Orders sent in the last 60 s."""
-        while self._order_times and self._order_times[0] <= now_ns - _MINUTE_NS:
-            self._order_times.popleft()
-        return len(self._order_times)
+        """Orders sent in the last 60 s, by the monotonic clock."""
+        return self._sent.last_minute(self._clock.monotonic_ns())
 
-    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
-        """What the wallet still covers on this side, quote units, less what closing open pairs on it will need.
+    def orders_last_second(self, now_ns: int) -> int:
+        """Orders sent in the last second, by the monotonic clock."""
+        return self._sent.last_second(self._clock.monotonic_ns())
 
-        A pair sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
+    def rejects_last_minute(self, venue: str) -> int:
+        """Orders that a venue rejected in the last 60 s."""
+        rejected = self._rejected.get(venue)
+        return 0 if rejected is None else rejected.last_minute(self._clock.monotonic_ns())
+
+    # Market
+
+    def market(self, instrument: Instrument) -> InstrumentSlot | None:
+        """The instrument's market."""
+        return self._slots.get(instrument.id)
+
+    def other_mids(self, instrument: Instrument) -> Sequence[float]:
+        """Mids now of all other instruments with its base and quote currency."""
+        return self._prices.other_mids(instrument)
+
+    def edge_stood_s(self, route: Route, gross_bps: float) -> float | None:
+        """How long the route's edge has been suspiciously large without a break."""
+        return self.edges.stood_s(route.id, gross_bps, self._clock.monotonic_ns())
+
+    def currency_rate(self, currency: str, other: str) -> float | None:
+        """Price of one unit of `currency` in `other`, from the spot markets that are watched."""
+        return self._prices.currency_rate(currency, other)
+
+    def listing(self, instrument: Instrument) -> Instrument:
+        """The instrument as its venue listed it last."""
+        return self._listed.get(instrument.id, instrument)
+
+    # Venues
+
+    def feed(self, feed: Feed) -> FeedHealth | None:
+        """How it has been lately."""
+        return self._feeds.get(feed)
+
+    def clock_uncertainty_ms(self, venue: str) -> float | None:
+        """Half the round trip of the venue's last clock measurement."""
+        slot = next((slot for slot in self._slots.values() if slot.instrument.venue == venue), None)
+        uncertain_ns = None if slot is None else slot.clock_offset.uncertainty_ns
+        return None if uncertain_ns is None else uncertain_ns / 1e6
+
+    # Inside
+
+    def _legs(self) -> Iterator[tuple[Pair, PairLeg]]:
+        return ((pair, leg) for pair in self._pairs.values() for leg in pair.legs)
+
+    def _reserved(self, instrument: Instrument, side: Side, price: Decimal) -> Decimal:
+        """Quote units of orders that are not sent yet and will be paid from the same asset at the same venue.
+
+        Which wallet pays is the venue's affair: two wallets of one venue count as one for these few milliseconds.
         """
-        covered = self._actions.affordable_notional(instrument, side, price)
-        return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
+        paid = _paid_in(instrument, side)
+        total = _NOTHING
+        for pair in self._pairs.values():
+            if not pair.pending:
+                continue
+            for order, _, _ in pair.orders.values():
+                of = order.instrument
+                if (
+                    order.status is OrderStatus.INTENT
+                    and of.venue == instrument.venue
+                    and not order.reduce_only
+                    and _paid_in(of, order.side) == paid
+                ):
+                    at = order.price or price
+                    total += order.quantity * of.contract_multiplier * (at if paid != of.base else price)
+        return total
 
     def _spoken_for(self, instrument: Instrument, side: Side) -> Decimal:
         """Base units that open pairs will have to trade on this side of a spot instrument."""
         return sum(
             (
                 max(abs(leg.held), pair.opportunity.quantity if pair.state is PairState.OPENING else _NOTHING)
-                for pair in self._pairs.pairs.values()
-                for leg in pair.legs
+                for pair, leg in self._legs()
                 if leg.instrument.id == instrument.id and leg.side is not side
             ),
             _NOTHING,
         )
 
-    def _turn_day(self, now_ns: int) -> None:
-        day = now_ns // _DAY_NS
-        if day != self._day:
-            self._day = day
-            self._today = Decimal(0)
+
+def _whole(pair: Pair, leg: PairLeg) -> Decimal:
+    """What a leg holds or may yet hold, quote units at its opening price."""
+    return max(abs(leg.held), pair.opportunity.quantity) * leg.expected_price
+
+
+def _paid_in(instrument: Instrument, side: Side) -> str:
+    """The asset that an order is paid from."""
+    if instrument.settle is not None:
+        return instrument.settle
+    return instrument.quote if side is Side.BUY else instrument.base

@@ -27,7 +27,7 @@ class FeeBook(Mapping[Feed, FeeSchedule]):
 
     def __init__(self, feeds: Sequence[Feed], told: Mapping[Feed, FeeSchedule], settings: Settings) -> None:
         """Fees of `feeds`; `told` is what the venues tell, and may change."""
-        self._feeds = tuple(feeds)
+        self._feeds = dict.fromkeys(feeds)
         self._told = told
         self._settings = settings
 

@@ -17,8 +17,10 @@ from bot.domain.instrument import Feed
 from bot.domain.route import Decision
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.left_open import left_open
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
+from bot.engine.storage_watch import Disk, StorageWatch
 from bot.engine.summary import run_summary
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, Strategy
@@ -74,6 +76,7 @@ class EngineRun:
         comparison: Comparison | None = None,
         beside: Beside | None = None,
         linger_s: float = 0.0,
+        disk: Disk | None = None,
     ) -> None:
         """Build the run.
 
@@ -88,6 +91,7 @@ class EngineRun:
             show_decision: Gets every decision.
             comparison: What another day earns, computed beside the run.
             beside: Keeps what the market says.
+            disk: The journal's, where it has one that is to be watched.
             linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
         """
         self._info = info
@@ -112,6 +116,15 @@ class EngineRun:
             show_decision=show_decision,
         )
         self._stop = asyncio.Event()
+        self._data_dir = settings.data_dir
+        self._disk = disk
+        self._watch: StorageWatch | None = None
+        if disk is not None:
+            gate, desk = self.engine.desk.gate, self.engine.desk
+            self._watch = StorageWatch(
+                disk, settings.data_dir, gate, self.engine.event, SystemClock(), settings.journal
+            )
+            desk.executor.on_not_durable = self._watch.reduce
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
@@ -125,11 +138,16 @@ class EngineRun:
         """Run to the market's end, a signal, or a `stop` command; the journal is whole and closed afterwards."""
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
+            before = self._told_before()
             self._record_start()
             await self._control.start()
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
+            if self._watch is not None:
+                self._watch.start()
+            for line in before:
+                self.engine.event("warning", line)
             for line in self._opening_lines():
                 self._log("info", line)
             if self._comparison is not None:
@@ -142,6 +160,8 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
+            if self._watch is not None:
+                self._watch.stop()
             if self._comparison is not None:
                 await self._comparison.stop()
             await self._venue.stop()
@@ -167,6 +187,13 @@ class EngineRun:
             self.engine.event("error", str(why))
             self._stop.set()
 
+    def _told_before(self) -> list[str]:
+        """What a person should know of the run before this one: what a crash left, and cost."""
+        if self._disk is None:
+            return []
+        dropped = [] if self._disk.dropped is None else [self._disk.dropped]
+        return [*dropped, *left_open(self._data_dir)]
+
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""
         count = len(self.engine.desk.executor.pairs)
@@ -174,7 +201,7 @@ class EngineRun:
         return [f"{pairs} profit or loss now is not known"] if count else []
 
     def on_storage_failure(self, why: str) -> None:
-        """The journal is lost: nothing new may be opened, since no intent can be durable."""
+        """The journal cannot be written: nothing new may be opened, since no intent can be durable."""
         self.engine.desk.journal_failed(why)
 
     async def _linger(self) -> None:
@@ -241,7 +268,8 @@ class EngineRun:
             error = context.get("exception")
             message = context.get("message", "")
             self._failure = error if isinstance(error, BotError) else InvariantError(f"{message}: {error!r}")
-            self.engine.desk.gate.halt(str(self._failure))
+            if not self._finished:  # afterwards nothing trades, and nothing is written down
+                self.engine.desk.gate.halt(str(self._failure))
             self._stop.set()
 
     def _listen_to_signals(self) -> None:
@@ -258,6 +286,8 @@ class EngineRun:
 
     def _on_command(self, command: Command) -> None:
         gate = self.engine.desk.gate
+        if self._watch is not None:
+            self._watch.leave_to_person()
         if command.command == "stop":
             self._log("info", "stop was asked for")
             self._stop.set()

@@ -78,6 +78,8 @@ class PairExecutor:
         self._on_pair_fill = on_pair_fill
         self._on_sent = on_sent
         self._on_halt = on_halt
+        self.on_not_durable = on_halt
+        """Called where an intent cannot be durable; a disk that may come back need not halt."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
@@ -189,7 +191,7 @@ class PairExecutor:
 
     def _not_durable(self, pair: Pair, orders: list[Order], why: str) -> None:
         # Being uneven with nobody told is worse than an order that only stderr has.
-        self._on_halt(f"the journal cannot be written: {why}")
+        self.on_not_durable(f"the journal cannot be written: {why}")
         if any(pair.opens(order) for order in orders):
             self._withhold(pair, orders, f"not sent: its intent is not durable: {why}")
         else:

@@ -28,6 +28,7 @@ class ClockOffset:
         "_measured_max_ns",
         "_measured_min_ns",
         "_this_half_ns",
+        "_was_measured",
         "fastest_ns",
     )
 
@@ -37,6 +38,7 @@ class ClockOffset:
         self._half_start_ns = 0
         self._half_end_ns = 0
         self._doubtful_ns: int | None = None
+        self._was_measured = False
         self._measured_halves = 0
         self._measured_min_ns = 0
         self._measured_max_ns = 0
@@ -58,6 +60,11 @@ class ClockOffset:
         """The first frame from then on is learnt from, however long it took."""
         return self._half_end_ns
 
+    @property
+    def uncertainty_ns(self) -> int | None:
+        """By how much the offset may be off: half the round trip of the last measurement; None before the first."""
+        return (self._measured_max_ns - self._measured_min_ns) // 2 if self._was_measured else None
+
     def observe(self, ts_event_ns: int, ts_recv_ns: int) -> int:
         """Learn from a frame that carries the venue's time; returns the frame's age on arrival, ns, 0 or more."""
         delay_ns = ts_recv_ns - ts_event_ns
@@ -78,6 +85,7 @@ class ClockOffset:
         half_trip_ns = (round_trip_ns + 1) // 2
         self._measured_min_ns = -offset_ns - half_trip_ns
         self._measured_max_ns = -offset_ns + half_trip_ns
+        self._was_measured = True
         self._measured_halves = 2
         self._estimate(default_ns=-offset_ns)
 

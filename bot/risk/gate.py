@@ -1,11 +1,22 @@
-"""The only door to the venues."""
+"""The only door to the venues.
+
+`check` approves a proposal, and `claim` hands the approval over: what was not approved, or was approved otherwise,
+cannot be opened. An approval is good for one opening, at the moment that it was given for.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
-from bot.risk.limits import Limit, Portfolio, Proposal, Refused
+from bot.domain.route import Opportunity
+from bot.errors import InvariantError
+from bot.risk.limits import Limit, MaxOrdersPerMinute, MaxOrdersPerSecond, Portfolio, Proposal, Refused, unknown
+
+_THROTTLES = (MaxOrdersPerSecond, MaxOrdersPerMinute)
+_SECOND_NS = 1_000_000_000
+_ROUNDING = 1e-9
+"""Relative: quantities come here as floats, and are opened as decimals."""
 
 
 class TradingState(StrEnum):
@@ -34,31 +45,79 @@ class RiskGate:
         portfolio: Portfolio,
         *,
         max_daily_loss: float,
+        max_cumulative_loss: float,
+        max_throttled_per_second: int,
         on_state: Callable[[TradingState, str], None],
     ) -> None:
-        self._limits = limits
+        """Open the door.
+
+        Args:
+            limits: In the order in which they are asked.
+            portfolio: What they look at.
+            max_daily_loss: Realised loss since midnight UTC that halts.
+            max_cumulative_loss: Realised loss of the run that halts.
+            max_throttled_per_second: So many proposals refused for their rate within a second halt: the strategy runs
+                away.
+            on_state: Hears every change of state, and why.
+        """
+        self.limits = tuple(limits)
         self._portfolio = portfolio
         self._max_daily_loss = max_daily_loss
+        self._max_cumulative_loss = max_cumulative_loss
+        self._max_throttled = max_throttled_per_second
         self._on_state = on_state
+        self._approved: Proposal | None = None
+        self._throttled = 0
+        self._throttled_second = -1
         self.state = TradingState.ACTIVE
 
     def check(self, proposal: Proposal) -> Approved | Refused:
         """Approve the proposal, or name the limit in the way."""
+        self._approved = None
         if self.state is not TradingState.ACTIVE:
             return Refused(f"state_{self.state.lower()}", 0.0, 1.0, "active")
-        for limit in self._limits:
-            refused = limit.check(proposal, self._portfolio)
+        for limit in self.limits:
+            try:
+                refused = limit.check(proposal, self._portfolio)
+            except Exception as error:  # noqa: BLE001 - whatever breaks a limit's input, the door stays shut
+                name = type(limit).__name__
+                self.halt(f"limit {name} cannot be checked: {type(error).__name__}: {error}")
+                return unknown(name)
             if refused is not None:
+                if isinstance(limit, _THROTTLES):
+                    self._watch_throttled(proposal.ts_ns)
                 return refused
+        self._approved = proposal
         return Approved(proposal)
 
+    def claim(self, opportunity: Opportunity) -> None:
+        """Use up the approval for this opportunity: the executor may open it now.
+
+        Raises:
+            InvariantError: If the gate did not just approve this route, at this time, for at least this quantity.
+        """
+        approved, self._approved = self._approved, None
+        if self.state is not TradingState.ACTIVE or approved is None:
+            raise InvariantError(f"{opportunity.route.id} was to be opened without the gate's approval")
+        is_same = approved.route.id == opportunity.route.id and approved.ts_ns == opportunity.ts_ns
+        if not is_same or not 0 < float(opportunity.quantity) <= approved.quantity * (1 + _ROUNDING):
+            raise InvariantError(f"{opportunity.route.id} was to be opened otherwise than the gate approved")
+
     def watch_loss(self, now_ns: int) -> None:
-        """Halt when the day's realised loss reaches its limit, or cannot be told."""
-        today = self._portfolio.realised_today(now_ns)
-        if not isfinite(today):
-            self.halt(f"the day's result cannot be told ({today})")
-        elif today <= -self._max_daily_loss:
-            self.halt(f"the day's realised loss {-today:.2f} reached the limit {self._max_daily_loss:.2f}")
+        """Halt when the realised loss of the day or of the run reaches its limit, or cannot be told."""
+        try:
+            results = (
+                ("day's", self._portfolio.realised_today(now_ns), self._max_daily_loss),
+                ("run's", self._portfolio.realised_total(), self._max_cumulative_loss),
+            )
+        except Exception as error:  # noqa: BLE001 - a switch whose own input is broken has to be off, whatever broke it
+            self.halt(f"the result cannot be told: {type(error).__name__}: {error}")
+            return
+        for what, result, allowed in results:
+            if result is None or not isfinite(result):
+                self.halt(f"the {what} result cannot be told ({result})")
+            elif result <= -allowed:
+                self.halt(f"the {what} realised loss {-result:.2f} reached the limit {allowed:.2f}")
 
     def reduce(self, why: str) -> None:
         """Open nothing new; a halt stays a halt."""
@@ -74,6 +133,14 @@ class RiskGate:
         """Let nothing out but cancels and risk reduction."""
         if self.state is not TradingState.HALTED:
             self._enter(TradingState.HALTED, why)
+
+    def _watch_throttled(self, ts_ns: int) -> None:
+        second = ts_ns // _SECOND_NS
+        if second != self._throttled_second:
+            self._throttled_second, self._throttled = second, 0
+        self._throttled += 1
+        if self._throttled > self._max_throttled:
+            self.halt(f"the strategy runs away: {self._throttled} proposals within a second beyond the order rate")
 
     def _enter(self, state: TradingState, why: str) -> None:
         self.state = state

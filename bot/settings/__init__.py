@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.settings.history import ImportSettings
+from bot.settings.risk import RiskSettings
 from bot.settings.section import (
     AssetName,
     FiniteDecimal,
@@ -98,18 +99,6 @@ class PaperSettings(Section):
     )
 
 
-class RiskSettings(Section):
-    """Limits of the risk gate, in quote units unless the key says otherwise."""
-
-    max_order_notional: Positive = Field(default=1000.0, description="Of one leg.")
-    max_position_notional: Positive = Field(default=5000.0, description="Of one instrument.")
-    max_net_exposure_notional: Positive = Field(default=200.0, description="Unhedged, of one base asset.")
-    max_open_pairs: int = Field(default=3, gt=0, description="Open at once, over all routes.")
-    max_daily_loss: Positive = Field(default=200.0, description="Realised; reached: HALTED.")
-    max_plausible_edge_bps: Positive = Field(default=300.0, description="A larger edge is an error of the data.")
-    max_orders_per_minute: int = Field(default=60, gt=0, description="Sent, over all venues.")
-
-
 class ExecutionSettings(Section):
     """How pairs are executed."""
 
@@ -133,6 +122,12 @@ class JournalSettings(Section):
     """The local journal."""
 
     group_commit_ms: NotNegative = Field(default=2.0, description="Records that come within this time share an fsync.")
+    max_behind_ms: Positive = Field(
+        default=1000.0, description="A disk that is busy with one commit for longer is slow: REDUCING until it is not."
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Less room on the disk of data_dir is an alarm; 0: none."
+    )
 
 
 class RecordedSettings(Section):

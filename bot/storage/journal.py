@@ -5,8 +5,10 @@
     when_durable()  a marker in the same queue, so that "everything recorded so far" is its place in the line; it ends
                     the wait for company
 
-When a write fails the journal stays failed for the rest of the run: nothing is called durable any more, and what is
-still recorded (cancels, unwinding) goes to stderr, line by line, so that a person has it.
+When a write fails (no space, a lock, a disk that went read-only) nothing is called durable any more. What is recorded
+meanwhile (cancels, unwinding) goes to stderr, line by line, so that a person has it, and waits in memory; it is tried
+again every second, and once it is in the file, in its order, the journal goes on as before. It is lost for the rest of
+the run where trying again cannot help: a damaged file, a record that cannot be encoded, more waiting than is kept.
 """
 
 import queue
@@ -19,10 +21,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from bot.clock import SystemClock
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage import schema
 from bot.storage.single_writer import SingleWriter
+from bot.storage.torn_tail import examine
 
 Body = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 Callback = Callable[[], None]
@@ -31,6 +35,9 @@ _BATCH_LIMIT = 5_000
 _CHUNK = 50
 _TAIL_CHECKED = 10_000
 _BUSY_S = 5.0
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_LOW_BYTE = 0xFF
+"""Of an extended error code: the code proper."""
 
 _Entry = tuple[RecordKind, str, int, Body]
 
@@ -59,6 +66,8 @@ class SqliteJournal:
             the next `when_durable` or `close` instead.
         on_lost: Gets every record that could not be written, as one line of JSON; default: stderr.
         queue_limit: Records that may wait in memory for a slow disk; with `deliver=None` the caller then waits too.
+        retry_s: Between two tries to write what could not be written.
+        keep_limit: Records that may wait for a disk that takes none.
 
     Raises:
         StorageError: If the directory is in use by another writer or not writable, or the file is damaged, foreign or
@@ -75,9 +84,13 @@ class SqliteJournal:
         on_failure: Callable[[str], None] | None = None,
         on_lost: Callable[[str], None] | None = None,
         queue_limit: int = 1_000_000,
+        retry_s: float = 1.0,
+        keep_limit: int = 100_000,
     ) -> None:
         self.failed: str | None = None
-        """Why nothing is durable any more; None while all is well."""
+        """Why nothing is durable now; None while all is well."""
+        self.is_lost = False
+        """Whether it stays so for the rest of the run."""
         self._run_id = run_id
         self._group_commit_s = group_commit_ms / 1e3
         self._deliver = deliver
@@ -89,9 +102,17 @@ class SqliteJournal:
         self._waiting = self._queue.qsize
         self._hurry = threading.Event()
         self._closed = False
+        self._closing = threading.Event()
+        self._retry_s = retry_s
+        self._keep_limit = keep_limit
+        self._kept: list[_Entry] = []
+        self._clock = SystemClock()
+        self._writing_since_ns: int | None = None
         _make_directory(data_dir)
         self._lock = SingleWriter(data_dir)
         try:
+            self.dropped = examine(data_dir / f"{schema.FILE_NAME}-wal")
+            """What was dropped at the end of the file, since a crash had left half of it; None: nothing."""
             self._connection, self._seq = _open(data_dir / schema.FILE_NAME)
         except BaseException:
             self._lock.release()
@@ -129,6 +150,11 @@ class SqliteJournal:
                 raise StorageError(self.failed or "the journal failed")
             callback()
 
+    def behind_s(self) -> float:
+        """How long the disk has been busy with what it was given; 0 while nothing waits for it."""
+        since_ns = self._writing_since_ns
+        return 0.0 if since_ns is None else (self._clock.monotonic_ns() - since_ns) / 1e9
+
     def close(self) -> None:
         """Make everything durable and let go of the file; calling it twice does nothing.
 
@@ -140,6 +166,7 @@ class SqliteJournal:
         self._closed = True
         self._put(None)
         self._hurry.set()
+        self._closing.set()
         self._writer.join()
         try:
             self._connection.close()
@@ -161,35 +188,64 @@ class SqliteJournal:
     def _write_until_closed(self) -> None:
         is_open = True
         while is_open:
-            batch = self._next_batch()
-            is_open = batch[-1] is not None  # nothing is recorded after close
+            batch = self._next_batch() if self.failed is None or self.is_lost else self._batch_of_trouble()
+            is_open = not (batch and batch[-1] is None)  # nothing is recorded after close
+            self._writing_since_ns = self._clock.monotonic_ns()
             self._settle(batch)
+            self._writing_since_ns = None
 
     def _next_batch(self) -> Sequence[_Entry | _Waiter | None]:
-        batch = [self._queue.get()]
+        first = self._queue.get()
         self._hurry.wait(self._group_commit_s)
         self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
+        return self._fill([first])
+
+    def _batch_of_trouble(self) -> Sequence[_Entry | _Waiter | None]:
+        """What came while the disk was given time; nothing may have come."""
+        self._closing.wait(self._retry_s)
+        return self._fill([])
+
+    def _fill(self, batch: list[_Entry | _Waiter | None]) -> Sequence[_Entry | _Waiter | None]:
         with suppress(queue.Empty):
-            while len(batch) < _BATCH_LIMIT and batch[-1] is not None:
+            while len(batch) < _BATCH_LIMIT and not (batch and batch[-1] is None):
                 batch.append(self._queue.get_nowait())
             self._hurry.set()  # more is there
         return batch
 
     def _settle(self, batch: Sequence[_Entry | _Waiter | None]) -> None:
         entries = [item for item in batch if isinstance(item, tuple)]
-        if self.failed is None and entries:
-            try:
-                self._write(entries)
-            except sqlite3.Error as error:
-                self._fail(f"the journal cannot be written: {error}")
-            except Exception as error:  # noqa: BLE001 - a body that cannot be built or encoded: whatever it raises,
-                # this thread must live on to release those who wait, and nothing of this batch is durable.
-                self._fail(f"our bug: a record cannot be written: {type(error).__name__}: {error}")
         if self.failed is not None:
-            self._lose(entries)
+            self._tell(entries)
+        if not self.is_lost and (entries or self._kept):
+            self._try_to_write(entries)
         for item in batch:
             if isinstance(item, _Waiter):
                 self._release(item)
+
+    def _try_to_write(self, entries: Sequence[_Entry]) -> None:
+        was_well = self.failed is None
+        kept = self._kept
+        kept += entries
+        try:
+            while kept:
+                self._write(kept[:_BATCH_LIMIT])
+                del kept[:_BATCH_LIMIT]
+        except sqlite3.Error as error:
+            self.is_lost = getattr(error, "sqlite_errorcode", 0) & _LOW_BYTE in _DAMAGED
+            self._fail(f"the journal cannot be written: {error}")
+        except Exception as error:  # noqa: BLE001 - a body that cannot be built or encoded: whatever it raises, this
+            # thread must live on to release those who wait, and nothing that comes after it is durable.
+            self.is_lost = True
+            self._fail(f"our bug: a record cannot be written: {type(error).__name__}: {error}")
+        else:
+            self.failed = None
+        if was_well and self.failed is not None:
+            self._tell(kept)
+        if len(kept) > self._keep_limit:
+            self.is_lost = True
+            self.failed = f"{self.failed}; more than {self._keep_limit} records waited for it"
+        if self.is_lost:
+            kept.clear()
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         execute = self._connection.execute
@@ -219,12 +275,14 @@ class SqliteJournal:
             ]
 
     def _fail(self, reason: str) -> None:
+        is_news = self.failed is None
         self.failed = reason
         on_failure = self._on_failure
-        if on_failure is not None and self._deliver is not None:
+        if is_news and on_failure is not None and self._deliver is not None:
             self._bring(lambda: on_failure(reason))
 
-    def _lose(self, entries: Sequence[_Entry]) -> None:
+    def _tell(self, entries: Sequence[_Entry]) -> None:
+        """Hand out what is not in the file."""
         for kind, key, ts_ns, body in entries:
             head = {"run_id": self._run_id, "kind": kind, "ts_ns": ts_ns, "key": key}
             try:

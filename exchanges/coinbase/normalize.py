@@ -6,21 +6,25 @@ from bot.domain.market import PrintedQuote
 from bot.errors import MalformedPayload
 
 _PRODUCT = b'"product_id":"'
+_BOOKS = (b'"l2_data"', b'"l2update"', b'"snapshot"')
 
 
 def quoted_symbol(raw: bytes) -> str | None:
     """The product (`BTC-USD`) if `raw` tells of a book, of which tops are made; of several the first one's."""
-    if not _is_book(raw):
+    if not any(mark in raw for mark in _BOOKS) or b'"market_trades"' in raw[:40]:
         return None
+    if _PRODUCT not in raw:
+        return _product_of_json(raw)
     product, mark, _ = raw.partition(_PRODUCT)[2].partition(b'"')
     return product.decode(errors="replace") if mark else None
 
 
-def _is_book(raw: bytes) -> bool:
-    head = raw[:40]
-    if b'"channel"' in head:
-        return b'"l2_data"' in head
-    return b'"l2update"' in raw or b'"snapshot"' in raw
+def _product_of_json(raw: bytes) -> str | None:
+    try:
+        message = json.loads(raw)
+        return str((message["events"][0] if "events" in message else message)["product_id"])
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def printed(raw: bytes) -> PrintedQuote:

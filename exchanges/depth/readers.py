@@ -59,11 +59,21 @@ def depth_readers(
     return readers
 
 
+def has_books(feed: Feed) -> bool:
+    """Whether the feed's order books can be read live."""
+    return _builder_or_none(feed) is not None
+
+
 def _builder(feed: Feed) -> _Build:
+    builder = _builder_or_none(feed)
+    if builder is None:
+        raise SettingsError(f"{feed} has no order books that can be read live")
+    return builder
+
+
+def _builder_or_none(feed: Feed) -> _Build | None:
     if feed.venue == "binance":
         return partial(BinanceDepthReader, feed)
     if feed.venue == "bybit":
         return partial(BybitDepthReader, feed)
-    if str(feed) == "kraken.spot":
-        return KrakenDepthReader
-    raise SettingsError(f"{feed} has no order books that can be read live")
+    return KrakenDepthReader if str(feed) == "kraken.spot" else None

@@ -18,16 +18,17 @@ def quoted_symbol(raw: bytes) -> str | None:
     """The v2 symbol (`BTC/USD`) if `raw` is a `ticker` frame, else None; of several rows the first one's."""
     if _TICKER not in raw or not raw.startswith(b"{"):
         return None
-    if not raw.startswith(b'{"channel":"ticker"') and _channel(raw) != "ticker":
-        return None
+    if not raw.startswith(b'{"channel":"ticker"') or _SYMBOL not in raw:
+        return _symbol_of_json(raw)
     symbol, mark, _ = raw.partition(_SYMBOL)[2].partition(b'"')
     return symbol.decode(errors="replace") if mark else None
 
 
-def _channel(raw: bytes) -> object:
+def _symbol_of_json(raw: bytes) -> str | None:
     try:
-        return decoded(raw).get("channel")
-    except MalformedPayload:
+        message = decoded(raw)
+        return str(message["data"][0]["symbol"]) if message.get("channel") == "ticker" else None
+    except (MalformedPayload, LookupError, TypeError):
         return None
 
 

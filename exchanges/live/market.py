@@ -12,6 +12,7 @@ from bot.domain.market import PrintedQuote
 from bot.errors import BotError, SettingsError
 from bot.ports import FrameTap, LiveVenueModule, MarketEnd, MarketSink
 from bot.settings import Settings
+from exchanges.depth.books import LiveBooks
 
 
 def configured_feeds(settings: Settings, venues: Mapping[str, LiveVenueModule]) -> dict[Feed, list[str]]:
@@ -59,6 +60,7 @@ class LiveVenues:
         self._run_s = run_s
         self.clock = SystemClock()
         self.tap: FrameTap | None = None
+        self.books = LiveBooks(by_feed, settings, self.clock)
         self.instruments: Sequence[Instrument] = [i for found in by_feed.values() for i in found.values()]
         self.published_fees: Mapping[Feed, FeeSchedule] = {
             feed: fees for feed in by_feed if (fees := venues[feed.venue].published_fees(feed)) is not None
@@ -95,12 +97,13 @@ class LiveVenues:
             async with asyncio.TaskGroup() as starting:
                 for reader in readers:
                     starting.create_task(reader.start())
+                self.books.start()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._run_s)
         except* BotError as failures:
             raise failures.exceptions[0] from None
         finally:
-            await asyncio.gather(*(reader.stop() for reader in readers), return_exceptions=True)
+            await asyncio.gather(self.books.stop(), *(reader.stop() for reader in readers), return_exceptions=True)
         return MarketEnd(complete=True, stopped=stop.is_set())
 
 

@@ -11,6 +11,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import RecordingError
 from bot.ports import FeedState, FrameDecoder, FrameTap, MarketEnd, MarketSink, VenueModule
+from exchanges.depth.recorded import RecordedBooks, WithBooks
 from exchanges.recorded.player import STOPPED, RecordedMarket, Speed
 from exchanges.recorded.scan import ScanProgress, scan
 
@@ -52,6 +53,7 @@ class Recordings:
             feed: found.instruments for feed, found in self._scan.feeds.items()
         }
         self.tap: FrameTap | None = None
+        self.books = RecordedBooks(self.by_feed)
         self.clock = VirtualClock(self._scan.first_ns)
         self._until_ns = None if play_s is None else self._scan.first_ns + round(play_s * 1e9)
         self.published_fees: Mapping[Feed, FeeSchedule] = {
@@ -77,6 +79,9 @@ class Recordings:
         for feed, found in self._scan.feeds.items():
             symbols = {symbol: slots[i.id] for symbol, i in found.instruments.items()}
             decoder = self._venues[feed.venue].decoder(feed, symbols, located)
+            books = self.books.decoder(feed)
+            if books is not None:
+                decoder = WithBooks(decoder, books)
             decoders[feed] = decoder if self.tap is None else _TappedDecoder(feed, decoder, self.tap)
             sink.on_feed_state(feed, FeedState.LIVE, "recorded")
         result = await player.run(stop)

@@ -115,6 +115,11 @@ class ArbitrageWatch:
         """Whether a cost is a setting and not what the venue said."""
         return isinstance(self.sheet, CostSheet) and self.sheet.assumed
 
+    @property
+    def take_ratio(self) -> float | None:
+        """Sell price over buy price, each in its own currency, from which the net edge reaches the minimum."""
+        return (1.0 + self.take_at_bps / 1e4) / self._rate
+
     def assess(self) -> str | None:
         """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""
         buy = self._buy.quote
@@ -183,6 +188,11 @@ class ChainWatch(ArbitrageWatch):
     """A route whose edge is made of more than two prices."""
 
     __slots__ = ()
+
+    @property
+    def take_ratio(self) -> float | None:
+        """Two prices do not make it."""
+        return None
 
     def assess(self) -> str | None:
         """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.tui.test_tui_app import scene, screen_text, until
 
 from bot.domain.snapshot import JobRow, ShipperRow, ShipperSourceRow, UpkeepStatus
 from bot.tui.jobs import troubles
 from tests.tui.demo_engine import START_NS
+from tests.tui.test_tui_app import scene, screen_text, until
 
 
 def job(name: str = "minutes", state: str = "ok", detail: str = "3 minutes of trades", missed: int = 0) -> JobRow:

@@ -487,6 +487,7 @@ def test_a_size_at_the_minimum_is_refused_where_the_limit_price_or_the_exit_woul
 def test_pairs_that_a_venue_refuses_time_after_time_halt_the_bot(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(arbitrage={"cooldown_s": 0.0}, risk={"max_orders_per_minute": 1000})
     monkeypatch.setattr(bench.engine.desk.portfolio, "affordable_notional", lambda *_: 1e9)
+    monkeypatch.setattr(bench.engine.desk.portfolio, "margin_after", lambda _: ())
     bench.paper.accounts._totals["binance.linear", "USDT"] = D(1)
     bench.warm()
     for at_ms in range(2_001, 4_000, 10):

@@ -1,129 +1,22 @@
-"""Every limit from both sides, and the gate's states."""
+"""The gate's states, its halts, and that nothing passes it unasked."""
 
-from dataclasses import dataclass, field
-from math import nan
+import ast
+from collections.abc import Callable
+from decimal import Decimal
+from math import inf, nan
+from pathlib import Path
 
 import pytest
+from tests.unit.risk_rig import NOW, ROUTE, A, Held, linear, proposal, route
 
-from bot.domain.instrument import Instrument, Segment
-from bot.domain.order import Side
-from bot.domain.route import HoldLeg, Route, TradeLeg
+from bot.domain.route import Opportunity
+from bot.errors import InvariantError
 from bot.risk import limits
 from bot.risk.gate import Approved, RiskGate, TradingState
-from bot.risk.limits import Limit, Proposal, Refused
-from bot.settings import RiskSettings
+from bot.risk.limits import Refused, all_limits
+from bot.settings import Settings
 
-
-def linear(venue: str) -> Instrument:
-    return Instrument(
-        venue=venue,
-        symbol="BTC/USDT:USDT",
-        segment=Segment.LINEAR,
-        base="BTC",
-        quote="USDT",
-        settle="USDT",
-        tick_size="0.1",  # type: ignore[arg-type]
-        lot_size="0.001",  # type: ignore[arg-type]
-    )
-
-
-A, B = linear("binance"), linear("bybit")
-ROUTE = Route(
-    kind="convergence",
-    legs=(
-        TradeLeg(instrument=A, side=Side.BUY),
-        TradeLeg(instrument=B, side=Side.SELL),
-        HoldLeg(expected_s=60.0),
-        TradeLeg(instrument=A, side=Side.SELL),
-        TradeLeg(instrument=B, side=Side.BUY),
-    ),
-)
-
-
-@dataclass
-class Held:
-    pairs: int = 0
-    is_busy: bool = False
-    moving: dict[str, int] = field(default_factory=dict)
-    position: float = 0.0
-    exposure: float = 0.0
-    today: float = 0.0
-    orders: int = 0
-    covered: dict[str, float] = field(default_factory=lambda: {A.id: 1e9, B.id: 1e9})
-
-    def open_pairs(self) -> int:
-        return self.pairs
-
-    def busy(self, route: Route) -> bool:
-        return self.is_busy
-
-    def in_flight(self, instrument: Instrument) -> int:
-        return self.moving.get(instrument.id, 0)
-
-    def position_notional(self, instrument: Instrument) -> float:
-        return self.position
-
-    def net_exposure_notional(self, base: str) -> float:
-        return self.exposure
-
-    def realised_today(self, now_ns: int) -> float:
-        return self.today
-
-    def orders_last_minute(self, now_ns: int) -> int:
-        return self.orders
-
-    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
-        return self.covered[instrument.id]
-
-
-def proposal(gross_bps: float = 25.0) -> Proposal:
-    """1,000 on the buy side, 1,002.5 on the sell side."""
-    return Proposal(ROUTE, 1, 10.0, 100.0, 100.25, gross_bps)
-
-
-@pytest.mark.parametrize(
-    ("limit", "held", "passes"),
-    [
-        (limits.MaxPlausibleEdge(25.0), Held(), True),
-        (limits.MaxPlausibleEdge(24.9), Held(), False),
-        (limits.OnePairPerRoute(), Held(), True),
-        (limits.OnePairPerRoute(), Held(is_busy=True), False),
-        (limits.NothingInFlight(), Held(moving={"elsewhere": 1}), True),
-        (limits.NothingInFlight(), Held(moving={A.id: 1}), False),
-        (limits.NothingInFlight(), Held(moving={B.id: 1}), False),
-        (limits.MaxOpenPairs(3), Held(pairs=2), True),
-        (limits.MaxOpenPairs(3), Held(pairs=3), False),
-        (limits.MaxOrderNotional(1002.5), Held(), True),
-        (limits.MaxOrderNotional(1002.4), Held(), False),
-        (limits.MaxPositionNotional(2000.0), Held(position=997.5), True),
-        (limits.MaxPositionNotional(2000.0), Held(position=997.6), False),
-        (limits.MaxNetExposure(200.0), Held(exposure=200.0), True),
-        (limits.MaxNetExposure(200.0), Held(exposure=200.1), False),
-        (limits.MaxOrdersPerMinute(60), Held(orders=58), True),
-        (limits.MaxOrdersPerMinute(60), Held(orders=59), False),
-        (limits.CoveredByBalance(), Held(covered={A.id: 1000.0, B.id: 1002.5}), True),
-        (limits.CoveredByBalance(), Held(covered={A.id: 999.9, B.id: 1e9}), False),
-        (limits.CoveredByBalance(), Held(covered={A.id: 1e9, B.id: 1002.4}), False),
-    ],
-)
-def test_a_limit_holds_on_its_border_and_refuses_beyond(limit: Limit, held: Held, passes: bool) -> None:
-    answer = limit.check(proposal(), held)
-    assert (answer is None) is passes
-    if answer is not None:
-        assert answer.observed > answer.allowed
-
-
-@pytest.mark.parametrize(
-    ("limit", "held"),
-    [
-        (limits.MaxPositionNotional(2000.0), Held(position=nan)),
-        (limits.MaxNetExposure(200.0), Held(exposure=nan)),
-        (limits.CoveredByBalance(), Held(covered={A.id: nan, B.id: nan})),
-    ],
-)
-def test_a_limit_whose_input_is_broken_refuses(limit: Limit, held: Held) -> None:
-    assert isinstance(limit.check(proposal(), held), Refused)
-    assert isinstance(limits.MaxPlausibleEdge(300.0).check(proposal(gross_bps=nan), held), Refused)
+BOT = Path(__file__).parents[2] / "bot"
 
 
 class States(list[tuple[TradingState, str]]):
@@ -131,10 +24,29 @@ class States(list[tuple[TradingState, str]]):
         self.append((state, why))
 
 
-def gate(held: Held, states: States) -> RiskGate:
+def gate(held: Held, states: States | None = None, **change: int) -> RiskGate:
     return RiskGate(
-        limits.all_limits(RiskSettings(max_order_notional=2000.0)), held, max_daily_loss=50.0, on_state=states
+        all_limits(Settings()),
+        held,
+        max_daily_loss=50.0,
+        max_cumulative_loss=80.0,
+        max_throttled_per_second=change.get("throttled", 1000),
+        on_state=States() if states is None else states,
     )
+
+
+def opportunity(**change: object) -> Opportunity:
+    made = Opportunity(
+        route=ROUTE,
+        ts_ns=NOW,
+        quantity=Decimal(5),
+        buy_price=100.0,
+        sell_price=100.25,
+        gross_edge_bps=25.0,
+        costs=(),
+        net_edge_bps=25.0,
+    )
+    return made.model_copy(update=change)
 
 
 def test_only_an_active_gate_approves() -> None:
@@ -151,8 +63,139 @@ def test_only_an_active_gate_approves() -> None:
     assert [state for state, _ in states] == [TradingState.REDUCING, TradingState.ACTIVE, TradingState.HALTED]
 
 
-@pytest.mark.parametrize(("today", "halted"), [(-49.99, False), (-50.0, True), (nan, True), (10.0, False)])
-def test_the_daily_loss_halts_and_so_does_not_knowing_it(today: float, halted: bool) -> None:
-    door = gate(Held(today=today), States())
+def test_every_limit_is_in_the_shipped_gate_once() -> None:
+    shipped = [type(limit).__name__ for limit in all_limits(Settings())]
+    written = {
+        node.name
+        for path in (BOT / "risk" / "limits").glob("*.py")
+        if path.name not in ("base.py", "inputs.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert sorted(shipped) == sorted(written)
+    assert all(hasattr(limits, name) for name in written)
+
+
+@pytest.mark.parametrize(
+    ("today", "total", "halted"),
+    [
+        (-49.99, -79.99, False),
+        (-50.0, -50.0, True),
+        (0.0, -80.0, True),
+        (10.0, 10.0, False),
+        (nan, 0.0, True),
+        (0.0, nan, True),
+        (-inf, 0.0, True),
+        (inf, 0.0, True),
+        (None, 0.0, True),
+        (0.0, None, True),
+    ],
+)
+def test_fault_58_a_loss_halts_and_so_does_not_knowing_it(
+    today: float | None, total: float | None, halted: bool
+) -> None:
+    door = gate(Held(today=today, total=total))
     door.watch_loss(1)
     assert (door.state is TradingState.HALTED) is halted
+
+
+class Broken(Held):
+    def realised_today(self, now_ns: int) -> float | None:
+        raise ZeroDivisionError("no result")
+
+
+def test_fault_58_a_kill_switch_whose_input_raises_halts() -> None:
+    door = gate(Broken())
+    door.watch_loss(1)
+    assert door.state is TradingState.HALTED
+
+
+def test_fault_58_a_limit_whose_input_raises_refuses_and_halts() -> None:
+    states = States()
+    door = gate(Broken(), states)
+    assert door.check(proposal()) == Refused("MaxDailyLoss", 0.0, 1.0, "known")
+    assert states == [(TradingState.HALTED, "limit MaxDailyLoss cannot be checked: ZeroDivisionError: no result")]
+
+
+def test_fault_56_a_strategy_that_runs_away_is_throttled_and_halted_within_the_second() -> None:
+    held = Held()
+    door, sent = gate(held), 0
+    for n in range(10_000):  # within one second
+        asked = proposal(ts_ns=NOW + n * 99_999)
+        if isinstance(door.check(asked), Approved):
+            door.claim(opportunity(ts_ns=asked.ts_ns))
+            held.second = held.minute = sent = sent + 2
+        if door.state is TradingState.HALTED:
+            break
+    assert door.state is TradingState.HALTED
+    assert sent == Settings().risk.max_orders_per_second
+    assert n < 1_010
+
+
+def test_fault_56_a_strategy_that_asks_often_for_long_is_throttled_and_not_halted() -> None:
+    door = gate(Held(second=10), throttled=100)
+    for n in range(1_000):
+        door.check(proposal(ts_ns=NOW + n * 10_000_001))
+    assert door.state is TradingState.ACTIVE
+
+
+# Nothing passes unasked
+
+
+def test_an_approval_is_good_for_one_opening() -> None:
+    door = gate(Held())
+    door.check(proposal())
+    door.claim(opportunity())
+    with pytest.raises(InvariantError, match="without the gate's approval"):
+        door.claim(opportunity())
+
+
+def after_refusal(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    door.check(proposal(gross_edge_bps=1e6))
+    return opportunity()
+
+
+def after_halt(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    door.halt("trouble")
+    return opportunity()
+
+
+def of_another_route(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    return opportunity(route=route(linear("bybit"), A))
+
+
+def of_more(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    return opportunity(quantity=Decimal("5.001"))
+
+
+def of_nothing(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    return opportunity(quantity=Decimal(0))
+
+
+def of_another_time(door: RiskGate) -> Opportunity:
+    door.check(proposal())
+    return opportunity(ts_ns=NOW + 1)
+
+
+@pytest.mark.parametrize("case", [after_refusal, after_halt, of_another_route, of_more, of_nothing, of_another_time])
+def test_what_was_not_approved_as_it_is_cannot_be_claimed(case: Callable[[RiskGate], Opportunity]) -> None:
+    door = gate(Held())
+    with pytest.raises(InvariantError):
+        door.claim(case(door))
+
+
+def test_nothing_but_the_desk_opens_pairs_and_it_claims_first() -> None:
+    """Every call of an executor's `open` in the machine, and what its function did before."""
+    found = []
+    for path in BOT.rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                calls = [ast.unparse(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)]
+                if any(call.endswith("executor.open") for call in calls):
+                    found.append((path.relative_to(BOT).as_posix(), function.name, calls[0]))
+    assert found == [("engine/pairs.py", "open", "self.gate.claim")]

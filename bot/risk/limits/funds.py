@@ -1,0 +1,92 @@
+"""Whether the wallets bear it: what an order needs, and what is left until a liquidation."""
+
+from dataclasses import dataclass
+
+from bot.domain.order import Side
+from bot.risk.limits.base import Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.inputs import Portfolio
+
+FAR_BPS = 10_000.0
+"""A margin that only doubling the price eats is not asked how long it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoveredByBalance:
+    """Both wallets must cover their leg before the first order is written, at the worst price that it may take."""
+
+    price_cap_bps: float = 0.0
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Each leg's notional against what its wallet covers beyond what pairs have reserved."""
+        for leg in proposal.route.opening:
+            price = proposal.price(leg)
+            covered = portfolio.affordable_notional(leg.instrument, leg.side, price)
+            # What a wallet pays in base, to sell spot, does not depend on the price.
+            pays_base = leg.side is Side.SELL and not leg.instrument.is_perpetual
+            needed = proposal.quantity * price * (1.0 if pays_base else 1.0 + self.price_cap_bps / 1e4)
+            limit = f"balance {leg.instrument.feed}"
+            refused = unknown(limit) if covered is None else at_most(limit, needed, covered, leg.instrument.quote)
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxMarginRatio:
+    """How much of a wallet's equity may be needed to keep its positions; at 1 the venue liquidates."""
+
+    allowed: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Maintenance margin over equity, of each wallet, with the proposal filled."""
+        wallets = portfolio.margin_after(proposal)
+        if wallets is None:
+            return unknown("margin_ratio")
+        for after in wallets:
+            refused = at_most(f"margin_ratio {after.wallet}", after.ratio, self.allowed, "of equity")
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationDistance:
+    """How far prices must be from a liquidation: a hedged pair dies on the side that has to pay."""
+
+    needed_bps: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """The adverse move that liquidates each wallet, with the proposal filled."""
+        wallets = portfolio.margin_after(proposal)
+        if wallets is None:
+            return unknown("liquidation_distance")
+        for after in wallets:
+            refused = at_least(f"liquidation_distance {after.wallet}", after.distance_bps, self.needed_bps, "bps")
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToMarginCall:
+    """Margin must last longer than fresh margin takes to arrive: the profit lies on the other venue."""
+
+    top_up_s: float
+    """Where nothing tells how long transfers take."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """The time in which one path in twenty eats each wallet's margin, against a transfer's."""
+        wallets = portfolio.margin_after(proposal)
+        if wallets is None:
+            return unknown("margin_call")
+        for after in wallets:
+            if after.distance_bps >= FAR_BPS:
+                continue
+            told_s = portfolio.top_up_s(after.venue)
+            needed_s = self.top_up_s if told_s is None else told_s
+            if not needed_s >= 0.0:
+                return unknown(f"margin_call {after.wallet}")
+            refused = at_least(f"margin_call {after.wallet}", after.lasts_s(), needed_s, "s")
+            if refused is not None:
+                return refused
+        return None

@@ -1,0 +1,68 @@
+"""Whether the proposal itself makes sense: cheap, and first."""
+
+from dataclasses import dataclass
+from math import inf
+
+from bot.risk.limits.base import Proposal, Refused, at_most, unknown
+from bot.risk.limits.inputs import Portfolio
+
+_LEGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutableRoute:
+    """Only what the executor can do leaves: other routes are priced and looked at."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """How many trades open it."""
+        trades = len(proposal.route.opening)
+        return None if trades == _LEGS else Refused("execution", float(trades), float(_LEGS), "opening trades")
+
+
+@dataclass(frozen=True, slots=True)
+class OppositeSides:
+    """One leg buys what the other sells, elsewhere: two legs on one side, or of two coins, are a bet."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """What does not fit together: sides, base assets, feeds."""
+        opening = proposal.route.opening
+        if len(opening) != _LEGS:
+            return Refused("leg_sides", float(len(opening)), float(_LEGS), "trades that open")
+        one, other = opening
+        if one.side is other.side:
+            return Refused("leg_sides", 1.0, 0.0, f"legs that {one.side} as the first does")
+        if one.instrument.base != other.instrument.base:
+            return Refused("leg_sides", 1.0, 0.0, "legs of another asset")
+        if one.instrument.feed == other.instrument.feed:
+            return Refused("leg_sides", 1.0, 0.0, "legs on the feed of the first")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class UsableNumbers:
+    """Quantity and prices must be numbers above zero: NaN passes every naive comparison."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """The first figure that is none."""
+        if not 0.0 < proposal.quantity < inf:
+            return unknown("quantity")
+        if not (0.0 < proposal.buy_price < inf and 0.0 < proposal.sell_price < inf):
+            return unknown("price")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPlausibleEdge:
+    """An edge too good to be true is a fault of the data: a spike, another coin, a contract of another size."""
+
+    allowed_bps: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """The gross edge, and what the two prices say, against the most that is believed; in either direction."""
+        observed = abs(proposal.gross_edge_bps)
+        route = proposal.route
+        if route.buy.quote == route.sell.quote and proposal.buy_price:
+            # Prices in one currency must agree whatever edge is claimed; max() would let a NaN claim pass.
+            told = abs(proposal.sell_price / proposal.buy_price - 1.0) * 1e4
+            observed = told if told > observed else observed
+        return at_most("plausible_edge", observed, self.allowed_bps, "bps")

@@ -1,0 +1,83 @@
+"""How much may be held: per order, instrument, venue and asset, and unhedged. Notionals in quote units."""
+
+from dataclasses import dataclass
+
+from bot.risk.limits.base import Proposal, Refused, at_most
+from bot.risk.limits.inputs import Portfolio
+
+
+def _with(held: float | None, added: float) -> float | None:
+    return None if held is None or held < 0.0 else held + added
+
+
+@dataclass(frozen=True, slots=True)
+class MaxOrderNotional:
+    """How large one leg may be."""
+
+    allowed: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """The larger leg's notional."""
+        return at_most("order_notional", proposal.notional, self.allowed, proposal.route.buy.quote)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPositionNotional:
+    """How much of one instrument may be held."""
+
+    allowed: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Each leg's instrument with this order added."""
+        for leg in proposal.route.opening:
+            held = _with(portfolio.position_notional(leg.instrument), proposal.notional)
+            refused = at_most("position_notional", held, self.allowed, leg.instrument.quote)
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxVenueNotional:
+    """How much may be held at one venue: it may stop paying out, or go."""
+
+    allowed: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Every leg at the venue, with the proposal's legs there."""
+        legs = proposal.route.opening
+        for leg in legs:
+            venue = leg.instrument.venue
+            added = proposal.notional * sum(other.instrument.venue == venue for other in legs)
+            held = _with(portfolio.venue_notional(venue), added)
+            refused = at_most(f"venue_notional {venue}", held, self.allowed, leg.instrument.quote)
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxAssetNotional:
+    """How much may be held in one asset, both sides of every pair: a fork or a halt hits all of it."""
+
+    allowed: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Every leg in the asset, with the proposal's."""
+        base = proposal.route.buy.base
+        held = _with(portfolio.asset_notional(base), proposal.notional * len(proposal.route.opening))
+        return at_most(f"asset_notional {base}", held, self.allowed, proposal.route.buy.quote)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxNetExposure:
+    """How much of an asset may stand unhedged if this pair's first leg is filled and its second is not."""
+
+    allowed: float
+    price_cap_bps: float = 0.0
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """What may stand unhedged already, and one whole leg at the worst price that it may take."""
+        alone = proposal.notional * (1.0 + self.price_cap_bps / 1e4)
+        exposure = _with(portfolio.net_exposure_notional(proposal.route.buy.base), alone)
+        return at_most("net_exposure", exposure, self.allowed, proposal.route.buy.quote)

@@ -1,0 +1,93 @@
+"""Whether the venues are in order: connections, clocks, rejects, and what they still list."""
+
+from dataclasses import dataclass
+
+from bot.domain.instrument import ListingStatus
+from bot.ports import FeedState
+from bot.risk.limits.base import Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.inputs import Portfolio
+
+_BROKEN = (FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED)
+"""Connecting and silent are not: the fresh quotes that are asked for besides prove that data comes."""
+_HOUR_NS = 3_600_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HealthyFeeds:
+    """No trade on a feed that is away, was away time and again, or talks nonsense."""
+
+    max_reconnects: int
+    max_malformed: int
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """State, reconnects and malformed frames of the last minute, of each leg's feed."""
+        for leg in proposal.route.opening:
+            feed = leg.instrument.feed
+            condition = portfolio.feed(feed)
+            if condition is None:
+                return unknown(f"feed_state {feed}")
+            if condition.state in _BROKEN:
+                return Refused(f"feed_state {feed}", 0.0, 1.0, "live")
+            refused = at_most(
+                f"reconnects {feed}", condition.recent_reconnects, self.max_reconnects, "a minute"
+            ) or at_most(f"malformed {feed}", condition.recent_malformed, self.max_malformed, "frames a minute")
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class MaxRejects:
+    """A venue that rejects order after order says something that a person should read."""
+
+    allowed: int
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Rejected orders of the last minute at each leg's venue."""
+        for leg in proposal.route.opening:
+            venue = leg.instrument.venue
+            refused = at_most(f"rejects {venue}", portfolio.rejects_last_minute(venue), self.allowed, "a minute")
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockUncertainty:
+    """Ages mean nothing between clocks that may differ by more than the ages allowed."""
+
+    allowed_ms: float
+    must_be_measured: bool
+    """Where money may be real. Elsewhere the frames themselves tell enough."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Half the round trip of each venue's last measurement."""
+        for leg in proposal.route.opening:
+            venue = leg.instrument.venue
+            uncertain_ms = portfolio.clock_uncertainty_ms(venue)
+            if uncertain_ms is None and not self.must_be_measured:
+                continue
+            refused = at_most(f"clock_offset {venue}", uncertain_ms, self.allowed_ms, "ms")
+            if refused is not None:
+                return refused
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class StillListed:
+    """Nothing new in what is being delisted or settled: the last hours have no second side."""
+
+    stop_before_delivery_h: float
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Each leg's status, and the hours to its delivery."""
+        for leg in proposal.route.opening:
+            listed = portfolio.listing(leg.instrument)
+            if listed.status is not ListingStatus.TRADING:
+                return Refused(f"instrument_status {listed.id}", 0.0, 1.0, f"trading ({listed.status})")
+            if listed.delivery_ns is not None:
+                left_h = (listed.delivery_ns - proposal.ts_ns) / _HOUR_NS
+                refused = at_least(f"delivery {listed.id}", left_h, self.stop_before_delivery_h, "h")
+                if refused is not None:
+                    return refused
+        return None

@@ -1,0 +1,62 @@
+"""What was earned: by day and run, and against what was expected."""
+
+from collections import deque
+from decimal import Decimal
+from math import isfinite
+
+_DAY_NS = 86_400_000_000_000
+_HOUR_NS = 3_600_000_000_000
+
+
+class Results:
+    """Realised profit since midnight UTC and of the run, in quote units."""
+
+    __slots__ = ("_day", "_today", "total")
+
+    def __init__(self) -> None:
+        self._day = -1
+        self._today = Decimal(0)
+        self.total = Decimal(0)
+
+    def add(self, profit: Decimal, now_ns: int) -> None:
+        """A pair ended with this profit."""
+        self._turn_day(now_ns)
+        self._today += profit
+        self.total += profit
+
+    def today(self, now_ns: int) -> Decimal:
+        """Since midnight UTC."""
+        self._turn_day(now_ns)
+        return self._today
+
+    def _turn_day(self, now_ns: int) -> None:
+        day = now_ns // _DAY_NS
+        # Only forward: a clock that is set back over midnight and on again must not forget a loss.
+        if day > self._day:
+            self._day = day
+            self._today = Decimal(0)
+
+
+class Drift:
+    """How much less pairs earned than was expected of them, over the newest of the last hours."""
+
+    __slots__ = ("_keep_ns", "_newest")
+
+    def __init__(self, pairs: int, keep_h: float = 1.0) -> None:
+        """Keep so many pairs, for so long: what is old should not keep the bot from trying again."""
+        self._newest: deque[tuple[int, float]] = deque(maxlen=pairs)
+        self._keep_ns = round(keep_h * _HOUR_NS)
+
+    def add(self, expected_bps: float, realised_bps: float, now_ns: int) -> None:
+        """A pair ended: net edge expected and realised, of its notional."""
+        short_bps = expected_bps - realised_bps
+        # Infinities of both signs would add up to a figure; each of them is none.
+        self._newest.append((now_ns, short_bps if isfinite(short_bps) else float("nan")))
+
+    def mean(self, now_ns: int) -> tuple[float, int]:
+        """Mean shortfall in bps, positive is bad, NaN where a figure was broken; and over how many pairs."""
+        newest = self._newest
+        while newest and newest[0][0] <= now_ns - self._keep_ns:
+            newest.popleft()
+        count = len(newest)
+        return (sum(short_bps for _, short_bps in newest) / count if count else 0.0, count)

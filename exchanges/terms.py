@@ -1,0 +1,28 @@
+"""Who can be asked for fees, funding schedules and networks: a line a venue."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.clock import Clock
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.terms import TermsSource
+from bot.settings import Settings
+from exchanges.binance.terms import BinanceTerms
+from exchanges.bybit.terms import BybitTerms
+from exchanges.common.api_keys import ApiKeys
+
+_SOURCES: Mapping[str, Callable[..., TermsSource]] = {"binance": BinanceTerms, "bybit": BybitTerms}
+
+
+def terms_sources(
+    by_feed: Mapping[Feed, Mapping[str, Instrument]], settings: Settings, clock: Clock, keys: ApiKeys | None
+) -> Sequence[TermsSource]:
+    """One for each venue of `by_feed` that tells its terms; without keys, what is public alone.
+
+    Raises:
+        SettingsError: If there are keys and an endpoint is not on this machine.
+    """
+    assets = sorted(
+        {asset for listed in by_feed.values() for one in listed.values() for asset in (one.base, one.quote)}
+    )
+    venues = sorted({feed.venue for feed in by_feed} & _SOURCES.keys())
+    return [_SOURCES[venue](by_feed, assets, settings, clock, keys) for venue in venues]
