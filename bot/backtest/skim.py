@@ -228,6 +228,9 @@ class Skimmer:
                 last.add(int(frames.at[high - 1]))
         for at in sorted(last):
             self._feed(at)
+        for state in self._engine.routes:
+            # A price may have moved last in a row that was skimmed; what is offered now is what people are shown.
+            state.watch.assess()
 
 
 def _range(numbers: Sequence[int], start: int, stop: int) -> Range:
