@@ -106,6 +106,12 @@ def _action(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) 
     return action.run_engine(arguments, loaded, words)
 
 
+def _backtest(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import backtest
+
+    return backtest.run_backtest(arguments, loaded)
+
+
 def _attach(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     from modes import screen
 
@@ -163,6 +169,7 @@ def _post_mortem(arguments: Arguments, loaded: LoadedSettings, words: Sequence[s
 _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] = {
     "action": _action,
     "attach": _attach,
+    "backtest": _backtest,
     "backup": _backup,
     "export": _export,
     "import": _import,

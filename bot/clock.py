@@ -79,6 +79,13 @@ class VirtualClock:
         heapq.heappush(self._timers, (self._now_ns + round(delay_s * 1e9), next(self._order), timer))
         return timer
 
+    def next_due_ns(self) -> int | None:
+        """When the next timer fires; None where none waits."""
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else None
+
     def advance_to(self, ts_ns: int) -> None:
         """Move to `ts_ns`, firing every timer due on the way; an earlier time leaves the clock where it is."""
         timers = self._timers

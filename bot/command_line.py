@@ -39,6 +39,7 @@ class Mode(NamedTuple):
 
 MODES = (
     Mode("action", "trade", "watch the market, decide and trade (the default)"),
+    Mode("backtest", "trade", "the same over a market of the past, as fast as it goes"),
     Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
     Mode("attach", "look", "open the screen of a run that is going on"),
     Mode("query", "look", "what the market was, and what was done, at any moment"),
@@ -88,9 +89,9 @@ _EXIT_CODES = {
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 _BELONGS_TO: dict[str, tuple[str, ...]] = {
-    "recording": ("action",),
+    "recording": ("action", "backtest"),
     "speed": ("action",),
-    "for_s": ("action", "record", "simulate"),
+    "for_s": ("action", "backtest", "record", "simulate"),
     "headless": ("action",),
     "record_raw": ("action",),
     "real_money": ("action",),

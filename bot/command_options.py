@@ -20,11 +20,11 @@ WHATS = MOMENTS + SPANS + RECORDS
 FORMATS = ("table", "json", "csv")
 
 BELONGS_TO: dict[str, tuple[str, ...]] = {
-    "run": ("post-mortem", "query"),
-    "since": ("post-mortem", "export", "query", "import"),
-    "until": ("export", "query", "import"),
+    "run": ("post-mortem", "query", "backtest"),
+    "since": ("post-mortem", "export", "query", "import", "backtest"),
+    "until": ("export", "query", "import", "backtest"),
     "channel": ("export",),
-    "instrument": ("export", "query", "import"),
+    "instrument": ("export", "query", "import", "backtest"),
     "to": ("export", "backup"),
     "source": ("import", "query"),
     "kind": ("import",),

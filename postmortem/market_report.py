@@ -6,8 +6,9 @@ from decimal import Decimal, InvalidOperation
 
 from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
-from postmortem.model import MarketReport, MoneyLine, PairLine, RouteLine, RunLine
+from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, RouteLine, RunLine
 from postmortem.pair_line import assumed_costs, describe, paid_fees, pair_line, received_funding
+from postmortem.returns import return_line
 from postmortem.story import Amounts, PairStory, RunStory, amounts_of
 
 _DUST = Decimal("1e-12")
@@ -32,6 +33,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         win_rate=wins / len(realised) if realised else None,
         profit=amounts_of([line.by_asset for line in realised]),
         money=tuple(_money(realised, held)),
+        returns=tuple(_returns(stories, realised)),
         fees=amounts_of([paid_fees(pair) for _, pair in over]),
         funding=amounts_of([received_funding(pair) for _, pair in over]),
         funding_of_no_pair=amounts_of([{p.asset: p.payment} for story in stories for p in story.stray_funding]),
@@ -128,6 +130,15 @@ def _money(realised: Sequence[PairLine], held: Sequence[PairLine]) -> Iterable[M
             open_pairs=len(still),
             unrealised=total(line.bridge.profit for line in still),
         )
+
+
+def _returns(stories: Sequence[RunStory], realised: Sequence[PairLine]) -> Iterable[ReturnLine]:
+    span_ns = sum(
+        (run.market_ended_ns if run.market_ended_ns is not None else run.market_started_ns) - run.market_started_ns
+        for run in (story.run for story in stories)
+    )
+    for asset in sorted({line.quote_asset for line in realised}):
+        yield return_line(asset, [line for line in realised if line.quote_asset == asset], span_ns)
 
 
 def _assumed(stories: Sequence[RunStory], pairs: Sequence[PairStory]) -> tuple[str, ...]:

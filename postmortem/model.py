@@ -82,6 +82,23 @@ class MoneyLine(_Part):
     """Of the open pairs, at the last marks; in no other figure."""
 
 
+class ReturnLine(_Part):
+    """What the realised pairs in one quote currency returned on the money that they held."""
+
+    quote_asset: str
+    profit: Money
+    peak_locked: Money
+    """The largest sum of the notionals of all pairs that were open at one moment, without leverage."""
+    mean_locked: Money
+    """The same on average over the time that the market was watched."""
+    return_ratio: Money | None
+    """Profit over `peak_locked`."""
+    return_per_year: Money | None
+    """Profit over `mean_locked`, as if the time watched went on for a year; None where it was less than a day."""
+    max_drawdown: Money
+    """The largest fall of the realised profit below its highest point before; a pair counts when it ends."""
+
+
 class RouteLine(_Part):
     """One route."""
 
@@ -120,6 +137,8 @@ class MarketReport(_Part):
     """By asset, of realised pairs, net of fees and funding."""
     money: tuple[MoneyLine, ...]
     """In quote currency."""
+    returns: tuple[ReturnLine, ...]
+    """By quote currency."""
     fees: Amounts
     """Paid, by asset, of realised pairs; negative is a rebate."""
     funding: Amounts

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.text import inert
-from postmortem.model import MarketReport, MoneyLine, PairLine, Report, RouteLine, RunLine
+from postmortem.model import MarketReport, MoneyLine, PairLine, Report, ReturnLine, RouteLine, RunLine
 
 _SHOWN = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _EXTREMES = 5
@@ -60,6 +60,8 @@ def _market(console: Console, market: MarketReport) -> None:
     _counts(console, market)
     for line in market.money:
         console.print(_bridge(line))
+    for returned in market.returns:
+        _say(console, _returned(returned))
     _facts(console, market)
     if market.routes:
         console.print(_routes(market.routes))
@@ -86,6 +88,17 @@ def _counts(console: Console, market: MarketReport) -> None:
     still = f", still open {len(market.open_pairs)}" if market.open_pairs else ""
     _say(console, f"attempts    {market.attempts}, missed {market.missed}{rate}{still}")
     _say(console, f"profit      {_amounts(market.profit) or 'nothing'}   (realised, net of fees and funding)")
+
+
+def _returned(line: ReturnLine) -> str:
+    """One line: what the money that was held returned, and how far it fell on the way."""
+    asset = inert(line.quote_asset)
+    words = f"returns     locked at most {_digits(line.peak_locked, 2)} {asset} (without leverage)"
+    if line.return_ratio is not None:
+        words += f", returned {line.return_ratio:.4%}"
+    if line.return_per_year is not None:
+        words += f", {line.return_per_year:.2%} a year of what was locked on average"
+    return f"{words}; drawdown {_digits(line.max_drawdown, 4)} {asset}"
 
 
 def _facts(console: Console, market: MarketReport) -> None:

@@ -11,7 +11,9 @@ from postmortem.market_report import market_report
 from postmortem.model import Report
 from postmortem.story import RunStory, read_story
 
-_ORDER = ("simulated", "recorded", "testnet", "live, paper", "real")
+_ORDER = ("simulated", "recorded", "backtest", "testnet", "live, paper", "real")
+_OWN_TIME = ("recorded", "backtest")
+"""Markets on a clock of their own."""
 
 
 def build_report(reader: JournalReader, strategy: str, run: str | None = None, since_ns: int | None = None) -> Report:
@@ -30,15 +32,15 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     """
     # A named run is looked for among all of them: it may be older than `since`.
     runs = [found for found in reader.runs(None if run else since_ns) if found.start.get("strategy") == strategy]
-    chosen = runs if run is None else [_named(runs, run, strategy)]
+    chosen = runs if run is None else [named_run(runs, run, strategy)]
     groups: dict[tuple[str, bool], list[RunStory]] = {}
     for one in chosen:
-        cut_ns = since_ns if one.start.get("market") != "recorded" else None
+        cut_ns = since_ns if one.start.get("market") not in _OWN_TIME else None
         story = read_story(reader, one, cut_ns)
         groups.setdefault(_market(story), []).append(story)
     with exact():
         markets = tuple(
-            market_report(*group, groups[group], None if group[0] == "recorded" else since_ns)
+            market_report(*group, groups[group], None if group[0] in _OWN_TIME else since_ns)
             for group in sorted(groups, key=_place)
         )
         residual = _residual(line.bridge.residual for m in markets for line in (*m.pairs, *m.open_pairs))
@@ -51,7 +53,12 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     )
 
 
-def _named(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
+def named_run(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
+    """The one run whose id starts with `prefix`; `strategy` is whose runs they are, for the words of the error.
+
+    Raises:
+        SettingsError: If none does, or several.
+    """
     exactly = [run for run in runs if run.run_id == prefix]
     found = exactly or [run for run in runs if run.run_id.startswith(prefix)]
     if len(found) == 1:

@@ -51,6 +51,16 @@ class ClockOffset:
         return None if self.fastest_ns == _NEVER else -self.fastest_ns
 
     @property
+    def least_delay_ns(self) -> int:
+        """A frame that takes no less teaches nothing, until `half_end_ns`."""
+        return self._this_half_ns
+
+    @property
+    def half_end_ns(self) -> int:
+        """The first frame from then on is learnt from, however long it took."""
+        return self._half_end_ns
+
+    @property
     def uncertainty_ns(self) -> int | None:
         """By how much the offset may be off: half the round trip of the last measurement; None before the first."""
         return (self._measured_max_ns - self._measured_min_ns) // 2 if self._was_measured else None

@@ -56,6 +56,19 @@ class Columns(NamedTuple):
             ask_qty[start:stop],
         )
 
+    def row(self, number: int) -> RowValues:
+        """One row as plain values."""
+        recv_ns, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = self
+        return (
+            int(recv_ns[number]),
+            int(event_ns[number]),
+            int(sequence[number]),
+            float(bid_price[number]),
+            float(bid_qty[number]),
+            float(ask_price[number]),
+            float(ask_qty[number]),
+        )
+
     def take(self, rows: Ints) -> "Columns":
         """A copy of the rows at these positions."""
         return read_only(column[rows] for column in self)

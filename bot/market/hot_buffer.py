@@ -66,7 +66,11 @@ class HotBuffer:
 
     def fill(self, columns: Columns) -> None:
         """Write the first rows."""
-        rows = np.frombuffer(self.memory, ROW, columns.rows)
+        self.put(0, columns)
+
+    def put(self, start: int, columns: Columns) -> None:
+        """Write rows from place `start` of the buffer on."""
+        rows = np.frombuffer(self.memory, ROW, columns.rows, start * ROW_BYTES)
         for name, column in columns._asdict().items():
             rows[name] = column
 

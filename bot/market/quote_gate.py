@@ -67,11 +67,12 @@ class QuoteGate:
         if bid == self._bid and ask == self._ask:
             return None
         if self._low < bid + ask < self._high or self._has_held(bid + ask, ts_recv_ns):
-            self._accept(bid, ask)
+            self.accept(bid, ask)
             return None
         return RefusedQuote.IMPLAUSIBLE_JUMP
 
-    def _accept(self, bid: float, ask: float) -> None:
+    def accept(self, bid: float, ask: float) -> None:
+        """Take these prices for the last accepted ones."""
         self._bid = bid
         self._ask = ask
         twice_mid = bid + ask

@@ -108,6 +108,28 @@ class Window:
         self._changes.append(self._store.hot.first_row + offset // ROW_BYTES)
         return True
 
+    def extend(self, columns: Columns, is_moved: Bits) -> None:
+        """Keep many quotes, as `append` would keep them one by one.
+
+        Args:
+            columns: At least one row, in order of receipt, none from before the newest row.
+            is_moved: Which of them differ in bid or ask price from the row before.
+        """
+        done = 0
+        while done < columns.rows:
+            if self._offset == self._limit:
+                self._make_room()
+            count = min((self._limit - self._offset) // ROW_BYTES, columns.rows - done)
+            hot, start = self._store.hot, self._offset // ROW_BYTES
+            hot.put(start, columns.slice(done, done + count))
+            moved = np.flatnonzero(is_moved[done : done + count]) + (hot.first_row + start)
+            self._changes.frombytes(moved.astype(np.int64).tobytes())
+            self._offset += count * ROW_BYTES
+            done += count
+            self.last_recv_ns = int(columns.ts_recv_ns[done - 1])
+        self._last = quote_of(columns.row(-1))
+        self._bid, self._ask = self._last.bid_price, self._last.ask_price
+
     def _make_room(self) -> None:
         appended = self.appended
         store = self._store
@@ -158,7 +180,7 @@ class Window:
         self._write_to_hot(appended, appended)  # full: the next row makes room first
         if self._last is None:
             self.last_recv_ns = newest_ns
-            self._last = _model(store.row(-1))
+            self._last = quote_of(store.row(-1))
             self._bid, self._ask = self._last.bid_price, self._last.ask_price
 
     @property
@@ -236,7 +258,7 @@ class Window:
         if ts_ns >= self.last_recv_ns:
             return None if self._last is None else (self.last_recv_ns, self._last)
         row = self._row_as_of(ts_ns)
-        return None if row is None else (row[0], _model(row))
+        return None if row is None else (row[0], quote_of(row))
 
     def _row_as_of(self, ts_ns: int) -> RowValues | None:
         row = self._store.row_before(ts_ns + 1, self.appended)
@@ -250,7 +272,8 @@ class Window:
         return self.appended if ts_ns > self.last_recv_ns else self._store.row_at(ts_ns, self.appended)
 
 
-def _model(row: RowValues) -> TopOfBook:
+def quote_of(row: RowValues) -> TopOfBook:
+    """A row as a model; its receive time stands beside it."""
     _, event_ns, sequence, bid_price, bid_qty, ask_price, ask_qty = row
     return _quote(
         {

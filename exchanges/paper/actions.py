@@ -73,6 +73,10 @@ class PaperActions:
         if self._used[slot]:
             self._follow(slot, quote)
 
+    def needs_every_quote(self, slot: int) -> bool:
+        """Whether none of its quotes may be left out now: own fills are remembered, or orders are on their way."""
+        return self._used[slot] or self._unanswered > 0
+
     def on_quote_refused(self, slot: int) -> None:
         """The instrument has no valid quote until the next one; orders that meet none expire."""
         self._quotes[slot] = None

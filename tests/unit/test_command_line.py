@@ -132,7 +132,7 @@ def test_every_mode_is_run_by_the_program() -> None:
         ),
         (
             ("--mode", "postmortem"),
-            "--mode: must be one of action, post-mortem, attach, query, record, import, export, backup, restore, "
+            "--mode: must be one of action, backtest, post-mortem, attach, query, record, import, export, backup, restore, "
             "simulate; did you mean post-mortem?",
         ),
         (("--market", "lvie"), "--market: must be one of recorded, simulated, live; did you mean live?"),
@@ -155,14 +155,20 @@ def test_every_mode_is_run_by_the_program() -> None:
         (("--speed", "1x", "--market", "live"), "--speed plays recorded time and --market live is now"),
         (("--real-money", "--market", "recorded"), "--real-money cannot trade recorded prices; use --market live"),
         (("--real-money", *SPOT), "--real-money cannot trade recorded prices"),
-        (("--mode", "post-mortem", *SPOT), "--recording belongs to --mode action, not to --mode post-mortem"),
-        (("--mode", "attach", "--for", "1s"), "--for belongs to --mode action, record or simulate, not to --mode att"),
+        (
+            ("--mode", "post-mortem", *SPOT),
+            "--recording belongs to --mode action or backtest, not to --mode post-mortem",
+        ),
+        (
+            ("--mode", "attach", "--for", "1s"),
+            "--for belongs to --mode action, backtest, record or simulate, not to --mo",
+        ),
         (("--mode", "attach", "--headless"), "--headless belongs to --mode action"),
         (("--mode", "attach", "--json"), "--json gives data and --mode attach a screen"),
         (("--mode", "post-mortem", "--real-money"), "--real-money belongs to --mode action"),
-        (("--run", "x"), "--run belongs to --mode post-mortem or query, not to --mode action"),
+        (("--run", "x"), "--run belongs to --mode post-mortem, query or backtest, not to --mode action"),
         (("--since", "1h"), "--since belongs to --mode post-mortem"),
-        (("--until", "1h"), "--until belongs to --mode export, query or import, not to --mode action"),
+        (("--until", "1h"), "--until belongs to --mode export, query, import or backtest, not to --mode action"),
         (("--mode", "import", "--at", "1h"), "--at belongs to --mode query, not to --mode import"),
         (("--mode", "backup", "--from", "x"), "--from belongs to --mode restore, not to --mode backup"),
         (("--mode", "restore", "--list"), "--list belongs to --mode backup, not to --mode restore"),

@@ -1,0 +1,273 @@
+"""Take in one go what a full loop would have refused row by row.
+
+Most quotes move no price, and most that do make no route takeable: the loop over them changes the window, the
+statistics and the best edge seen, and decides what was decided before. `Skimmer.skim` proves from the columns that a
+stretch of rows is of that kind (each passes the gate, none teaches the clock, none reaches what a route is taken at)
+and then applies what it leaves behind. It stops before the first row that might matter, and that row takes the full
+way. Nothing here decides: the tests compare the digest of every decision with the loop that skips nothing.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bot.backtest.feeder import Feeder
+from bot.backtest.tape import Piece
+from bot.backtest.tracks import UNDATED, Carried, TimedFrames, Track, tracks_of
+from bot.engine.engine import Engine
+from bot.engine.route_state import RouteState
+from bot.engine.slot import InstrumentSlot
+from bot.market.packing import Floats, Ints
+from bot.settings import QuoteGateSettings
+
+LEAST_ROWS = 24
+"""Fewer take longer to look at than to feed."""
+
+Range = tuple[int, int]
+
+
+class Skimmer:
+    """Looks ahead for one engine.
+
+    Args:
+        engine: Fed with every row that is not skimmed.
+        feeder: Feeds it.
+        gate: The settings of its quote gates.
+        needs_every_quote: Whether the venue has to see every quote of a slot now: it remembers own fills.
+    """
+
+    def __init__(
+        self, engine: Engine, feeder: Feeder, gate: QuoteGateSettings, needs_every_quote: Callable[[int], bool]
+    ) -> None:
+        self._engine = engine
+        self._feed = feeder.feed_one
+        self._needs_every_quote = needs_every_quote
+        self._max_jump_bps = gate.max_jump_bps
+        self._max_event_age_ns = gate.max_event_age_ms * 1e6
+        self._feeds = list(engine.feeds)
+        places = {feed: place for place, feed in enumerate(self._feeds)}
+        self._slot_feeds = [places[slot.feed] for slot in engine.slots]
+        self._clocks = [engine.clock_offsets[feed.venue] for feed in self._feeds]
+        self._carried = Carried()
+        self._tracks: list[Track] = []
+        self._timed: list[TimedFrames] = []
+        self._bad: list[int] = []
+
+    def begin(self, piece: Piece) -> None:
+        """Look through the next piece."""
+        self._tracks, self._timed = tracks_of(
+            piece, self._slot_feeds, len(self._feeds), self._max_jump_bps, self._carried
+        )
+        self._bad = np.sort(np.concatenate([track.at[~track.plain] for track in self._tracks])).tolist()
+
+    def is_quiet(self) -> bool:
+        """Whether no pair is open: while one is, every quote may close it."""
+        return not self._engine.desk.executor.pairs
+
+    def skim(self, start: int, stop: int) -> int:
+        """Take rows from `start` on, none at `stop` or later, during which no timer is due and no event comes.
+
+        Returns:
+            The first row that was not taken; `start` where nothing was. The slots are left as the full loop would
+            have left them.
+        """
+        bad = bisect_left(self._bad, start)
+        if bad < len(self._bad):
+            stop = min(stop, self._bad[bad])
+        for first in (self._first_open_question, self._first_learning, self._first_too_old):
+            if stop - start < LEAST_ROWS:
+                return start
+            stop = first(start, stop)
+        if stop - start < LEAST_ROWS:
+            return start
+        ranges = self._ranges(start, stop)
+        spans = self._price_spans(ranges)
+        crossing = self._first_crossing(ranges, spans, stop)
+        if crossing < stop:
+            if crossing - start < LEAST_ROWS:
+                return start
+            stop, ranges = crossing, self._ranges(start, crossing)
+            spans = self._price_spans(ranges)
+        self._note_best(ranges, spans)
+        self._take(start, stop, ranges)
+        return stop
+
+    def _ranges(self, start: int, stop: int) -> list[Range]:
+        """By slot: its rows in the stretch."""
+        return [_range(track.places, start, stop) for track in self._tracks]
+
+    # What ends a stretch
+
+    def _first_open_question(self, start: int, stop: int) -> int:
+        """The first row of a slot whose routes are to be asked about it, whatever it says."""
+        if not self.is_quiet() or any(slot.dirty for slot in self._engine.slots):
+            return start
+        for slot, track in zip(self._engine.slots, self._tracks, strict=True):
+            if self._is_answered(slot):
+                continue
+            low, high = _range(track.places, start, stop)
+            if low < high:
+                stop = int(track.at[low])
+        return stop
+
+    def _is_answered(self, slot: InstrumentSlot) -> bool:
+        """Whether its routes would be refused for the reason that stands, as long as none offers enough."""
+        if slot.quote is None or self._needs_every_quote(slot.index):
+            return False
+        return slot.settled or all(
+            state.reason is not None and state.watch.assess() == state.reason for state in slot.routes
+        )
+
+    def _first_learning(self, start: int, stop: int) -> int:
+        """The first row that is faster than all before it, or begins the clock's next half."""
+        for track, place in zip(self._tracks, self._slot_feeds, strict=True):
+            low, high = _range(track.places, start, stop)
+            rows = slice(low, high) if track.is_dated else low + np.flatnonzero(track.columns.ts_event_ns[low:high])
+            stop = self._learning(place, track.at[rows], track.delay_ns[rows], track.columns.ts_recv_ns[rows], stop)
+        for place, frames in enumerate(self._timed):
+            low, high = _range(frames.places, start, stop)
+            recv_ns = frames.recv_ns[low:high]
+            delays = recv_ns - frames.event_ns[low:high]
+            stop = self._learning(place, frames.at[low:high], delays, recv_ns, stop)
+        return stop
+
+    def _learning(self, place: int, at: Ints, delays: Ints, recv_ns: Ints, stop: int) -> int:
+        clock = self._clocks[place]
+        if not len(at) or (int(delays.min()) >= clock.least_delay_ns and int(recv_ns[-1]) < clock.half_end_ns):
+            return stop
+        teaches = (delays < min(clock.least_delay_ns, -UNDATED)) | (recv_ns >= clock.half_end_ns)
+        return int(at[int(np.argmax(teaches))])
+
+    def _first_too_old(self, start: int, stop: int) -> int:
+        for track, place in zip(self._tracks, self._slot_feeds, strict=True):
+            low, high = _range(track.places, start, stop)
+            fastest_ns = self._clocks[place].fastest_ns
+            if low < high and fastest_ns < -UNDATED:
+                age_ns = track.delay_ns[low:high] - fastest_ns
+                if int(age_ns.max()) > self._max_event_age_ns:
+                    stop = int(track.at[low + int(np.argmax(age_ns > self._max_event_age_ns))])
+        return stop
+
+    def _first_crossing(self, ranges: list[Range], spans: list[tuple[float, float]], stop: int) -> int:
+        """The first row after which a route offers what it would be taken at."""
+        first = stop
+        for state in self._engine.routes:
+            take_at_bps = state.watch.take_at_bps
+            if self._bound_bps(state, spans) >= take_at_bps:
+                at, gross = self._gross(state, ranges)
+                over = gross >= take_at_bps
+                if over.any():
+                    first = min(first, int(at[int(np.argmax(over))]))
+        return first
+
+    def _note_best(self, ranges: list[Range], spans: list[tuple[float, float]]) -> None:
+        """The best edge that was offered is told at the end of a run."""
+        for state in self._engine.routes:
+            best = state.watch.best_gross_bps
+            bound = self._bound_bps(state, spans)
+            if bound > -np.inf and (best is None or bound > best):
+                _, gross = self._gross(state, ranges)
+                if len(gross):
+                    highest = float(gross.max())
+                    state.watch.best_gross_bps = highest if best is None else max(best, highest)
+
+    def _price_spans(self, ranges: list[Range]) -> list[tuple[float, float]]:
+        """By slot: the highest bid and the lowest ask that stood, the quote before the stretch included."""
+        return [
+            _price_span(slot, track, low, high)
+            for slot, track, (low, high) in zip(self._engine.slots, self._tracks, ranges, strict=True)
+        ]
+
+    @staticmethod
+    def _bound_bps(state: RouteState, spans: list[tuple[float, float]]) -> float:
+        """No moment of the stretch offered more than its highest bid over its lowest ask."""
+        bid, ask = spans[state.sell.index][0], spans[state.buy.index][1]
+        return (bid / ask - 1.0) * 1e4 if bid > 0.0 and ask < np.inf else -np.inf
+
+    def _gross(self, state: RouteState, ranges: list[Range]) -> tuple[Ints, Floats]:
+        """The gross edge after every row that moved a price of either side; places in the piece, and bps."""
+        buy_at, ask = self._moves(state.buy, ranges, asks=True)
+        sell_at, bid = self._moves(state.sell, ranges, asks=False)
+        at = np.sort(np.concatenate((buy_at, sell_at)))
+        # Element by element what a watch computes.
+        gross = (bid[np.searchsorted(sell_at, at, "right")] / ask[np.searchsorted(buy_at, at, "right")] - 1.0) * 1e4
+        return at, gross
+
+    def _moves(self, slot: InstrumentSlot, ranges: list[Range], *, asks: bool) -> tuple[Ints, Floats]:
+        """Where its price moved, and the price: first the one that stands already."""
+        track = self._tracks[slot.index]
+        low, high = _range(track.moved_numbers, *ranges[slot.index])
+        quote = slot.quote
+        assert quote is not None, "a side without a quote offers nothing"
+        prices = (track.moved_ask if asks else track.moved_bid)[low:high]
+        return track.moved_at[low:high], np.concatenate(([quote.ask_price if asks else quote.bid_price], prices))
+
+    # What a stretch leaves behind
+
+    def _take(self, start: int, stop: int, ranges: list[Range]) -> None:
+        """All but the last row of each slot in one go; these last ones take the full way, in order."""
+        last: set[int] = set()
+        for slot, track, place, (low, high) in zip(
+            self._engine.slots, self._tracks, self._slot_feeds, ranges, strict=True
+        ):
+            if low == high:
+                continue
+            at = int(track.at[high - 1])
+            last.add(at)
+            if not track.is_dated:
+                frames = self._timed[place]
+                timed = bisect_left(frames.places, at) - 1
+                if timed >= 0 and frames.at[timed] >= start:
+                    last.add(int(frames.at[timed]))
+            if high - 1 > low:
+                _apply(slot, track, low, high - 1)
+        for frames in self._timed:
+            low, high = _range(frames.places, start, stop)
+            if low < high:
+                last.add(int(frames.at[high - 1]))
+        for at in sorted(last):
+            self._feed(at)
+        for state in self._engine.routes:
+            # A price may have moved last in a row that was skimmed; what is offered now is what people are shown.
+            state.watch.assess()
+
+
+def _range(numbers: Sequence[int], start: int, stop: int) -> Range:
+    low = bisect_left(numbers, start)
+    return low, bisect_left(numbers, stop, low)
+
+
+def _price_span(slot: InstrumentSlot, track: Track, low: int, high: int) -> tuple[float, float]:
+    quote = slot.quote
+    if quote is None:
+        return 0.0, np.inf
+    low, high = _range(track.moved_numbers, low, high)
+    if low == high:
+        return quote.bid_price, quote.ask_price
+    return (
+        max(quote.bid_price, float(track.moved_bid[low:high].max())),
+        min(quote.ask_price, float(track.moved_ask[low:high].min())),
+    )
+
+
+def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
+    """What rows that passed the gate and decided nothing leave in their slot."""
+    columns = track.columns.slice(low, high)
+    slot.received += high - low
+    slot.window.extend(columns, track.is_moved[low:high])
+    first, last = _range(track.moved_numbers, low, high)
+    update = slot.statistics.update
+    moved = track.moved[first:last]
+    for ts_ns, bid, ask in zip(
+        track.columns.ts_recv_ns[moved].tolist(),
+        track.moved_bid[first:last].tolist(),
+        track.moved_ask[first:last].tolist(),
+        strict=True,
+    ):
+        update(ts_ns, bid, ask)
+    if first < last:
+        slot.gate.accept(float(track.moved_bid[last - 1]), float(track.moved_ask[last - 1]))
+    slot.quote = slot.window.last()
+    slot.sequence = int(columns.sequence[-1])
+    slot.recv_ns = int(columns.ts_recv_ns[-1])
