@@ -36,7 +36,7 @@ FREE = (
 
 
 def shipped(**cli: Any) -> LoadedSettings:
-    return load_settings(SHIPPED, {}, [], cli, STRATEGIES, venues=["binance", "bybit"])
+    return load_settings(SHIPPED, {}, [], cli, STRATEGIES, venues=["binance", "bybit", "coinbase", "kraken"])
 
 
 def matches(placeholder: Key, key: Key) -> bool:
