@@ -21,6 +21,7 @@ from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind
+from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
 from bot.risk.limits import all_limits
 from bot.settings import Settings
@@ -144,13 +145,24 @@ class PairDesk:
         self.gate.watch_loss(now_ns)
         self.portfolio.margins.changed()  # venues pay and charge without a word
         for state in self._routes.values():
-            self.portfolio.observe_edge(state.route, state.watch.gross_bps)
+            self.portfolio.observe_edge(state.route, self._offered(state))
             if state.holding is not None:
                 self._leave_delisted(state, now_ns)
 
+    def _offered(self, state: RouteState) -> float | None:
+        """The route's gross edge at the newest quotes, also while it has no price yet: suspicion needs no warm-up."""
+        route = state.route
+        if route.chain or route.buy.quote != route.sell.quote:
+            return state.watch.gross_bps
+        buy, sell = self._slots[route.buy.id].quote, self._slots[route.sell.id].quote
+        return None if buy is None or sell is None else gross_edge_bps(buy.ask_price, sell.bid_price)
+
     def on_listing(self, instrument: Instrument) -> None:
         """A venue lists an instrument otherwise than at the start: its status, its delivery."""
-        before = self.portfolio.listing(instrument)
+        slot = self._slots.get(instrument.id)
+        if slot is None:
+            return  # not traded in this run
+        before = self.portfolio.listing(slot.instrument)
         if (before.status, before.delivery_ns) != (instrument.status, instrument.delivery_ns):
             self._event("warning", f"{instrument.id} is {instrument.status}{_delivered(instrument)}")
         self.portfolio.on_listing(instrument)

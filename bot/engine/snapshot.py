@@ -9,6 +9,7 @@ from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, TopRow, UpkeepStatu
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
+from bot.risk.limits import KNOWN
 
 Printed = Callable[[Feed, bytes], PrintedQuote]
 
@@ -109,7 +110,11 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return f"resting: {observed:.1f} {unit}"
         case "size":
             return f"size {observed:.4g} {unit}, at least {allowed:.4g} needed"
-    return f"{limit.replace('_', ' ')} {observed:.5g} {unit}, at most {allowed:.5g} allowed"
+    words = limit.replace("_", " ")
+    if unit == KNOWN:
+        return f"{words} is not known"
+    wanted = f"at most {allowed:.5g} allowed" if observed > allowed else f"at least {allowed:.5g} needed"
+    return f"{words} {observed:.5g} {unit}, {wanted}"
 
 
 def combined_views(engine: Engine, printed: Printed) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,6 @@ from math import inf, nan
 from pathlib import Path
 
 import pytest
-from tests.unit.risk_rig import NOW, ROUTE, A, Held, linear, proposal, route
 
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
@@ -15,6 +14,7 @@ from bot.risk import limits
 from bot.risk.gate import Approved, RiskGate, TradingState
 from bot.risk.limits import Refused, all_limits
 from bot.settings import Settings
+from tests.unit.risk_rig import NOW, ROUTE, A, Held, linear, proposal, route
 
 BOT = Path(__file__).parents[2] / "bot"
 

@@ -7,25 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.risk_rig import (
-    HOUR,
-    NOW,
-    ROUTE,
-    S,
-    A,
-    B,
-    Condition,
-    Held,
-    Market,
-    Rolling,
-    both,
-    linear,
-    proposal,
-    quote,
-    route,
-    spot,
-    wallet,
-)
 
 from bot.domain.instrument import ListingStatus
 from bot.domain.order import Side
@@ -34,6 +15,25 @@ from bot.ports import FeedState
 from bot.risk import limits
 from bot.risk.limits import KNOWN, Limit, Proposal, all_limits
 from bot.settings import QuoteGateSettings, Settings
+from tests.unit.risk_rig import (
+    HOUR,
+    NOW,
+    ROUTE,
+    A,
+    B,
+    Condition,
+    Held,
+    Market,
+    Rolling,
+    S,
+    both,
+    linear,
+    proposal,
+    quote,
+    route,
+    spot,
+    wallet,
+)
 
 MS = 1_000_000
 GATE = QuoteGateSettings(max_age_ms=500.0, max_event_age_ms=1000.0, max_skew_ms=300.0)
@@ -213,7 +213,7 @@ INPUTS: Sequence[tuple[Limit, str, Any]] = [
     (limits.CollarToMean(1e12), "markets", st.just(both(None))),
     (limits.CollarToOthers(1e12), "mids", (BROKEN | st.just(0.0)).map(lambda m: {B.id: [100.0, m]})),
     (limits.HealthyFeeds(10**9, 10**9), "conditions", st.just({"binance.linear": None})),
-    (limits.HealthyFeeds(10**9, 10**9), "conditions", BROKEN.map(lambda n: {"bybit.linear": Condition(recent_malformed=n)})),
+    (limits.HealthyFeeds(9, 10**9), "conditions", BROKEN.map(lambda n: {"bybit.linear": Condition(FeedState.LIVE, n)})),
     (PEG, "rates", st.sampled_from([nan, inf, -1.0, 0.0]).map(lambda r: {("USDT", "USD"): r})),
     (limits.CoveredByBalance(), "covered", st.sampled_from([nan, -1.0, None]).map(lambda c: {A.id: 1e9, B.id: c})),
     (FRESH, "markets", st.just(both(None))),

@@ -14,9 +14,9 @@ class ExecutableRoute:
     """Only what the executor can do leaves: other routes are priced and looked at."""
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
-        """How many trades open it."""
-        trades = len(proposal.route.opening)
-        return None if trades == _LEGS else Refused("execution", float(trades), float(_LEGS), "opening trades")
+        """What the executor cannot do of it."""
+        found = proposal.route.not_executable
+        return None if found is None else Refused("execution", *found)
 
 
 @dataclass(frozen=True, slots=True)
