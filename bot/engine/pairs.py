@@ -242,6 +242,8 @@ class PairDesk:
         rejected = [order for order in orders if order.status is OrderStatus.REJECTED and pair.opens(order)]
         if rejected:
             state.rejected_in_a_row += 1
+        elif pair.state is PairState.CLOSED and not pair.opportunity.route.closing:
+            state.rejected_in_a_row = 0  # it was opened whole, and that was all there was to do
         if state.rejected_in_a_row >= REJECTED_IN_A_ROW:
             times = f"{state.rejected_in_a_row} pairs in a row"
             self.gate.halt(f"{state.route.id}: {times} were refused by a venue, the last: {rejected[-1].reason}")

@@ -3,7 +3,8 @@
 A pair moves in **rounds**. A round writes the intents of its orders, waits until they are durable, sends them, and
 ends when every order of it is final. What the round left decides the next one:
 
-    opening  both legs filled alike -> open; nothing filled -> missed; one leg ahead -> unwind what it is ahead
+    opening  both legs filled alike -> open (closed, where the route holds nothing); nothing filled -> missed;
+             one leg ahead -> unwind what it is ahead
     closing  nothing left on either leg -> closed; something left -> another round
 
 A round that was needed to get even and filled nothing is fruitless; too many of them halt the bot. Even pairs stay
@@ -223,8 +224,11 @@ class PairExecutor:
         if ahead is not None:
             self._unwind(pair, ahead)
         elif pair.buy.closable() and pair.sell.closable():
-            pair.state = PairState.OPEN
-            self._changed(pair)
+            if pair.opportunity.route.closing:
+                pair.state = PairState.OPEN
+                self._changed(pair)
+            else:
+                self._over(pair, PairState.CLOSED)
         elif any(self._must_go(pair, leg) for leg in pair.legs):
             self._start_closing(pair, TOO_SMALL)
         else:

@@ -41,7 +41,8 @@ def check_warm(route: Route, inputs: PricingInputs) -> Unpriced | None:
     """Whether the statistics of everything that is traded reach back far enough."""
     used = [inputs.instruments[instrument.id] for instrument in route.instruments]
     covered_s = min(one.covered_s for one in used)
-    told = all(known(one.mean_mid, one.mean_spread_bps) and (one.mean_mid or 0.0) > 0.0 for one in used)
+    figures = [figure for one in used for figure in (one.mean_mid, one.mean_spread_bps, one.covered_s)]
+    told = known(*figures) and all((one.mean_mid or 0.0) > 0.0 for one in used)
     if told and covered_s >= inputs.rules.warmup_s:
         return None
     return Unpriced("warm_up", covered_s, inputs.rules.warmup_s, "s")
@@ -91,7 +92,8 @@ def charge_funding(route: Route, inputs: PricingInputs, lines: CostLines) -> Unp
 def expected_settlements(funding: FundingInput, held_s: float) -> float | None:
     """How many settlements a holding of `held_s` in the mean meets; None where the schedule makes no sense."""
     interval, first = funding.interval_s, funding.next_s
-    if not (known(funding.rate_bps, interval) and interval > 0.0 and isfinite(funding.bounded_bps)):
+    bounds = [bound for bound in (funding.cap_bps, funding.floor_bps) if bound is not None]
+    if not (known(funding.rate_bps, interval, *bounds) and interval > 0.0):
         return None
     if first is None:
         return held_s / interval

@@ -29,8 +29,8 @@ _CHARGES: tuple[_Charge, ...] = (
     costs.charge_funding,
     costs.charge_adverse_moves,
     costs.charge_transfer_risk,
-    costs.charge_rebalancing,
     costs.charge_conversion,
+    costs.charge_rebalancing,
     makers.charge_late_hedges,
 )
 
