@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from strategies.registry import build_strategy
 if TYPE_CHECKING:
     from exchanges.markets import OpenMarket
     from modes.memory import Memory
+    from modes.terms import RunTerms
 
 CALM = "calm"
 """The simulated day that is like a measured one: what others are compared with."""
@@ -96,6 +97,7 @@ async def _run_on(
     settings = loaded.settings
     market = opened.market
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
+    terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,
         info.run_id,
@@ -103,7 +105,10 @@ async def _run_on(
         deliver=opened.deliver,
         on_failure=lambda why: run.on_storage_failure(why),
     )
-    memory = _memory(opened, settings, journal, headless, settings_file(arguments))
+    refresh = None if terms is None else terms.refresh
+    memory = _memory(opened, settings, journal, headless, settings_file(arguments), refresh)
+    if terms is not None:
+        terms.inner = memory
     run = EngineRun(
         info=info,
         market=market,
@@ -114,7 +119,8 @@ async def _run_on(
         log=headless.log,
         show_decision=headless.on_decision,
         comparison=comparison,
-        beside=memory,
+        beside=memory if terms is None else terms,
+        terms=None if terms is None else terms.transfers,
         linger_s=arguments.linger_s,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
     )
@@ -126,8 +132,24 @@ async def _run_on(
     return await _recorded_raw(run, market, arguments.record_raw, headless)
 
 
+async def _terms(opened: "OpenMarket", settings: Settings, headless: Headless) -> "RunTerms | None":
+    """What the venues tell of fees, funding schedules and networks; None where nobody can be asked."""
+    if not opened.terms:
+        return None
+    from modes.terms import RunTerms
+
+    terms = RunTerms(opened, settings, headless.log)
+    await terms.open()
+    return terms
+
+
 def _memory(
-    opened: "OpenMarket", settings: Settings, journal: SqliteJournal, headless: Headless, file: Path
+    opened: "OpenMarket",
+    settings: Settings,
+    journal: SqliteJournal,
+    headless: Headless,
+    file: Path,
+    refresh: Callable[[], Awaitable[None]] | None,
 ) -> "Memory | None":
     """Jobs beside every market but a recorded one; the archive of a live one; MongoDB wherever one is to be filled."""
     if settings.market == "recorded":
@@ -136,7 +158,7 @@ def _memory(
 
     uri = mongo_uri(settings, os.environ)
     keeps = settings.market == LIVE and settings.archive.enabled
-    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps, settings_file=file)
+    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps, settings_file=file, refresh=refresh)
 
 
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:

@@ -23,7 +23,7 @@ from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
 from bot.engine.summary import run_summary
 from bot.errors import BotError, InvariantError, StorageError, VenueError
-from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, Strategy
+from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.risk.gate import TradingState
 from bot.settings import Settings
 
@@ -75,6 +75,7 @@ class EngineRun:
         show_decision: Callable[[Decision], None] | None,
         comparison: Comparison | None = None,
         beside: Beside | None = None,
+        terms: RouteTerms | None = None,
         linger_s: float = 0.0,
         disk: Disk | None = None,
     ) -> None:
@@ -91,6 +92,7 @@ class EngineRun:
             show_decision: Gets every decision.
             comparison: What another day earns, computed beside the run.
             beside: Keeps what the market says.
+            terms: What is known about moving money between venues; None: nothing.
             disk: The journal's, where it has one that is to be watched.
             linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
         """
@@ -114,6 +116,7 @@ class EngineRun:
             assumed_funding_bps_per_8h=self._funding,
             log=self._log,
             show_decision=show_decision,
+            terms=terms,
         )
         self._stop = asyncio.Event()
         self._data_dir = settings.data_dir
