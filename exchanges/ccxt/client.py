@@ -33,7 +33,7 @@ async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> Asyn
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[_no_redirects(venue)]
     ) as session:
-        exchange = client(_config(base_url, keys) | {"session": session})
+        exchange = client(_config(keys) | {"session": session})
         exchange.urls["api"] = dict.fromkeys(exchange.urls["api"], base_url)
         # Text keeps every digit. Decimal would too, and crashes Kraken's markets: ccxt reads no Decimal back.
         exchange.number = str
@@ -45,9 +45,12 @@ async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> Asyn
             await exchange.close()
 
 
-def _config(base_url: str, keys: ApiKeys | None) -> dict[str, Any]:
+def _config(keys: ApiKeys | None) -> dict[str, Any]:
     secrets = {} if keys is None else {"apiKey": keys.key.get_secret_value(), "secret": keys.secret.get_secret_value()}
-    return {"enableRateLimit": False, "timeout": _PATIENCE_MS, "aiohttp_trust_env": False, **secrets}
+    # Coinbase's balances would come from its older interface, which does not tell what orders hold.
+    options = {"fetchBalance": "v3PrivateGetBrokerageAccounts"}
+    limits = {"enableRateLimit": False, "timeout": _PATIENCE_MS, "aiohttp_trust_env": False}
+    return {**limits, "options": options, **secrets}
 
 
 def _guarded(exchange: Any, door: Door) -> Any:
