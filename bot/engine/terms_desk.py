@@ -82,7 +82,6 @@ class TermsDesk:
             fees = self._terms.fees(instrument)
             if slot.fees != fees:
                 slot.fees = fees
-                slot.ask_all = True
             if instrument.is_perpetual:
                 self._apply_funding(slot)
 
@@ -95,7 +94,6 @@ class TermsDesk:
         else:
             slot.funding_terms = self._completed(told, newest)
         self._block_unless_known(slot)
-        slot.ask_all = True
 
     def complete(self, index: int, funding: FundingRate) -> FundingRate:
         """A rate of a stream with its interval; its slot gets the schedule, where both fit."""
