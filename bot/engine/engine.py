@@ -7,9 +7,10 @@
 A quote that the gate refused leaves its instrument without a quote until a good one comes: nothing is decided on the
 one before it. A decision is recorded when a route's outcome or reason changes.
 
-Most quotes change a size and no price. Where every route of the instrument has been refused, such a quote asks nobody:
-the answer would be the one that stands. A price that moves, a cost that is summed anew, an open pair or a route that
-might be taken ends that (`InstrumentSlot.settled`).
+Most quotes change a size and no price, and most prices move where nothing is to be had. Where every route of the
+instrument has been refused, such a quote asks nobody: the answer would be the one that stands. A price at which some
+route might be worth taking, a cost that is summed anew, an open pair or a route that is worth taking end that
+(`bot.engine.route_index`); the decisions are those of an engine that asks every route at every quote.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +22,20 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision, Outcome
+from bot.engine.books import BookDesk
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
+from bot.engine.route_index import RouteIndex
 from bot.engine.route_state import RouteState
+from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.quote_ages import QuoteAges
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
-from bot.pricing.sizing import lots_at_top, size_figures
+from bot.pricing.sizing import Size
 from bot.risk.gate import Approved
-from bot.risk.limits import Proposal
+from bot.risk.limits import Proposal, Refused
 from bot.settings import Settings
 
 TICK_S = 1.0
@@ -134,7 +138,13 @@ class Engine:
         )
         self.opportunities = 0
         self._ages = QuoteAges(settings.quote_gate)
-        self._max_notional = settings.risk.max_order_notional
+        self.books = BookDesk(self.slots, venue, self.event)
+        """Takes the order books of the instruments."""
+        self._sizer = Sizer(settings, self.desk.portfolio)
+        self._index = RouteIndex(self.routes, self.slots)
+        self._awake = False
+        """This batch brought or took a quote, or moved a price to where some route might be worth taking: all that it
+        touched is asked, in the order in which it came."""
         self._silent_ns = settings.connection.stale_after_s * 1e9
         self._dirty: list[InstrumentSlot] = []
         self._show_to_venue = venue.on_quote
@@ -185,10 +195,15 @@ class Engine:
         s.refused = None
         statistics = s.statistics
         if moved or statistics.interrupted:
-            statistics.update(ts_recv_ns, quote.bid_price, quote.ask_price)
-            s.settled = False
+            if statistics.interrupted:
+                s.ask_all = self._awake = True
+            bid, ask = quote.bid_price, quote.ask_price
+            statistics.update(ts_recv_ns, bid, ask)
+            for member in s.members:
+                if member.moved(bid, ask):
+                    self._awake = True
         self._show_to_venue(slot, quote)
-        if not s.settled and not s.dirty:
+        if not s.dirty:
             s.dirty = True
             self._dirty.append(s)
 
@@ -197,24 +212,32 @@ class Engine:
         dirty = self._dirty
         if not dirty:
             return
+        awake, self._awake = self._awake, False
         for s in dirty:
             s.dirty = False
-            s.settled = True
-            for state in s.routes:
-                if state.pair is None:
-                    limit = state.watch.assess()
-                    if limit is None:
-                        self._unsettle(state)
-                        self._consider(state, ts_recv_ns)
-                    elif limit != state.reason:
-                        self._refuse_route(state, ts_recv_ns, limit, state.watch.figures(limit))
-                        state.is_opportunity = False
-                else:
-                    s.settled = False
-                    state.watch.assess()  # what is offered and the best of the run go on while a pair is open
-                    if state.holding is not None:
-                        self._consider_closing(state, ts_recv_ns)
+            if awake or s.ask_all:
+                s.ask_all = False
+                self._ask(s.routes, ts_recv_ns)
+                self._index.note(s)
+            elif s.hot:
+                self._ask(s.hot, ts_recv_ns)
         dirty.clear()
+
+    def _ask(self, states: Sequence[RouteState], ts_ns: int) -> None:
+        for state in states:
+            if state.pair is None:
+                limit = state.watch.assess()
+                if limit is None:
+                    self._index.heat(state)
+                    self._consider(state, ts_ns)
+                elif limit != state.reason:
+                    self._index.heat(state)
+                    self._refuse_route(state, ts_ns, limit, state.watch.figures(limit))
+                    state.is_opportunity = False
+            else:
+                state.watch.assess()  # what is offered and the best of the run go on while a pair is open
+                if state.holding is not None:
+                    self._consider_closing(state, ts_ns)
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
         """A public trade dates its feed; trades are not kept in memory yet."""
@@ -226,8 +249,9 @@ class Engine:
         self.feeds[s.feed].last_frame_ns = ts_recv_ns
         s.on_funding(funding)
         for state in s.routes:
-            self._unsettle(state)
+            state.buy.ask_all = state.sell.ask_all = True
             state.watch.refresh(ts_recv_ns)
+        self._index.changed(s.routes)
 
     def on_timed_frame(self, feed: Feed, ts_event_ns: int, ts_recv_ns: int) -> None:
         """A frame told the venue's time: it dates quotes of its feed that carry none."""
@@ -275,13 +299,12 @@ class Engine:
         s.refused = reason
         s.statistics.interrupt(ts_ns)
         self._tell_venue_refused(s.index)
+        s.ask_all = self._awake = True
+        for member in s.members:
+            member.withdraw()
         if not s.dirty:
             s.dirty = True
             self._dirty.append(s)
-
-    def _unsettle(self, state: RouteState) -> None:
-        """The route's next answer may be another one, though no price moves."""
-        state.buy.settled = state.sell.settled = False
 
     def _consider(self, state: RouteState, ts_ns: int) -> None:
         """The edge is there: open the pair, or name the limit in the way."""
@@ -297,23 +320,27 @@ class Engine:
             limit, observed_ms, allowed_ms = too_old
             self._refuse_route(state, ts_ns, limit, (observed_ms, allowed_ms, "ms"))
             return
-        assert buy.quote is not None
-        assert sell.quote is not None
-        lots = lots_at_top(state.grid, buy.quote, sell.quote, self._max_notional)
-        if not lots:
-            figures = size_figures(state.grid, buy.quote, sell.quote, self._max_notional)
-            self._refuse_route(state, ts_ns, "size", figures)
+        size = self._sizer.size(state, ts_ns)
+        if not size.lots:
+            self._refuse_route(state, ts_ns, "size", size.figures)
             return
-        gross_bps = state.watch.gross_bps
-        assert gross_bps is not None
-        proposal = Proposal(
-            state.route, ts_ns, lots * state.grid.lot_float, buy.quote.ask_price, sell.quote.bid_price, gross_bps
-        )
-        answer = self.desk.gate.check(proposal)
+        answer = self._proposed(state, ts_ns, size)
+        if isinstance(answer, Refused):
+            smaller = self._sizer.smaller(state, ts_ns, answer.limit)
+            if smaller is not None and smaller.lots:
+                size, answer = smaller, self._proposed(state, ts_ns, smaller)
         if isinstance(answer, Approved):
-            self.desk.open(state, state.watch.opportunity(ts_ns, lots * state.grid.lot))
+            averages = (size.buy_price, size.sell_price)
+            self.desk.open(state, state.watch.opportunity(ts_ns, size.quantity, averages))
         else:
             self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
+
+    def _proposed(self, state: RouteState, ts_ns: int, size: Size) -> Approved | Refused:
+        gross_bps = state.watch.gross_bps
+        assert gross_bps is not None
+        quantity = size.lots * state.grid.lot_float
+        proposal = Proposal(state.route, ts_ns, quantity, size.buy_price, size.sell_price, gross_bps)
+        return self.desk.gate.check(proposal)
 
     def _consider_closing(self, state: RouteState, ts_ns: int) -> None:
         assert state.holding is not None
@@ -334,19 +361,19 @@ class Engine:
         """Once a second: what moves without a quote."""
         now_ns = self._clock.now_ns()
         for s in self.slots:
-            s.settled = False
+            s.ask_all = True
             s.statistics.seen = s.window.appended
             s.statistics.roll(now_ns)
         for feed, health in self.feeds.items():
             health.tick(now_ns, sum(s.received for s in self._slots_of[feed]))
             self._forget_if_silent(feed, health, now_ns)
+        self.look()
         self.desk.tick(now_ns)
         for state in self.routes:
             state.watch.refresh(now_ns)
-            if state.pair is not None:
-                state.watch.assess()  # quotes do not ask while a pair is open, and people look at the figures
             if state.holding is not None:
                 self._consider_closing(state, now_ns)
+        self._index.refresh()
         self._clock.call_later(TICK_S, self._tick)
 
     def _forget_if_silent(self, feed: Feed, health: FeedHealth, now_ns: int) -> None:
@@ -357,6 +384,11 @@ class Engine:
             for s in slots:
                 if s.quote is not None:
                     self._forget_quote(s, f"feed_{FeedState.SILENT}", now_ns)
+
+    def look(self) -> None:
+        """Bring up to date what each route offers, for whoever reads it: quotes that change no decision do not."""
+        for state in self.routes:
+            state.watch.assess()
 
     def event(self, level: str, text: str) -> None:
         """Something a person should know: journal and log."""

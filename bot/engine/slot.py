@@ -9,10 +9,12 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument
 from bot.domain.market import FundingRate, TopOfBook
+from bot.domain.order_book import OrderBook
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.quote_gate import QuoteGate
 from bot.market.rolling_statistics import RollingStatistics
 from bot.market.window import Window
+from bot.pricing.crossing_index import ALWAYS, Member
 from bot.settings import QuoteGateSettings, WindowSettings
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ class InstrumentSlot:
     """One instrument: its window, gate, statistics and what trading it costs. Implements `bot.ports.InstrumentView`."""
 
     __slots__ = (
+        "ask_all",
+        "book",
+        "book_ns",
         "clock_offset",
         "dirty",
         "event_age_ns",
@@ -39,10 +44,12 @@ class InstrumentSlot:
         "funding_bps_per_h",
         "funding_terms",
         "gate",
+        "hot",
         "index",
         "instrument",
         "latency_s",
         "margin_ratio",
+        "members",
         "next_funding_ns",
         "quote",
         "raw",
@@ -52,7 +59,6 @@ class InstrumentSlot:
         "refused_counts",
         "routes",
         "sequence",
-        "settled",
         "statistics",
         "takes_orders",
         "window",
@@ -102,14 +108,22 @@ class InstrumentSlot:
         self.event_age_ns: int | None = None
         self.raw: bytes | None = None
         """Payload of the newest accepted quote: it holds the digits that the venue printed."""
+        self.book: OrderBook | None = None
+        """What stands behind the quote, while it is known to be right."""
+        self.book_ns = 0
+        """When its newest change was received."""
         self.sequence = -1
         self.received = 0
         self.refused: str | None = None
         self.refused_counts: Counter[str] = Counter()
         self.routes: list[RouteState] = []
         self.dirty = False
-        self.settled = False
-        """Every route was asked and refused: until a price moves or a cost changes, the answer would be the same."""
+        self.ask_all = True
+        """A quote came or went, or a cost has changed: the next quote asks every route."""
+        self.hot: list[RouteState] = []
+        """Routes that every quote asks, whether or not a price moves; in the order of `routes`."""
+        self.members: tuple[Member, ...] = (ALWAYS,)
+        """Its places in the groups of the route index."""
 
     def on_funding(self, funding: FundingRate) -> None:
         """Take the venue's rate; it replaces an assumption."""

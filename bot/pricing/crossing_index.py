@@ -17,7 +17,7 @@ Source: the feasible labelling of an assignment problem, Kuhn (1955), "The Hunga
 
 from collections.abc import Sequence
 from math import exp, inf, log
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 _FITTINGS = 4
 """Turns at each refresh; they begin where the last one ended."""
@@ -101,6 +101,30 @@ class CrossingGroup:
         if part > self.nearest:
             self.nearest = part
             self.floor = min(1.0 - _SLACK, part * (1.0 + _BETTER))
+
+
+class Member(Protocol):
+    """Who is told an instrument's prices."""
+
+    def moved(self, bid: float, ask: float) -> bool:
+        """Take new prices, both above zero; whether its routes have to be asked."""
+
+    def withdraw(self) -> None:
+        """There is no price."""
+
+
+class _Always:
+    """Stands for routes that are fewer than an index is worth: any new price may change any answer."""
+
+    def moved(self, bid: float, ask: float) -> bool:
+        """They have to be asked."""
+        return True
+
+    def withdraw(self) -> None:
+        """Nobody is told."""
+
+
+ALWAYS: Member = _Always()
 
 
 class CrossingMember:

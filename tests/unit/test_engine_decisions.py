@@ -456,11 +456,20 @@ def test_a_pair_that_is_open_at_the_end_stays_open_and_is_named() -> None:
     assert D(summary["unrealised"]["USDT"]) < 0
 
 
-def test_a_wallet_that_cannot_pay_the_worst_price_is_refused_before_anything_is_sent() -> None:
+def test_a_wallet_that_cannot_pay_the_worst_price_of_all_takes_what_it_can() -> None:
     wallet = {"binance.spot": {"USDT": "990.10"}, "binance.linear": {"USDT": "1000"}}
     bench = Bench(paper={"balances": wallet})
     bench.warm()
     bench.linear(2_001, "1010.00", "1010.20")  # 0.990 × 1000.10 = 990.099, at the limit price 990.59
+    assert bench.new()[-1] == (TAKEN, "there", "net_edge")
+    assert bench.decisions[-1].quantity == D("0.989")
+
+
+def test_a_wallet_that_cannot_pay_the_least_is_refused_before_anything_is_sent() -> None:
+    wallet = {"binance.spot": {"USDT": "15"}, "binance.linear": {"USDT": "1000"}}
+    bench = Bench(paper={"balances": wallet})
+    bench.warm()
+    bench.linear(2_001, "1010.00", "1010.20")  # the linear side takes 20 USDT at least
     assert bench.new()[-1] == (REFUSED, "there", "balance binance.spot")
     assert bench.engine.desk.orders == 0
 

@@ -1,0 +1,87 @@
+"""The order books behind the quotes: where their gap-checked builders hand them in, and where they are looked at."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from bot.domain.instrument import Feed
+from bot.domain.order import Side
+from bot.domain.order_book import BookChange, BookState, OrderBook, offered
+from bot.engine.slot import InstrumentSlot
+from bot.ports import FeedState
+from bot.pricing.ladder import Ladder, ladder
+
+_NAMED_MALFORMED = 20
+
+
+@runtime_checkable
+class FillsFromBooks(Protocol):
+    """A venue that fills from the books that it is shown: the paper venue. Others fill from their own."""
+
+    def on_book(self, slot: int, book: OrderBook | None) -> None:
+        """From now on orders meet this book, as it is when they come; None: what quotes show is all there is."""
+
+
+class BookDesk:
+    """Keeps each slot's book while it is right. What depth readers call their sink (`exchanges.common.depth`).
+
+    A book that may not be used is None before the call that says so returns, so no decision is taken on it. Books
+    decide nothing themselves: the next quote does.
+    """
+
+    def __init__(self, slots: Sequence[InstrumentSlot], venue: object, event: Callable[[str, str], None]) -> None:
+        """Fill `slots`, show `venue` the books if it fills from them; `event` takes a level and a line for a person."""
+        self._slots = slots
+        self._show = venue.on_book if isinstance(venue, FillsFromBooks) else None
+        self._event = event
+        self.malformed = 0
+
+    def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
+        """A change arrived; `book` has it, or is None while it may not be used."""
+        s = self._slots[slot]
+        s.book_ns = ts_recv_ns
+        if book is not s.book:
+            self._hand_over(s, book)
+
+    def on_book_state(self, slot: int, state: BookState, reason: str) -> None:
+        """The book may be used (its next change brings it), or may not any more."""
+        s = self._slots[slot]
+        if state is not BookState.VALID and s.book is not None:
+            self._hand_over(s, None)
+
+    def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
+        """A frame that belongs to no book."""
+        self.malformed += 1
+        if self.malformed <= _NAMED_MALFORMED:
+            self._event("warning", f"{feed} order books: malformed frame skipped: {reason}")
+
+    def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
+        """The books say themselves what becomes of them; a person has to know when none will come any more."""
+        if state is FeedState.FAILED:
+            self._event("error", f"{feed} order books: {state.value}: {detail}; sizes follow the top of the book alone")
+
+    def on_batch_end(self, ts_recv_ns: int) -> None:
+        """Quotes decide."""
+
+    def _hand_over(self, s: InstrumentSlot, book: OrderBook | None) -> None:
+        s.book = book
+        if self._show is not None:
+            self._show(s.index, book)
+
+
+def ladder_met(
+    s: InstrumentSlot, side: Side, now_ns: int, *, levels: int, max_age_ns: float, price_cap_bps: float
+) -> Ladder:
+    """What an order of `side` may take of an instrument now, base units.
+
+    Args:
+        s: With a quote.
+        side: Of the order.
+        now_ns: Of the decision.
+        levels: Of the book, at most.
+        max_age_ns: A book whose newest change is older is not used: the quote stands alone.
+        price_cap_bps: How much worse than the quote the order's limit may be; no level beyond it is counted.
+    """
+    assert s.quote is not None
+    book = s.book if now_ns - s.book_ns <= max_age_ns else None
+    met = offered(s.quote, book, side, levels)
+    return ladder(s.instrument, met, worst_price=met[0][0] * (1.0 + side.sign * price_cap_bps / 1e4))

@@ -1,0 +1,93 @@
+"""How much of a route is proposed to the gate: as much as earns most, in what wallets and limits still leave."""
+
+from bot.domain.order import Side
+from bot.domain.route import TradeLeg
+from bot.engine.books import ladder_met
+from bot.engine.route_state import RouteState
+from bot.engine.slot import InstrumentSlot
+from bot.pricing.ladder import Ladder
+from bot.pricing.sizing import Cap, Size, Terms, best_size
+from bot.risk.limits import Portfolio
+from bot.settings import Settings
+
+ORDER_NOTIONAL = "order_notional"
+
+
+class Sizer:
+    """Sizes the routes of one run. Its caps bear the names of the gate's limits, which have the last word."""
+
+    def __init__(self, settings: Settings, portfolio: Portfolio) -> None:
+        self._risk = settings.risk
+        self._portfolio = portfolio
+        self._price_cap_bps = settings.execution.price_cap_bps
+        self._worse = 1.0 + settings.execution.price_cap_bps / 1e4
+        self._levels = settings.order_books.levels
+        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
+
+    def size(self, state: RouteState, now_ns: int) -> Size:
+        """By edge, depth and the largest order; both sides have a quote, and the route has a price."""
+        ladders = self._ladders(state, now_ns)
+        return best_size(state.grid, *ladders, _terms(state), [self._order_cap(ladders)])
+
+    def smaller(self, state: RouteState, now_ns: int, refused_by: str) -> Size | None:
+        """By what wallets and holdings leave as well, where one of them is what the gate refused by; None elsewhere.
+
+        It is asked then and only then: to ask every wallet takes longer than a decision may.
+        """
+        ladders = self._ladders(state, now_ns)
+        caps = [self._order_cap(ladders), *self._held_caps(state, ladders), *self._wallet_caps(state, ladders)]
+        if all(cap.name != refused_by for cap in caps):
+            return None
+        return best_size(state.grid, *ladders, _terms(state), caps)
+
+    def _ladders(self, state: RouteState, now_ns: int) -> tuple[Ladder, Ladder]:
+        return self._ladder(state.buy, Side.BUY, now_ns), self._ladder(state.sell, Side.SELL, now_ns)
+
+    def _ladder(self, slot: InstrumentSlot, side: Side, now_ns: int) -> Ladder:
+        return ladder_met(
+            slot, side, now_ns, levels=self._levels, max_age_ns=self._max_age_ns, price_cap_bps=self._price_cap_bps
+        )
+
+    def _order_cap(self, ladders: tuple[Ladder, Ladder]) -> Cap:
+        return _cap(ORDER_NOTIONAL, float(self._risk.max_order_notional), 0.0, ladders)
+
+    def _held_caps(self, state: RouteState, ladders: tuple[Ladder, Ladder]) -> list[Cap]:
+        """What of its limit each holding leaves for a leg of this route; the larger leg counts."""
+        risk, portfolio, legs = self._risk, self._portfolio, state.route.opening
+        base = state.route.buy.base
+        exposed = portfolio.net_exposure_notional(base)
+        caps = [
+            _cap(f"asset_notional {base}", risk.max_asset_notional, portfolio.asset_notional(base), ladders, len(legs)),
+            _cap("net_exposure", risk.max_net_exposure_notional, exposed, ladders, self._worse),
+        ]
+        for leg in legs:
+            venue = leg.instrument.venue
+            there = sum(other.instrument.venue == venue for other in legs)
+            held, at_venue = portfolio.position_notional(leg.instrument), portfolio.venue_notional(venue)
+            caps.append(_cap("position_notional", risk.max_position_notional, held, ladders))
+            caps.append(_cap(f"venue_notional {venue}", risk.max_venue_notional, at_venue, ladders, there))
+        return caps
+
+    def _wallet_caps(self, state: RouteState, ladders: tuple[Ladder, Ladder]) -> list[Cap]:
+        by_side = dict(zip((Side.BUY, Side.SELL), ladders, strict=True))
+        return [self._wallet_cap(leg, by_side[leg.side]) for leg in state.route.opening]
+
+    def _wallet_cap(self, leg: TradeLeg, ladder: Ladder) -> Cap:
+        name = f"balance {leg.instrument.feed}"
+        covered = self._portfolio.affordable_notional(leg.instrument, leg.side, ladder.best_price)
+        if leg.side is Side.SELL and not leg.instrument.is_perpetual:
+            # Paid in base: no price changes how much it covers.
+            return Cap(name, 0.0 if covered is None else max(covered, 0.0) / ladder.best_price)
+        return Cap(name, 0.0 if covered is None else ladder.quantity_for(max(covered, 0.0) / self._worse))
+
+
+def _terms(state: RouteState) -> Terms:
+    needed_bps = state.watch.needed_bps
+    assert needed_bps is not None
+    return Terms(needed_bps=state.watch.take_at_bps, costs_bps=needed_bps)
+
+
+def _cap(name: str, allowed: float, held: float | None, ladders: tuple[Ladder, Ladder], weight: float = 1.0) -> Cap:
+    """The quantity whose notional, counted `weight` times, fits beside what is held; 0 where that is not known."""
+    left = 0.0 if held is None else max((allowed - held) / weight, 0.0)
+    return Cap(name, min(one.quantity_for(left) for one in ladders))
