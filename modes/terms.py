@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from bot.domain.snapshot import UpkeepStatus
 from bot.engine.engine import Engine
 from bot.engine.past_transfers import PastTransfers
 from bot.engine.rates import assumed_funding
@@ -82,6 +83,10 @@ class RunTerms:
             self._desk.start()
         if self.inner is not None:
             await self.inner.start()
+
+    def status(self) -> UpkeepStatus:
+        """Of what else is beside the run."""
+        return UpkeepStatus() if self.inner is None else self.inner.status()
 
     async def stop(self) -> None:
         """Ask no further."""

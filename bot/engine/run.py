@@ -15,6 +15,7 @@ from bot.control.server import ControlServer
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
 from bot.domain.route import Decision
+from bot.domain.snapshot import UpkeepStatus
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.left_open import left_open
@@ -57,6 +58,9 @@ class Beside(Protocol):
 
     async def stop(self) -> None:
         """Make durable what came; the journal is still open."""
+
+    def status(self) -> UpkeepStatus:
+        """Jobs and the way to MongoDB, for the screen; cheap, and right before the start too."""
 
 
 class EngineRun:
@@ -307,6 +311,7 @@ class EngineRun:
             progress=self._market.progress(),
             finished=self._finished,
             comparison="" if (told := self._compared()) is None else short_line(told),
+            upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
         )
 
     def _compared(self) -> dict[str, Any] | None:
