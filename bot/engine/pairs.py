@@ -143,7 +143,7 @@ class PairDesk:
         """Once a second: funding that is due, the losses, edges that stand, and pairs that have to go."""
         self._funding.watch()
         self.gate.watch_loss(now_ns)
-        self.portfolio.margins.changed()  # venues pay and charge without a word
+        self.portfolio.on_wallets()  # venues pay and charge without a word
         for state in self._routes.values():
             self.portfolio.observe_edge(state.route, self._offered(state))
             if state.holding is not None:
@@ -181,12 +181,13 @@ class PairDesk:
     def on_funding(self, payment: FundingPayment) -> None:
         """A venue that settles funding itself tells of a payment."""
         self._funding.book(payment)
-        self.portfolio.margins.changed()
+        self.portfolio.on_wallets()
 
     # bot.ports.OrderListener
 
     def on_order(self, order: Order) -> None:
         """An order's state changed."""
+        self.portfolio.on_wallets()
         if order.status is OrderStatus.REJECTED:
             self._event("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
             self.portfolio.on_rejected(order.instrument.venue)
@@ -204,7 +205,7 @@ class PairDesk:
 
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
         self.fills += 1
-        self.portfolio.margins.changed()
+        self.portfolio.on_wallets()
         opening_side = Side.BUY if fill.instrument.id == pair.buy.instrument.id else Side.SELL
         self.ledger.on_fill(pair.id, opening_side, fill)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from math import nextafter
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument
@@ -48,6 +49,9 @@ class EnginePortfolio:
         self._clock = clock
         self._slots = slots
         self._feeds = feeds
+        self._feeds_by_identity = {id(feed): health for feed, health in feeds.items()}
+        """Of the very values that instruments give: hashing one takes longer than everything else about it."""
+        self._clock_offsets = {slot.instrument.venue: slot.clock_offset for slot in slots.values()}
         self.executor: PairExecutor | None = None
         """Set once both exist: the executor halts through the gate, and the gate asks the portfolio."""
         self.top_up: Callable[[str], float | None] = lambda venue: None
@@ -60,6 +64,7 @@ class EnginePortfolio:
         self._sent = Recent()
         self._rejected: dict[str, Recent] = {}
         self._listed: dict[str, Instrument] = {}
+        self._affordable: dict[tuple[str, Side], tuple[float, float]] = {}
 
     @property
     def _pairs(self) -> Mapping[str, Pair]:
@@ -68,8 +73,14 @@ class EnginePortfolio:
 
     # What it is told
 
+    def on_wallets(self) -> None:
+        """Balances or positions may be others: an order, a fill, a payment, a second that has passed."""
+        self.margins.changed()
+        self._affordable.clear()
+
     def on_order_sent(self) -> None:
         """An order left."""
+        self.on_wallets()
         self._sent.add(self._clock.monotonic_ns())
 
     def on_rejected(self, venue: str) -> None:
@@ -112,15 +123,15 @@ class EnginePortfolio:
 
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""
-        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.id == instrument.id), 0))
+        return self._notional(lambda held: held.id == instrument.id)
 
     def venue_notional(self, venue: str) -> float:
         """Of every leg that open pairs hold at a venue, in the same way."""
-        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.venue == venue), 0))
+        return self._notional(lambda held: held.venue == venue)
 
     def asset_notional(self, base: str) -> float:
         """Of every leg that open pairs hold in an asset, both sides, in the same way."""
-        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if leg.instrument.base == base), 0))
+        return self._notional(lambda held: held.base == base)
 
     def net_exposure_notional(self, base: str) -> float:
         """The most of one asset that may stand unhedged, at opening prices.
@@ -144,7 +155,9 @@ class EnginePortfolio:
         Orders that are written down and not yet sent are reserved in full: the venue does not know of them. A pair
         also sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
         """
-        covered = self._actions.affordable_notional(instrument, side, price)
+        covered = self._covered(instrument, side, price)
+        if not self._pairs:
+            return covered
         covered -= float(self._reserved(instrument, side, Decimal(repr(price))))
         return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
 
@@ -211,18 +224,38 @@ class EnginePortfolio:
 
     def feed(self, feed: Feed) -> FeedHealth | None:
         """How it has been lately."""
-        return self._feeds.get(feed)
+        return self._feeds_by_identity.get(id(feed)) or self._feeds.get(feed)
 
     def clock_uncertainty_ms(self, venue: str) -> float | None:
         """Half the round trip of the venue's last clock measurement."""
-        slot = next((slot for slot in self._slots.values() if slot.instrument.venue == venue), None)
-        uncertain_ns = None if slot is None else slot.clock_offset.uncertainty_ns
+        offset = self._clock_offsets.get(venue)
+        uncertain_ns = None if offset is None else offset.uncertainty_ns
         return None if uncertain_ns is None else uncertain_ns / 1e6
 
     # Inside
 
+    def _notional(self, counts: Callable[[Instrument], bool]) -> float:
+        if not self._pairs:
+            return 0.0
+        return float(sum((_whole(pair, leg) for pair, leg in self._legs() if counts(leg.instrument)), _NOTHING))
+
     def _legs(self) -> Iterator[tuple[Pair, PairLeg]]:
         return ((pair, leg) for pair in self._pairs.values() for leg in pair.legs)
+
+    def _covered(self, instrument: Instrument, side: Side, price: float) -> float:
+        """The venue's own answer, kept until something may have changed it.
+
+        It takes tens of microseconds, and depends on the price in one way only: what is paid in base is worth more
+        quote units at a higher price.
+        """
+        key = (instrument.id, side)
+        kept = self._affordable.get(key)
+        if kept is None:
+            kept = self._affordable[key] = (self._actions.affordable_notional(instrument, side, price), price)
+        covered, at_price = kept
+        if _paid_in(instrument, side) != instrument.base or price == at_price:
+            return covered
+        return nextafter(covered * (price / at_price), 0.0)
 
     def _reserved(self, instrument: Instrument, side: Side, price: Decimal) -> Decimal:
         """Quote units of orders that are not sent yet and will be paid from the same asset at the same venue.

@@ -18,6 +18,7 @@ class Prices:
             for slot in reversed(slots)
             if slot.instrument.segment is Segment.SPOT
         }
+        self._assets = {asset for pair in self._rates for asset in pair}
         self._between: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def other_mids(self, instrument: Instrument) -> Sequence[float]:
@@ -31,6 +32,8 @@ class Prices:
         """
         if currency == other:
             return 1.0
+        if currency not in self._assets or other not in self._assets:
+            return None
         direct = self._direct(currency, other)
         if direct is not None:
             return direct

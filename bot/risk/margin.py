@@ -15,17 +15,19 @@ maintenance grows on the way; a long's is a little longer. For an inverse contra
 it cost more of the asset that the wallet holds: E − A x / (1 − x) = M / (1 − x), so x = (E − M) / (E + A).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import inf
+from typing import NamedTuple
 
 TOUCH_Z = 1.96
 """A driftless price touches a level d within t with probability 2 (1 − Φ(d / σ√t)), by the reflection principle
 (Karatzas and Shreve, Brownian Motion and Stochastic Calculus, 2.6): 5 % at d = 1.96 σ√t."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarginPosition:
+_NAN = float("nan")
+
+
+class MarginPosition(NamedTuple):
     """One derivative position of a wallet, or what a proposal adds to it; in units of the settle asset."""
 
     instrument: str
@@ -36,8 +38,7 @@ class MarginPosition:
     is_inverse: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MarginAfter:
+class MarginAfter(NamedTuple):
     """A wallet with a proposal filled."""
 
     wallet: str
@@ -71,25 +72,20 @@ def margin_figures(cash: float, positions: Sequence[MarginPosition], maintenance
         NaN twice where a figure is no number; an infinite ratio and a distance of 0 where nothing is left to cover
         the positions with.
     """
-    equity = cash + sum(position.unrealised for position in positions)
-    maintenance = maintenance_ratio * sum(map(abs, _net(positions, by_base=False).values()))
-    exposure = sum(map(abs, _net(positions, by_base=True).values()))
+    equity = cash
+    by_instrument: dict[str, float] = {}
+    by_base: dict[str, float] = {}
+    is_inverse = False
+    for instrument, base, notional, unrealised, inverse in positions:
+        equity += unrealised
+        by_instrument[instrument] = by_instrument.get(instrument, 0.0) + notional
+        by_base[base] = by_base.get(base, 0.0) + notional
+        is_inverse = is_inverse or inverse
+    maintenance = maintenance_ratio * sum(map(abs, by_instrument.values()))
+    exposure = sum(map(abs, by_base.values()))
     if not maintenance > 0.0:
         return (0.0, inf) if maintenance == 0.0 and -inf < equity < inf else (_NAN, _NAN)
     if not equity > 0.0:
         return (inf, 0.0) if equity <= 0.0 else (_NAN, _NAN)
-    is_inverse = any(position.is_inverse for position in positions)
     beyond = equity if is_inverse else maintenance
     return maintenance / equity, max(0.0, (equity - maintenance) / (exposure + beyond)) * 1e4
-
-
-_NAN = float("nan")
-
-
-def _net(positions: Sequence[MarginPosition], *, by_base: bool) -> Mapping[str, float]:
-    """Signed notionals added up by instrument, or by base asset."""
-    sums: dict[str, float] = {}
-    for position in positions:
-        name = position.base if by_base else position.instrument
-        sums[name] = sums.get(name, 0.0) + position.notional
-    return sums

@@ -60,6 +60,11 @@ def unknown(limit: str) -> Refused:
     return Refused(limit, 0.0, 1.0, KNOWN)
 
 
+def is_within(observed: float | None, allowed: float) -> bool:
+    """Whether 0 <= `observed` <= `allowed`; for limits whose name is put together only where it is told."""
+    return observed is not None and 0.0 <= observed <= allowed
+
+
 def at_most(limit: str, observed: float | None, allowed: float, unit: str) -> Refused | None:
     """None while 0 <= `observed` <= `allowed`; a figure that is missing, negative or infinite is a broken one."""
     # One chain of comparisons lets pass what is good, and NaN fails it.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.domain.order import Side
-from bot.risk.limits.base import Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.base import Proposal, Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 
 FAR_BPS = 10_000.0
@@ -24,10 +24,10 @@ class CoveredByBalance:
             # What a wallet pays in base, to sell spot, does not depend on the price.
             pays_base = leg.side is Side.SELL and not leg.instrument.is_perpetual
             needed = proposal.quantity * price * (1.0 if pays_base else 1.0 + self.price_cap_bps / 1e4)
-            limit = f"balance {leg.instrument.feed}"
-            refused = unknown(limit) if covered is None else at_most(limit, needed, covered, leg.instrument.quote)
-            if refused is not None:
-                return refused
+            if covered is None:
+                return unknown(f"balance {leg.instrument.feed}")
+            if not is_within(needed, covered):
+                return at_most(f"balance {leg.instrument.feed}", needed, covered, leg.instrument.quote)
         return None
 
 
@@ -43,9 +43,8 @@ class MaxMarginRatio:
         if wallets is None:
             return unknown("margin_ratio")
         for after in wallets:
-            refused = at_most(f"margin_ratio {after.wallet}", after.ratio, self.allowed, "of equity")
-            if refused is not None:
-                return refused
+            if not is_within(after.ratio, self.allowed):
+                return at_most(f"margin_ratio {after.wallet}", after.ratio, self.allowed, "of equity")
         return None
 
 
@@ -61,9 +60,9 @@ class LiquidationDistance:
         if wallets is None:
             return unknown("liquidation_distance")
         for after in wallets:
-            refused = at_least(f"liquidation_distance {after.wallet}", after.distance_bps, self.needed_bps, "bps")
-            if refused is not None:
-                return refused
+            if not after.distance_bps >= self.needed_bps:
+                limit = f"liquidation_distance {after.wallet}"
+                return at_least(limit, after.distance_bps, self.needed_bps, "bps")
         return None
 
 

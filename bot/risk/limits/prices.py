@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 
 from bot.market.quote_ages import QuoteAges
-from bot.risk.limits.base import Proposal, Refused, at_most, unknown
+from bot.risk.limits.base import Proposal, Refused, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 
 _LEGS = 2
@@ -48,9 +48,8 @@ class CollarToMean:
             side = portfolio.market(leg.instrument)
             mean = None if side is None else side.statistics.mean_mid
             away = None if mean is None or not 0.0 < mean < inf else abs(proposal.price(leg) / mean - 1.0) * 1e4
-            refused = at_most(f"collar_mean {leg.instrument.id}", away, self.allowed_bps, "bps")
-            if refused is not None:
-                return refused
+            if not is_within(away, self.allowed_bps):
+                return at_most(f"collar_mean {leg.instrument.id}", away, self.allowed_bps, "bps")
         return None
 
 
@@ -72,10 +71,8 @@ class CollarToOthers:
                 if not 0.0 < mid < inf:
                     return unknown(f"collar_others {leg.instrument.id}")
                 nearest = min(nearest, abs(price / mid - 1.0) * 1e4)
-            if mids:
-                refused = at_most(f"collar_others {leg.instrument.id}", nearest, self.allowed_bps, "bps")
-                if refused is not None:
-                    return refused
+            if mids and not is_within(nearest, self.allowed_bps):
+                return at_most(f"collar_others {leg.instrument.id}", nearest, self.allowed_bps, "bps")
         return None
 
 
@@ -106,8 +103,7 @@ class QuotePeg:
         for currency in {buy, sell}.intersection(self.pegged):
             for other in self.pegged:
                 rate = None if other == currency else portfolio.currency_rate(currency, other)
-                if rate is not None:
-                    refused = at_most(f"depeg {currency}/{other}", abs(rate - 1.0) * 1e4, self.allowed_bps, "bps")
-                    if refused is not None:
-                        return refused
+                away = 0.0 if rate is None else abs(rate - 1.0) * 1e4
+                if not is_within(away, self.allowed_bps):
+                    return at_most(f"depeg {currency}/{other}", away, self.allowed_bps, "bps")
         return None

@@ -33,7 +33,7 @@ class OppositeSides:
             return Refused("leg_sides", 1.0, 0.0, f"legs that {one.side} as the first does")
         if one.instrument.base != other.instrument.base:
             return Refused("leg_sides", 1.0, 0.0, "legs of another asset")
-        if one.instrument.feed == other.instrument.feed:
+        if (one.instrument.venue, one.instrument.segment) == (other.instrument.venue, other.instrument.segment):
             return Refused("leg_sides", 1.0, 0.0, "legs on the feed of the first")
         return None
 

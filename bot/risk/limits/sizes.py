@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.risk.limits.base import Proposal, Refused, at_most
+from bot.risk.limits.base import Proposal, Refused, at_most, is_within
 from bot.risk.limits.inputs import Portfolio
 
 
@@ -31,9 +31,8 @@ class MaxPositionNotional:
         """Each leg's instrument with this order added."""
         for leg in proposal.route.opening:
             held = _with(portfolio.position_notional(leg.instrument), proposal.notional)
-            refused = at_most("position_notional", held, self.allowed, leg.instrument.quote)
-            if refused is not None:
-                return refused
+            if not is_within(held, self.allowed):
+                return at_most("position_notional", held, self.allowed, leg.instrument.quote)
         return None
 
 
@@ -48,11 +47,10 @@ class MaxVenueNotional:
         legs = proposal.route.opening
         for leg in legs:
             venue = leg.instrument.venue
-            added = proposal.notional * sum(other.instrument.venue == venue for other in legs)
-            held = _with(portfolio.venue_notional(venue), added)
-            refused = at_most(f"venue_notional {venue}", held, self.allowed, leg.instrument.quote)
-            if refused is not None:
-                return refused
+            there = [other for other in legs if other.instrument.venue == venue]
+            held = _with(portfolio.venue_notional(venue), proposal.notional * len(there))
+            if not is_within(held, self.allowed):
+                return at_most(f"venue_notional {venue}", held, self.allowed, leg.instrument.quote)
         return None
 
 

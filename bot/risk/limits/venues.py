@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.domain.instrument import ListingStatus
 from bot.ports import FeedState
-from bot.risk.limits.base import Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.base import Proposal, Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 
 _BROKEN = (FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED)
@@ -28,11 +28,11 @@ class HealthyFeeds:
                 return unknown(f"feed_state {feed}")
             if condition.state in _BROKEN:
                 return Refused(f"feed_state {feed}", 0.0, 1.0, "live")
-            refused = at_most(
-                f"reconnects {feed}", condition.recent_reconnects, self.max_reconnects, "a minute"
-            ) or at_most(f"malformed {feed}", condition.recent_malformed, self.max_malformed, "frames a minute")
-            if refused is not None:
-                return refused
+            reconnects, malformed = condition.recent_reconnects, condition.recent_malformed
+            if not is_within(reconnects, self.max_reconnects):
+                return at_most(f"reconnects {feed}", reconnects, self.max_reconnects, "a minute")
+            if not is_within(malformed, self.max_malformed):
+                return at_most(f"malformed {feed}", malformed, self.max_malformed, "frames a minute")
         return None
 
 
@@ -46,9 +46,9 @@ class MaxRejects:
         """Rejected orders of the last minute at each leg's venue."""
         for leg in proposal.route.opening:
             venue = leg.instrument.venue
-            refused = at_most(f"rejects {venue}", portfolio.rejects_last_minute(venue), self.allowed, "a minute")
-            if refused is not None:
-                return refused
+            rejects = portfolio.rejects_last_minute(venue)
+            if not is_within(rejects, self.allowed):
+                return at_most(f"rejects {venue}", rejects, self.allowed, "a minute")
         return None
 
 
@@ -67,9 +67,8 @@ class ClockUncertainty:
             uncertain_ms = portfolio.clock_uncertainty_ms(venue)
             if uncertain_ms is None and not self.must_be_measured:
                 continue
-            refused = at_most(f"clock_offset {venue}", uncertain_ms, self.allowed_ms, "ms")
-            if refused is not None:
-                return refused
+            if not is_within(uncertain_ms, self.allowed_ms):
+                return at_most(f"clock_offset {venue}", uncertain_ms, self.allowed_ms, "ms")
         return None
 
 
