@@ -123,6 +123,15 @@ class Route(BaseModel):
         links = {id(leg) for leg in self.chain}
         return tuple(leg for leg in self.trades if id(leg) not in links) if links else ()
 
+    @cached_property
+    def fee_names(self) -> tuple[str, ...]:
+        """What the fee of each of `trades` is called: `fee open buy binance.spot`."""
+        last_opening = len(self.opening)
+        return tuple(
+            f"fee {'open' if index < last_opening else 'close'} {leg.side} {self.label(leg.instrument)}"
+            for index, leg in enumerate(self.trades)
+        )
+
     def is_on_last(self, leg: TradeLeg) -> bool:
         """Whether a cost of `leg` is charged on the last trade's money, and not on the first's."""
         return leg.instrument.id in self._on_last

@@ -14,7 +14,7 @@ from math import isfinite
 
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.route import Route
-from bot.pricing.inputs import InstrumentInput, PricingInputs
+from bot.pricing.inputs import PricingInputs
 from bot.pricing.sheet import CostLines, Unpriced, not_known
 
 WITHDRAWAL_FEE = "withdrawal fee"
@@ -25,17 +25,23 @@ def charge_fees(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpric
     if any(inputs.instruments[instrument.id].fees is None for instrument in route.instruments):
         return not_known("fee_schedule")
     refused = _charge_chain(route, inputs, lines)
-    beside = route.hedges if route.chain else route.trades
-    for leg in beside:
-        lines.add(_name(route, leg), _rates(leg, inputs)[0], on_last=route.is_on_last(leg))
-    for leg in beside:
-        if _pays_in_token(leg, inputs):
-            lines.add(_discount_name(route, leg), _rates(leg, inputs)[1], on_last=route.is_on_last(leg))
+    beside = {id(leg) for leg in (route.hedges if route.chain else route.trades)}
+    discounts = []
+    for leg, name in zip(route.trades, route.fee_names, strict=True):
+        if id(leg) not in beside:
+            continue
+        rate, discount, in_token = _rates(leg, inputs)
+        lines.add(name, rate, on_last=route.is_on_last(leg))
+        if in_token:
+            discounts.append((leg, discount))
+    for leg, discount in discounts:
+        lines.add(_discount_name(route, leg), discount, on_last=route.is_on_last(leg))
     return refused
 
 
 def _charge_chain(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpriced | None:
     left = 1.0
+    names = dict(zip(map(id, route.trades), route.fee_names, strict=True)) if route.chain else {}
     for leg in route.chain:
         if isinstance(leg, TransferLeg):
             part = _withdrawn(leg, route, inputs, left)
@@ -44,9 +50,9 @@ def _charge_chain(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpr
             lines.add(WITHDRAWAL_FEE, left * part * 1e4, on_last=True)
             left *= 1.0 - part
             continue
-        rate, discount = _rates(leg, inputs)
-        lines.add(_name(route, leg), left * rate, on_last=True)
-        if _pays_in_token(leg, inputs):
+        rate, discount, in_token = _rates(leg, inputs)
+        lines.add(names[id(leg)], left * rate, on_last=True)
+        if in_token:
             lines.add(_discount_name(route, leg), left * discount, on_last=True)
         else:
             left *= 1.0 - rate / 1e4
@@ -75,25 +81,14 @@ def base_quantity(route: Route, inputs: PricingInputs) -> float | None:
     return None if mid is None or not mid > 0.0 else inputs.rules.reference_notional / mid
 
 
-def _rates(leg: TradeLeg, inputs: PricingInputs) -> tuple[float, float]:
-    """Fee and discount, bps of the trade's money; the discount is below zero."""
-    fees = _of(leg, inputs).fees
+def _rates(leg: TradeLeg, inputs: PricingInputs) -> tuple[float, float, bool]:
+    """Fee and discount, bps of the trade's money, the discount below zero; whether it is paid in a token."""
+    fees = inputs.instruments[leg.instrument.id].fees
     assert fees is not None
-    return float(fees.rate_bps(is_maker=leg.is_maker)), float(fees.discount_bps(is_maker=leg.is_maker))
-
-
-def _pays_in_token(leg: TradeLeg, inputs: PricingInputs) -> bool:
-    fees = _of(leg, inputs).fees
-    return fees is not None and fees.token is not None
-
-
-def _of(leg: TradeLeg, inputs: PricingInputs) -> InstrumentInput:
-    return inputs.instruments[leg.instrument.id]
-
-
-def _name(route: Route, leg: TradeLeg) -> str:
-    stage = "open" if any(leg is one for one in route.opening) else "close"
-    return f"fee {stage} {leg.side} {route.label(leg.instrument)}"
+    rate = float(fees.rate_bps(is_maker=leg.is_maker))
+    if fees.token is None:
+        return rate, 0.0, False
+    return rate, float(fees.discount_bps(is_maker=leg.is_maker)), True
 
 
 def _discount_name(route: Route, leg: TradeLeg) -> str:

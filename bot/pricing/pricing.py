@@ -78,7 +78,7 @@ def cost_sheet(route: Route, inputs: PricingInputs) -> CostSheet | Unpriced:
         return Unpriced(refused.limit, refused.observed, refused.allowed, refused.unit, least_bps)
     sheet = add_up(
         lines,
-        exit_basis_bps=costs.exit_basis_bps(route, inputs),
+        exit_basis_bps=lines.bps_of(costs.EXIT_BASIS),
         fill_probability=chance,
         waiting_bps=inputs.rules.waiting_bps,
         time_out_s=costs.time_out_s(route, inputs),

@@ -61,16 +61,20 @@ class CostLines:
         """Charge `bps` of the first trade's money, or of the last trade's."""
         fixed, scaled = (0.0, bps) if on_last else (bps, 0.0)
         before = self._lines.get(name)
-        if before is None:
-            self._lines[name] = CostLine(name, fixed, scaled, assumed)
-        else:
-            sums = (before.fixed_bps + fixed, before.scaled_bps + scaled)
-            self._lines[name] = CostLine(name, *sums, before.assumed or assumed)
+        if before is not None:
+            fixed, scaled = before[1] + fixed, before[2] + scaled
+            assumed = assumed or before[3]
+        self._lines[name] = CostLine(name, fixed, scaled, assumed)
 
     @property
     def even_bps(self) -> float:
         """Their sum where the last trade brings what the first cost."""
         return sum(line.bps(1.0) for line in self._lines.values())
+
+    def bps_of(self, name: str) -> float:
+        """Of the first trade's money; 0 where there is no such cost."""
+        line = self._lines.get(name)
+        return 0.0 if line is None else line.fixed_bps
 
     def as_tuple(self) -> tuple[CostLine, ...]:
         """In the order in which they were found."""

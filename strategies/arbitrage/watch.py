@@ -12,7 +12,7 @@ from bot.ports import Holding, InstrumentView, RouteTerms
 from bot.pricing.conversion import conversion
 from bot.pricing.costs import needs_conversion
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
-from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity, price_ratio
+from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity
 from bot.pricing.sheet import CostSheet, Unpriced
 from strategies.arbitrage.settings import ArbitrageSettings
 
@@ -31,6 +31,7 @@ class ArbitrageWatch:
         "_inputs",
         "_limit",
         "_not_executable",
+        "_priced",
         "_rate",
         "_rules",
         "_sell",
@@ -54,6 +55,7 @@ class ArbitrageWatch:
         self._settings = settings
         self._rules = pricing_rules(settings)
         self._buy, self._sell = views[route.buy.id], views[route.sell.id]
+        self._priced = tuple((views[leg.instrument.id], _at_ask(leg), leg.side is Side.SELL) for leg in route.priced)
         self._buy_at_bid, self._sell_at_ask = route.priced[0].is_maker, route.priced[-1].is_maker
         self._not_executable = _not_executable(route, views)
         self._rate = 1.0
@@ -158,14 +160,9 @@ class ArbitrageWatch:
             inputs = replace(inputs, quantity=float(quantity))  # a fixed fee weighs more on a small amount
             sheet = cost_sheet(self.route, inputs)
         assert isinstance(sheet, CostSheet)
-        tops = [self._touch(leg) for leg in self.route.priced]
+        quotes = [(view.quote, at_ask) for view, at_ask, _ in self._priced]
+        tops = [quote.ask_price if at_ask else quote.bid_price for quote, at_ask in quotes if quote is not None]
         return opportunity(self.route, sheet, inputs, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages)
-
-    def _touch(self, leg: TradeLeg) -> float:
-        """The price at which a trade meets the top of the book."""
-        quote = self._views[leg.instrument.id].quote
-        assert quote is not None
-        return quote.ask_price if (leg.side is Side.BUY) is not leg.is_maker else quote.bid_price
 
     def close_reason(self, holding: Holding, now_ns: int) -> str | None:
         """Why an open pair should be closed now: `edge_gone`, `loss_stop`, `max_holding`; None to keep it."""
@@ -196,12 +193,20 @@ class ChainWatch(ArbitrageWatch):
 
     def assess(self) -> str | None:
         """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""
-        priced = self.route.priced
-        if any(self._views[leg.instrument.id].quote is None for leg in priced):
-            self.gross_bps = None
-            return NO_QUOTE
-        prices = [self._touch(leg) for leg in priced]
-        return self._offered((price_ratio(priced, prices, self._rate) - 1.0) * 1e4)
+        ratio = self._rate
+        for view, at_ask, sells in self._priced:
+            quote = view.quote
+            if quote is None:
+                self.gross_bps = None
+                return NO_QUOTE
+            price = quote.ask_price if at_ask else quote.bid_price
+            ratio = ratio * price if sells else ratio / price
+        return self._offered((ratio - 1.0) * 1e4)
+
+
+def _at_ask(leg: TradeLeg) -> bool:
+    """Which side of the top of the book a trade meets: a taker the other one, a post-only order its own."""
+    return (leg.side is Side.BUY) is not leg.is_maker
 
 
 def pricing_rules(settings: ArbitrageSettings) -> PricingRules:
