@@ -21,6 +21,7 @@ from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
+from exchanges.depth.books import HasBooks
 from modes.house import MAIN, settings_file
 from strategies.registry import build_strategy
 
@@ -125,6 +126,8 @@ async def _run_on(
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
     )
     headless.watch(run.engine, market, run.stop)
+    if isinstance(market, HasBooks):
+        market.books.listen(market.books.wanted(settings.order_books), run.engine.books)
     if opened.lost is not None:
         opened.lost.add_done_callback(lambda told: run.lose(told.result()))
     if arguments.record_raw is None:

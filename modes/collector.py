@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.instrument import Feed, Instrument
 from bot.jobs import Job
-from bot.ports import FrameTap
+from bot.ports import FrameTap, MarketReader
 from bot.recording.engine_quotes import EngineSlot
 from bot.recording.recorder import Recorder, RecorderLimits
 from bot.recording.views import ViewSampler
 from bot.settings import Settings
 from bot.storage.archive.store import ArchiveStore
+from exchanges.depth.books import HasBooks
 from exchanges.depth.readers import depth_readers
 from exchanges.markets import OpenMarket
 from modes.archive_jobs import archive_jobs
@@ -52,12 +53,14 @@ class Collector:
         slots = {one.id: slot for slot, one in enumerate(market.instruments)}
         books = kept_books(settings, market.by_feed, slots)
         kept = [slot for by_symbol in books.values() for slot in by_symbol.values()]
-        spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
-        self.readers = (
-            depth_readers(books, self.recorder.keep_books(kept), opened.settings, market.clock, spread, tap)
-            if books
-            else []
-        )
+        self.readers: Sequence[MarketReader] = ()
+        """Of the order books, where no engine follows them: beside one, the market itself reads them for both."""
+        if kept and engine is not None and isinstance(market, HasBooks):
+            market.books.listen(kept, self.recorder.keep_books(kept))
+        elif kept:
+            spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
+            sink = self.recorder.keep_books(kept)
+            self.readers = depth_readers(books, sink, opened.settings, market.clock, spread, tap)
         self.jobs: list[Job] = archive_jobs(
             settings, store, market.instruments, [market.instruments[slot] for slot in kept], market.clock
         )
