@@ -21,7 +21,6 @@ from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
-from exchanges.depth.books import HasBooks
 from modes.house import MAIN, settings_file
 from strategies.registry import build_strategy
 
@@ -126,6 +125,8 @@ async def _run_on(
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
     )
     headless.watch(run.engine, market, run.stop)
+    from exchanges.depth.books import HasBooks
+
     if isinstance(market, HasBooks):
         market.books.listen(market.books.wanted(settings.order_books), run.engine.books)
     if opened.lost is not None:
