@@ -9,10 +9,10 @@ from typing import Any
 from bot.command_values import choose, not_blank, parse_since
 from bot.storage.instants import parse_instant
 
-CHANNELS = ("quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades")
+CHANNELS = ("quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades", "klines")
 MOMENTS = ("quote", "book")
 """What `--what` may be that is asked of a moment, `--at`."""
-SPANS = ("quotes", "trades", "funding", "gaps", "views", "minute-trades", "minute-books")
+SPANS = ("quotes", "trades", "funding", "gaps", "views", "minute-trades", "minute-books", "klines")
 """What is asked of a span, `--since` to before `--until`."""
 RECORDS = ("runs", "decisions", "orders", "fills", "balances", "events")
 """What is asked of the journal."""

@@ -71,6 +71,7 @@ _QUESTIONS: Mapping[str, Callable[[KeptSource], Ask]] = {
     "trades": lambda source: source.market.trades,
     "funding": lambda source: source.market.funding,
     "views": lambda source: source.market.views,
+    "klines": lambda source: source.market.klines,
     "minute-trades": lambda source: _minutes(source, "minute-trades"),
     "minute-books": lambda source: _minutes(source, "minute-books"),
 }

@@ -32,6 +32,7 @@ CHANNELS = {
     "views": Channel.VIEWS,
     "minute-trades": Channel.MINUTE_TRADES,
     "minute-books": Channel.MINUTE_BOOKS,
+    "klines": Channel.KLINES,
 }
 """By what may be asked of the market."""
 _SHOWN = 8

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from bot.settings.section import Positive, Section, SegmentName, VenueName
 
-ChannelName = Annotated[str, Field(pattern=r"^(quotes|trades|funding|depth|gaps|views|minute_books|minute_trades)$")]
+ChannelName = Annotated[
+    str, Field(pattern=r"^(quotes|trades|funding|depth|gaps|views|minute_books|minute_trades|klines)$")
+]
 
 
 class ArchiveSettings(Section):

@@ -94,6 +94,9 @@ class MarketQueries(Protocol):
     def funding(self, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:
         """Funding rates."""
 
+    def klines(self, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:
+        """Bars of the venue's own history, by their ends."""
+
     def gaps(self, instrument: str, channel: Channel, start_ns: int, stop_ns: int) -> pa.Table:
         """The gaps of one channel that overlap the span, by start, whenever they were noticed."""
 

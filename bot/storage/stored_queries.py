@@ -80,6 +80,10 @@ class StoredMarket:
         """Funding rates."""
         return self._rows.rows(Channel.FUNDING, instrument, start_ns, stop_ns)
 
+    def klines(self, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:
+        """Bars."""
+        return self._rows.rows(Channel.KLINES, instrument, start_ns, stop_ns)
+
     def gaps(self, instrument: str, channel: Channel, start_ns: int, stop_ns: int) -> pa.Table:
         """Gaps that overlap the span."""
         # A gap may be noticed, and so received, long after it was.

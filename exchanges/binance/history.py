@@ -1,6 +1,7 @@
 """Binance's public data: https://data.binance.vision, zipped CSV with a `.CHECKSUM` beside every file.
 
     data/{spot,futures/um,futures/cm}/daily/{kind}/{SYMBOL}/{SYMBOL}-{kind}-2024-08-08.zip
+    data/{spot,futures/um,futures/cm}/daily/klines/{SYMBOL}/1m/{SYMBOL}-1m-2024-08-08.zip
     data/futures/{um,cm}/monthly/fundingRate/{SYMBOL}/{SYMBOL}-fundingRate-2024-08.zip
 
 Source: https://github.com/binance/binance-public-data
@@ -23,13 +24,13 @@ from exchanges.common.history import HistoryFile, Origin, Span, days, months
 BASE_URL = "https://data.binance.vision"
 _PLACES = {Segment.SPOT: "spot", Segment.LINEAR: "futures/um", Segment.INVERSE: "futures/cm"}
 _TRADES = {"aggTrades": "trades", "trades": "trades"}
-_KINDS = {
-    Segment.SPOT: _TRADES,
-    Segment.LINEAR: {"bookTicker": "quotes", **_TRADES, "fundingRate": "funding"},
-    Segment.INVERSE: {"bookTicker": "quotes", **_TRADES, "fundingRate": "funding"},
-}
+_BARS = {"klines": "klines"}
+_DERIVATIVE = {"bookTicker": "quotes", **_TRADES, "fundingRate": "funding", **_BARS}
+_KINDS = {Segment.SPOT: {**_TRADES, **_BARS}, Segment.LINEAR: _DERIVATIVE, Segment.INVERSE: _DERIVATIVE}
+_INTERVAL = "1m"
+"""The finest of klines; coarser bars are sums of these."""
 _MONTHLY = "fundingRate"
-_NAME = re.compile(r"(?P<symbol>.+)-(?P<kind>[A-Za-z]+)-(?P<span>\d{4}-\d\d(-\d\d)?)\.(zip|csv)")
+_NAME = re.compile(r"(?P<symbol>.+)-(?P<kind>[A-Za-z]+|1m)-(?P<span>\d{4}-\d\d(-\d\d)?)\.(zip|csv)")
 
 
 class BinanceHistory:
@@ -52,7 +53,7 @@ class BinanceHistory:
         return [Feed(venue=VENUE, segment=segment) for segment in _KINDS]
 
     def kinds(self, feed: Feed) -> Mapping[str, str]:
-        """`bookTicker`, `aggTrades`, `trades`, `fundingRate`; spot has trades alone."""
+        """`bookTicker`, `aggTrades`, `trades`, `fundingRate`, `klines`; spot has trades and klines."""
         return _KINDS[feed.segment]
 
     def files(self, instrument: Instrument, kind: str, first: date, last: date) -> Sequence[HistoryFile]:
@@ -69,12 +70,17 @@ class BinanceHistory:
         symbol = venue_symbol(instrument.symbol, instrument.feed)
         if found["symbol"] != symbol:
             raise SettingsError(f"{path.name} is of {found['symbol']}, and {instrument.id} is {symbol}")
-        self._check(instrument, found["kind"])
+        kind = "klines" if found["kind"] == _INTERVAL else found["kind"]
+        if found["kind"] == "klines":
+            raise SettingsError(
+                f"{path.name}: files of klines are named after their interval, as {symbol}-1m-2024-08-08.zip"
+            )
+        self._check(instrument, kind)
         try:
             span = Span.parse(found["span"])
         except ValueError as error:
             raise SettingsError(f"{path.name}: {error}") from error
-        return self._file(instrument, found["kind"], span, Local(path))
+        return self._file(instrument, kind, span, Local(path))
 
     def _check(self, instrument: Instrument, kind: str) -> None:
         kinds = self.kinds(instrument.feed)
@@ -84,7 +90,10 @@ class BinanceHistory:
     def _published(self, instrument: Instrument, kind: str, span: Span) -> Published:
         symbol = venue_symbol(instrument.symbol, instrument.feed)
         rhythm = "monthly" if kind == _MONTHLY else "daily"
-        path = f"data/{_PLACES[instrument.segment]}/{rhythm}/{kind}/{symbol}/{symbol}-{kind}-{span.name}.zip"
+        folder = f"data/{_PLACES[instrument.segment]}/{rhythm}/{kind}/{symbol}"
+        is_bars = kind == "klines"
+        name = f"{_INTERVAL}/{symbol}-{_INTERVAL}" if is_bars else f"{symbol}-{kind}"
+        path = f"{folder}/{name}-{span.name}.zip"
         return Published(self._downloader, (address(self._base_url, path),), has_checksum=True, keep=self._keep)
 
     def _file(self, instrument: Instrument, kind: str, span: Span, origin: Origin) -> HistoryFile:

@@ -45,6 +45,28 @@ FUNDING_RATE = CsvForm(
     {"calc_time": INTEGER, "funding_interval_hours": INTEGER, "last_funding_rate": NUMBER},
     ("calc_time", "funding_interval_hours", "last_funding_rate"),
 )
+_KLINE_NUMBERS = ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
+_KLINE_PRICES = ("open", "high", "low", "close")
+KLINES = CsvForm(
+    {
+        "open_time": INTEGER,
+        **dict.fromkeys(_KLINE_PRICES, NUMBER),
+        "close_time": INTEGER,
+        **dict.fromkeys(_KLINE_NUMBERS, NUMBER),
+        "count": INTEGER,
+    },
+    (
+        "open_time",
+        *_KLINE_PRICES,
+        "volume",
+        "close_time",
+        "quote_volume",
+        "count",
+        "taker_buy_volume",
+        "taker_buy_quote_volume",
+        "ignore",
+    ),
+)
 
 
 def book_ticker(path: Path, span: Span) -> Iterator[pa.Table]:
@@ -115,11 +137,27 @@ def funding_rate(path: Path, span: Span) -> Iterator[pa.Table]:
         )
 
 
+def klines(path: Path, span: Span) -> Iterator[pa.Table]:
+    """Bars of a minute; the time of a row is the bar's end."""
+    for rows in csv_rows(path, KLINES):
+        rows.positive(*_KLINE_PRICES)
+        rows.not_negative("count", *_KLINE_NUMBERS)
+        yield pa.table(
+            {
+                "ts_recv_ns": rows.times_ns("close_time", span),
+                "open_ns": rows.times_ns("open_time", span),
+                **{name: rows.column(name) for name in (*_KLINE_PRICES, *_KLINE_NUMBERS)},
+                "trades": rows.column("count"),
+            }
+        )
+
+
 FORMS: dict[str, Callable[..., Iterator[pa.Table]]] = {
     "bookTicker": book_ticker,
     "aggTrades": agg_trades,
     "trades": trades,
     "fundingRate": funding_rate,
+    "klines": klines,
 }
 """By Binance's name of the kind."""
 

@@ -18,7 +18,16 @@ from bot.storage.archive.store import ArchiveStore
 from bot.storage.imports.ledger import ImportLedger
 from tests.integration.test_history_import import Server, publish
 from tests.integration.test_main_recorded import Ran, command, environment, run
-from tests.unit.history_files import BINANCE_LINEAR, BYBIT_SPOT, BYBIT_SPOT_TRADES, DAY_MS, FUNDING, gzipped, zipped
+from tests.unit.history_files import (
+    BINANCE_LINEAR,
+    BYBIT_SPOT,
+    BYBIT_SPOT_TRADES,
+    DAY_MS,
+    FUNDING,
+    KLINES,
+    gzipped,
+    zipped,
+)
 
 WAIT_S = 60
 SECOND_DAY = date(2024, 8, 9)
@@ -95,6 +104,21 @@ def test_days_are_in_the_live_archive_once_and_can_be_asked_for(server: Waiting,
     question = ("--mode", "query", "--market", "live", "--what", "trades", "--instrument", BINANCE_LINEAR.id)
     answer = run(data_dir, *question, "--since", "2024-08-09", "--until", "2024-08-09T00:00:02Z", "--json")
     assert [json.loads(line)["trade_id"] for line in answer.out.splitlines()] == ["0-1", "2-3"]
+
+
+def test_bars_can_be_imported_asked_for_and_exported(server: Waiting, take: Take, tmp_path: Path) -> None:
+    data_dir, table = tmp_path / "data", tmp_path / "bars.csv"
+    bar = f"{DAY_MS},60000.1,60010.0,59990.5,60001.0,12.5,{DAY_MS + 59_999},750012.5,321,6.25,375006.0,0"
+    path = server.folder / "data/futures/um/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-08-08.zip"
+    zipped(path, [KLINES, bar], checksum=True)
+    done = take(data_dir, server.url, "--kind", "klines", "--since", "2024-08-08", "--until", "2024-08-09")
+    assert done.code == 0, done.err
+    live = ("--market", "live", "--instrument", BINANCE_LINEAR.id, "--since", "2024-08-08")
+    answer = run(data_dir, "--mode", "query", "--what", "klines", *live, "--json")
+    (row,) = [json.loads(line) for line in answer.out.splitlines()]
+    assert (row["open_ns"], row["high"], row["trades"]) == (DAY_MS * 10**6, 60_010.0, 321)
+    assert run(data_dir, "--mode", "export", "--channel", "klines", *live, "--to", str(table)).code == 0
+    assert len(table.read_text().splitlines()) == 2
 
 
 def test_a_day_that_is_not_published_is_named_and_the_others_are_imported(

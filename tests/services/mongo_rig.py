@@ -155,6 +155,11 @@ def every_channel(ts: int = NOON_NS) -> dict[Channel, pa.Table]:
             for name in (ETH, BTC)
             for at in (0, 0, 1)
         ],
+        Channel.KLINES: [
+            {"instrument": BTC, "ts_recv_ns": ts + 59_999_000_000, "open_ns": ts, "open": 61e3, "high": 61_000.1}
+            | {"low": 60_999.9, "close": 61e3, "volume": 0.1, "quote_volume": 6_100.0, "trades": 3}
+            | {"taker_buy_volume": 0.0, "taker_buy_quote_volume": 0.0}
+        ],
         Channel.FUNDING: [
             {"instrument": BTC, "ts_recv_ns": ts, "ts_event_ns": ts, "rate": 1e-4, "next_funding_ns": ts + MINUTE_NS}
             | {"interval_h": None, "mark_price": 61e3}

@@ -38,6 +38,9 @@ BOOK_TICKER = "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty
 AGG_TRADES = "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,is_buyer_maker"
 TRADES = "id,price,qty,quote_qty,time,is_buyer_maker"
 FUNDING = "calc_time,funding_interval_hours,last_funding_rate"
+KLINES = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
 BYBIT_TRADES = "timestamp,symbol,side,size,price,tickDirection,trdMatchID,grossValue,homeNotional,foreignNotional,RPI"
 BYBIT_SPOT_TRADES = "id,timestamp,price,volume,side,rpi"
 

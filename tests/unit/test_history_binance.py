@@ -16,6 +16,7 @@ from tests.unit.history_files import (
     DAY_MS,
     DAY_NS,
     FUNDING,
+    KLINES,
     MS,
     TRADES,
     zipped,
@@ -89,6 +90,36 @@ def test_funding_is_of_the_settlement_at_its_own_time(tmp_path: Path) -> None:
         "interval_h": 8.0,
         "mark_price": None,
     }
+
+
+BAR = f"{DAY_MS},60000.1,60010.0,59990.5,60001.0,12.5,{DAY_MS + 59_999},750012.5,321,6.25,375006.0,0"
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_bars_are_as_the_venue_made_them(tmp_path: Path, header: bool) -> None:
+    path = zipped(tmp_path / "BTCUSDT-1m-2024-08-08.zip", [*([KLINES] if header else []), BAR])
+    assert rows(path) == [
+        {
+            "ts_recv_ns": DAY_NS + 59_999 * MS,
+            "open_ns": DAY_NS,
+            "open": 60_000.1,
+            "high": 60_010.0,
+            "low": 59_990.5,
+            "close": 60_001.0,
+            "volume": 12.5,
+            "quote_volume": 750_012.5,
+            "taker_buy_volume": 6.25,
+            "taker_buy_quote_volume": 375_006.0,
+            "trades": 321,
+        }
+    ]
+    path = zipped(tmp_path / "BTCUSDT-1m-2024-08-08.zip", [KLINES, BAR.replace("60010.0", "0")])
+    with pytest.raises(RecordingError, match="line 2: high is not above zero"):
+        rows(path)
+    (day,) = HISTORY.files(BINANCE_LINEAR, "klines", date(2024, 8, 8), date(2024, 8, 8))
+    assert day.origin.urls[0].endswith("/um/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2024-08-08.zip")  # type: ignore[attr-defined]
+    with pytest.raises(SettingsError, match="named after their interval"):
+        HISTORY.local(Path("BTCUSDT-klines-2024-08-08.zip"), BINANCE_LINEAR)
 
 
 GOOD = f"1,60000.1,0.5,1,1,{DAY_MS},true"

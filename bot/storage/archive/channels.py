@@ -27,6 +27,8 @@ class Channel(StrEnum):
     """The combined view of one asset across venues, sampled."""
     MINUTE_BOOKS = "minute_books"
     MINUTE_TRADES = "minute_trades"
+    KLINES = "klines"
+    """Bars as the venue itself made them, of its own history: never of what the bot recorded."""
 
 
 def _field(name: str, kind: pa.DataType, *, nullable: bool = False) -> pa.Field:
@@ -136,6 +138,24 @@ SCHEMAS: Mapping[Channel, pa.Schema] = {
             _field("quote_sell", _EXACT),
             # 0 at first; grows when late trades changed a row that was written before.
             _field("revision", pa.int32()),
+        ]
+    ),
+    Channel.KLINES: pa.schema(
+        [
+            _INSTRUMENT,
+            # The bar's end, when it was known; UTC ns, as the venue prints it (its last millisecond).
+            _RECV,
+            _field("open_ns", pa.int64()),
+            _field("open", pa.float64()),
+            _field("high", pa.float64()),
+            _field("low", pa.float64()),
+            _field("close", pa.float64()),
+            # Base and quote units, or contracts and base units of an inverse instrument.
+            _field("volume", pa.float64()),
+            _field("quote_volume", pa.float64()),
+            _field("trades", pa.int64()),
+            _field("taker_buy_volume", pa.float64()),
+            _field("taker_buy_quote_volume", pa.float64()),
         ]
     ),
 }

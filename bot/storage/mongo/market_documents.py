@@ -25,6 +25,7 @@ COLLECTIONS: Mapping[Channel, str] = {
     Channel.VIEWS: "market_views",
     Channel.MINUTE_BOOKS: "minute_books",
     Channel.MINUTE_TRADES: "minute_trades",
+    Channel.KLINES: "klines",
 }
 """Where each channel goes."""
 
