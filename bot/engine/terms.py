@@ -25,9 +25,6 @@ from bot.settings import Settings
 Log = Callable[[str, str], None]
 T = TypeVar("T")
 
-_VENUE_CLOCK_NS = 300_000_000_000
-"""A schedule that a venue stamps five minutes before it is read is not of now."""
-
 
 class TermsKind(StrEnum):
     """What a venue is asked for."""
@@ -149,7 +146,7 @@ class Terms:
             self._without_account.add(venue)
         funding = await self._answer(venue, TermsKind.FUNDING, source.funding)
         if funding is not None:
-            self._take(venue, TermsKind.FUNDING, _of_now(funding))
+            self._take(venue, TermsKind.FUNDING, funding)
         networks = await self._answer(venue, TermsKind.NETWORKS, source.networks)
         if networks is not None:
             self._take(venue, TermsKind.NETWORKS, networks)
@@ -268,11 +265,3 @@ class Terms:
             if kind in (TermsKind.NETWORKS, TermsKind.TRANSFERS):
                 found[f"{venue}: {kind}"] = f"{why}; {_CONSEQUENCE[kind]}"
         return found
-
-
-def _of_now(told: Told[FundingTerms]) -> Told[FundingTerms]:
-    """The same without the schedules that the venue stamped long ago."""
-    late = {key: one for key, one in told.values.items() if abs(told.ts_ns - one.ts_ns) > _VENUE_CLOCK_NS}
-    why = {key: f"stamped {abs(told.ts_ns - one.ts_ns) / 1e9:.0f} s from now" for key, one in late.items()}
-    values = {key: one for key, one in told.values.items() if key not in late}
-    return Told(values=values, wrong={**told.wrong, **why}, ts_ns=told.ts_ns)

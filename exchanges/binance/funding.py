@@ -8,7 +8,7 @@ settles each eight hours, and its bounds are not told.
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument
@@ -20,6 +20,7 @@ from exchanges.common.told import by_key, read_each
 
 _USUAL_H = 8.0
 _HOUR_S = 3600.0
+_OLD_NS = 300_000_000_000
 
 
 class _Row(BaseModel):
@@ -33,6 +34,14 @@ class PremiumRow(_Row):
     next_funding_ns: MsAsNs = Field(validation_alias="nextFundingTime")
     mark_price: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(validation_alias="markPrice")
     ts_ns: MsAsNs = Field(validation_alias="time")
+    newest_ns: MsAsNs = Field(validation_alias="newest")
+    """The newest `time` of the answer: by Binance's clock, since ours may be off."""
+
+    @model_validator(mode="after")
+    def _is_of_now(self) -> "PremiumRow":
+        if self.newest_ns - self.ts_ns > _OLD_NS:
+            raise ValueError("time: minutes behind the other symbols")
+        return self
 
 
 class ScheduleRow(_Row):
@@ -61,9 +70,10 @@ def funding_terms(
         # An empty list would make every interval the usual one, whatever it is.
         raise VenueUnavailable(VENUE, "premiumIndex or fundingInfo has no rows")
     by_symbol, adjusted = by_key(premiums, "symbol"), by_key(schedules, "symbol")
+    newest_ms = max((row["time"] for row in by_symbol.values() if isinstance(row.get("time"), int)), default=0)
 
     def read(_: str, rows: tuple[Any, Any]) -> FundingTerms:
-        premium = PremiumRow.model_validate(rows[0])
+        premium = PremiumRow.model_validate({**rows[0], "newest": newest_ms})
         schedule = None if rows[1] is None else ScheduleRow.model_validate(rows[1])
         return FundingTerms(
             rate=premium.rate,

@@ -105,7 +105,7 @@ class _ScheduleRow(BaseModel):
 
 
 def funding_terms(
-    listed: Mapping[str, Instrument], tickers: list[Any], infos: list[Any], now_ns: int
+    listed: Mapping[str, Instrument], tickers: list[Any], infos: list[Any], venue_ns: int
 ) -> Told[FundingTerms]:
     """The terms of each instrument of `listed` (by Bybit's symbol), by its id.
 
@@ -113,7 +113,7 @@ def funding_terms(
         listed: The perpetuals that are wanted.
         tickers: Rows of `market/tickers`.
         infos: Rows of `market/instruments-info`.
-        now_ns: When they came, UTC ns.
+        venue_ns: When they were sent, by Bybit's clock, UTC ns: ours may be off.
     """
     by_symbol, schedules = by_key(tickers, "symbol"), by_key(infos, "symbol")
 
@@ -126,7 +126,7 @@ def funding_terms(
             cap=joined.cap,
             floor=joined.floor,
             mark_price=joined.mark_price,
-            ts_ns=now_ns,
+            ts_ns=venue_ns,
         )
 
     ids = {instrument.id: symbol for symbol, instrument in listed.items()}
@@ -135,4 +135,4 @@ def funding_terms(
         for name, symbol in ids.items()
         if symbol in by_symbol and symbol in schedules
     }
-    return read_each(ids, rows, read, now_ns)
+    return read_each(ids, rows, read, venue_ns)

@@ -12,7 +12,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.errors import VenueUnavailable
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE, instrument
-from exchanges.bybit.schemas import InstrumentPage, ServerTime
+from exchanges.bybit.schemas import InstrumentPage, ServerTime, TickerPage
 
 _TIMEOUT_S = 5
 _PAGE_ROWS = 1000
@@ -60,15 +60,15 @@ class BybitRest:
                 found[str(row["symbol"])] = read
         return found
 
-    async def tickers(self, feed: Feed) -> list[Any]:
-        """The rows of every ticker of the feed, as they came.
+    async def tickers(self, feed: Feed) -> tuple[list[Any], int]:
+        """The rows of every ticker of the feed, as they came, and Bybit's time, UTC ns.
 
         Raises:
             VenueError: See `venue_error`.
         """
         category = str(feed.segment)
-        page = await _ask(lambda: InstrumentPage.model_validate(self._http.get_tickers(category=category)))
-        return list(page.rows)
+        page = await _ask(lambda: TickerPage.model_validate(self._http.get_tickers(category=category)))
+        return list(page.rows), page.ts_ns
 
     async def instrument_rows(self, feed: Feed) -> list[Any]:
         """The rows of every instrument of the feed, as they came.

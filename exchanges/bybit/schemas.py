@@ -151,6 +151,13 @@ class InstrumentPage(_Wire):
     next_cursor: str = Field(default="", validation_alias=AliasPath("result", "nextPageCursor"))
 
 
+class TickerPage(_Wire):
+    """An answer of `/v5/market/tickers`; rows stay raw, so that one odd row spoils only itself."""
+
+    rows: list[dict[str, object]] = Field(validation_alias=AliasPath("result", "list"))
+    ts_ns: _MillisecondsAsNs = Field(validation_alias="time")
+
+
 class ServerTime(_Wire):
     """An answer of `/v5/market/time`, in ns."""
 

@@ -83,9 +83,9 @@ class BybitTerms:
         from exchanges.bybit.metadata import BybitRest
 
         with closing(BybitRest(rest_url(LINEAR, self._settings))) as rest:
-            tickers = await rest.tickers(LINEAR)
+            tickers, venue_ns = await rest.tickers(LINEAR)
             infos = await rest.instrument_rows(LINEAR)
-        return funding_terms(listed, tickers, infos, self._clock.now_ns())
+        return funding_terms(listed, tickers, infos, venue_ns)
 
     async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
         """By asset; None without keys.

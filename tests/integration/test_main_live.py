@@ -23,6 +23,8 @@ from exchanges.simulator.sample_recording import BINANCE, BYBIT, START_NS, sampl
 ROOT = Path(__file__).resolve().parents[2]
 MARKET_ROUTE = (b"markPriceUpdate", b"aggTrade")
 
+EIGHT_HOURS_MS = 8 * 3_600_000
+
 
 class LocalExchanges:
     """Binance USDⓈ-M and Bybit linear on one port, for public market data."""
@@ -43,6 +45,9 @@ class LocalExchanges:
         app = web.Application()
         app.router.add_get("/fapi/v1/time", self._binance_time)
         app.router.add_get("/fapi/v1/exchangeInfo", self._exchange_info)
+        app.router.add_get("/fapi/v1/premiumIndex", self._premium_index)
+        app.router.add_get("/fapi/v1/fundingInfo", self._funding_info)
+        app.router.add_get("/v5/market/tickers", self._tickers)
         app.router.add_get("/v5/market/time", self._bybit_time)
         app.router.add_get("/v5/market/instruments-info", self._instruments_info)
         app.router.add_get("/public/stream", self._binance_public)
@@ -83,6 +88,23 @@ class LocalExchanges:
         }
         return web.json_response({"serverTime": self.now_ms(), "symbols": [row]})
 
+    def next_funding_ms(self) -> int:
+        return (self.now_ms() // EIGHT_HOURS_MS + 1) * EIGHT_HOURS_MS
+
+    async def _premium_index(self, _: web.Request) -> web.Response:
+        row = {"symbol": "BTCUSDT", "markPrice": "60000.0", "lastFundingRate": "0.0001", "time": self.now_ms()}
+        return web.json_response([row | {"nextFundingTime": self.next_funding_ms()}])
+
+    async def _funding_info(self, _: web.Request) -> web.Response:
+        bounds = {"adjustedFundingRateCap": "0.003", "adjustedFundingRateFloor": "-0.003"}
+        return web.json_response([{"symbol": "BTCUSDT", "fundingIntervalHours": 8} | bounds])
+
+    async def _tickers(self, _: web.Request) -> web.Response:
+        row = {"symbol": "BTCUSDT", "markPrice": "60000.0", "fundingRate": "0.0001"}
+        rows = [row | {"nextFundingTime": str(self.next_funding_ms())}]
+        result = {"category": "linear", "list": rows}
+        return web.json_response({"retCode": 0, "retMsg": "OK", "result": result, "time": self.now_ms()})
+
     async def _bybit_time(self, _: web.Request) -> web.Response:
         ms = self.now_ms()
         result = {"timeSecond": str(ms // 1000), "timeNano": str(ms * 1_000_000)}
@@ -99,6 +121,8 @@ class LocalExchanges:
             "priceFilter": {"tickSize": "0.10", "minPrice": "0.10", "maxPrice": "1999999.80"},
             "lotSizeFilter": {"qtyStep": "0.001", "minOrderQty": "0.001", "minNotionalValue": "5"},
             "fundingInterval": 480,
+            "upperFundingRate": "0.005",
+            "lowerFundingRate": "-0.005",
         }
         result = {"category": "linear", "list": [row], "nextPageCursor": ""}
         answer = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": self.now_ms()}

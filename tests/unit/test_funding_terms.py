@@ -100,6 +100,15 @@ def test_binance_lists_only_what_was_adjusted() -> None:
     assert (one.interval_s, one.cap, one.floor) == (28_800.0, None, None)
 
 
+def test_a_symbol_that_binance_stopped_to_stamp_is_refused() -> None:
+    other = premium(symbol="ETHUSDT", time=NOW // 1_000_000 + 300_001)
+    told = of_binance(BTC, [premium(), other], [schedule()], NOW)
+    assert told.values == {}
+    assert "minutes behind" in told.wrong["binance:BTC/USDT:USDT"]
+    in_time = premium(symbol="ETHUSDT", time=NOW // 1_000_000 + 300_000)
+    assert of_binance(BTC, [premium(), in_time], [schedule()], NOW).wrong == {}
+
+
 @pytest.mark.parametrize("premiums", [[], [premium(symbol="ETHUSDT")], [7]])
 def test_a_symbol_that_binance_leaves_out_is_named(premiums: list[Any]) -> None:
     told = of_binance(BTC, premiums, [schedule()], NOW)

@@ -210,14 +210,6 @@ async def test_the_engines_fees_follow_what_is_told() -> None:
     assert dict(book) == {LINEAR.feed: fees("3.2")}
 
 
-async def test_a_schedule_that_was_stamped_long_ago_is_refused() -> None:
-    world = World()
-    world.source.says["funding"] = Told(values={LINEAR.id: funding(0)}, ts_ns=301 * NS)
-    await world.terms.refresh()
-    assert world.terms.funding(LINEAR) is None
-    assert "stamped 301 s from now" in world.warnings[0]
-
-
 async def test_it_is_asked_again_before_anything_is_too_old_and_not_without_end() -> None:
     world = World()
     assert world.terms.needs_asking()
