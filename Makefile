@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
 
-.PHONY: run test test-services check format lock bench clean
+.PHONY: run test test-services soak check format lock bench clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/python main.py $(ARGS)
@@ -29,6 +29,11 @@ format: $(VENV)/.dev
 # What needs servers: MongoDB's protocol, an S3 server. Where none is told of, they are started from ../shared.
 test-services: $(VENV)/.services $(VENV)/.s3-server
 	@$(BIN)/python -m tests.services.run $(ARGS)
+
+# The bot, MongoDB and both killed KILLS times each, at random moments (CI: 20); about an hour.
+KILLS ?= 200
+soak: $(VENV)/.services $(VENV)/.s3-server
+	@CRYPTO_PIPE_KILLS=$(KILLS) $(BIN)/python -m tests.services.run tests/services/test_mongo_kill.py $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)

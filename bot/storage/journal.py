@@ -214,13 +214,15 @@ class SqliteJournal:
 
     def _settle(self, batch: Sequence[_Entry | _Waiter | None]) -> None:
         entries = [item for item in batch if isinstance(item, tuple)]
-        if self.failed is not None:
+        # Whoever waits in this batch has been told of the failure, and has acted on it: a promise now would come twice.
+        was_told = self.failed is not None
+        if was_told:
             self._tell(entries)
         if not self.is_lost and (entries or self._kept):
             self._try_to_write(entries)
         for item in batch:
             if isinstance(item, _Waiter):
-                self._release(item)
+                self._release(item, durable=self.failed is None and not was_told)
 
     def _try_to_write(self, entries: Sequence[_Entry]) -> None:
         was_well = self.failed is None
@@ -291,8 +293,8 @@ class SqliteJournal:
                 line = schema.encode({**head, "error": f"{type(error).__name__}: {error}"})
             self._on_lost(line)
 
-    def _release(self, waiter: _Waiter) -> None:
-        waiter.durable = self.failed is None
+    def _release(self, waiter: _Waiter, *, durable: bool) -> None:
+        waiter.durable = durable
         waiter.done.set()
         if waiter.durable and self._deliver is not None:
             self._bring(waiter.callback)

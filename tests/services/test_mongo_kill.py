@@ -62,6 +62,18 @@ class Bot:
             time.sleep(0.002)
         time.sleep(seconds)
 
+    def ship(self) -> None:
+        """Until MongoDB has taken more than it had."""
+        before, deadline = self.shipped(), time.monotonic() + 120
+        while self.shipped() == before:
+            assert self._process.is_alive()
+            assert time.monotonic() < deadline, "nothing is shipped"
+            time.sleep(0.002)
+
+    def shipped(self) -> int:
+        """Documents of both sources."""
+        return sum(self.acknowledged()[2:])
+
     def acknowledged(self) -> list[int]:
         """Records, segments, and documents of both sources; empty at first."""
         whole = self._out.read_text().rpartition("\n")[0].splitlines() if self._out.exists() else []
@@ -108,7 +120,7 @@ def test_the_bot_is_killed(tmp_path: Path, server: KillableServer, name: str, qu
         bot.live_for(draws.uniform(0.0, 0.6))
         behind += bot.kill()
         acknowledged[f"run-{number}"] = bot.acknowledged()[0]
-    assert behind > KILLS // 4  # it was in the middle of its work
+    assert behind > 0  # it was in the middle of its work at least once
     settle(tmp_path, server, name, quotes_as, acknowledged)
 
 
@@ -116,15 +128,14 @@ def test_fault_62_the_server_is_killed(tmp_path: Path, server: KillableServer, n
     draws = random.Random("server")
     bot = Bot(tmp_path, server, name, "run", Form.ROW)
     for _ in range(KILLS):
-        bot.live_for(draws.uniform(0.0, 0.5))
+        bot.ship()  # so that the server dies while it is written to, however slow the machine is
+        bot.live_for(draws.uniform(0.0, 0.3))
         server.kill()
         bot.live_for(draws.uniform(0.0, 0.2))
         server.up()
-    bot.live_for(0.2)
+    bot.ship()
     bot.kill()
-    acknowledged = bot.acknowledged()
-    assert acknowledged[2] + acknowledged[3] > 0  # it shipped between the kills
-    settle(tmp_path, server, name, Form.ROW, {"run": acknowledged[0]})
+    settle(tmp_path, server, name, Form.ROW, {"run": bot.acknowledged()[0]})
 
 
 def test_fault_62_both_are_killed(tmp_path: Path, server: KillableServer, name: str) -> None:
