@@ -115,7 +115,7 @@ class Skimmer:
         """Whether its routes would be refused for the reason that stands, as long as none offers enough."""
         if slot.quote is None or self._needs_every_quote(slot.index):
             return False
-        return slot.settled or all(
+        return not (slot.ask_all or slot.hot) or all(
             state.reason is not None and state.watch.assess() == state.reason for state in slot.routes
         )
 
@@ -271,3 +271,4 @@ def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
     slot.quote = slot.window.last()
     slot.sequence = int(columns.sequence[-1])
     slot.recv_ns = int(columns.ts_recv_ns[-1])
+    slot.tell_index()

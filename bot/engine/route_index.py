@@ -56,7 +56,7 @@ class RouteIndex:
                 self._note(state)
             group.refresh([inf if self._is_hot(state) else _ratio(state) for state in states])
         for slot in self._slots:
-            self._tell(slot)
+            slot.tell_index()
             slot.hot = [state for state in slot.routes if self._is_hot(state)]
 
     def changed(self, states: Sequence[RouteState]) -> None:
@@ -66,7 +66,7 @@ class RouteIndex:
                 group, at = self._places[state]
                 group.lower(at, _ratio(state))
         for slot in {slot.index: slot for state in states for slot in (state.buy, state.sell)}.values():
-            self._tell(slot)
+            slot.tell_index()
 
     def heat(self, state: RouteState) -> None:
         """Ask this route at every quote from now on."""
@@ -91,14 +91,6 @@ class RouteIndex:
             return state.watch.take_ratio is None
         gross = state.watch.gross_bps
         return gross is not None and gross >= state.watch.take_at_bps
-
-    def _tell(self, slot: InstrumentSlot) -> None:
-        quote = slot.quote
-        for member in slot.members:
-            if quote is None:
-                member.withdraw()
-            else:
-                member.moved(quote.bid_price, quote.ask_price)
 
 
 def _key(state: RouteState) -> _Key:

@@ -133,6 +133,14 @@ class InstrumentSlot:
         self.funding_bps_per_h = funding.rate * 1e4 / interval_h
         self.funding_assumed = funding.interval_h is None
 
+    def tell_index(self) -> None:
+        """Its prices again, to the route index: weights have changed, or quotes came another way than one by one."""
+        for member in self.members:
+            if self.quote is None:
+                member.withdraw()
+            else:
+                member.moved(self.quote.bid_price, self.quote.ask_price)
+
     def known_age_ns(self) -> int | None:
         """How old the newest quote was on arrival, by all that is known now.
 
