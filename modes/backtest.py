@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.backtest.archive_tape import archive_pieces
+from bot.backtest.books import BookPlayer
 from bot.backtest.feeder import Feeder
 from bot.backtest.market import TapeMarket
 from bot.backtest.skim import Skimmer
@@ -137,6 +138,7 @@ def _engine_run(run_id: str, market: TapeMarket, settings: Settings, digest: str
         show_decision=None,
     )
     market.skimmer = skimmer
+    market.books = BookPlayer(run.engine.books)
     market.on_progress = lambda part: headless.progress(f"backtest {part:4.0%}")
     headless.watch(run.engine, market, run.stop)
     return run
@@ -152,18 +154,19 @@ async def _tape(arguments: Arguments, settings: Settings, headless: Headless, di
     with TemporaryDirectory(prefix="tape-", dir=directory) as scratch:
         spool = Spool(Path(scratch))
         if arguments.recording:
-            yield await _of_recordings(arguments, spool, headless)
+            yield await _of_recordings(arguments, settings, spool, headless)
         else:
             yield _of_archive(arguments, settings, spool, headless)
 
 
-async def _of_recordings(arguments: Arguments, spool: Spool, headless: Headless) -> _Tape:
+async def _of_recordings(arguments: Arguments, settings: Settings, spool: Spool, headless: Headless) -> _Tape:
     files: dict[Feed, list[Path]] = {}
     for feed, path in arguments.recording:
         files.setdefault(feed, []).append(path)
     market = Recordings(files, all_venues(), speed="max", play_s=arguments.for_s, scan_progress=headless.on_scan)
     start_ns = market.clock.now_ns()
     writer = TapeWriter(list(market.by_feed), spool.add)
+    market.books.listen(market.books.wanted(settings.order_books), writer.books)
     stop = asyncio.Event()
     telling = asyncio.create_task(_tell(market, headless))
     try:

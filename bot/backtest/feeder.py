@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.backtest.books import BookPlayer
 from bot.backtest.tape import Piece
 from bot.clock import VirtualClock
 from bot.domain.instrument import Feed
@@ -13,18 +14,23 @@ from bot.ports import MarketSink
 class Feeder:
     """For each row the clock is advanced, the sink called, the batch ended."""
 
-    def __init__(self, sink: MarketSink, clock: VirtualClock, feeds: Sequence[Feed]) -> None:
+    def __init__(
+        self, sink: MarketSink, clock: VirtualClock, feeds: Sequence[Feed], books: BookPlayer | None = None
+    ) -> None:
         self._sink = sink
         self._clock = clock
         self._feeds = feeds
+        self._books = books
         self._piece: Piece | None = None
 
     def begin(self, piece: Piece) -> None:
         """The piece whose rows are fed from now on."""
         self._piece = piece
+        if self._books is not None:
+            self._books.begin(piece.books)
 
     def feed_one(self, at: int) -> None:
-        """One row."""
+        """One row that decides nothing; order books are left behind."""
         piece = self._piece
         assert piece is not None, "a piece was begun"
         self._deliver(int(piece.slot[at]), bool(piece.ends[at]), piece.rows.row(at))
@@ -34,7 +40,12 @@ class Feeder:
         piece = self._piece
         assert piece is not None, "a piece was begun"
         rows = zip(*(column.tolist() for column in piece.rows.slice(start, stop)), strict=True)
-        for slot, ends, row in zip(piece.slot[start:stop].tolist(), piece.ends[start:stop].tolist(), rows, strict=True):
+        books = self._books
+        for at, (slot, ends, row) in enumerate(
+            zip(piece.slot[start:stop].tolist(), piece.ends[start:stop].tolist(), rows, strict=True), start
+        ):
+            if books is not None:
+                books.catch_up(at)
             self._deliver(slot, ends, row)
 
     def _deliver(self, slot: int, ends: bool, row: RowValues) -> None:

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
+from bot.backtest.books import BookPlayer
 from bot.backtest.feeder import Feeder
 from bot.backtest.tape import Event, Piece
 from bot.clock import SystemClock, VirtualClock
@@ -74,6 +75,8 @@ class TapeMarket:
         self._told_ns = self._real.monotonic_ns()
         self.skimmer: Callable[[Feeder], Skims] | None = None
         """Builds what takes rows in one go, if it is set before `run`."""
+        self.books: BookPlayer | None = None
+        """Hands the order books to the engine, if it is set before `run`."""
         self.on_progress: Callable[[float], None] | None = None
         """Hears about every second how far it is."""
         self.rows = 0
@@ -91,7 +94,7 @@ class TapeMarket:
 
     async def run(self, sink: MarketSink, stop: asyncio.Event) -> MarketEnd:
         """Play to the end, to `play_s`, or to `stop`."""
-        feeder = Feeder(sink, self.clock, list(self.by_feed))
+        feeder = Feeder(sink, self.clock, list(self.by_feed), self.books)
         skimmer = None if self.skimmer is None else self.skimmer(feeder)
         player = _Player(self.clock, sink, feeder, skimmer)
         for piece in self._pieces():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.backtest.books import BookEvent
 from bot.backtest.tape import Event, Piece
 from bot.market.columns import Columns
 
@@ -40,7 +41,9 @@ class Spool:
         """Every piece from the first one on."""
         for number, events in enumerate(self._events):
             columns = Columns(*(self._read(number, name) for name in Columns._fields))
-            yield Piece(self._read(number, "slot"), self._read(number, "ends"), columns, events)
+            yield Piece(
+                self._read(number, "slot"), self._read(number, "ends"), columns, events, self._read_books(number)
+            )
         if self._newest is not None:
             yield self._newest
 
@@ -48,11 +51,17 @@ class Spool:
         number = len(self._events)
         for name, column in {"slot": piece.slot, "ends": piece.ends, **piece.rows._asdict()}.items():
             np.save(self._path(number, name), column, allow_pickle=False)
+        with self._path(number, "books").with_suffix(".jsonl").open("w") as file:
+            file.writelines(f"{event.model_dump_json()}\n" for event in piece.books)
         self._events.append(tuple(piece.events))
 
     def _read(self, number: int, name: str) -> NDArray[Any]:
         column: NDArray[Any] = np.load(self._path(number, name), allow_pickle=False)
         return column
+
+    def _read_books(self, number: int) -> tuple[BookEvent, ...]:
+        with self._path(number, "books").with_suffix(".jsonl").open() as file:
+            return tuple(BookEvent.model_validate_json(line) for line in file)
 
     def _path(self, number: int, name: str) -> Path:
         return self._directory / f"{number:04}-{name}.npy"

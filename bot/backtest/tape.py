@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bot.backtest.books import BookEvent, BookWriter
 from bot.domain.instrument import Feed
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.market.columns import Columns, read_only
@@ -57,6 +58,8 @@ class Piece:
     """Whether a batch ends with the row."""
     rows: Columns
     events: Sequence[Event] = ()
+    books: Sequence[BookEvent] = ()
+    """What changed the order books; `at` and order as of the events."""
 
     def __len__(self) -> int:
         return len(self.slot)
@@ -67,7 +70,8 @@ class Piece:
             return self
         stop = int(np.searchsorted(self.rows.ts_recv_ns, ts_ns, "right"))
         events = tuple(event for event in self.events if event.at <= stop and event.ts_ns <= ts_ns)
-        return Piece(self.slot[:stop], self.ends[:stop], self.rows.slice(0, stop), events)
+        books = tuple(event for event in self.books if event.at <= stop and event.ts_recv_ns <= ts_ns)
+        return Piece(self.slot[:stop], self.ends[:stop], self.rows.slice(0, stop), events, books)
 
 
 class TapeWriter:
@@ -85,6 +89,9 @@ class TapeWriter:
         self._piece_bytes = piece_rows * _ROW.itemsize
         self._rows = bytearray()
         self._events: list[Event] = []
+        self._book_events: list[BookEvent] = []
+        self.books = BookWriter(self._place, self._add_book_event)
+        """Takes the order books."""
         self._last_was_row = False
         self.newest_ns = 0
         self.trades = 0
@@ -92,7 +99,7 @@ class TapeWriter:
 
     def finish(self) -> None:
         """Hand over what is left."""
-        if self._rows or self._events:
+        if self._rows or self._events or self._book_events:
             self._hand_over()
 
     # bot.ports.MarketSink
@@ -164,10 +171,16 @@ class TapeWriter:
         self._last_was_row = False
         self.newest_ns = ts_ns
 
+    def _place(self) -> tuple[int, int]:
+        return len(self._rows) // _ROW.itemsize, self.newest_ns
+
+    def _add_book_event(self, event: BookEvent) -> None:
+        self._book_events.append(event)
+
     def _hand_over(self) -> None:
         rows = np.frombuffer(bytes(self._rows), _ROW)
         columns = read_only(np.ascontiguousarray(rows[name]) for name in Columns._fields)
         slot, ends = np.ascontiguousarray(rows["slot"]), rows["ends"].astype(np.bool_)
-        piece = Piece(slot, ends, columns, tuple(self._events))
-        self._rows, self._events, self._last_was_row = bytearray(), [], False
+        piece = Piece(slot, ends, columns, tuple(self._events), tuple(self._book_events))
+        self._rows, self._events, self._book_events, self._last_was_row = bytearray(), [], [], False
         self._on_piece(piece)

@@ -74,6 +74,16 @@ class OrderBook:
         """The venue's id of the newest change; None while there is no book."""
         self.ts_event_ns: int | None = None
 
+    @property
+    def depth(self) -> int:
+        """Levels kept on each side."""
+        return self._depth
+
+    @property
+    def is_window(self) -> bool:
+        """Whether the venue says what comes into view."""
+        return self._is_window
+
     def clear(self) -> None:
         """Forget everything."""
         self.bids.clear()
