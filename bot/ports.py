@@ -230,6 +230,8 @@ class RouteWatch(Protocol):
     gross_bps: float | None
     """Offered at the newest quotes; None while a side has none."""
     best_gross_bps: float | None
+    """The highest that was seen: each second, and whenever a quote might bring a route of the same asset nearer to
+    being taken than any has been. So the nearest of the run is exact."""
 
     @property
     def needed_bps(self) -> float | None:

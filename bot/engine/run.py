@@ -18,6 +18,7 @@ from bot.domain.route import Decision
 from bot.domain.snapshot import UpkeepStatus
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.lag_watch import LagWatch
 from bot.engine.left_open import left_open
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
@@ -132,6 +133,9 @@ class EngineRun:
                 disk, settings.data_dir, gate, self.engine.event, SystemClock(), settings.journal
             )
             desk.executor.on_not_durable = self._watch.reduce
+        self._lag: LagWatch | None = None
+        if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop
+            self._lag = LagWatch(self.engine.desk.gate, self.engine.event, market.clock, settings.risk)
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
@@ -151,8 +155,9 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            if self._watch is not None:
-                self._watch.start()
+            for watch in (self._watch, self._lag):
+                if watch is not None:
+                    watch.start()
             for line in before:
                 self.engine.event("warning", line)
             for line in self._opening_lines():
@@ -167,8 +172,9 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            if self._watch is not None:
-                self._watch.stop()
+            for watch in (self._watch, self._lag):
+                if watch is not None:
+                    watch.stop()
             if self._comparison is not None:
                 await self._comparison.stop()
             await self._venue.stop()
@@ -293,8 +299,9 @@ class EngineRun:
 
     def _on_command(self, command: Command) -> None:
         gate = self.engine.desk.gate
-        if self._watch is not None:
-            self._watch.leave_to_person()
+        for watch in (self._watch, self._lag):
+            if watch is not None:
+                watch.leave_to_person()
         if command.command == "stop":
             self._log("info", "stop was asked for")
             self._stop.set()

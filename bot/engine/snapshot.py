@@ -39,6 +39,7 @@ def take_snapshot(
         upkeep: Jobs and the way to MongoDB.
     """
     desk = engine.desk
+    engine.look()
     return Snapshot(
         run_id=engine.run.run_id,
         strategy=engine.run.strategy,

@@ -30,6 +30,7 @@ def run_summary(
     """
     run = engine.run
     desk = engine.desk
+    engine.look()
     refused: Counter[str] = Counter()
     quotes: Counter[str] = Counter()
     for slot in engine.slots:

@@ -13,7 +13,6 @@ from decimal import Decimal
 from math import ceil, gcd, inf
 
 from bot.domain.instrument import Instrument
-from bot.domain.market import TopOfBook
 from bot.pricing.ladder import ChainLeg, Ladder, steps
 
 DEPTH = "depth"
@@ -245,24 +244,3 @@ def _quantity(cap: Cap) -> float:
 
 
 _NO_CAP = Cap("", inf)
-
-
-def size_figures(grid: SizeGrid, buy: TopOfBook, sell: TopOfBook, max_notional: float) -> tuple[float, float, str]:
-    """What a size of 0 saw and asks for, in base units: the smaller of depth and cap, and the least that is taken."""
-    offered = min(buy.ask_qty * grid.buy_multiplier, sell.bid_qty * grid.sell_multiplier)
-    higher, lower = max(buy.ask_price, sell.bid_price), min(buy.ask_price, sell.bid_price)
-    return (min(offered, max_notional / higher), grid.smallest(lower), "base units")
-
-
-def lots_at_top(grid: SizeGrid, buy: TopOfBook, sell: TopOfBook, max_notional: float) -> int:
-    """How many whole lots both tops and the notional cap can take; 0 when a minimum is not reached."""
-    depth = min(buy.ask_qty * grid.buy_multiplier, sell.bid_qty * grid.sell_multiplier)
-    higher = max(buy.ask_price, sell.bid_price)
-    quantity = min(depth, max_notional / higher)
-    # A float quotient may fall just short of a whole number: that loses a lot, and never adds one.
-    lots = int(quantity / grid.lot_float)
-    quantity = lots * grid.lot_float
-    lower = min(buy.ask_price, sell.bid_price)
-    if quantity < grid.min_quantity or quantity * lower < grid.min_notional:
-        return 0
-    return lots

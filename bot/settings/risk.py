@@ -48,6 +48,10 @@ class RiskSettings(Section):
     max_clock_uncertainty_ms: Positive = Field(
         default=250.0, description="Half the round trip of the venue's last clock measurement; live: it must exist."
     )
+    max_loop_lag_ms: Positive = Field(
+        default=1000.0, description="Quotes, fills and timers waited that long: REDUCING until it is calm again."
+    )
+    loop_calm_s: Positive = Field(default=5.0, description="No such stall for this long is calm.")
     max_margin_ratio: Ratio = Field(
         default=0.5, description="Maintenance margin over equity, per wallet, once filled; the venue liquidates at 1."
     )

@@ -29,7 +29,7 @@ GLOSSARY = {
     "gross edge": "sell price over buy price, now, before any cost.",
     "needed edge": "the gross edge at which the route breaks even: every fee, slippage and funding to the very end.",
     "net edge": "gross minus needed. Above zero it earns.",
-    "best": "the highest gross edge that the route offered in this run.",
+    "best": "the highest gross edge that was seen of the route in this run: each second, and whenever it came near.",
     "ASSUMED": "a cost in the figure is a setting of yours and not what the venue said.",
     "hedge": "the opposite position that makes the price itself not matter.",
     "basis": "the price of a perpetual minus that of the spot.",

@@ -9,7 +9,8 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.execution.grid import capped_price, decimal_price, meets_minimum, touch
-from bot.pricing.sizing import lots_at_top, size_figures, size_grid
+from bot.pricing.ladder import ladder
+from bot.pricing.sizing import Cap, Terms, best_size, size_grid
 
 D = Decimal
 steps = st.sampled_from(["0.00001", "0.0005", "0.001", "0.01", "0.1", "0.5", "1", "10"]).map(D)
@@ -86,9 +87,13 @@ def test_what_is_opened_is_taken_by_both_venues_at_their_limits_and_spot_can_be_
     buy: Instrument, sell: Instrument, at_buy: TopOfBook, at_sell: TopOfBook, cap: float, cap_bps: float
 ) -> None:
     grid = size_grid(buy, sell, cap_bps)
-    lots = lots_at_top(grid, at_buy, at_sell, cap)
+    asks = ladder(buy, [(at_buy.ask_price, at_buy.ask_qty)])
+    bids = ladder(sell, [(at_sell.bid_price, at_sell.bid_qty)])
+    within = Cap("order", min(side.quantity_for(cap) for side in (asks, bids)))
+    size = best_size(grid, asks, bids, Terms(-1e9, -1e9), [within])
+    lots = size.lots
     if not lots:
-        observed, allowed, _ = size_figures(grid, at_buy, at_sell, cap)
+        observed, allowed, _ = size.figures
         assert observed < allowed * (1 + 1e-9) + float(grid.lot)
         return
     base = lots * grid.lot

@@ -14,9 +14,10 @@ from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import HoldLeg, Route, TradeLeg
 from bot.pricing.inputs import FundingInput, InstrumentInput, PricingInputs, PricingRules
+from bot.pricing.ladder import Ladder
 from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity
 from bot.pricing.sheet import CostSheet, Unpriced
-from bot.pricing.sizing import lots_at_top, size_grid
+from bot.pricing.sizing import Cap, SizeGrid, Terms, best_size, size_grid
 
 D = Decimal
 
@@ -158,20 +159,27 @@ def top(bid: float, bid_qty: float, ask: float, ask_qty: float) -> TopOfBook:
     return TopOfBook(bid_price=bid, bid_qty=bid_qty, ask_price=ask, ask_qty=ask_qty, sequence=1)
 
 
+def at_top(grid: SizeGrid, buy: TopOfBook, sell: TopOfBook, max_notional: float) -> int:
+    """Lots of a route that earns enough at any price, of the best levels alone."""
+    ladders = Ladder([(buy.ask_price, buy.ask_qty)]), Ladder([(sell.bid_price, sell.bid_qty)])
+    cap = Cap("order", min(side.quantity_for(max_notional) for side in ladders))
+    return best_size(grid, *ladders, Terms(-1e6, -1e6), [cap]).lots
+
+
 def test_the_size_is_on_the_coarser_grid_and_within_depth_and_cap() -> None:
     grid = size_grid(instrument("a", Segment.SPOT, lot_size="0.0001"), instrument("b", Segment.LINEAR, lot_size="0.01"))
     assert grid.lot == D("0.01")
-    assert lots_at_top(grid, top(99, 9, 100, 0.379), top(101, 5, 102, 9), 1e9) == 37
-    assert lots_at_top(grid, top(99, 9, 100, 5), top(101, 0.379, 102, 9), 1e9) == 37
-    assert lots_at_top(grid, top(99, 9, 100, 5), top(101, 5, 102, 9), 50.0) == 49  # 50 / 101 = 0.495
+    assert at_top(grid, top(99, 9, 100, 0.379), top(101, 5, 102, 9), 1e9) == 37
+    assert at_top(grid, top(99, 9, 100, 5), top(101, 0.379, 102, 9), 1e9) == 37
+    assert at_top(grid, top(99, 9, 100, 5), top(101, 5, 102, 9), 50.0) == 49  # 50 / 101 = 0.495
 
 
 def test_a_size_below_either_minimum_is_no_size() -> None:
     grid = size_grid(SPOT, instrument("b", Segment.LINEAR, min_notional="20"))
-    assert lots_at_top(grid, top(99, 9, 100, 0.2), top(100, 9, 101, 9), 1e9) == 200
-    assert lots_at_top(grid, top(99, 9, 100, 0.199), top(100, 9, 101, 9), 1e9) == 0
+    assert at_top(grid, top(99, 9, 100, 0.2), top(100, 9, 101, 9), 1e9) == 200
+    assert at_top(grid, top(99, 9, 100, 0.199), top(100, 9, 101, 9), 1e9) == 0
     quantity = size_grid(SPOT, instrument("b", Segment.LINEAR, min_quantity="0.5"))
-    assert lots_at_top(quantity, top(99, 9, 100, 0.499), top(100, 9, 101, 9), 1e9) == 0
+    assert at_top(quantity, top(99, 9, 100, 0.499), top(100, 9, 101, 9), 1e9) == 0
 
 
 @given(
@@ -182,7 +190,7 @@ def test_a_size_below_either_minimum_is_no_size() -> None:
 )
 def test_a_size_is_never_above_depth_or_cap(depth: float, cap: float, lot: str, price: float) -> None:
     grid = size_grid(instrument("a", Segment.SPOT, lot_size=lot), PERP)
-    lots = lots_at_top(grid, top(price, depth, price, depth), top(price, depth, price, depth), cap)
+    lots = at_top(grid, top(price, depth, price, depth), top(price, depth, price, depth), cap)
     quantity = lots * grid.lot
     assert quantity <= D(depth) * (1 + D("1e-12"))
     assert quantity * D(price) <= D(cap) * (1 + D("1e-12"))

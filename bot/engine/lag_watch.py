@@ -1,0 +1,76 @@
+"""Whether the loop keeps up: nothing new is opened for a while after it stood still.
+
+Whatever holds the loop (a collection, a disk, a callback that computes), quotes, fills and timers wait behind it, and
+what is decided first afterwards rests on what was true before. A timer that measures its own lateness sees them all.
+"""
+
+from collections.abc import Callable
+
+from bot.clock import Clock, Timer
+from bot.risk.gate import RiskGate, TradingState
+from bot.settings import RiskSettings
+
+LOOK_S = 0.25
+
+
+class LagWatch:
+    """Looks four times a second. A reduction that a person asked for, and a halt, are left as they are."""
+
+    def __init__(self, gate: RiskGate, event: Callable[[str, str], None], clock: Clock, settings: RiskSettings) -> None:
+        """Build it.
+
+        Args:
+            gate: Is told to reduce and to resume.
+            event: Takes a level and a line for a person; for the journal too.
+            clock: Of the real world: only there does a loop stand still.
+            settings: How late is too late, and how long calm has to last.
+        """
+        self._gate = gate
+        self._event = event
+        self._clock = clock
+        self._max_lag_ns = settings.max_loop_lag_ms * 1e6
+        self._calm_ns = settings.loop_calm_s * 1e9
+        self._due_ns = 0
+        self._calm_from_ns: int | None = None
+        """When it is believed to be calm again; None: it is."""
+        self._timer: Timer | None = None
+        self.worst_s = 0.0
+        """The longest that the loop has stood still in this run."""
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._due_ns = self._clock.monotonic_ns() + round(LOOK_S * 1e9)
+        self._timer = self._clock.call_later(LOOK_S, self._tick)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def leave_to_person(self) -> None:
+        """A person has said what should be: it is not undone when the loop is calm."""
+        self._calm_from_ns = None
+
+    def _tick(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        self._look(now_ns, now_ns - self._due_ns)
+        self.start()
+
+    def _look(self, now_ns: int, late_ns: int) -> None:
+        self.worst_s = max(self.worst_s, late_ns / 1e9)
+        if late_ns > self._max_lag_ns:
+            self._stalled(now_ns, late_ns / 1e9)
+        elif self._calm_from_ns is not None and now_ns >= self._calm_from_ns:
+            self._calm_from_ns = None
+            self._gate.resume("the loop keeps up again")
+        elif self._calm_from_ns is not None:
+            self._gate.reduce("the loop stood still a moment ago")  # where another reason has just ended
+
+    def _stalled(self, now_ns: int, late_s: float) -> None:
+        why = f"the loop stood still for {late_s:.1f} s"
+        if self._calm_from_ns is not None or self._gate.state is TradingState.ACTIVE:
+            self._calm_from_ns = now_ns + round(self._calm_ns)
+        if self._gate.state is TradingState.ACTIVE:
+            self._gate.reduce(why)
+        else:
+            self._event("warning", why)

@@ -1,0 +1,108 @@
+"""Fault 25: the event loop stands still. Nothing new is opened while it does, and for a while after."""
+
+from typing import Any
+
+import pytest
+
+from bot.clock import Timer
+from bot.engine.lag_watch import LOOK_S, LagWatch
+from bot.risk.gate import RiskGate, TradingState
+from bot.settings import RiskSettings
+from tests.unit.risk_rig import Held
+
+S = 1_000_000_000
+ACTIVE, REDUCING, HALTED = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
+
+
+class HeldClock:
+    """A loop that is held up: each timer fires as late as it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1_000 * S
+        self.waiting: tuple[int, Any] | None = None
+
+    def now_ns(self) -> int:
+        return self.now // 2  # no duration is taken from the wall clock
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+    def call_later(self, delay_s: float, callback: Any) -> Timer:
+        self.waiting = (self.now + round(delay_s * S), callback)
+        return self
+
+    def cancel(self) -> None:
+        self.waiting = None
+
+    def fire(self, late_s: float = 0.0) -> None:
+        assert self.waiting is not None
+        due, callback = self.waiting
+        self.now = due + round(late_s * S)
+        callback()
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.gate = RiskGate(
+            (), Held(), max_daily_loss=1.0, max_cumulative_loss=1.0, max_throttled_per_second=1,
+            on_state=lambda state, why: self.told.append(f"{state.value}: {why}"),
+        )  # fmt: skip
+        self.clock = HeldClock()
+        settings = RiskSettings(max_loop_lag_ms=1000.0, loop_calm_s=5.0)
+        self.watch = LagWatch(self.gate, lambda level, text: self.told.append(text), self.clock, settings)
+        self.watch.start()
+
+    def calm(self, seconds: float) -> None:
+        for _ in range(round(seconds / LOOK_S)):
+            self.clock.fire()
+
+
+@pytest.mark.parametrize(("late_s", "state"), [(0.0, ACTIVE), (1.0, ACTIVE), (1.001, REDUCING), (3.0, REDUCING)])
+def test_fault_25_a_loop_that_stood_still_for_more_than_a_second_opens_nothing(
+    late_s: float, state: TradingState
+) -> None:
+    bench = Bench()
+    bench.clock.fire(late_s)
+    assert bench.gate.state is state
+    assert bench.watch.worst_s == pytest.approx(late_s)
+    assert bench.told == ([] if state is ACTIVE else [f"REDUCING: the loop stood still for {late_s:.1f} s"])
+
+
+def test_fault_25_it_trades_again_after_five_calm_seconds_and_not_before() -> None:
+    bench = Bench()
+    bench.clock.fire(3.0)
+    bench.calm(4.75)
+    bench.clock.fire(2.0)
+    bench.calm(4.75)
+    assert bench.gate.state is REDUCING
+    bench.calm(0.25)
+    assert bench.gate.state is ACTIVE
+    assert bench.told == [
+        "REDUCING: the loop stood still for 3.0 s",
+        "the loop stood still for 2.0 s",
+        "ACTIVE: the loop keeps up again",
+    ]
+
+
+def test_fault_25_what_a_person_asked_for_and_a_halt_are_left_alone() -> None:
+    paused, claimed, halted = Bench(), Bench(), Bench()
+    paused.gate.reduce("pause was asked for")
+    paused.clock.fire(3.0)
+    claimed.clock.fire(3.0)
+    claimed.watch.leave_to_person()
+    halted.gate.halt("a loss")
+    halted.clock.fire(3.0)
+    for bench in (paused, claimed, halted):
+        bench.calm(10.0)
+    assert [bench.gate.state for bench in (paused, claimed, halted)] == [REDUCING, REDUCING, HALTED]
+
+
+def test_fault_25_another_reason_that_ends_does_not_end_this_one() -> None:
+    bench = Bench()
+    bench.clock.fire(3.0)
+    bench.gate.resume("the disk takes the journal again")
+    bench.clock.fire()
+    assert bench.gate.state is REDUCING
+    bench.calm(5.0)
+    assert bench.gate.state is ACTIVE
