@@ -223,6 +223,18 @@ class Holding:
     """Fees paid to open and expected to close, in bps of the buy notional."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExitBounds:
+    """When an open pair may be closed: while neither edge is reached and the time has not come, it is kept."""
+
+    low_bps: float
+    """At or below this edge of leaving (what is bought back over what is sold), or"""
+    high_bps: float
+    """at or above this one, or"""
+    deadline_ns: int
+    """from this time on."""
+
+
 class RouteWatch(Protocol):
     """A strategy's observer of one route."""
 
@@ -259,6 +271,13 @@ class RouteWatch(Protocol):
 
         Infinite where no prices do; None where more than these two decide. An index asks by it who has to be asked.
         """
+
+    @property
+    def rate(self) -> float:
+        """Units of the first trade's currency for one of the last trade's: the gross edge has both in one."""
+
+    def exit_bounds(self, holding: Holding) -> ExitBounds | None:
+        """Outside these `close_reason` may answer, inside it is None until costs are summed anew; None: not known."""
 
     def refresh(self, now_ns: int) -> None:
         """Slow inputs (fees, funding, statistics) may have changed."""

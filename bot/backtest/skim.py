@@ -9,22 +9,22 @@ way. Nothing here decides: the tests compare the digest of every decision with t
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
+from bot.backtest.edges import RouteEdge, Stretch
 from bot.backtest.feeder import Feeder
 from bot.backtest.tape import Piece
-from bot.backtest.tracks import UNDATED, Carried, TimedFrames, Track, tracks_of
+from bot.backtest.tracks import UNDATED, Carried, Range, TimedFrames, Track, range_of, tracks_of
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
-from bot.market.packing import Floats, Ints
+from bot.market.packing import Ints
 from bot.settings import QuoteGateSettings
 
 LEAST_ROWS = 24
 """Fewer take longer to look at than to feed."""
-
-Range = tuple[int, int]
 
 
 class Skimmer:
@@ -50,20 +50,24 @@ class Skimmer:
         self._slot_feeds = [places[slot.feed] for slot in engine.slots]
         self._clocks = [engine.clock_offsets[feed.venue] for feed in self._feeds]
         self._carried = Carried()
+        self._edges = [RouteEdge(state) for state in engine.routes]
+        self._times: Sequence[int] = ()
         self._tracks: list[Track] = []
         self._timed: list[TimedFrames] = []
         self._bad: list[int] = []
 
     def begin(self, piece: Piece) -> None:
         """Look through the next piece."""
+        self._times = cast("Sequence[int]", piece.rows.ts_recv_ns.data)
         self._tracks, self._timed = tracks_of(
             piece, self._slot_feeds, len(self._feeds), self._max_jump_bps, self._carried
         )
         self._bad = np.sort(np.concatenate([track.at[~track.plain] for track in self._tracks])).tolist()
 
     def is_quiet(self) -> bool:
-        """Whether no pair is open: while one is, every quote may close it."""
-        return not self._engine.desk.executor.pairs
+        """Whether no pair is on its way in or out: those that are held have bounds."""
+        held = sum(state.holding is not None for state in self._engine.routes)
+        return held == len(self._engine.desk.executor.pairs)
 
     def skim(self, start: int, stop: int) -> int:
         """Take rows from `start` on, none at `stop` or later, during which no timer is due and no event comes.
@@ -81,21 +85,22 @@ class Skimmer:
             stop = first(start, stop)
         if stop - start < LEAST_ROWS:
             return start
-        ranges = self._ranges(start, stop)
-        spans = self._price_spans(ranges)
-        crossing = self._first_crossing(ranges, spans, stop)
-        if crossing < stop:
-            if crossing - start < LEAST_ROWS:
-                return start
-            stop, ranges = crossing, self._ranges(start, crossing)
-            spans = self._price_spans(ranges)
-        self._note_best(ranges, spans)
-        self._take(start, stop, ranges)
+        stop = self._first_due(start, stop)
+        stretch = self._stretch(start, stop)
+        change = min((edge.first_change(stretch) for edge in self._edges), default=stop)
+        if change < stop:
+            stop, stretch = change, self._stretch(start, change)
+        if stop - start < LEAST_ROWS:
+            return start
+        for edge in self._edges:
+            edge.note_best(stretch)
+        self._take(start, stop, stretch.ranges)
         return stop
 
-    def _ranges(self, start: int, stop: int) -> list[Range]:
-        """By slot: its rows in the stretch."""
-        return [_range(track.places, start, stop) for track in self._tracks]
+    def _stretch(self, start: int, stop: int) -> Stretch:
+        return Stretch(
+            self._engine.slots, self._tracks, [range_of(track.places, start, stop) for track in self._tracks], stop
+        )
 
     # What ends a stretch
 
@@ -106,7 +111,7 @@ class Skimmer:
         for slot, track in zip(self._engine.slots, self._tracks, strict=True):
             if self._is_answered(slot):
                 continue
-            low, high = _range(track.places, start, stop)
+            low, high = range_of(track.places, start, stop)
             if low < high:
                 stop = int(track.at[low])
         return stop
@@ -115,18 +120,25 @@ class Skimmer:
         """Whether its routes would be refused for the reason that stands, as long as none offers enough."""
         if slot.quote is None or self._needs_every_quote(slot.index):
             return False
-        return not (slot.ask_all or slot.hot) or all(
-            state.reason is not None and state.watch.assess() == state.reason for state in slot.routes
-        )
+        return not (slot.ask_all or slot.hot) or all(_stands(state) for state in slot.routes)
+
+    def _first_due(self, start: int, stop: int) -> int:
+        """The first row by which an open pair has been held for long enough."""
+        for state in self._engine.routes:
+            if state.holding is not None:
+                bounds = state.watch.exit_bounds(state.holding)
+                if bounds is not None:
+                    stop = bisect_left(self._times, bounds.deadline_ns, start, stop)
+        return stop
 
     def _first_learning(self, start: int, stop: int) -> int:
         """The first row that is faster than all before it, or begins the clock's next half."""
         for track, place in zip(self._tracks, self._slot_feeds, strict=True):
-            low, high = _range(track.places, start, stop)
+            low, high = range_of(track.places, start, stop)
             rows = slice(low, high) if track.is_dated else low + np.flatnonzero(track.columns.ts_event_ns[low:high])
             stop = self._learning(place, track.at[rows], track.delay_ns[rows], track.columns.ts_recv_ns[rows], stop)
         for place, frames in enumerate(self._timed):
-            low, high = _range(frames.places, start, stop)
+            low, high = range_of(frames.places, start, stop)
             recv_ns = frames.recv_ns[low:high]
             delays = recv_ns - frames.event_ns[low:high]
             stop = self._learning(place, frames.at[low:high], delays, recv_ns, stop)
@@ -141,7 +153,7 @@ class Skimmer:
 
     def _first_too_old(self, start: int, stop: int) -> int:
         for track, place in zip(self._tracks, self._slot_feeds, strict=True):
-            low, high = _range(track.places, start, stop)
+            low, high = range_of(track.places, start, stop)
             fastest_ns = self._clocks[place].fastest_ns
             if low < high and fastest_ns < -UNDATED:
                 age_ns = track.delay_ns[low:high] - fastest_ns
@@ -149,63 +161,9 @@ class Skimmer:
                     stop = int(track.at[low + int(np.argmax(age_ns > self._max_event_age_ns))])
         return stop
 
-    def _first_crossing(self, ranges: list[Range], spans: list[tuple[float, float]], stop: int) -> int:
-        """The first row after which a route offers what it would be taken at."""
-        first = stop
-        for state in self._engine.routes:
-            take_at_bps = state.watch.take_at_bps
-            if self._bound_bps(state, spans) >= take_at_bps:
-                at, gross = self._gross(state, ranges)
-                over = gross >= take_at_bps
-                if over.any():
-                    first = min(first, int(at[int(np.argmax(over))]))
-        return first
-
-    def _note_best(self, ranges: list[Range], spans: list[tuple[float, float]]) -> None:
-        """The best edge that was offered is told at the end of a run."""
-        for state in self._engine.routes:
-            best = state.watch.best_gross_bps
-            bound = self._bound_bps(state, spans)
-            if bound > -np.inf and (best is None or bound > best):
-                _, gross = self._gross(state, ranges)
-                if len(gross):
-                    highest = float(gross.max())
-                    state.watch.best_gross_bps = highest if best is None else max(best, highest)
-
-    def _price_spans(self, ranges: list[Range]) -> list[tuple[float, float]]:
-        """By slot: the highest bid and the lowest ask that stood, the quote before the stretch included."""
-        return [
-            _price_span(slot, track, low, high)
-            for slot, track, (low, high) in zip(self._engine.slots, self._tracks, ranges, strict=True)
-        ]
-
-    @staticmethod
-    def _bound_bps(state: RouteState, spans: list[tuple[float, float]]) -> float:
-        """No moment of the stretch offered more than its highest bid over its lowest ask."""
-        bid, ask = spans[state.sell.index][0], spans[state.buy.index][1]
-        return (bid / ask - 1.0) * 1e4 if bid > 0.0 and ask < np.inf else -np.inf
-
-    def _gross(self, state: RouteState, ranges: list[Range]) -> tuple[Ints, Floats]:
-        """The gross edge after every row that moved a price of either side; places in the piece, and bps."""
-        buy_at, ask = self._moves(state.buy, ranges, asks=True)
-        sell_at, bid = self._moves(state.sell, ranges, asks=False)
-        at = np.sort(np.concatenate((buy_at, sell_at)))
-        # Element by element what a watch computes.
-        gross = (bid[np.searchsorted(sell_at, at, "right")] / ask[np.searchsorted(buy_at, at, "right")] - 1.0) * 1e4
-        return at, gross
-
-    def _moves(self, slot: InstrumentSlot, ranges: list[Range], *, asks: bool) -> tuple[Ints, Floats]:
-        """Where its price moved, and the price: first the one that stands already."""
-        track = self._tracks[slot.index]
-        low, high = _range(track.moved_numbers, *ranges[slot.index])
-        quote = slot.quote
-        assert quote is not None, "a side without a quote offers nothing"
-        prices = (track.moved_ask if asks else track.moved_bid)[low:high]
-        return track.moved_at[low:high], np.concatenate(([quote.ask_price if asks else quote.bid_price], prices))
-
     # What a stretch leaves behind
 
-    def _take(self, start: int, stop: int, ranges: list[Range]) -> None:
+    def _take(self, start: int, stop: int, ranges: Sequence[Range]) -> None:
         """All but the last row of each slot in one go; these last ones take the full way, in order."""
         last: set[int] = set()
         for slot, track, place, (low, high) in zip(
@@ -223,7 +181,7 @@ class Skimmer:
             if high - 1 > low:
                 _apply(slot, track, low, high - 1)
         for frames in self._timed:
-            low, high = _range(frames.places, start, stop)
+            low, high = range_of(frames.places, start, stop)
             if low < high:
                 last.add(int(frames.at[high - 1]))
         for at in sorted(last):
@@ -233,22 +191,11 @@ class Skimmer:
             state.watch.assess()
 
 
-def _range(numbers: Sequence[int], start: int, stop: int) -> Range:
-    low = bisect_left(numbers, start)
-    return low, bisect_left(numbers, stop, low)
-
-
-def _price_span(slot: InstrumentSlot, track: Track, low: int, high: int) -> tuple[float, float]:
-    quote = slot.quote
-    if quote is None:
-        return 0.0, np.inf
-    low, high = _range(track.moved_numbers, low, high)
-    if low == high:
-        return quote.bid_price, quote.ask_price
-    return (
-        max(quote.bid_price, float(track.moved_bid[low:high].max())),
-        min(quote.ask_price, float(track.moved_ask[low:high].min())),
-    )
+def _stands(state: RouteState) -> bool:
+    """Whether its answer is known for as long as its edge stays where it is."""
+    if state.pair is not None:
+        return state.holding is not None and state.watch.exit_bounds(state.holding) is not None
+    return state.reason is not None and state.watch.assess() == state.reason
 
 
 def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
@@ -256,7 +203,7 @@ def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
     columns = track.columns.slice(low, high)
     slot.received += high - low
     slot.window.extend(columns, track.is_moved[low:high])
-    first, last = _range(track.moved_numbers, low, high)
+    first, last = range_of(track.moved_numbers, low, high)
     update = slot.statistics.update
     moved = track.moved[first:last]
     for ts_ns, bid, ask in zip(

@@ -1,5 +1,6 @@
 """One piece of a tape, looked at once: which rows are like the one before them, and how late each came."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -12,6 +13,8 @@ from bot.market.clock_offset import FRESH_NS
 from bot.market.columns import Columns
 from bot.market.packing import Bits, Floats, Ints
 
+Range = tuple[int, int]
+"""From, and to before."""
 UNDATED = -(1 << 62)
 """The delay of a quote that nothing dates: no age limit holds it back."""
 
@@ -184,3 +187,9 @@ def _delays(columns: Columns, at: Ints, timed: TimedFrames, before: tuple[int, i
 
 def _searchable(numbers: Ints) -> Sequence[int]:
     return cast("Sequence[int]", np.ascontiguousarray(numbers, np.int64).data)
+
+
+def range_of(numbers: Sequence[int], start: int, stop: int) -> Range:
+    """Where, in ascending numbers, those from `start` to before `stop` stand."""
+    low = bisect_left(numbers, start)
+    return low, bisect_left(numbers, stop, low)

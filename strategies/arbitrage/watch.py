@@ -8,7 +8,7 @@ from math import inf
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
 from bot.domain.route import Opportunity, Route
-from bot.ports import Holding, InstrumentView, RouteTerms
+from bot.ports import ExitBounds, Holding, InstrumentView, RouteTerms
 from bot.pricing.conversion import conversion
 from bot.pricing.costs import needs_conversion
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
@@ -19,6 +19,8 @@ from strategies.arbitrage.settings import ArbitrageSettings
 NO_QUOTE = "no_quote"
 NET_EDGE = "net_edge"
 EXECUTION = "execution"
+_ROUNDING_BPS = 1e-6
+"""Far more than rounding, far less than a price step."""
 
 
 class ArbitrageWatch:
@@ -122,6 +124,11 @@ class ArbitrageWatch:
         """Sell price over buy price, each in its own currency, from which the net edge reaches the minimum."""
         return (1.0 + self.take_at_bps / 1e4) / self._rate
 
+    @property
+    def rate(self) -> float:
+        """Of the sold side's currency in the bought side's."""
+        return self._rate
+
     def assess(self) -> str | None:
         """None when the route's net edge reaches the minimum at the newest quotes, else the limit in the way."""
         buy = self._buy.quote
@@ -163,6 +170,14 @@ class ArbitrageWatch:
         quotes = [(view.quote, at_ask) for view, at_ask, _ in self._priced]
         tops = [quote.ask_price if at_ask else quote.bid_price for quote, at_ask in quotes if quote is not None]
         return opportunity(self.route, sheet, inputs, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages)
+
+    def exit_bounds(self, holding: Holding) -> ExitBounds:
+        """Where `close_reason` may answer; a little wider than that, so that rounding decides nothing."""
+        settings = self._settings
+        is_priced = isinstance(self.sheet, CostSheet)
+        low_bps = self._exit_basis_bps + settings.exit_edge_bps + _ROUNDING_BPS if is_priced else -inf
+        high_bps = holding.entry_gross_bps - holding.fees_bps + settings.loss_stop_bps - _ROUNDING_BPS
+        return ExitBounds(low_bps, high_bps, holding.opened_ns + int(settings.max_holding_s * 1e9))
 
     def close_reason(self, holding: Holding, now_ns: int) -> str | None:
         """Why an open pair should be closed now: `edge_gone`, `loss_stop`, `max_holding`; None to keep it."""

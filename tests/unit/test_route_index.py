@@ -144,9 +144,15 @@ def played(seed, venues, *, single=False, events=EVENTS, **more):
         engine = bench.engine
         bench.engine.look()
         bests = [state.watch.best_gross_bps for state in engine.routes]
-        return engine.decisions.digest, dict(engine.decisions.refused), engine.decisions.taken, engine.desk.orders, (
-            bests,
-            bench.asked,
+        return (
+            engine.decisions.digest,
+            dict(engine.decisions.refused),
+            engine.decisions.taken,
+            engine.desk.orders,
+            (
+                bests,
+                bench.asked,
+            ),
         )
 
 
