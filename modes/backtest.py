@@ -41,6 +41,7 @@ from bot.version import VERSION
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
 from exchanges.registry import all_venues
+from modes.archive_jobs import DEPTH_RULES
 from modes.memory import open_archive
 from postmortem.render import render_table
 from postmortem.report import build_report, named_run
@@ -208,7 +209,7 @@ def _of_archive(arguments: Arguments, settings: Settings, spool: Spool, headless
             raise SettingsError(
                 f"the archive holds no quotes of {', '.join(missing) or 'anything'}; it has: {recorded}"
             )
-        for piece in archive_pieces(store, instruments, start_ns, stop_ns):
+        for piece in archive_pieces(store, instruments, start_ns, stop_ns, DEPTH_RULES):
             spool.add(piece)
             if spool.last_ns is not None:
                 headless.progress(f"reading the archive {(spool.last_ns - start_ns) / max(stop_ns - start_ns, 1):4.0%}")

@@ -1,18 +1,23 @@
 """A tape of what the archive holds of some instruments in a span."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from bot.backtest.books import BookEvent
 from bot.backtest.tape import Event, Piece
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate
+from bot.domain.order_book import BookChange
 from bot.market.columns import Columns, read_only
 from bot.ports import FeedState, MarketSink
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.store import ArchiveStore
+from bot.storage.book_replay import DepthRules
 
 _Call = tuple[int, Callable[[MarketSink], None]]
 """When, and what is told."""
@@ -21,9 +26,13 @@ STEP_NS = 600_000_000_000
 
 
 def archive_pieces(
-    store: ArchiveStore, instruments: Sequence[Instrument], start_ns: int, stop_ns: int
+    store: ArchiveStore,
+    instruments: Sequence[Instrument],
+    start_ns: int,
+    stop_ns: int,
+    depth_rules: Mapping[str, DepthRules],
 ) -> Iterator[Piece]:
-    """Quotes, funding and trade times of the instruments, ten minutes a piece; their place is their slot.
+    """Quotes, order books, funding and trade times of the instruments, ten minutes a piece; their place is their slot.
 
     Where the archive marks a gap, the feed is SILENT for as long: nothing is decided on the quote before it. What a
     read batch was is not recorded, so each row is one.
@@ -46,7 +55,13 @@ def archive_pieces(
         opening = []
         for slot, one in enumerate(instruments):
             calls += _funding(slot, store.rows(Channel.FUNDING, one.id, low_ns, high_ns))
-        yield _piece(quotes, timed, sorted(calls, key=lambda call: call[0]))
+        piece = _piece(quotes, timed, sorted(calls, key=lambda call: call[0]))
+        books = [
+            event
+            for slot, one in enumerate(instruments)
+            for event in _books(slot, store.rows(Channel.DEPTH, one.id, low_ns, high_ns), depth_rules.get(one.venue))
+        ]
+        yield replace(piece, books=_placed(books, piece))
 
 
 def _piece(
@@ -64,6 +79,47 @@ def _piece(
     at = np.searchsorted(rows.ts_recv_ns, [ts_ns for ts_ns, _ in calls])
     events = tuple(Event(int(place), ts_ns, True, call) for place, (ts_ns, call) in zip(at, calls, strict=True))
     return Piece(slots[order], np.ones(len(order), np.bool_), rows, events)
+
+
+def _books(slot: int, rows: pa.Table, rules: DepthRules | None) -> Iterator[BookEvent]:
+    """What the rows say, message by message; places are not known yet."""
+    if rules is None or not len(rows):
+        return
+    message = np.asarray(rows.column("message"))
+    starts = np.flatnonzero(np.concatenate(([True], message[1:] != message[:-1]))).tolist()
+    for low, high in zip(starts, [*starts[1:], len(rows)], strict=True):
+        lines = rows.slice(low, high - low).to_pylist()
+        yield BookEvent(
+            at=0,
+            slot=slot,
+            ts_recv_ns=lines[0]["ts_recv_ns"],
+            change=_change(lines),
+            depth=rules.depth,
+            is_window=rules.is_window,
+        )
+
+
+def _change(lines: Sequence[Mapping[str, Any]]) -> BookChange | None:
+    first = lines[0]
+    if first["kind"] == "invalid":
+        return None
+    levels = {
+        side: tuple((repr(r["price"]), repr(r["quantity"])) for r in lines if r["side"] == side) for side in (1, -1)
+    }
+    return BookChange(
+        bids=levels[1],
+        asks=levels[-1],
+        sequence=first["last_id"],
+        ts_event_ns=first["ts_event_ns"],
+        whole=first["kind"] == "snapshot",
+    )
+
+
+def _placed(books: Sequence[BookEvent], piece: Piece) -> tuple[BookEvent, ...]:
+    """In order, each with the row that it comes before: a change goes before a quote of the same nanosecond."""
+    ordered = sorted(books, key=lambda event: event.ts_recv_ns)
+    at = np.searchsorted(piece.rows.ts_recv_ns, [event.ts_recv_ns for event in ordered])
+    return tuple(event.model_copy(update={"at": place}) for event, place in zip(ordered, at.tolist(), strict=True))
 
 
 def _columns(table: pa.Table) -> Columns:

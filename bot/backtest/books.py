@@ -106,6 +106,8 @@ class BookPlayer:
             self._desk.on_book_state(event.slot, BookState.INVALID, "as it was")
             return
         if event.slot not in self._books:
+            if not change.whole:
+                return  # a tape may begin between two whole books
             self._books[event.slot] = OrderBook(event.depth, is_window=event.is_window)
         book = self._books[event.slot]
         book.apply(change)

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
+from bot.backtest.archive_tape import archive_pieces
+from bot.backtest.books import BookPlayer
+from bot.domain.order_book import BookChange, BookState, OrderBook
+from bot.storage.archive.channels import Channel
+from bot.storage.archive.store import ArchiveStore
+from bot.storage.archive_queries import archive_queries
 from exchanges.simulator.sample_recording import write_sample
+from modes.archive_jobs import DEPTH_RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("CRYPTO_PIPE_SHARED", ROOT.parent / "shared"))
@@ -104,3 +111,37 @@ def test_what_cannot_be_played_is_said_in_one_line(words: list[str], said: str, 
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+class LastBook:
+    """What an engine's book desk is told."""
+
+    def __init__(self) -> None:
+        self.book: OrderBook | None = None
+
+    def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
+        self.book = book
+
+    def on_book_state(self, slot: int, state: BookState, reason: str) -> None:
+        self.book = None
+
+
+def test_order_books_come_back_from_the_archive(tmp_path: Path) -> None:
+    told(main(tmp_path, "--mode", "record", "--for", "6s", "--json", "--set", "archive.every_s=2"))
+    name, until_ns = "binance:BTC/USDT:USDT", 2**62
+    with ArchiveStore.open(tmp_path / "simulated", read_only=True) as store:
+        instrument = store.instrument(name)
+        assert instrument is not None
+        rows = store.rows(Channel.DEPTH, name, 0, until_ns, ["ts_recv_ns", "kind"]).to_pylist()
+        # Not the very end, where the recorder itself stops to know its books.
+        deltas = [row["ts_recv_ns"] for row in rows if row["kind"] == "delta"]
+        first_ns, last_ns = rows[0]["ts_recv_ns"], deltas[len(deltas) * 2 // 3]
+        asked = archive_queries(store, None, DEPTH_RULES).order_book(name, last_ns)
+        desk = LastBook()
+        player = BookPlayer(desk)  # type: ignore[arg-type]
+        for piece in archive_pieces(store, [instrument], first_ns, last_ns + 1, DEPTH_RULES):
+            player.begin(piece.books)
+            player.catch_up(len(piece))
+    assert desk.book is not None
+    assert [level[0] for level in desk.book.bids.levels(10)] == [level[0] for level in asked.bids[:10]]
+    assert [level[0] for level in desk.book.asks.levels(10)] == [level[0] for level in asked.asks[:10]]
