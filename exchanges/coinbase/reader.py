@@ -14,14 +14,13 @@ from exchanges.coinbase.clock import asking_time
 from exchanges.coinbase.decoder import CoinbaseDecoder
 from exchanges.coinbase.endpoints import SPOT, rest_url, stream_url
 from exchanges.common.connection import StreamPlan
-from exchanges.common.depth import RenewableConnection
-from exchanges.common.feed_state import FeedStates
+from exchanges.common.feed_state import GONE, FeedStates
 from exchanges.common.offset_watch import OffsetWatch
+from exchanges.common.renewable import RenewableConnection
 from exchanges.common.started import start_together
 
 _PRODUCTS_PER_CONNECTION = 10
 """Each begins with its whole book, of some MB; a lost message brings all those of its connection again."""
-_GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
 
 
 class CoinbaseReader:
@@ -106,7 +105,7 @@ class _Connected:
         self.connection.renew(reason)
 
     def _on_state(self, state: FeedState, detail: str) -> None:
-        if state in _GONE:
+        if state in GONE:
             self._decoder.reset()
         self._tell(state, detail)
 
