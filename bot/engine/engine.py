@@ -13,7 +13,7 @@ route might be worth taking, a cost that is summed anew, an open pair or a route
 (`bot.engine.route_index`); the decisions are those of an engine that asks every route at every quote.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -77,6 +77,7 @@ class Engine:
         log: Callable[[str, str], None],
         show_decision: Callable[[Decision], None] | None = None,
         terms: RouteTerms | None = None,
+        no_orders_at: Collection[str] = (),
     ) -> None:
         """Build the engine; nothing happens before `start`.
 
@@ -93,6 +94,7 @@ class Engine:
             log: Takes a level (`info`, `warning`, `error`) and one line.
             show_decision: Gets every decision.
             terms: What is known about moving money between venues; None: nothing.
+            no_orders_at: Venues that are watched and priced, and that nobody can send orders to.
         """
         self.run = run
         self.settings = settings
@@ -116,6 +118,7 @@ class Engine:
                 funding_assumed_bps_per_8h=assumed_funding_bps_per_8h.get(instrument.feed),
                 latency_s=settings.paper.latency_ms / 1e3,
                 margin_ratio=float(settings.paper.initial_margin_ratio),
+                takes_orders=instrument.venue not in no_orders_at,
             )
             for index, instrument in enumerate(instruments)
         ]
