@@ -145,7 +145,10 @@ class EngineRun:
             desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop
-            self._lag = LagWatch(self.engine.desk.gate, self.engine.event, market.clock, settings.risk)
+            engine = self.engine
+            self._lag = LagWatch(
+                engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
+            )
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
