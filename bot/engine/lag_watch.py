@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from bot.clock import Clock, Timer
 from bot.risk.gate import RiskGate, TradingState
-from bot.settings import RiskSettings
+from bot.settings.risk import RiskSettings
 
 LOOK_S = 0.25
 _STEP_NS = 100_000_000

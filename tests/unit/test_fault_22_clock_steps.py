@@ -69,7 +69,7 @@ def test_fault_22_a_clock_that_is_set_stops_the_trade_for_seconds_and_not_for_th
     held_ns = closed[0].ts_ns - set_by_ms * MS - taken[0]
     # Set forward, a pair may be found too old in the moment before it is noticed; set back, it is not held for longer.
     assert (2_900 if set_by_ms > 0 else 20_000) * MS - 2 * MS <= held_ns < 21_100 * MS
-    assert len(taken) == 2, "it trades on"
+    assert len(taken) >= 2, "it trades on"
     assert gate.state is TradingState.ACTIVE
 
 

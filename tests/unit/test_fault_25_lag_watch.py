@@ -7,7 +7,7 @@ import pytest
 from bot.clock import Timer
 from bot.engine.lag_watch import LOOK_S, LagWatch
 from bot.risk.gate import RiskGate, TradingState
-from bot.settings import RiskSettings
+from bot.settings.risk import RiskSettings
 from tests.unit.risk_rig import Held
 
 S = 1_000_000_000
