@@ -83,6 +83,12 @@ class SizeRow(_Shown):
     then: str
     """What would be in the way at those tiers, in words."""
 
+    @property
+    def tier_words(self) -> str:
+        """`bybit.linear VIP 1, but for ...`; empty where no tier helps."""
+        told = " and ".join(f"{feed} {tier}" for feed, tier in self.trades_at.items())
+        return f"{told}, but for {self.then}" if told and self.then else told
+
 
 class SurfaceRow(_Shown):
     """A route's break-even over a ladder of sizes."""

@@ -173,16 +173,8 @@ class BreakEvenDesk:
         if best.route.id in self._priced:
             smallest = self.row(best, now_ns).sizes[0]
             if smallest.trades_at:
-                words += f"; {trades_at(smallest)}"
+                words += f"; {smallest.notional:,.0f} would trade at {smallest.tier_words}"
         return f"{about}: {words}"
-
-
-def trades_at(size: SizeRow) -> str:
-    """`would trade at binance.linear VIP 3`; empty where no tier helps."""
-    if not size.trades_at:
-        return ""
-    tiers = " and ".join(f"{feed} {tier}" for feed, tier in size.trades_at.items())
-    return f"{size.notional:,.0f} would trade at {tiers}" + (f", but for {size.then}" if size.then else "")
 
 
 def _shown(
