@@ -12,6 +12,7 @@ GROUPS = {
     "decode-binance": ("benchmarks.decode", "binance", "frames to quotes, against msgspec and cryptofeed"),
     "decode-bybit": ("benchmarks.decode", "bybit_rows", "frames to quotes, against cryptofeed"),
     "decision": ("benchmarks.decision", "rows", "bytes to decision with 24 h held: latency, rate, longest pause"),
+    "routes": ("benchmarks.routes", "rows", "pricing a quote at 2, 4 and 8 venues, against all pairs"),
     "loopback": ("benchmarks.loopback", "rows", "over a socket to the decision, against websockets"),
     "simulated-frames": ("benchmarks.simulated_frames", "rows", "what one core of the simulated exchanges sends"),
     "simulated-orders": ("benchmarks.round_trip", "rows", "an order to the simulated exchanges and back"),

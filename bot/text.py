@@ -13,6 +13,8 @@ _UNSEEN = re.compile(
     "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # bidi controls, zero width
     "\U000e0000-\U000e007f]"  # tags: text that nobody sees
 )
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -42,3 +44,9 @@ def inert_tree(value: Any) -> Any:
 def clip(text: str, limit: int) -> str:
     """At most `limit` characters of `text`; an ellipsis tells that there was more."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def spreadsheet_safe(text: str) -> str:
+    """`text` as a cell of a CSV: nothing that a spreadsheet takes for a formula; a number is none."""
+    is_formula = text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text

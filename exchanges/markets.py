@@ -25,7 +25,7 @@ from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
 from exchanges.recorded.scan import ScanProgress
-from exchanges.registry import all_venues
+from exchanges.registry import TRADING_VENUES, all_venues
 from exchanges.simulator.sample_recording import write_sample
 
 VenueFactory = Callable[[Mapping[Feed, FeeSchedule]], QuoteDrivenVenue]
@@ -46,6 +46,10 @@ class OpenMarket:
     """Done when the market has gone for good: the process of the simulated exchanges has ended."""
     terms: Sequence[TermsSource] = ()
     """Who can be asked for fees, funding schedules and networks."""
+    no_orders_at: frozenset[str] = frozenset()
+    """Venues of it that are watched and priced, and that no order can be sent to."""
+    notes: Sequence[str] = ()
+    """What a person should know of it before the first decision, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ async def opened_market(
         # This version signs for no address but this machine's: of a live market, what is public.
         terms = terms_sources(market.by_feed, settings, market.clock, None)
         deliver = asyncio.get_running_loop().call_soon_threadsafe
-        yield OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms)
+        notes = _played_alone(market)
+        yield OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
     else:
         # Imported here: servers and protocols take half a second to load, and only this market needs them.
         from exchanges.simulator.process import pointed_at, simulator_process
@@ -93,7 +98,10 @@ async def opened_market(
             keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
             venue = _wire(market, there, keys, log)
             terms = terms_sources(market.by_feed, there, market.clock, keys)
-            yield OpenMarket(market, venue, asyncio.get_running_loop().call_soon_threadsafe, there, lost, terms)
+            deliver = asyncio.get_running_loop().call_soon_threadsafe
+            silent = _without_orders(market)
+            notes = [f"{venue}: watched and priced; no order can be sent there" for venue in sorted(silent)]
+            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, notes)
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:
@@ -105,7 +113,7 @@ def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgres
         # Nothing in it comes from an exchange.
         files = {feed: [path] for feed, path in write_sample(settings.data_dir / "sample").items()}
     market = Recordings(files, all_venues(), speed=settings.recorded.speed, play_s=wanted.run_s, scan_progress=on_scan)
-    return OpenMarket(market, _paper(market, settings), None, settings)
+    return OpenMarket(market, _paper(market, settings), None, settings, notes=_played_alone(market))
 
 
 async def _connected(settings: Settings, run_s: float | None, log: Log, name: str) -> LiveVenues:
@@ -114,6 +122,19 @@ async def _connected(settings: Settings, run_s: float | None, log: Log, name: st
     log("info", f"asking {', '.join(sorted({feed.venue for feed in feeds}))} for instruments")
     found = await ask_instruments(feeds, venues, settings)
     return LiveVenues(found, venues, settings, run_s=run_s, name=name)
+
+
+def _without_orders(market: Market) -> frozenset[str]:
+    """The venues of a market that this version cannot send orders to."""
+    return frozenset(feed.venue for feed in market.by_feed) - TRADING_VENUES
+
+
+def _played_alone(market: Market) -> list[str]:
+    """Paper money is traded on every venue, also where real orders could not be sent: then that is said."""
+    return [
+        f"{venue}: the paper venue fills orders of it; this version could not send them there"
+        for venue in sorted(_without_orders(market))
+    ]
 
 
 def _paper(market: Market, settings: Settings) -> VenueFactory:
@@ -130,7 +151,7 @@ def _wire(market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log) -> Ve
     from exchanges.routed.venue import ConnectedVenue
 
     adapters = {"binance": BinanceActions, "bybit": BybitActions}
-    venues = sorted({feed.venue for feed in market.by_feed})
+    venues = sorted({feed.venue for feed in market.by_feed} & TRADING_VENUES)
 
     def connected(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
         spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing

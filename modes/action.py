@@ -94,6 +94,8 @@ async def _run_on(
     headless: Headless,
     comparison: Comparison | None,
 ) -> RunResult:
+    from exchanges.price_lists import PRICE_LISTS
+
     settings = loaded.settings
     market = opened.market
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
@@ -112,7 +114,7 @@ async def _run_on(
     run = EngineRun(
         info=info,
         market=market,
-        strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
+        strategy=build_strategy(settings.strategy, settings),
         venue=opened.venue,
         settings=settings,
         journal=journal if memory is None else memory.journal,
@@ -122,6 +124,9 @@ async def _run_on(
         beside=memory if terms is None else terms,
         terms=None if terms is None else terms.transfers,
         linger_s=arguments.linger_s,
+        tiers=PRICE_LISTS,
+        no_orders_at=opened.no_orders_at,
+        notes=opened.notes,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
     )
     headless.watch(run.engine, market, run.stop)

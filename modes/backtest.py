@@ -131,7 +131,7 @@ def _engine_run(run_id: str, market: TapeMarket, settings: Settings, digest: str
     run = EngineRun(
         info=RunInfo(run_id, settings.strategy, NAME, False, digest, VERSION),
         market=market,
-        strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
+        strategy=build_strategy(settings.strategy, settings),
         venue=paper,
         settings=settings,
         journal=journal,

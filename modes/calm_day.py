@@ -49,7 +49,7 @@ async def play(scenario: str, seconds: float, parent: int, run: Sequence[str]) -
     engine = Engine(
         run=RunInfo("other-day", settings.strategy, market.name, False, loaded.digest, VERSION),
         instruments=market.instruments,
-        strategy=build_strategy(settings.strategy, getattr(settings, settings.strategy)),
+        strategy=build_strategy(settings.strategy, settings),
         venue=PaperActions(market.instruments, fees, settings.paper, market.clock),
         journal=NoJournal(),
         clock=market.clock,

@@ -71,4 +71,25 @@ async def _bybit(feed: Feed, settings: Settings, clock: Clock) -> tuple[int, int
         return await measure_offset(rest.server_time_ms, clock)
 
 
-_MEASURES: Mapping[str, Measure] = {"binance": _binance, "bybit": _bybit}
+async def _kraken(feed: Feed, settings: Settings, clock: Clock) -> tuple[int, int]:
+    from exchanges.kraken.clock import asking_time
+    from exchanges.kraken.endpoints import stream_url
+
+    async with asking_time(stream_url(settings)) as ask:
+        return await measure_offset(ask, clock)
+
+
+async def _coinbase(feed: Feed, settings: Settings, clock: Clock) -> tuple[int, int]:
+    from exchanges.coinbase.clock import asking_time
+    from exchanges.coinbase.endpoints import rest_url
+
+    async with asking_time(rest_url(settings)) as ask:
+        return await measure_offset(ask, clock)
+
+
+_MEASURES: Mapping[str, Measure] = {
+    "binance": _binance,
+    "bybit": _bybit,
+    "coinbase": _coinbase,
+    "kraken": _kraken,
+}

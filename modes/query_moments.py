@@ -4,10 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow.compute as pc
-
 from bot.domain.order_book import BookState
-from bot.storage.archive_queries import ArchiveRows
 from bot.storage.instants import utc_text
 from bot.storage.market_queries import BookAt
 from modes.query_source import KeptSource
@@ -43,8 +40,6 @@ class BookAnswer:
     """An order book, and how old what it was built from is."""
 
     book: BookAt
-    snapshot_ns: int | None
-    """When the whole book came that it rests on, UTC ns; None: not told, or there is none."""
 
     @property
     def age_s(self) -> float | None:
@@ -54,7 +49,7 @@ class BookAnswer:
     @property
     def snapshot_age_s(self) -> float | None:
         """Since the whole book that it rests on."""
-        return None if self.snapshot_ns is None else (self.book.ts_ns - self.snapshot_ns) / 1e9
+        return None if self.book.begun_ns is None else (self.book.ts_ns - self.book.begun_ns) / 1e9
 
     def facts(self, limit: int | None) -> dict[str, Any]:
         """All of it, with at most so many levels a side."""
@@ -66,7 +61,7 @@ class BookAnswer:
             "reason": book.reason,
             "ts_recv_ns": book.ts_recv_ns,
             "age_s": self.age_s,
-            "snapshot_ns": self.snapshot_ns,
+            "snapshot_ns": book.begun_ns,
             "snapshot_age_s": self.snapshot_age_s,
             "ts_event_ns": book.ts_event_ns,
             "sequence": book.sequence,
@@ -95,12 +90,4 @@ def book_at(source: KeptSource, name: str, at_ns: int) -> BookAnswer:
     book = source.market.order_book(name, at_ns)
     if book.state is BookState.EMPTY and book.ts_recv_ns is None:
         source.nothing(name, "book", f"up to {utc_text(at_ns)}")
-    return BookAnswer(book, _snapshot_ns(source, name, at_ns))
-
-
-def _snapshot_ns(source: KeptSource, name: str, at_ns: int) -> int | None:
-    if not source.is_archive:
-        return None
-    rows = ArchiveRows(source.store).depth(name, at_ns)
-    whole = rows.filter(pc.equal(rows.column("kind"), "snapshot")).column("ts_recv_ns")
-    return whole[-1].as_py() if len(whole) else None
+    return BookAnswer(book)

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -12,11 +11,9 @@ from typing import Any
 
 from bot.domain.order_book import BookState
 from bot.storage.instants import utc_text
-from bot.text import clip, inert, inert_tree
+from bot.text import clip, inert, inert_tree, spreadsheet_safe
 from modes.query_moments import BookAnswer
 
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MORE = "more"
 """Column of what a record has and the first one had not: other versions of the program wrote other fields."""
 _CELL = 48
@@ -68,12 +65,12 @@ class Printer:
     def _csv(self, values: Mapping[str, Any], *, is_record: bool) -> None:
         if not self._columns:
             self._columns = list(values)
-            print(_csv_line([*self._columns, _MORE] if is_record else self._columns))
+            print(csv_line([*self._columns, _MORE] if is_record else self._columns))
         cells = [_text(name, values.get(name), "csv") for name in self._columns]
         if is_record:
             more = {name: value for name, value in values.items() if name not in self._columns}
             cells.append(_text(_MORE, more or None, "csv"))
-        print(_csv_line(cells))
+        print(csv_line(cells))
 
     def _page(self) -> None:
         rows, self._waiting = self._waiting, []
@@ -152,16 +149,11 @@ def _text(name: str, value: Any, form: str) -> str:
         text = format(value, "f")
     else:
         text = inert(str(value))
-    return clip(text, _CELL) if form == "table" else _escaped(text)
+    return clip(text, _CELL) if form == "table" else spreadsheet_safe(text)
 
 
-def _escaped(text: str) -> str:
-    """Nothing that a spreadsheet takes for a formula; a number is none."""
-    is_formula = text.startswith(_FORMULA) and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
-
-
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Cells as one line of a CSV, without its end."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(cells)
     return line.getvalue()

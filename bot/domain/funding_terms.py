@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bot.domain.market import FundingRate
 
@@ -66,3 +66,22 @@ class FundingTerms(BaseModel):
             mark_price=self.mark_price,
             ts_event_ns=self.ts_ns,
         )
+
+
+def on_schedule(funding: FundingRate, before: FundingTerms | None) -> FundingTerms | None:
+    """A rate with the interval and the bounds that are known; None where no interval is, or they do not fit."""
+    interval_s = funding.interval_h * _HOUR_S if funding.interval_h else before.interval_s if before else None
+    if interval_s is None:
+        return None
+    try:
+        return FundingTerms(
+            rate=funding.rate,
+            interval_s=interval_s,
+            next_funding_ns=funding.next_funding_ns,
+            cap=before.cap if before else None,
+            floor=before.floor if before else None,
+            mark_price=funding.mark_price,
+            ts_ns=funding.ts_event_ns,
+        )
+    except ValidationError:
+        return None

@@ -51,6 +51,84 @@ class RouteRow(_Shown):
     """A cost is a setting and not what the venue said (shown as ASSUMED)."""
 
 
+class CostRow(_Shown):
+    """One cost of a route by name, bps of the first trade's money; positive is bad."""
+
+    name: str
+    bps: float
+    assumed: bool
+
+
+class SizeRow(_Shown):
+    """What one size of a route needs, what is offered for it, and what is in the way."""
+
+    notional: float
+    """Quote units of the first trade."""
+    quantity: str
+    """Base units, on the grid; 0: the size cannot be traded."""
+    offered_bps: float | None
+    """At the average prices of this size; None where it is not on offer."""
+    needed_bps: float | None
+    """Break-even: every cost; only the fees where not all are known."""
+    missing_bps: float | None
+    """What the offer falls short of the least net edge; not above zero: it is enough."""
+    net_bps: float | None
+    costs: tuple[CostRow, ...]
+    limit: str
+    """The one limit in the way, by name; empty: it would be taken."""
+    why_not: str
+    """The same in words."""
+    trades_at: dict[str, str]
+    """Feed -> fee tier: the lowest ones at which it would trade; empty where it does already, or none would do."""
+    then: str
+    """What would be in the way at those tiers, in words."""
+
+    @property
+    def tier_words(self) -> str:
+        """`bybit.linear VIP 1, but for ...`; empty where no tier helps."""
+        told = " and ".join(f"{feed} {tier}" for feed, tier in self.trades_at.items())
+        return f"{told}, but for {self.then}" if told and self.then else told
+
+
+class SurfaceRow(_Shown):
+    """A route's break-even over a ladder of sizes."""
+
+    route: str
+    kind: str
+    buy: str
+    sell: str
+    currency: str
+    """Of the notionals."""
+    ts_ns: int
+    """When it was computed, by the engine's clock."""
+    sizes: tuple[SizeRow, ...]
+
+
+class PairRow(_Shown):
+    """A pair that is not flat."""
+
+    pair: str
+    route: str
+    state: str
+    opened_ns: int
+    quantity: str
+    """Base units that were decided on."""
+    bought: str
+    """Signed base units that the bought side holds; `sold` the sold side."""
+    sold: str
+    net_bps: float
+    """Expected when it was decided."""
+
+
+class LimitRow(_Shown):
+    """One cap of the risk gate, and how much of it is used."""
+
+    limit: str
+    observed: float
+    allowed: float
+    unit: str
+
+
 class FeedRow(_Shown):
     """Health of one feed."""
 
@@ -161,6 +239,10 @@ class Snapshot(_Shown):
     tops: tuple[TopRow, ...]
     routes: tuple[RouteRow, ...]
     feeds: tuple[FeedRow, ...]
+    surface: tuple[SurfaceRow, ...] = ()
+    """The routes that were priced over the ladder of sizes so far, best first."""
+    pairs: tuple[PairRow, ...] = ()
+    limits: tuple[LimitRow, ...] = ()
     views: dict[str, dict[str, Any]] = {}
     """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""
     upkeep: UpkeepStatus = UpkeepStatus()

@@ -13,8 +13,8 @@ route might be worth taking, a cost that is summed anew, an open pair or a route
 (`bot.engine.route_index`); the decisions are those of an engine that asks every route at every quote.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bot.clock import Clock
@@ -32,6 +32,7 @@ from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.quote_ages import QuoteAges
+from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.pricing.sizing import Size
 from bot.risk.gate import Approved
@@ -43,6 +44,7 @@ NAMED_MALFORMED = 20
 """Malformed frames of a feed that are named one by one."""
 OUT_OF_ORDER = "out_of_order"
 OUT_OF_RANGE = "out_of_range"
+CLOCK_STEP = "clock_step"
 _NOTHING = Decimal(0)
 _LEVELS = {FeedState.LIVE: "info", FeedState.CONNECTING: "info", FeedState.CLOSED: "info", FeedState.FAILED: "error"}
 
@@ -77,6 +79,7 @@ class Engine:
         log: Callable[[str, str], None],
         show_decision: Callable[[Decision], None] | None = None,
         terms: RouteTerms | None = None,
+        no_orders_at: Collection[str] = (),
     ) -> None:
         """Build the engine; nothing happens before `start`.
 
@@ -93,6 +96,7 @@ class Engine:
             log: Takes a level (`info`, `warning`, `error`) and one line.
             show_decision: Gets every decision.
             terms: What is known about moving money between venues; None: nothing.
+            no_orders_at: Venues that are watched and priced, and that nobody can send orders to.
         """
         self.run = run
         self.settings = settings
@@ -116,6 +120,7 @@ class Engine:
                 funding_assumed_bps_per_8h=assumed_funding_bps_per_8h.get(instrument.feed),
                 latency_s=settings.paper.latency_ms / 1e3,
                 margin_ratio=float(settings.paper.initial_margin_ratio),
+                takes_orders=instrument.venue not in no_orders_at,
             )
             for index, instrument in enumerate(instruments)
         ]
@@ -285,6 +290,23 @@ class Engine:
         for s in self.slots:
             if s.instrument.venue == venue:
                 s.latency_s = latency_s
+
+    def on_clock_step(self, step_ns: int) -> None:
+        """Our wall clock was set forward by `step_ns` (negative: back): what was dated by it is forgotten, or moves.
+
+        No quote stands, no statistics reach back beyond the step, and the venues' clocks are learnt anew.
+        """
+        now_ns = self._clock.now_ns()
+        for offset in self.clock_offsets.values():
+            offset.stepped(step_ns)
+        for s in self.slots:
+            self._forget_quote(s, CLOCK_STEP, now_ns)
+            s.statistics = RollingStatistics(span_s=self.settings.window.rolling_s, seen=s.window.appended)
+        for state in self.routes:
+            state.rest_until_ns += step_ns
+            if state.holding is not None:
+                state.holding = replace(state.holding, opened_ns=state.holding.opened_ns + step_ns)
+            state.watch.refresh(now_ns)
 
     # Inside
 

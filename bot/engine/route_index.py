@@ -50,14 +50,15 @@ class RouteIndex:
         return group
 
     def refresh(self) -> None:
-        """Take every route's ratio anew, and cool down who is hot no more; each has been asked just before."""
+        """Take every route's ratio anew, and cool down who is hot no more."""
+        hot = {state for state in self._routes if self._is_hot(state)}
         for group, states in self._groups.items():
             for state in states:
                 self._note(state)
-            group.refresh([inf if self._is_hot(state) else _ratio(state) for state in states])
+            group.refresh([inf if state in hot else _ratio(state) for state in states])
         for slot in self._slots:
             slot.tell_index()
-            slot.hot = [state for state in slot.routes if self._is_hot(state)]
+            slot.hot = [state for state in slot.routes if state in hot]
 
     def changed(self, states: Sequence[RouteState]) -> None:
         """The costs of these routes have changed before the next `refresh`."""
@@ -89,8 +90,9 @@ class RouteIndex:
             return True
         if state not in self._places:
             return state.watch.take_ratio is None
-        gross = state.watch.gross_bps
-        return gross is not None and gross >= state.watch.take_at_bps
+        # Who stands above its ratio, or would answer otherwise than it did, is to be heard when that ends.
+        answer, gross = state.watch.assess(), state.watch.gross_bps
+        return answer != state.reason or (gross is not None and gross >= state.watch.take_at_bps)
 
 
 def _key(state: RouteState) -> _Key:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,10 +12,11 @@ from typing import Any, Protocol
 from bot.clock import SystemClock
 from bot.control.messages import Command
 from bot.control.server import ControlServer
-from bot.domain.fees import FeeSchedule
+from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
 from bot.domain.route import Decision
 from bot.domain.snapshot import UpkeepStatus
+from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
@@ -83,6 +84,9 @@ class EngineRun:
         terms: RouteTerms | None = None,
         linger_s: float = 0.0,
         disk: Disk | None = None,
+        tiers: Mapping[Feed, Sequence[FeeTier]] | None = None,
+        no_orders_at: Collection[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         """Build the run.
 
@@ -100,6 +104,9 @@ class EngineRun:
             terms: What is known about moving money between venues; None: nothing.
             disk: The journal's, where it has one that is to be watched.
             linger_s: How long the control socket tells the summary to those who come late, unless it is stopped.
+            tiers: Each venue's price list, from the lowest tier: at which of them a route would trade.
+            no_orders_at: Venues that nobody can send orders to.
+            notes: What else a person should know before the first decision, a line each.
         """
         self._info = info
         self._market = market
@@ -122,10 +129,13 @@ class EngineRun:
             log=self._log,
             show_decision=show_decision,
             terms=terms,
+            no_orders_at=no_orders_at,
         )
+        self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
         self._stop = asyncio.Event()
         self._data_dir = settings.data_dir
         self._disk = disk
+        self._notes = notes
         self._watch: StorageWatch | None = None
         if disk is not None:
             gate, desk = self.engine.desk.gate, self.engine.desk
@@ -135,7 +145,10 @@ class EngineRun:
             desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop
-            self._lag = LagWatch(self.engine.desk.gate, self.engine.event, market.clock, settings.risk)
+            engine = self.engine
+            self._lag = LagWatch(
+                engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
+            )
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
@@ -155,7 +168,7 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            for watch in (self._watch, self._lag):
+            for watch in (self._watch, self._lag, self._surface):
                 if watch is not None:
                     watch.start()
             for line in before:
@@ -172,7 +185,7 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            for watch in (self._watch, self._lag):
+            for watch in (self._watch, self._lag, self._surface):
                 if watch is not None:
                     watch.stop()
             if self._comparison is not None:
@@ -272,6 +285,7 @@ class EngineRun:
                 lines.append(f"{slot.instrument.feed}: no fees known, its routes are refused")
         for feed, bps in self._funding.items():
             lines.append(f"{feed}: funding {bps} bps per 8 h ASSUMED until the venue tells it")
+        lines += self._notes
         lines.append(f"{len(self.engine.routes)} routes over {len(self.engine.slots)} instruments")
         return lines
 
@@ -311,14 +325,16 @@ class EngineRun:
             gate.resume("resume was asked for")
 
     def _snapshot(self) -> Any:
+        now_ns = self._market.clock.now_ns()
         return take_snapshot(
             self.engine,
-            self._market.clock.now_ns(),
+            now_ns,
             self._market.printed,
             progress=self._market.progress(),
             finished=self._finished,
             comparison="" if (told := self._compared()) is None else short_line(told),
             upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
+            surface=self._surface.rows(now_ns),
         )
 
     def _compared(self) -> dict[str, Any] | None:

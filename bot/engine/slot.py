@@ -3,10 +3,8 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from bot.domain.fees import FeeSchedule
-from bot.domain.funding_terms import FundingTerms
+from bot.domain.funding_terms import FundingTerms, on_schedule
 from bot.domain.instrument import Instrument
 from bot.domain.market import FundingRate, TopOfBook
 from bot.domain.order_book import OrderBook
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from bot.engine.route_state import RouteState
 
 HOUR_NS = 3_600_000_000_000
-HOUR_S = 3600.0
 ASSUMED_INTERVAL_H = 8.0
 """The usual interval, where a venue's message names none; a figure that rests on it is shown as ASSUMED."""
 
@@ -128,7 +125,7 @@ class InstrumentSlot:
     def on_funding(self, funding: FundingRate) -> None:
         """Take the venue's rate; it replaces an assumption."""
         self.funding = funding
-        self.funding_terms = _on_schedule(funding, self.funding_terms)
+        self.funding_terms = on_schedule(funding, self.funding_terms)
         interval_h = funding.interval_h or ASSUMED_INTERVAL_H
         self.funding_bps_per_h = funding.rate * 1e4 / interval_h
         self.funding_assumed = funding.interval_h is None
@@ -153,22 +150,3 @@ class InstrumentSlot:
         if self.quote is not None and self.quote.ts_event_ns is not None:
             return self.quote.ts_event_ns
         return self.recv_ns + (self.clock_offset.offset_ns or 0)
-
-
-def _on_schedule(funding: FundingRate, before: FundingTerms | None) -> FundingTerms | None:
-    """A rate with the interval and the bounds that are known; None where no interval is, or they do not fit."""
-    interval_s = funding.interval_h * HOUR_S if funding.interval_h else before.interval_s if before else None
-    if interval_s is None:
-        return None
-    try:
-        return FundingTerms(
-            rate=funding.rate,
-            interval_s=interval_s,
-            next_funding_ns=funding.next_funding_ns,
-            cap=before.cap if before else None,
-            floor=before.floor if before else None,
-            mark_price=funding.mark_price,
-            ts_ns=funding.ts_event_ns,
-        )
-    except ValidationError:
-        return None

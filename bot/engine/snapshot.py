@@ -5,10 +5,11 @@ from typing import Any
 
 from bot.domain.instrument import Feed
 from bot.domain.market import PrintedQuote, combined_view
-from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, TopRow, UpkeepStatus
+from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, SurfaceRow, TopRow, UpkeepStatus
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
+from bot.engine.standing import limit_rows, pair_rows
 from bot.risk.limits import KNOWN
 
 Printed = Callable[[Feed, bytes], PrintedQuote]
@@ -26,6 +27,7 @@ def take_snapshot(
     finished: bool,
     comparison: str = "",
     upkeep: UpkeepStatus = _NO_UPKEEP,
+    surface: tuple[SurfaceRow, ...] = (),
 ) -> Snapshot:
     """The engine now.
 
@@ -37,6 +39,7 @@ def take_snapshot(
         finished: Whether the run is over.
         comparison: What another day earns, in one line.
         upkeep: Jobs and the way to MongoDB.
+        surface: Break-even of the routes over a ladder of sizes.
     """
     desk = engine.desk
     engine.look()
@@ -60,6 +63,9 @@ def take_snapshot(
         tops=tuple(_top_row(slot, now_ns, printed) for slot in engine.slots),
         routes=tuple(_route_row(state) for state in engine.routes),
         feeds=tuple(_feed_rows(engine, now_ns)),
+        surface=surface,
+        pairs=pair_rows(engine),
+        limits=limit_rows(engine, now_ns),
         views=combined_views(engine, printed),
         upkeep=upkeep,
         log=(),

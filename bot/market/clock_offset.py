@@ -90,15 +90,19 @@ class ClockOffset:
         self._estimate(default_ns=-offset_ns)
 
     def stepped(self, step_ns: int) -> None:
-        """Our clock was set forward by `step_ns` (negative: back): what was learnt moves with it."""
-        self._this_half_ns = _moved(self._this_half_ns, step_ns)
-        self._last_half_ns = _moved(self._last_half_ns, step_ns)
-        self.fastest_ns = _moved(self.fastest_ns, step_ns)
+        """Our clock was set forward by `step_ns` (negative: back).
+
+        What was measured moves with it. What frames taught is forgotten: frames since the step may have taught already,
+        and nobody can tell those from the ones before.
+        """
+        self._this_half_ns = self._last_half_ns = self.fastest_ns = _NEVER
+        self._half_start_ns = self._half_end_ns = 0
+        self._doubtful_ns = None
         self._measured_min_ns += step_ns
         self._measured_max_ns += step_ns
-        self._half_start_ns += step_ns
-        self._half_end_ns += step_ns
-        self._doubtful_ns = None
+        if self._measured_halves:
+            self._measured_halves = 2
+            self.fastest_ns = (self._measured_min_ns + self._measured_max_ns) // 2
 
     def _learn(self, delay_ns: int, ts_recv_ns: int) -> None:
         # Also when the clock went back: a half that lies ahead of us would never end.
@@ -128,10 +132,6 @@ class ClockOffset:
         if self._measured_halves:
             fastest_ns = min(max(fastest_ns, self._measured_min_ns), self._measured_max_ns)
         self.fastest_ns = fastest_ns
-
-
-def _moved(delay_ns: int, step_ns: int) -> int:
-    return delay_ns if delay_ns == _NEVER else delay_ns + step_ns
 
 
 class FeedDelay:

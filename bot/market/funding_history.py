@@ -1,13 +1,29 @@
 """The last 24 hours of one perpetual's funding rate, as it was announced."""
 
 from functools import partial
+from typing import NamedTuple
 
 from bot.domain.market import FundingRate
+from bot.market.gap_marks import GapMarks, KnownGap
 from bot.market.packed_history import INT64, PackedFloats, PackedHistory, PackedInts
-from bot.market.packing import grid_of
+from bot.market.packing import Floats, Ints, grid_of
 
 _RATE_STEP = 1e-8
 """Venues print eight digits of a rate; hours are whole ones, mark prices have digits of their own."""
+
+
+class FundingColumns(NamedTuple):
+    """Announced rates by column, equally long."""
+
+    ts_recv_ns: Ints
+    """Our receive time, UTC ns; never goes back."""
+    ts_event_ns: Ints
+    rate: Floats
+    next_funding_ns: Ints
+    interval_h: Floats
+    """0 where the message did not say."""
+    mark_price: Floats
+    """0 where the message did not say."""
 
 
 class FundingHistory:
@@ -43,6 +59,31 @@ class FundingHistory:
             funding.interval_h or 0.0,
             funding.mark_price or 0.0,
         )
+
+    def load(self, rates: FundingColumns) -> None:
+        """Take rates from before every one that is held, newest part first where they come in parts.
+
+        Raises:
+            ValueError: If receive times go back, or do not end before the oldest rate; nothing was taken.
+        """
+        self._history.load(rates.ts_recv_ns, rates[1:])
+
+    @property
+    def gap_marks(self) -> GapMarks:
+        """Where rates may be missing; gaps that are known to have ended are added here."""
+        return self._history.gap_marks
+
+    def begin_gap(self, start_ns: int, reason: str) -> None:
+        """From `start_ns` to the next one some may be missing."""
+        self._history.begin_gap(start_ns, reason)
+
+    def end_gap(self, stop_ns: int) -> None:
+        """A gap that lasts ends here, though none has come."""
+        self._history.end_gap(stop_ns)
+
+    def gaps(self, start_ns: int, stop_ns: int) -> list[KnownGap]:
+        """Where rates may be missing within a span, by start."""
+        return self._history.gaps(start_ns, stop_ns)
 
     @property
     def last_recv_ns(self) -> int:

@@ -42,20 +42,21 @@ class RollingStatistics:
         "seen",
     )
 
-    def __init__(self, *, span_s: float = 360.0, bucket_s: float = 1.0) -> None:
+    def __init__(self, *, span_s: float = 360.0, bucket_s: float = 1.0, seen: int = 0) -> None:
+        """Nothing is covered yet; `seen` quotes came before, and are not counted here."""
         self._bucket_ns = round(bucket_s * 1e9)
         self._size = max(round(span_s / bucket_s), 1)
         self._past = RollingTotals(self._size)
         self._bid = self._ask = self._mid = self._spread_bps = 0.0
         self._high_bid, self._low_ask = -inf, inf
         self._close: float | None = None
-        self._counted = 0
+        self._counted = seen
         self._ts_ns = 0
         self.interrupted = True
         """No price counts at present: the next quote must go to `update` even if its price did not change."""
         self.next_roll_ns = 0
         """`roll` is due at this time."""
-        self.seen = 0
+        self.seen = seen
         """Quotes so far; the owner brings it up to date before `roll`, or adds one a quote."""
         self._begin()
 

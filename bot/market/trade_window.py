@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.domain.market import PublicTrade
+from bot.market.gap_marks import GapMarks, KnownGap
 from bot.market.packed_history import INT64, PackedFloats, PackedHistory, PackedInts
 from bot.market.packing import Floats, Ints
 from bot.market.segment import Grids
@@ -80,10 +81,36 @@ class TradeWindow:
             ts_recv_ns, delay_ns, fields["trade_id"], fields["price"], fields["quantity"], fields["buyer_is_maker"]
         )
 
+    def load(self, trades: TradeColumns) -> None:
+        """Take trades from before every one that is held, newest part first where they come in parts.
+
+        Raises:
+            ValueError: If receive times go back, or do not end before the oldest trade; nothing was taken.
+        """
+        recv_ns, event_ns, ids, price, quantity, maker = trades
+        self._history.load(recv_ns, (recv_ns - event_ns, ids, price, quantity, maker))
+
     @property
     def clock_steps(self) -> int:
         """Trades whose own receive time was before their predecessor's."""
         return self._history.clock_steps
+
+    @property
+    def gap_marks(self) -> GapMarks:
+        """Where trades may be missing; gaps that are known to have ended are added here."""
+        return self._history.gap_marks
+
+    def begin_gap(self, start_ns: int, reason: str) -> None:
+        """From `start_ns` to the next one some may be missing."""
+        self._history.begin_gap(start_ns, reason)
+
+    def end_gap(self, stop_ns: int) -> None:
+        """A gap that lasts ends here, though none has come."""
+        self._history.end_gap(stop_ns)
+
+    def gaps(self, start_ns: int, stop_ns: int) -> list[KnownGap]:
+        """Where trades may be missing within a span, by start."""
+        return self._history.gaps(start_ns, stop_ns)
 
     @property
     def last_recv_ns(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bot.domain.market import TopOfBook
 from bot.market.columns import ROW_FORMAT, Columns, RowValues, joined
+from bot.market.gap_marks import GapMarks, KnownGap
 from bot.market.hot_buffer import ROW_BYTES
 from bot.market.packing import Bits
 from bot.market.row_store import RowStore
@@ -46,6 +47,7 @@ class Window:
         "_zone_map",
         "_zoned",
         "clock_steps",
+        "gap_marks",
         "last_recv_ns",
     )
 
@@ -63,6 +65,8 @@ class Window:
         self._memory = self._store.hot.memory
         self._offset = 0
         self._limit = 0
+        self.gap_marks = GapMarks(self._hold_ns)
+        """Where quotes may be missing; gaps that are known to have ended are added here."""
         self.clock_steps = 0
         """Rows whose own receive time was before their predecessor's."""
         self.last_recv_ns = 0
@@ -211,6 +215,18 @@ class Window:
         if start_row >= hot.first_row:
             return hot.view(start_row, stop_row)
         return joined(self._store.parts(start_row, stop_row))
+
+    def begin_gap(self, start_ns: int, reason: str) -> None:
+        """From `start_ns` to the next quote some may be missing."""
+        self.gap_marks.begin(start_ns, reason, self._first_since)
+
+    def gaps(self, start_ns: int, stop_ns: int) -> list[KnownGap]:
+        """Where quotes may be missing within a span, by start; `between` and `as_of` know nothing of it."""
+        return self.gap_marks.between(start_ns, stop_ns, self._first_since)
+
+    def _first_since(self, ts_ns: int) -> int | None:
+        number = self._row_at(ts_ns)
+        return None if number == self.appended else self._store.row(number)[0]
 
     def price_changes(self, start_ns: int, stop_ns: int) -> Columns:
         """The rows of `between` whose bid or ask price differs from the row before; a copy."""

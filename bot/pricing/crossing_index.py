@@ -37,7 +37,20 @@ class Crossing(NamedTuple):
 class CrossingGroup:
     """The bound over some routes. It is told prices by its members, and ratios by its owner."""
 
-    __slots__ = ("_buy_logs", "_routes", "_sell_logs", "buy_keys", "floor", "members", "nearest", "sell_keys")
+    __slots__ = (
+        "_buy_logs",
+        "_routes",
+        "_sell_logs",
+        "buy_keys",
+        "floor",
+        "least",
+        "least_at",
+        "members",
+        "most",
+        "most_at",
+        "nearest",
+        "sell_keys",
+    )
 
     def __init__(self, routes: Sequence[Crossing], *, buys_at_bid: bool = False, sells_at_ask: bool = False) -> None:
         """Nothing can be taken before the first `refresh`.
@@ -58,6 +71,9 @@ class CrossingGroup:
         self.sell_keys = [0.0] * len(numbers)
         self._buy_logs = [0.0] * len(numbers)
         self._sell_logs = [0.0] * len(numbers)
+        self.least, self.least_at = inf, 0
+        """The best of `buy_keys`, and whose it is; `most` is that of `sell_keys`."""
+        self.most, self.most_at = 0.0, 0
         self.nearest = 0.0
         """The largest part of its own ratio that any route has ever offered; 1 and more: it was worth taking."""
         self.floor = 0.0
@@ -95,6 +111,30 @@ class CrossingGroup:
         if sell.sell_weight == 0.0:  # nobody could sell there: its weight is free
             sell.sell_weight = buy.buy_weight / ratio if ratio > 0.0 and 0.0 < buy.buy_weight < inf else 1.0
         buy.buy_weight = min(buy.buy_weight, ratio * sell.sell_weight)
+
+    def next_least(self, place: int, key: float) -> float:
+        """Whose key was the least has a new one; the least of the others."""
+        keys = self.buy_keys
+        keys[place] = inf
+        least = min(keys)
+        if key > least:
+            self.least, self.least_at = least, keys.index(least)
+        else:
+            self.least, self.least_at = key, place
+        keys[place] = key
+        return least
+
+    def next_most(self, place: int, key: float) -> float:
+        """Whose key was the most has a new one; the most of the others."""
+        keys = self.sell_keys
+        keys[place] = 0.0
+        most = max(keys)
+        if key < most:
+            self.most, self.most_at = most, keys.index(most)
+        else:
+            self.most, self.most_at = key, place
+        keys[place] = key
+        return most
 
     def note(self, part: float) -> None:
         """A route offers this part of its ratio now, exactly."""
@@ -143,19 +183,35 @@ class CrossingMember:
     def moved(self, bid: float, ask: float) -> bool:
         """Take new prices, both above zero; whether a route of this instrument may now be worth taking, or come nearer
         to it than any route of the group ever has."""
+        bought = (bid if self._at_bid else ask) * self.buy_weight
+        sold = (ask if self._at_ask else bid) * self.sell_weight
         group, place = self.group, self.place
-        buys, sells = group.buy_keys, group.sell_keys
-        # It is no partner of its own.
-        buys[place], sells[place] = inf, 0.0
-        least, most = min(buys), max(sells)
-        bought = buys[place] = (bid if self._at_bid else ask) * self.buy_weight
-        sold = sells[place] = (ask if self._at_ask else bid) * self.sell_weight
+        # It is no partner of its own: what counts are the best of the others, which mostly stand.
+        if group.least_at == place:
+            least = group.next_least(place, bought)
+        else:
+            least = group.least
+            group.buy_keys[place] = bought
+            if bought < least:
+                group.least, group.least_at = bought, place
+        if group.most_at == place:
+            most = group.next_most(place, sold)
+        else:
+            most = group.most
+            group.sell_keys[place] = sold
+            if sold > most:
+                group.most, group.most_at = sold, place
         floor = group.floor
         return sold > floor * least or most > floor * bought
 
     def withdraw(self) -> None:
         """There is no price."""
-        self.group.buy_keys[self.place], self.group.sell_keys[self.place] = inf, 0.0
+        group, place = self.group, self.place
+        group.buy_keys[place], group.sell_keys[place] = inf, 0.0
+        if group.least_at == place:
+            group.next_least(place, inf)
+        if group.most_at == place:
+            group.next_most(place, 0.0)
 
 
 def _fitted(

@@ -18,6 +18,8 @@ from bot.storage.archive.channels import Channel
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
 
 DAY_NS = 86_400_000_000_000
+_OLDER_LOOKED_AT = 64
+"""Segments from before the last day that are read to find out when the recording of an instrument ended."""
 _COLUMNS = ["instrument", *Columns._fields]
 
 
@@ -49,7 +51,8 @@ class Filled:
 def recorded_until(store: SegmentStore, channel: Channel, directory: Directory, now_ns: int) -> dict[int, int]:
     """By slot: when the recording of its channel ended; an instrument that was never recorded has no entry.
 
-    Looked for within the last day; what is older counts as recorded until a day ago.
+    An instrument that stands in none of the newest segments counts as recorded until the oldest of those that were
+    looked at.
 
     Raises:
         StorageError: If the archive cannot be read.
@@ -57,16 +60,19 @@ def recorded_until(store: SegmentStore, channel: Channel, directory: Directory, 
     known = set(store.instruments(channel))
     sought = {one.id: slot for slot, one in enumerate(directory.instruments) if one.id in known}
     found: dict[int, int] = {}
-    since_ns = now_ns - DAY_NS
-    for segment in _newest_first(store.segments(channel, start_ns=since_ns, stop_ns=now_ns)):
-        if not sought:
-            return found
+    older = _OLDER_LOOKED_AT
+    looked_ns = now_ns
+    for segment in _newest_first(store.segments(channel, stop_ns=now_ns)):
         if segment.scope not in {str(directory.instruments[slot].feed) for slot in sought.values()}:
             continue
+        older -= segment.stop_ns <= now_ns - DAY_NS
+        if older < 0:
+            break
         for name in store.read(segment, ["instrument"]).column("instrument").unique().to_pylist():
             if name in sought:
                 found[sought.pop(name)] = min(segment.stop_ns, now_ns)
-    return found | dict.fromkeys(sought.values(), since_ns)
+        looked_ns = min(looked_ns, segment.start_ns)
+    return found | dict.fromkeys(sought.values(), looked_ns)
 
 
 def _newest_first(segments: Sequence[SegmentInfo]) -> list[SegmentInfo]:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.settings.history import ImportSettings
+from bot.settings.look import BreakEvenSettings, ScanSettings
 from bot.settings.risk import RiskSettings
 from bot.settings.section import (
     AssetName,
@@ -197,3 +198,5 @@ class Settings(BaseModel):
     jobs: JobSettings = JobSettings()
     backup: BackupSettings = BackupSettings()
     import_history: ImportSettings = ImportSettings()
+    break_even: BreakEvenSettings = BreakEvenSettings()
+    scan: ScanSettings = ScanSettings()

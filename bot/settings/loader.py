@@ -20,6 +20,7 @@ from bot.settings.errors import explain, one_line, place_of, strongest, unknown
 from bot.settings.layers import OVERLAYS, Layer, environment_layer, file_layers, flag_layer, override_layer
 from bot.settings.schema import Key, SettingsSchema, dotted, settings_model
 from bot.settings.secret_keys import refuse_secrets, shown
+from bot.strategy_entry import section_name
 
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
 
@@ -42,7 +43,7 @@ class LoadedSettings:
 
     def section(self, strategy: str) -> BaseModel:
         """The settings of a strategy, of the type that the strategy gave."""
-        found: BaseModel = getattr(self.settings, strategy)
+        found: BaseModel = getattr(self.settings, section_name(strategy))
         return found
 
 

@@ -13,9 +13,10 @@ from typing import Any, cast
 from pydantic import BaseModel, Field, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.errors import InvariantError
+from bot.errors import InvariantError, SettingsError
 from bot.settings import Settings
 from bot.settings.section import ASSET_PATTERN, SEGMENT_PATTERN, VENUE_PATTERN, WALLET_PATTERN
+from bot.strategy_entry import section_name
 
 Key = tuple[str, ...]
 """A setting's place: `("risk", "max_open_pairs")`, written `risk.max_open_pairs`."""
@@ -62,10 +63,11 @@ class _TreeSource(PydanticBaseSettingsSource):
 
 
 def settings_model(strategies: Mapping[str, type[BaseModel]]) -> Any:
-    """`Settings` with one more section per strategy, under the strategy's name; a subclass of `Layered` too.
+    """`Settings` with one more section per strategy, under its `section_name`; a subclass of `Layered` too.
 
     Raises:
-        InvariantError: If a strategy's model takes unknown keys, or its name is a section's already.
+        InvariantError: If a strategy's model takes unknown keys.
+        SettingsError: If its section is one of the machine's own.
     """
     return _settings_model(tuple(strategies.items()))
 
@@ -77,10 +79,10 @@ def _settings_model(strategies: tuple[tuple[str, type[BaseModel]], ...]) -> Any:
     for name, model in strategies:
         if model.model_config.get("extra") != "forbid":
             raise InvariantError(f"strategy {name}: its settings must refuse unknown keys (extra='forbid')")
-        if name in Settings.model_fields:
-            raise InvariantError(f"strategy {name}: the settings have a section of this name")
+        if section_name(name) in Settings.model_fields:
+            raise SettingsError(f"strategy {name}: the settings have a section of this name; choose another name")
         needs_values = any(field.is_required() for field in model.model_fields.values())
-        sections[name] = (model, ... if needs_values else Field(default_factory=model))
+        sections[section_name(name)] = (model, ... if needs_values else Field(default_factory=model))
     bases: Any = (Layered, Settings)
     return create_model("CryptoPipeSettings", __base__=bases, **sections)
 

@@ -57,6 +57,8 @@ class BookImage:
     """Levels to show of a side that is not known to its end."""
     error: str = ""
     """Why this is no book any more; only a snapshot ends that."""
+    is_whole: bool = True
+    """Whether it rests on a snapshot."""
 
     def at(self, instrument: str, ts_ns: int) -> BookAt:
         """The book as an answer; INVALID where it is none."""
@@ -70,6 +72,7 @@ class BookImage:
             state,
             "the venue's book was empty" if is_empty else reason,
             self.ts_recv_ns,
+            self.begun_ns if self.is_whole else None,
             self.ts_event_ns,
             self.sequence,
         )
@@ -124,7 +127,8 @@ def _last_message_of(rows: pa.Table, kind: str) -> int | None:
 def _lost(rows: pa.Table, at: int) -> BookImage:
     recv_ns = rows.column("ts_recv_ns")[at].as_py()
     message = rows.column("message")[at].as_py()
-    return BookImage(message, recv_ns, recv_ns, None, 0, error=f"the book was lost at {utc_text(recv_ns)}")
+    error = f"the book was lost at {utc_text(recv_ns)}"
+    return BookImage(message, recv_ns, recv_ns, None, 0, error=error, is_whole=False)
 
 
 def _start(rows: pa.Table, begin: int, rules: DepthRules) -> BookImage:

@@ -53,6 +53,8 @@ class BookAt:
     """Of a book that is not VALID, a line for a person."""
     ts_recv_ns: int | None = None
     """When the newest message in it came; None without one."""
+    begun_ns: int | None = None
+    """When the whole book came that it rests on, UTC ns; None where it rests on none."""
     ts_event_ns: int | None = None
     sequence: int | None = None
     """The venue's id of the newest change in it."""

@@ -1,6 +1,7 @@
 """The terminal UI: a process of its own that reads the engine's socket and sends commands."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from bot.tui.totals import total_lines
 _PAINT_S = 0.25
 _NO_NEWS_S = 2.0
 _RETRY_S = 0.1
+_ENDING = (signal.SIGHUP, signal.SIGTERM)
 _PANELS = ("books", "routes", "feeds", "decisions", "log", "jobs")
 _IN_TURNS = {"feeds": "", "decisions": "-decisions", "jobs": "-jobs"}
 """Panels that may share a place, and the class that brings each of them to the front."""
@@ -61,8 +63,8 @@ class CryptoPipeApp(App[None]):
     """Shows the engine behind `socket_path` (`<data_dir>/run/engine.sock`) until it ends or a person leaves.
 
     `return_code` is 0 after leaving and after a finished run, `ExitCode.SETTINGS` when no engine answers within
-    `wait_s`, `ExitCode.BUG` when the engine goes away without finishing. `last_words` is what the terminal should
-    show once the screen is gone.
+    `wait_s`, `ExitCode.BUG` when the engine goes away without finishing, 128 and its number after a signal.
+    `last_words` is what the terminal should show once the screen is gone.
     """
 
     CSS_PATH = "app.tcss"
@@ -118,11 +120,22 @@ class CryptoPipeApp(App[None]):
         self._routes.focus()
         self.set_interval(_PAINT_S, self._paint)
         self.run_worker(self._follow())
+        # Without a handler the process ends as it stands, and the terminal with it in another program's mode.
+        for number in _ENDING:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_ending, number)
 
     async def on_unmount(self) -> None:
         """Let go of the engine."""
+        for number in _ENDING:
+            asyncio.get_running_loop().remove_signal_handler(number)
         if self._engine is not None:
             await self._engine.close()
+
+    def _on_ending(self, number: int) -> None:
+        """The terminal was closed, or somebody ends us; the exit code is a shell's for that signal."""
+        words = f"Ended by {signal.Signals(number).name}: the engine goes on. Come back with --mode attach."
+        self.last_words = [words]
+        self.exit(return_code=128 + number)
 
     async def _follow(self) -> None:
         try:

@@ -2,22 +2,20 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
-from bot.domain.order_book import OrderBook
 from bot.ports import FeedState, FrameTap
 from bot.settings import Settings
 from exchanges.binance.decoder import reason
 from exchanges.binance.endpoints import REFUSED, VENUE, rest_url, stream_url
 from exchanges.binance.order_book import BinanceBookBuilder
 from exchanges.binance.schemas import AnyFrame
-from exchanges.common.connection import SupervisedConnection
-from exchanges.common.depth import DepthSink, SlotBook, reset_when_gone
+from exchanges.common.depth import DepthSink
+from exchanges.common.depth_reader import DepthReader
 from exchanges.common.plan import StreamPlan
 from exchanges.common.public_http import PublicHttp
 from exchanges.common.snapshot_desk import SnapshotDesk
@@ -31,7 +29,7 @@ _PATHS = {Segment.SPOT: "/api/v3/depth", Segment.LINEAR: "/fapi/v1/depth"}
 _ROUTES = {Segment.SPOT: "", Segment.LINEAR: "/public"}
 
 
-class BinanceDepthReader:
+class BinanceDepthReader(DepthReader[BinanceBookBuilder]):
     """Reads the books of one feed, spot or linear, into a sink."""
 
     def __init__(
@@ -60,33 +58,19 @@ class BinanceDepthReader:
         Raises:
             SettingsError: If the feed cannot be read live.
         """
-        self._feed = feed
-        self._sink = sink
-        self._clock = clock
-        self._http = PublicHttp(VENUE)
         self._rest_url = rest_url(feed, settings)
         self._depth = depth
+        self._clock = clock
+        self._http = PublicHttp(VENUE)
         self._desk = SnapshotDesk(
             self._fetch, self._deliver, settings=settings.connection, clock=clock, rng=rng, on_trouble=self._note
         )
-        self._builders = {symbol: self._builder(symbol, slot) for symbol, slot in slots.items()}
-        self._by_slot = {slot: self._builders[symbol] for symbol, slot in slots.items()}
-        self._by_stream = {_stream(symbol).encode(): builder for symbol, builder in self._builders.items()}
         self._state = FeedState.CLOSED
-        self._connection = SupervisedConnection(
-            depth_plan(feed, sorted(slots), settings),
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
-            on_frame=self._on_frame,
-            on_batch_end=sink.on_batch_end,
-            on_state=self._on_state,
-            tap=tap,
+        plan = depth_plan(feed, sorted(slots), settings)
+        super().__init__(
+            plan, slots, sink, lambda _, events: BinanceBookBuilder(depth, events), settings, clock, rng, tap
         )
-
-    def book(self, slot: int) -> OrderBook | None:
-        """The instrument's book, if it is right now."""
-        return self._by_slot[slot].book
+        self._by_stream = {_stream(symbol).encode(): builder for symbol, builder in self._builders.items()}
 
     async def start(self) -> None:
         """Connect; returns when the first change has come. Each book is VALID once its snapshot has.
@@ -95,7 +79,7 @@ class BinanceDepthReader:
             VenueError: Binance cannot be reached, does not serve this place, or acknowledges and stays silent.
         """
         try:
-            await self._connection.start()
+            await super().start()
         except BaseException:
             await self.stop()
             raise
@@ -103,17 +87,14 @@ class BinanceDepthReader:
     async def stop(self) -> None:
         """Close every connection; nothing is delivered afterwards."""
         await self._desk.close()
-        await self._connection.stop()
+        await super().stop()
         await self._http.close()
 
-    def _builder(self, symbol: str, slot: int) -> BinanceBookBuilder:
-        return SlotBook(
-            slot,
-            self._sink,
-            partial(BinanceBookBuilder, self._depth),
-            on_wanted=lambda _: self._desk.want(symbol),
-            on_valid=lambda: self._desk.settled(symbol),
-        ).builder
+    def _on_wanted(self, symbol: str, reason: str) -> None:
+        self._desk.want(symbol)
+
+    def _on_valid(self, symbol: str) -> None:
+        self._desk.settled(symbol)
 
     async def _fetch(self, symbol: str) -> bytes:
         return await fetch_snapshot(self._http, self._rest_url, self._feed, symbol, self._depth)
@@ -147,8 +128,7 @@ class BinanceDepthReader:
 
     def _on_state(self, state: FeedState, detail: str) -> None:
         self._state = state
-        reset_when_gone(list(self._builders.values()), state, detail)
-        self._sink.on_feed_state(self._feed, state, detail)
+        super()._on_state(state, detail)
 
     def _note(self, words: str) -> None:
         self._sink.on_feed_state(self._feed, self._state, words)

@@ -2,7 +2,8 @@
 
 from bot.domain.instrument import Feed, Segment
 from bot.errors import SettingsError
-from bot.settings import EndpointSettings, Settings
+from bot.settings import Settings
+from exchanges.common.own_hosts import configured
 
 VENUE = "binance"
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)
@@ -24,7 +25,7 @@ def rest_url(feed: Feed, settings: Settings) -> str:
     Raises:
         SettingsError: If the feed cannot be read live.
     """
-    return (_of(feed, settings).rest_url or _own(feed, _REST)).rstrip("/")
+    return (configured(feed, settings).rest_url or _own(feed, _REST)).rstrip("/")
 
 
 def stream_url(feed: Feed, settings: Settings) -> str:
@@ -33,14 +34,10 @@ def stream_url(feed: Feed, settings: Settings) -> str:
     Raises:
         SettingsError: If the feed cannot be read live.
     """
-    return (_of(feed, settings).stream_url or _own(feed, _STREAM)).rstrip("/")
+    return (configured(feed, settings).stream_url or _own(feed, _STREAM)).rstrip("/")
 
 
 def _own(feed: Feed, hosts: dict[Segment, str]) -> str:
     if feed.segment not in hosts:
         raise SettingsError(f"{feed} is decoded from recordings only; live feeds are {SPOT} and {LINEAR}")
     return hosts[feed.segment]
-
-
-def _of(feed: Feed, settings: Settings) -> EndpointSettings:
-    return settings.venues.get(feed.venue, {}).get(str(feed.segment), EndpointSettings())

@@ -10,9 +10,9 @@ from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
-from exchanges.binance.refusals import Refusal
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.order_desk import OrderReport
+from exchanges.common.refusals import Refusal
 
 _ORDER_ROW = TypeAdapter(OrderRow)
 _PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}

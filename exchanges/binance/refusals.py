@@ -6,47 +6,29 @@ Source: https://developers.binance.com/docs (error codes of spot and USDⓈ-M).
 import json
 from typing import Any
 
-from bot.errors import BelowMinimum, InsufficientBalance, OrderRejected, VenueError, VenueUnavailable
+from bot.errors import BelowMinimum, InsufficientBalance, VenueError, VenueUnavailable
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.errors import as_venue_error
 from exchanges.binance.library import BinanceAPIException
 from exchanges.common.plan import printable
+from exchanges.common.refusals import Refusal, RefusalCodes, ServerFault
 from exchanges.common.venue_http import Answer
 
 _OVERLOADED = -1008
 """Turned away before the matching engine saw it, for all that the status is a 503."""
 _UNKNOWN = frozenset({-1006, -1007})
-_NO_SUCH_ORDER = frozenset({-2011, -2013})
-_MAY_EXIST = frozenset({-2010, -4116})
-"""A client order id that is there already; spot says -2010 for that and for a wallet that does not cover it."""
-_REJECTIONS: dict[int, type[OrderRejected]] = {
-    -2018: InsufficientBalance,
-    -2019: InsufficientBalance,
-    -4004: BelowMinimum,
-    -4164: BelowMinimum,
-}
-
-
-class Refusal(VenueError):
-    """Binance refused one request for what it asked; `code` is Binance's."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(VENUE, message)
-        self.code = code
-
-    @property
-    def is_no_such_order(self) -> bool:
-        """Whether it says that the order is unknown, or over."""
-        return self.code in _NO_SUCH_ORDER
-
-    @property
-    def may_exist(self) -> bool:
-        """Whether an order of this client order id may be there already."""
-        return self.code in _MAY_EXIST
-
-
-class ServerFault(VenueUnavailable):
-    """A fault inside Binance: the request may have done what it asked."""
+_CODES = RefusalCodes(
+    VENUE,
+    no_such_order=frozenset({-2011, -2013}),
+    # A client order id that is there already; spot says -2010 for that and for a wallet that does not cover it.
+    may_exist=frozenset({-2010, -4116}),
+    rejections={
+        -2018: InsufficientBalance,
+        -2019: InsufficientBalance,
+        -4004: BelowMinimum,
+        -4164: BelowMinimum,
+    },
+)
 
 
 def checked(answer: Answer) -> str:
@@ -66,7 +48,7 @@ def checked(answer: Answer) -> str:
     body = json.dumps({"code": code, "msg": message})
     error = as_venue_error(BinanceAPIException(answer, answer.status, body))
     if type(error) is VenueError:
-        raise Refusal(code, words)
+        raise Refusal(_CODES, code, words)
     raise error
 
 
@@ -85,8 +67,3 @@ def complaint(venue_code: int, message: str, status: int) -> VenueError:
     except VenueError as error:
         return error
     return VenueUnavailable(VENUE, f"answered with status {status} and an error")
-
-
-def rejected(client_order_id: str, refusal: Refusal) -> OrderRejected:
-    """A refusal of a new order, by its code."""
-    return _REJECTIONS.get(refusal.code, OrderRejected)(client_order_id, str(refusal))

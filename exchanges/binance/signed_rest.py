@@ -10,33 +10,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
-from bot.errors import (
-    Banned,
-    ClockSkew,
-    GeoBlocked,
-    OrderOutcomeUnknown,
-    VenueError,
-    VenueUnavailable,
-)
+from bot.errors import VenueUnavailable
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.private_schemas import ServerTime
-from exchanges.binance.refusals import Refusal, ServerFault, checked, rejected
-from exchanges.common.api_keys import ApiKeys, Hmac
-from exchanges.common.clock_offset import measure_offset
-from exchanges.common.loopback import require_loopback
+from exchanges.binance.refusals import checked
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
+from exchanges.common.venue_http import VenueHttp
 
-_READ_S = 5.0
-_ORDER_S = 1.0
-_READ_WINDOW_MS = 5000
 _FORM = "application/x-www-form-urlencoded"
 
 _T = TypeVar("_T")
 Values = dict[str, str]
 
 
-class SignedRest:
+class SignedRest(KeyedRest[str]):
     """One segment with one key."""
 
     def __init__(self, feed: Feed, base_url: str, keys: ApiKeys, http: VenueHttp, clock: Clock) -> None:
@@ -45,23 +34,11 @@ class SignedRest:
         Raises:
             SettingsError: If `base_url` is not on this machine.
         """
-        self._base = require_loopback(base_url)
+        super().__init__(base_url, keys, http, clock, checked)
         self._prefix = "/api" if feed.segment is Segment.SPOT else "/fapi"
         self._time = "/v3/time" if feed.segment is Segment.SPOT else "/v1/time"
-        self._headers = {"X-MBX-APIKEY": keys.key.get_secret_value()}
+        self._headers = {"X-MBX-APIKEY": self._key}
         self._form_headers = {**self._headers, "Content-Type": _FORM}
-        self._hmac = Hmac(keys.secret)
-        self._http = http
-        self._clock = clock
-        self._offset_ns = 0
-
-    async def open(self) -> None:
-        """Measure Binance's clock.
-
-        Raises:
-            VenueError: It cannot be asked.
-        """
-        self._offset_ns, _ = await measure_offset(self._server_time_ms, self._clock)
 
     async def read(self, path: str, kind: TypeAdapter[_T], values: Values) -> _T:
         """A signed question; asked once more when Binance did not like our clock.
@@ -70,11 +47,7 @@ class SignedRest:
             Refusal: Binance refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        try:
-            text = await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S)
-        except ClockSkew:
-            await self.open()
-            text = await self._signed("GET", path, values, _READ_WINDOW_MS, _READ_S)
+        text = await self._asked(lambda: self._signed("GET", path, values, READ_WINDOW_MS, READ_S))
         return _understood(path, kind, text)
 
     async def public(self, path: str, kind: TypeAdapter[_T], values: Values) -> _T:
@@ -83,7 +56,7 @@ class SignedRest:
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-        answer = await self._http.request("GET", self._url(path) + _query(values), {}, None, _READ_S)
+        answer = await self._http.request("GET", self._url(path) + _query(values), {}, None, READ_S)
         return _understood(path, kind, self._checked(answer))
 
     async def key_only(self, method: str, path: str) -> str:
@@ -92,7 +65,7 @@ class SignedRest:
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-        answer = await self._http.request(method, self._url(path), self._headers, None, _READ_S)
+        answer = await self._http.request(method, self._url(path), self._headers, None, READ_S)
         return self._checked(answer)
 
     async def place(self, path: str, client_order_id: str, values: Values) -> None:
@@ -104,19 +77,7 @@ class SignedRest:
             Refusal: An order of this id may be there already: ask.
             VenueError: It did not arrive.
         """
-        try:
-            await self._signed("POST", path, values, ORDER_WINDOW_MS, _ORDER_S)
-        except AnswerLost as lost:
-            raise OrderOutcomeUnknown(client_order_id, str(lost)) from lost
-        except ClockSkew:
-            await self._measure_quietly()
-            raise
-        except ServerFault as fault:
-            raise OrderOutcomeUnknown(client_order_id, str(fault)) from fault
-        except Refusal as refusal:
-            if refusal.may_exist:
-                raise
-            raise rejected(client_order_id, refusal) from refusal
+        await self._sent_once(client_order_id, self._signed("POST", path, values, ORDER_WINDOW_MS, ORDER_S))
 
     async def cancel(self, path: str, values: Values) -> None:
         """Cancel an order.
@@ -125,11 +86,11 @@ class SignedRest:
             Refusal: Binance refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._signed("DELETE", path, values, _READ_WINDOW_MS, _ORDER_S)
+        await self._signed("DELETE", path, values, READ_WINDOW_MS, ORDER_S)
 
     def stamped(self, values: Values) -> Values:
         """`values` with the key, the time and a signature over all of it, sorted as the WebSocket API wants it."""
-        full = {**values, "apiKey": self._headers["X-MBX-APIKEY"], "timestamp": str(self._now_ms())}
+        full = {**values, "apiKey": self._key, "timestamp": str(self._now_ms())}
         ordered = dict(sorted(full.items()))
         text = "&".join(f"{name}={value}" for name, value in ordered.items())
         return {**ordered, "signature": self._hmac.hex(text.encode())}
@@ -144,25 +105,8 @@ class SignedRest:
             answer = await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
         return self._checked(answer)
 
-    def _checked(self, answer: Answer) -> str:
-        try:
-            return checked(answer)
-        except (Banned, GeoBlocked) as ban:
-            self._http.sit_out(ban)
-            raise
-
     async def _server_time_ms(self) -> int:
         return (await self.public(self._time, TypeAdapter(ServerTime), {})).ms
-
-    async def _measure_quietly(self) -> None:
-        try:
-            await self.open()
-        except VenueError:
-            # The order was refused for the clock, and that is what its owner is told.
-            return
-
-    def _now_ms(self) -> int:
-        return (self._clock.now_ns() + self._offset_ns) // 1_000_000
 
     def _url(self, path: str) -> str:
         return f"{self._base}{self._prefix}{path}"

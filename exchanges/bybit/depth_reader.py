@@ -3,18 +3,17 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from pydantic_core import from_json
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed
-from bot.domain.order_book import OrderBook
 from bot.ports import FeedState, FrameTap
 from bot.settings import Settings
 from exchanges.bybit.endpoints import FORBIDDEN, stream_url
 from exchanges.bybit.order_book import BybitBookBuilder
-from exchanges.common.depth import DepthSink, RenewableConnection, SlotBook, reset_when_gone
+from exchanges.common.depth import DepthSink
+from exchanges.common.depth_reader import DepthReader
 from exchanges.common.plan import StreamPlan, printable
 
 TOPIC_DEPTH = 50
@@ -23,7 +22,7 @@ _PING_EVERY_S = 20.0
 _TOPIC_AT = len(b'{"topic":"')
 
 
-class BybitDepthReader:
+class BybitDepthReader(DepthReader[BybitBookBuilder]):
     """Reads the books of one feed, spot or linear, into a sink."""
 
     def __init__(
@@ -49,46 +48,11 @@ class BybitDepthReader:
             tap: Sees every frame before it is used.
             depth: Of the topics: 50, 200 or 1000.
         """
-        self._feed = feed
-        self._sink = sink
-        self._builders = {symbol: self._builder(slot, depth) for symbol, slot in slots.items()}
-        self._by_slot = {slot: self._builders[symbol] for symbol, slot in slots.items()}
-        self._by_topic = {_topic(symbol, depth).encode(): builder for symbol, builder in self._builders.items()}
-        self._connection = RenewableConnection(
-            depth_plan(feed, sorted(slots), settings, depth),
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
-            on_frame=self._on_frame,
-            on_batch_end=sink.on_batch_end,
-            on_state=self._on_state,
-            tap=tap,
+        plan = depth_plan(feed, sorted(slots), settings, depth)
+        super().__init__(
+            plan, slots, sink, lambda _, events: BybitBookBuilder(depth, events), settings, clock, rng, tap
         )
-
-    def book(self, slot: int) -> OrderBook | None:
-        """The instrument's book, if it is right now."""
-        return self._by_slot[slot].book
-
-    async def start(self) -> None:
-        """Connect and subscribe; returns when the first book has come.
-
-        Raises:
-            VenueError: Bybit cannot be reached, does not serve this place, or acknowledges and stays silent.
-        """
-        await self._connection.start()
-
-    async def stop(self) -> None:
-        """Close the connection; nothing is delivered afterwards."""
-        await self._connection.stop()
-
-    def _builder(self, slot: int, depth: int) -> BybitBookBuilder:
-        return SlotBook(slot, self._sink, partial(BybitBookBuilder, depth), on_wanted=self._renew).builder
-
-    def _renew(self, reason: str) -> None:
-        # Its other books go with the connection, and from this moment none of them is followed any more.
-        self._connection.renew(reason)
-        for builder in self._builders.values():
-            builder.reset(reason)
+        self._by_topic = {_topic(symbol, depth).encode(): builder for symbol, builder in self._builders.items()}
 
     def _on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
         end = raw.find(b'"', _TOPIC_AT)
@@ -114,10 +78,6 @@ class BybitDepthReader:
         elif message.get("success") is False:
             said = printable(message.get("ret_msg"))
             self._on_state(FeedState.FAILED, f"{self._feed}: {message.get('op')} refused: {said}")
-
-    def _on_state(self, state: FeedState, detail: str) -> None:
-        reset_when_gone(list(self._builders.values()), state, detail)
-        self._sink.on_feed_state(self._feed, state, detail)
 
 
 def depth_plan(feed: Feed, symbols: Sequence[str], settings: Settings, depth: int) -> StreamPlan:

@@ -1,7 +1,8 @@
 """Where Bybit is: its own hosts unless the settings name others; and what it means when one says 403."""
 
 from bot.domain.instrument import Feed
-from bot.settings import EndpointSettings, Settings
+from bot.settings import Settings
+from exchanges.common.own_hosts import configured
 
 _REST = "https://api.bybit.com"
 _STREAM = "wss://stream.bybit.com"
@@ -14,14 +15,10 @@ FORBIDDEN = (
 
 def rest_url(feed: Feed, settings: Settings) -> str:
     """Base of the REST interface, without a slash at the end."""
-    return (_of(feed, settings).rest_url or _REST).rstrip("/")
+    return (configured(feed, settings).rest_url or _REST).rstrip("/")
 
 
 def stream_url(feed: Feed, settings: Settings) -> str:
     """The public stream of the feed's segment."""
-    base = (_of(feed, settings).stream_url or _STREAM).rstrip("/")
+    base = (configured(feed, settings).stream_url or _STREAM).rstrip("/")
     return f"{base}/v5/public/{feed.segment}"
-
-
-def _of(feed: Feed, settings: Settings) -> EndpointSettings:
-    return settings.venues.get(feed.venue, {}).get(str(feed.segment), EndpointSettings())

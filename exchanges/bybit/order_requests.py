@@ -7,9 +7,9 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
-from exchanges.bybit.refusals import Refusal
 from exchanges.bybit.signed_rest import Body, SignedRest, Values
 from exchanges.common.order_desk import OrderReport
+from exchanges.common.refusals import Refusal
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}

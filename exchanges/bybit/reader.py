@@ -16,8 +16,10 @@ from bot.settings import Settings
 from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import FORBIDDEN, rest_url, stream_url
 from exchanges.common.clock_offset import measure_offset
-from exchanges.common.connection import StreamPlan, SupervisedConnection
+from exchanges.common.feed_reader import connections
 from exchanges.common.feed_state import FeedStates
+from exchanges.common.plan import StreamPlan
+from exchanges.common.started import start_together
 
 _ARGS_PER_MESSAGE = 10
 """What spot allows; linear allows more, and nothing is gained by it."""
@@ -48,24 +50,12 @@ class BybitReader:
         self._clock = clock
         self._timer: Timer | None = None
         self._measuring: asyncio.Task[None] | None = None
-        states = FeedStates(partial(sink.on_feed_state, feed))
+        report = partial(sink.on_feed_state, feed)
         plans = stream_plans(feed, slots, settings)
         # One connection's words are the feed's; of several the worst state is.
-        told = [states.of(plan.name) if len(plans) > 1 else partial(sink.on_feed_state, feed) for plan in plans]
+        told = FeedStates(report).of if len(plans) > 1 else lambda _: report
         on_frame = BybitDecoder(feed, slots, sink).on_frame
-        self._connections = [
-            SupervisedConnection(
-                plan,
-                settings=settings.connection,
-                clock=clock,
-                rng=rng,
-                on_frame=on_frame,
-                on_batch_end=sink.on_batch_end,
-                on_state=on_state,
-                tap=tap,
-            )
-            for plan, on_state in zip(plans, told, strict=True)
-        ]
+        self._connections = connections(plans, sink, on_frame, told, settings, clock, rng, tap)
 
     async def start(self) -> None:
         """Measure the clock offset, connect and subscribe; returns when market data has come on every connection.
@@ -76,13 +66,7 @@ class BybitReader:
         # Before the first quote: without the offset nothing can be said about a quote's age.
         await self._measure()
         self._measure_later()
-        starting = [asyncio.create_task(connection.start()) for connection in self._connections]
-        try:
-            await asyncio.gather(*starting)
-        finally:
-            for task in starting:
-                task.cancel()
-            await asyncio.gather(*starting, return_exceptions=True)
+        await start_together(self._connections)
 
     async def stop(self) -> None:
         """Close every connection; nothing is delivered afterwards."""

@@ -6,51 +6,33 @@ Source: https://bybit-exchange.github.io/docs/v5/error.
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pydantic import ValidationError
 
-from bot.errors import BelowMinimum, GeoBlocked, InsufficientBalance, OrderRejected, VenueError, VenueUnavailable
+from bot.errors import BelowMinimum, GeoBlocked, InsufficientBalance, VenueError
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
 from exchanges.common.plan import printable
+from exchanges.common.refusals import Refusal, RefusalCodes, ServerFault
 from exchanges.common.venue_http import Answer
 
 _UNKNOWN = frozenset({10000, 10016, 170007, 170032, 170146, 170147})
-_EXISTS = frozenset({10014, 110072, 170141})
-_NO_SUCH_ORDER = frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213})
-_REJECTIONS: dict[int, type[OrderRejected]] = {
-    110004: InsufficientBalance,
-    110006: InsufficientBalance,
-    110007: InsufficientBalance,
-    110012: InsufficientBalance,
-    110044: InsufficientBalance,
-    110045: InsufficientBalance,
-    170033: InsufficientBalance,
-    170131: InsufficientBalance,
-    110094: BelowMinimum,
-    170136: BelowMinimum,
-    170140: BelowMinimum,
-}
-
-
-class Refusal(VenueError):
-    """Bybit refused one request for what it asked; `code` is Bybit's."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(VENUE, message)
-        self.code = code
-
-    @property
-    def is_no_such_order(self) -> bool:
-        """Whether it says that the order is unknown, or over."""
-        return self.code in _NO_SUCH_ORDER
-
-    @property
-    def is_existing(self) -> bool:
-        """Whether an order of this client order id is there already."""
-        return self.code in _EXISTS
-
-
-class ServerFault(VenueUnavailable):
-    """A fault inside Bybit: the request may have done what it asked."""
+_CODES = RefusalCodes(
+    VENUE,
+    no_such_order=frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213}),
+    may_exist=frozenset({10014, 110072, 170141}),
+    rejections={
+        110004: InsufficientBalance,
+        110006: InsufficientBalance,
+        110007: InsufficientBalance,
+        110012: InsufficientBalance,
+        110044: InsufficientBalance,
+        110045: InsufficientBalance,
+        170033: InsufficientBalance,
+        170131: InsufficientBalance,
+        110094: BelowMinimum,
+        170136: BelowMinimum,
+        170140: BelowMinimum,
+    },
+)
 
 
 def checked(answer: Answer) -> Envelope:
@@ -83,9 +65,4 @@ def _complaint(envelope: Envelope) -> VenueError:
     if envelope.code in _UNKNOWN:
         return ServerFault(VENUE, words)
     error = venue_error(InvalidRequestError("", envelope.message, envelope.code, "", None))
-    return Refusal(envelope.code, words) if type(error) is VenueError else error
-
-
-def rejected(client_order_id: str, refusal: Refusal) -> OrderRejected:
-    """A refusal of a new order, by its code."""
-    return _REJECTIONS.get(refusal.code, OrderRejected)(client_order_id, str(refusal))
+    return Refusal(_CODES, envelope.code, words) if type(error) is VenueError else error

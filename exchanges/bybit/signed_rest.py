@@ -11,26 +11,16 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ValidationError
 
 from bot.clock import Clock
-from bot.errors import (
-    Banned,
-    ClockSkew,
-    GeoBlocked,
-    OrderOutcomeUnknown,
-    VenueError,
-    VenueUnavailable,
-)
+from bot.errors import OrderOutcomeUnknown, VenueUnavailable
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
-from exchanges.bybit.refusals import Refusal, ServerFault, checked, rejected
-from exchanges.common.api_keys import ApiKeys, Hmac
-from exchanges.common.clock_offset import measure_offset
-from exchanges.common.loopback import require_loopback
+from exchanges.bybit.refusals import checked
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
+from exchanges.common.refusals import Refusal
+from exchanges.common.venue_http import VenueHttp
 
-_READ_S = 5.0
-_ORDER_S = 1.0
-_READ_WINDOW_MS = 5000
 _LOGIN_MS = 10_000
 """pybit's second is broken by a second of delay."""
 
@@ -39,7 +29,7 @@ Values = dict[str, str]
 Body = Mapping[str, str | bool]
 
 
-class SignedRest:
+class SignedRest(KeyedRest[Envelope]):
     """Bybit v5 with one key."""
 
     def __init__(self, base_url: str, keys: ApiKeys, http: VenueHttp, clock: Clock) -> None:
@@ -48,20 +38,7 @@ class SignedRest:
         Raises:
             SettingsError: If `base_url` is not on this machine.
         """
-        self._base = require_loopback(base_url)
-        self._key = keys.key.get_secret_value()
-        self._hmac = Hmac(keys.secret)
-        self._http = http
-        self._clock = clock
-        self._offset_ns = 0
-
-    async def open(self) -> None:
-        """Measure Bybit's clock.
-
-        Raises:
-            VenueError: It cannot be asked.
-        """
-        self._offset_ns, _ = await measure_offset(self._server_time_ms, self._clock)
+        super().__init__(base_url, keys, http, clock, checked)
 
     async def read(self, path: str, kind: type[_T], values: Values) -> _T:
         """A signed question; asked once more when Bybit did not like our clock.
@@ -70,11 +47,7 @@ class SignedRest:
             Refusal: Bybit refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        try:
-            envelope = await self._get(path, values)
-        except ClockSkew:
-            await self.open()
-            envelope = await self._get(path, values)
+        envelope = await self._asked(lambda: self._get(path, values))
         try:
             return kind.model_validate(envelope.result)
         except ValidationError as error:
@@ -89,16 +62,9 @@ class SignedRest:
             VenueError: It did not arrive.
         """
         try:
-            await self._post("/v5/order/create", body, ORDER_WINDOW_MS)
-        except (AnswerLost, ServerFault) as lost:
-            raise OrderOutcomeUnknown(client_order_id, str(lost)) from lost
-        except ClockSkew:
-            await self._measure_quietly()
-            raise
+            await self._sent_once(client_order_id, self._post("/v5/order/create", body, ORDER_WINDOW_MS))
         except Refusal as refusal:
-            if refusal.is_existing:
-                raise OrderOutcomeUnknown(client_order_id, str(refusal)) from refusal
-            raise rejected(client_order_id, refusal) from refusal
+            raise OrderOutcomeUnknown(client_order_id, str(refusal)) from refusal
 
     async def cancel(self, body: Body) -> None:
         """Cancel an order.
@@ -107,7 +73,7 @@ class SignedRest:
             Refusal: Bybit refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._post("/v5/order/cancel", body, _READ_WINDOW_MS)
+        await self._post("/v5/order/cancel", body, READ_WINDOW_MS)
 
     def login(self) -> list[object]:
         """The `args` of a socket's `auth`."""
@@ -116,14 +82,14 @@ class SignedRest:
 
     async def _get(self, path: str, values: Values) -> Envelope:
         query = urlencode(values)
-        headers = self._headers(query, _READ_WINDOW_MS)
-        answer = await self._http.request("GET", f"{self._base}{path}?{query}", headers, None, _READ_S)
+        headers = self._headers(query, READ_WINDOW_MS)
+        answer = await self._http.request("GET", f"{self._base}{path}?{query}", headers, None, READ_S)
         return self._checked(answer)
 
     async def _post(self, path: str, body: Body, window_ms: int) -> Envelope:
         text = json.dumps(body, separators=(",", ":"))
         headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
-        answer = await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), _ORDER_S)
+        answer = await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), ORDER_S)
         return self._checked(answer)
 
     def _headers(self, payload: str, window_ms: int) -> dict[str, str]:
@@ -135,23 +101,6 @@ class SignedRest:
             "X-BAPI-SIGN": self._hmac.hex(f"{stamp}{self._key}{window_ms}{payload}".encode()),
         }
 
-    def _checked(self, answer: Answer) -> Envelope:
-        try:
-            return checked(answer)
-        except (Banned, GeoBlocked) as ban:
-            self._http.sit_out(ban)
-            raise
-
     async def _server_time_ms(self) -> int:
-        answer = await self._http.request("GET", f"{self._base}/v5/market/time", {}, None, _READ_S)
+        answer = await self._http.request("GET", f"{self._base}/v5/market/time", {}, None, READ_S)
         return self._checked(answer).time_ms
-
-    async def _measure_quietly(self) -> None:
-        try:
-            await self.open()
-        except VenueError:
-            # The order was refused for the clock, and that is what its owner is told.
-            return
-
-    def _now_ms(self) -> int:
-        return (self._clock.now_ns() + self._offset_ns) // 1_000_000

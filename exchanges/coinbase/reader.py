@@ -1,6 +1,5 @@
 """Coinbase's live market data: books and trades over as few connections as may carry them, and its clock."""
 
-import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -13,18 +12,17 @@ from bot.settings import Settings
 from exchanges.coinbase.clock import asking_time
 from exchanges.coinbase.decoder import CoinbaseDecoder
 from exchanges.coinbase.endpoints import SPOT, rest_url, stream_url
-from exchanges.common.connection import StreamPlan
-from exchanges.common.depth import RenewableConnection
-from exchanges.common.feed_state import FeedStates
+from exchanges.common.feed_reader import FeedReader
+from exchanges.common.feed_state import GONE, FeedStates
 from exchanges.common.offset_watch import OffsetWatch
-from exchanges.common.started import start_together
+from exchanges.common.plan import StreamPlan
+from exchanges.common.renewable import RenewableConnection
 
 _PRODUCTS_PER_CONNECTION = 10
 """Each begins with its whole book, of some MB; a lost message brings all those of its connection again."""
-_GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
 
 
-class CoinbaseReader:
+class CoinbaseReader(FeedReader):
     """Reads `coinbase.spot` into a sink."""
 
     def __init__(
@@ -41,37 +39,18 @@ class CoinbaseReader:
         Raises:
             SettingsError: If it would read the real exchange where nothing may leave the machine.
         """
-        self._settings = settings
-        self._states = FeedStates(partial(sink.on_feed_state, SPOT))
-        self._offset = OffsetWatch(
+        states = FeedStates(partial(sink.on_feed_state, SPOT))
+        offset = OffsetWatch(
             partial(asking_time, rest_url(settings)),
             clock,
             on_offset=partial(sink.on_clock_offset, SPOT.venue),
-            on_trouble=self._states.note,
+            on_trouble=states.note,
         )
-        self._connections = [
-            _Connected(plan, {symbol: slots[symbol] for symbol in part}, sink, settings, clock, rng, tap, self._states)
+        connections = [
+            _Connected(plan, {symbol: slots[symbol] for symbol in part}, sink, settings, clock, rng, tap, states)
             for part, plan in stream_plans(sorted(slots), settings)
         ]
-
-    async def start(self) -> None:
-        """Connect, subscribe and measure the clock; returns when every connection has delivered its first frame.
-
-        Raises:
-            VenueError: Coinbase cannot be reached, or stays silent; everything is closed again.
-        """
-        measuring = self._offset.begin()
-        try:
-            await start_together([one.connection for one in self._connections])
-        except BaseException:
-            await self.stop()
-            raise
-        await asyncio.wait({measuring}, timeout=self._settings.connection.first_frame_timeout_s)
-
-    async def stop(self) -> None:
-        """Close every connection; nothing is delivered afterwards."""
-        await self._offset.stop()
-        await asyncio.gather(*(one.connection.stop() for one in self._connections))
+        super().__init__([one.connection for one in connections], offset, settings)
 
 
 class _Connected:
@@ -106,7 +85,7 @@ class _Connected:
         self.connection.renew(reason)
 
     def _on_state(self, state: FeedState, detail: str) -> None:
-        if state in _GONE:
+        if state in GONE:
             self._decoder.reset()
         self._tell(state, detail)
 

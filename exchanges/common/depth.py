@@ -1,15 +1,12 @@
-"""What the depth readers of all venues share: one book per slot, and a connection that can be renewed."""
+"""What the depth readers of all venues share: one book per slot, and who hears of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from bot.domain.instrument import Feed
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from bot.ports import FeedState
 from exchanges.common.book_builder import BookBuilder, BookEvents
-from exchanges.common.connection import SupervisedConnection
-
-_GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
 
 BuilderT = TypeVar("BuilderT", bound=BookBuilder)
 
@@ -76,19 +73,3 @@ class SlotBook(Generic[BuilderT]):
     def on_book_wanted(self, reason: str) -> None:
         """To whoever can bring one."""
         self._on_wanted(reason)
-
-
-class RenewableConnection(SupervisedConnection):
-    """A connection that can be told to begin anew, where only a new subscription brings a whole book."""
-
-    def renew(self, reason: str) -> None:
-        """Drop the link, if there is one; the next one follows after the usual wait."""
-        if self._active is not None and self._active in self._links:
-            self._active.abort(reason)
-
-
-def reset_when_gone(builders: Sequence[BookBuilder], state: FeedState, detail: str) -> None:
-    """Make every book of a connection INVALID, if that is what the connection's new state means."""
-    if state in _GONE:
-        for builder in builders:
-            builder.reset(detail)

@@ -13,6 +13,8 @@ _WORST_FIRST = (
     FeedState.LIVE,
     FeedState.CLOSED,
 )
+GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
+"""Nothing more comes from the link that there was: what was known from it is not followed any more."""
 
 
 class FeedStates:

@@ -1,4 +1,4 @@
-"""Where a venue without a simulated exchange is: its own hosts, unless the settings name others."""
+"""Where a venue is: its own hosts, unless the settings name others."""
 
 from dataclasses import dataclass
 
@@ -10,39 +10,41 @@ from exchanges.common.loopback import require_loopback
 
 @dataclass(frozen=True, slots=True)
 class OwnHosts:
-    """As the venue publishes them."""
+    """Of a feed without a simulated exchange, as the venue publishes them."""
 
+    feed: Feed
     rest: str
     stream: str
 
-    def rest_url(self, feed: Feed, settings: Settings) -> str:
+    def rest_url(self, settings: Settings) -> str:
         """Base of the REST interface, without a slash at the end.
 
         Raises:
             SettingsError: If it would lead to the real exchange where nothing may leave the machine.
         """
-        return _checked(feed, (_of(feed, settings).rest_url or self.rest).rstrip("/"), settings)
+        return self._checked(configured(self.feed, settings).rest_url or self.rest, settings)
 
-    def stream_url(self, feed: Feed, settings: Settings) -> str:
+    def stream_url(self, settings: Settings) -> str:
         """The public stream, without a slash at the end.
 
         Raises:
             SettingsError: If it would lead to the real exchange where nothing may leave the machine.
         """
-        return _checked(feed, (_of(feed, settings).stream_url or self.stream).rstrip("/"), settings)
+        return self._checked(configured(self.feed, settings).stream_url or self.stream, settings)
+
+    def _checked(self, url: str, settings: Settings) -> str:
+        if settings.market == "simulated":
+            # The simulated market promises that nothing leaves the machine, and there is no simulated exchange of it.
+            try:
+                require_loopback(url)
+            except SettingsError:
+                raise SettingsError(
+                    f"{self.feed} has no simulated exchange: leave it out of instruments, or watch it with "
+                    "--market live"
+                ) from None
+        return url.rstrip("/")
 
 
-def _of(feed: Feed, settings: Settings) -> EndpointSettings:
+def configured(feed: Feed, settings: Settings) -> EndpointSettings:
+    """What the settings say of a feed's addresses; nothing where they do not name it."""
     return settings.venues.get(feed.venue, {}).get(str(feed.segment), EndpointSettings())
-
-
-def _checked(feed: Feed, url: str, settings: Settings) -> str:
-    if settings.market == "simulated":
-        # The simulated market promises that nothing leaves the machine, and there is no simulated exchange of these.
-        try:
-            require_loopback(url)
-        except SettingsError:
-            raise SettingsError(
-                f"{feed} has no simulated exchange: leave it out of instruments, or watch it with --market live"
-            ) from None
-    return url

@@ -3,17 +3,17 @@
 import json
 import random
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
 from bot.clock import Clock
-from bot.domain.order_book import OrderBook
 from bot.errors import MalformedPayload
 from bot.ports import FeedState, FrameTap
 from bot.settings import Settings
-from exchanges.common.depth import DepthSink, RenewableConnection, SlotBook, reset_when_gone
+from exchanges.common.book_builder import BookEvents
+from exchanges.common.depth import DepthSink
+from exchanges.common.depth_reader import DepthReader
 from exchanges.common.plan import StreamPlan, printable
 from exchanges.kraken.endpoints import SPOT, stream_url
 from exchanges.kraken.order_book import CHECKED_LEVELS, KrakenBookBuilder
@@ -22,7 +22,7 @@ from exchanges.kraken.schemas import InstrumentFrame, decoded, why
 _PING_EVERY_S = 20.0
 
 
-class KrakenDepthReader:
+class KrakenDepthReader(DepthReader[KrakenBookBuilder]):
     """Reads spot books into a sink; the digits that the checksums count come over the same connection."""
 
     def __init__(
@@ -35,44 +35,7 @@ class KrakenDepthReader:
         tap: FrameTap | None = None,
     ) -> None:
         """Nothing happens before `start`; `slots` maps Kraken's v2 symbols (`BTC/USD`) to slots."""
-        self._sink = sink
-        self._builders = {symbol: self._builder(symbol, slot) for symbol, slot in slots.items()}
-        self._by_slot = {slot: self._builders[symbol] for symbol, slot in slots.items()}
-        self._connection = RenewableConnection(
-            depth_plan(tuple(sorted(slots)), settings),
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
-            on_frame=self._on_frame,
-            on_batch_end=sink.on_batch_end,
-            on_state=self._on_state,
-            tap=tap,
-        )
-
-    def book(self, slot: int) -> OrderBook | None:
-        """The instrument's book, if it is right now."""
-        return self._by_slot[slot].book
-
-    async def start(self) -> None:
-        """Connect and subscribe; returns when the first book has come.
-
-        Raises:
-            VenueError: Kraken cannot be reached, or acknowledges and stays silent.
-        """
-        await self._connection.start()
-
-    async def stop(self) -> None:
-        """Close the connection; nothing is delivered afterwards."""
-        await self._connection.stop()
-
-    def _builder(self, symbol: str, slot: int) -> KrakenBookBuilder:
-        build = partial(KrakenBookBuilder, symbol, CHECKED_LEVELS)
-        return SlotBook(slot, self._sink, build, on_wanted=self._renew).builder
-
-    def _renew(self, reason: str) -> None:
-        self._connection.renew(reason)
-        for builder in self._builders.values():
-            builder.reset(reason)
+        super().__init__(depth_plan(tuple(sorted(slots)), settings), slots, sink, _builder, settings, clock, rng, tap)
 
     def _on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
         try:
@@ -110,9 +73,9 @@ class KrakenDepthReader:
             if pair.symbol in self._builders:
                 self._builders[pair.symbol].on_pair(pair)
 
-    def _on_state(self, state: FeedState, detail: str) -> None:
-        reset_when_gone(list(self._builders.values()), state, detail)
-        self._sink.on_feed_state(SPOT, state, detail)
+
+def _builder(symbol: str, events: BookEvents) -> KrakenBookBuilder:
+    return KrakenBookBuilder(symbol, CHECKED_LEVELS, events)
 
 
 def depth_plan(symbols: tuple[str, ...], settings: Settings) -> StreamPlan:

@@ -1,6 +1,5 @@
 """Kraken's live market data: tops of book and trades over as few connections as may carry them, and its clock."""
 
-import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -10,10 +9,10 @@ from typing import Any
 from bot.clock import Clock
 from bot.ports import FrameTap, MarketSink
 from bot.settings import Settings
-from exchanges.common.connection import StreamPlan, SupervisedConnection
+from exchanges.common.feed_reader import FeedReader, connections
 from exchanges.common.feed_state import FeedStates
 from exchanges.common.offset_watch import OffsetWatch
-from exchanges.common.started import start_together
+from exchanges.common.plan import StreamPlan
 from exchanges.kraken.clock import asking_time
 from exchanges.kraken.decoder import KrakenDecoder
 from exchanges.kraken.endpoints import SPOT, stream_url
@@ -24,7 +23,7 @@ _SYMBOLS_PER_CONNECTION = 200
 _PING_EVERY_S = 20.0
 
 
-class KrakenReader:
+class KrakenReader(FeedReader):
     """Reads `kraken.spot` into a sink."""
 
     def __init__(
@@ -41,47 +40,16 @@ class KrakenReader:
         Raises:
             SettingsError: If it would read the real exchange where nothing may leave the machine.
         """
-        self._settings = settings
-        self._states = FeedStates(partial(sink.on_feed_state, SPOT))
-        self._offset = OffsetWatch(
+        states = FeedStates(partial(sink.on_feed_state, SPOT))
+        offset = OffsetWatch(
             partial(asking_time, stream_url(settings)),
             clock,
             on_offset=partial(sink.on_clock_offset, SPOT.venue),
-            on_trouble=self._states.note,
+            on_trouble=states.note,
         )
-        on_frame = KrakenDecoder(slots, sink, self._states.note).on_frame
-        self._connections = [
-            SupervisedConnection(
-                plan,
-                settings=settings.connection,
-                clock=clock,
-                rng=rng,
-                on_frame=on_frame,
-                on_batch_end=sink.on_batch_end,
-                on_state=self._states.of(plan.name),
-                tap=tap,
-            )
-            for plan in stream_plans(sorted(slots), settings)
-        ]
-
-    async def start(self) -> None:
-        """Connect, subscribe and measure the clock; returns when every connection has delivered a top of book.
-
-        Raises:
-            VenueError: Kraken cannot be reached, or acknowledges and stays silent; everything is closed again.
-        """
-        measuring = self._offset.begin()
-        try:
-            await start_together(self._connections)
-        except BaseException:
-            await self.stop()
-            raise
-        await asyncio.wait({measuring}, timeout=self._settings.connection.first_frame_timeout_s)
-
-    async def stop(self) -> None:
-        """Close every connection; nothing is delivered afterwards."""
-        await self._offset.stop()
-        await asyncio.gather(*(connection.stop() for connection in self._connections))
+        on_frame = KrakenDecoder(slots, sink, states.note).on_frame
+        plans = stream_plans(sorted(slots), settings)
+        super().__init__(connections(plans, sink, on_frame, states.of, settings, clock, rng, tap), offset, settings)
 
 
 def stream_plans(symbols: Sequence[str], settings: Settings) -> list[StreamPlan]:

@@ -120,6 +120,21 @@ class ArbitrageWatch:
         return isinstance(self.sheet, CostSheet) and self.sheet.assumed
 
     @property
+    def inputs(self) -> PricingInputs:
+        """What its costs were summed from last; no instruments before the first time."""
+        return self._inputs
+
+    @property
+    def min_net_bps(self) -> float:
+        """The net edge from which it is taken."""
+        return self._settings.min_net_edge_bps
+
+    @property
+    def not_executable(self) -> tuple[float, float, str] | None:
+        """What nobody can do of it today: observed, allowed and the unit; None where it can be done."""
+        return self._not_executable
+
+    @property
     def take_ratio(self) -> float | None:
         """Sell price over buy price, each in its own currency, from which the net edge reaches the minimum."""
         return (1.0 + self.take_at_bps / 1e4) / self._rate

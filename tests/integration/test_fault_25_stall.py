@@ -17,7 +17,7 @@ async def test_fault_25_a_stopped_process_opens_nothing_until_it_has_been_calm(t
         await asyncio.sleep(STALL_S)  # the stall itself
         running.process.send_signal(signal.SIGCONT)
         at = await running.says("REDUCING: the loop stood still for ", at)
-        await running.says("ACTIVE: the loop keeps up again", at)
+        await running.says("ACTIVE: loop and clock are steady again", at)
         assert await running.end(signal.SIGINT) == 130
     told = [body["text"] for _, _, _, body in records(tmp_path, "event")]
     assert any(text.startswith("REDUCING: the loop stood still") for text in told)

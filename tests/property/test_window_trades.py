@@ -1,5 +1,6 @@
 """Trades and funding rates against plain lists; what was sealed comes back as it was."""
 
+from itertools import pairwise
 from uuid import UUID
 
 import numpy as np
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 
 from bot.domain.market import FundingRate, PublicTrade
 from bot.market import packed_history
-from bot.market.funding_history import FundingHistory
+from bot.market.funding_history import FundingColumns, FundingHistory
+from bot.market.gap_marks import FOR_EVER_NS, KnownGap
 from bot.market.trade_ids import pack_ids
-from bot.market.trade_window import TradeWindow
+from bot.market.trade_window import TradeColumns, TradeWindow
 
 S = 1_000_000_000
 START_NS = 1_723_161_254_000_000_000
@@ -59,6 +61,7 @@ FUNDINGS = st.builds(
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed_history, "SEAL_ROWS", 3)
+    monkeypatch.setattr(packed_history, "LOADED_ROWS", 2)
 
 
 def kept(rows: list[tuple[int, object]]) -> tuple[list[tuple[int, object]], int]:
@@ -119,6 +122,119 @@ def test_funding_rates_come_back_as_they_were(rows: list[tuple[int, FundingRate]
         assert tested.between(start_ns, stop_ns) == [row for row in held if start_ns <= row[0] < stop_ns]
         before = [row for row in held if row[0] <= start_ns]
         assert tested.as_of(start_ns) == (before[-1] if before else None)
+
+
+def trade_columns(rows: list[tuple[int, PublicTrade]]) -> TradeColumns:
+    trades = [trade for _, trade in rows]
+    return TradeColumns(
+        np.array([ts_ns for ts_ns, _ in rows], np.int64),
+        np.array([trade.ts_event_ns for trade in trades], np.int64),
+        [trade.trade_id for trade in trades],
+        np.array([trade.price for trade in trades], np.float64),
+        np.array([trade.quantity for trade in trades], np.float64),
+        np.array([trade.buyer_is_maker for trade in trades], np.bool_),
+    )
+
+
+def funding_columns(rows: list[tuple[int, FundingRate]]) -> FundingColumns:
+    rates = [rate for _, rate in rows]
+    return FundingColumns(
+        np.array([ts_ns for ts_ns, _ in rows], np.int64),
+        np.array([rate.ts_event_ns for rate in rates], np.int64),
+        np.array([rate.rate for rate in rates], np.float64),
+        np.array([rate.next_funding_ns for rate in rates], np.int64),
+        np.array([rate.interval_h or 0.0 for rate in rates], np.float64),
+        np.array([rate.mark_price or 0.0 for rate in rates], np.float64),
+    )
+
+
+FORWARD = st.integers(1, 20 * S)
+
+
+def split(rows: list[tuple[int, object]], cuts: list[int]) -> list[list[tuple[int, object]]]:
+    borders = sorted({0, len(rows), *(cut % (len(rows) + 1) for cut in cuts)})
+    return [rows[start:stop] for start, stop in pairwise(borders)]
+
+
+@given(
+    rows=st.lists(st.tuples(FORWARD, TRADES.filter(lambda trade: trade.ts_event_ns > 0)), min_size=1, max_size=25),
+    cuts=st.lists(st.integers(0, 25), max_size=3),
+    live_first=st.booleans(),
+)
+@settings(deadline=None, max_examples=80)
+def test_loaded_trades_are_like_appended_ones(
+    rows: list[tuple[int, PublicTrade]], cuts: list[int], *, live_first: bool
+) -> None:
+    *parts, live = split(timed(rows), cuts)
+    tested, reference = (TradeWindow(hold_h=HOLD_NS / 3.6e12, grid=(0.01, 0.01)) for _ in range(2))
+    for ts_ns, trade in timed(rows):
+        reference.append(ts_ns, trade)
+    # A run has trades of its own before the archive is read, or has none yet.
+    for ts_ns, trade in live if live_first else []:
+        tested.append(ts_ns, trade)
+    for part in reversed(parts):
+        tested.load(trade_columns(part))
+    for ts_ns, trade in [] if live_first else live:
+        tested.append(ts_ns, trade)
+    assert len(tested) == len(reference)
+    for start_ns, stop_ns in spans(timed(rows)):
+        for found, wanted in zip(tested.between(start_ns, stop_ns), reference.between(start_ns, stop_ns), strict=True):
+            assert list(map(repr, found)) == list(map(repr, wanted))
+
+
+@given(
+    rows=st.lists(st.tuples(FORWARD, FUNDINGS), min_size=1, max_size=25), cuts=st.lists(st.integers(0, 25), max_size=3)
+)
+@settings(deadline=None, max_examples=80)
+def test_loaded_rates_are_like_appended_ones(rows: list[tuple[int, FundingRate]], cuts: list[int]) -> None:
+    *parts, live = split(timed(rows), cuts)
+    tested, reference = (FundingHistory(hold_h=HOLD_NS / 3.6e12, tick=0.01) for _ in range(2))
+    for ts_ns, rate in timed(rows):
+        reference.append(ts_ns, rate)
+    for part in reversed(parts):
+        tested.load(funding_columns(part))
+    for ts_ns, rate in live:
+        tested.append(ts_ns, rate)
+    assert len(tested) == len(reference)
+    for start_ns, stop_ns in spans(timed(rows)):
+        assert tested.between(start_ns, stop_ns) == reference.between(start_ns, stop_ns)
+        assert tested.as_of(start_ns) == reference.as_of(start_ns)
+
+
+def a_trade(number: int) -> PublicTrade:
+    return PublicTrade(price=1.0, quantity=1.0, buyer_is_maker=True, trade_id=str(number), ts_event_ns=START_NS)
+
+
+def test_what_is_not_older_than_all_that_is_held_is_not_loaded() -> None:
+    trades = TradeWindow(hold_h=HOLD_NS / 3.6e12)
+    trades.append(START_NS, a_trade(1))
+    for times in ([START_NS], [START_NS - 5, START_NS], [START_NS - 5, START_NS - 6]):
+        with pytest.raises(ValueError, match="rows to load"):
+            trades.load(trade_columns([(ts_ns, a_trade(2)) for ts_ns in times]))
+    trades.load(trade_columns([]))
+    assert trades.between(0, START_NS + 1).trade_id == ["1"]
+    for number in range(40):
+        trades.append(START_NS + number * 10 * S, a_trade(number))
+    trades.load(trade_columns([(START_NS - 5, a_trade(2))]))
+    assert len(trades) == 7, "older ones have been dropped: it is too old as well"
+
+
+def test_a_gap_lasts_until_the_next_row_or_until_it_is_told_to_end() -> None:
+    trades = TradeWindow()
+    trades.begin_gap(START_NS, "no program")
+    trades.begin_gap(START_NS + 5, "still none")
+    assert trades.gaps(0, START_NS) == []
+    assert trades.gaps(0, START_NS + 1) == [KnownGap(START_NS, FOR_EVER_NS, "no program")]
+    for number in range(7):
+        trades.append(START_NS + 10 * S + number, a_trade(number))
+    assert trades.gaps(0, START_NS + 1) == [KnownGap(START_NS, START_NS + 10 * S, "no program")]
+    trades.begin_gap(START_NS + 20 * S, "lost")
+    trades.end_gap(START_NS + 21 * S)
+    trades.end_gap(START_NS + 30 * S)
+    assert trades.gaps(START_NS + 20 * S, 2**62) == [KnownGap(START_NS + 20 * S, START_NS + 21 * S, "lost")]
+    assert trades.gaps(START_NS + 21 * S, 2**62) == []
+    trades.begin_gap(START_NS + 25 * 3_600 * S, "a day later")
+    assert [gap.reason for gap in trades.gaps(0, 2**62)] == ["a day later"]
 
 
 @given(ids=st.lists(IDS, min_size=1, max_size=10) | st.lists(st.uuids().map(str), min_size=1, max_size=10))

@@ -31,6 +31,7 @@ from tests.services.mongo_rig import (
 
 quotes([NOON_NS])  # pyarrow looks for pandas at its first rows, for a second: once, where the children come from
 
+_PATIENCE_S = 1_800
 _RECORDS = 25
 _ROWS = 40
 
@@ -44,12 +45,14 @@ async def main(data_dir: Path, uri: str, database: str, run_id: str, quotes_as: 
     """Live under `run_id`; the run `last` delivers what the others left, and ends."""
     journal = SqliteJournal(data_dir, run_id, deliver=asyncio.get_running_loop().call_soon_threadsafe)
     store = ArchiveStore.open(data_dir)
+    # Small batches, so that there is much to interrupt; what is left at the end of a long soak goes in large ones.
     small = {"limits": Limits(documents=20), "source": {"batch_documents": 20, "batch_rows": 60}}
+    small = {} if run_id == "last" else small
     with shipper_of(data_dir, store, uri, database, quotes_as=quotes_as, **small) as shipper:
         shipper.start()
         if run_id == "last":
             try:
-                await until(lambda: is_done(shipper, store, newest_seq(data_dir)), 90)
+                await until(lambda: is_done(shipper, store, newest_seq(data_dir)), _PATIENCE_S)
             except TimeoutError:
                 sys.exit(f"not done: {shipper.status()}")
             await shipper.stop()

@@ -90,7 +90,7 @@ class Bot:
         return position.get("journal", 0) < newest_seq(self._data_dir) or position.get("archive", 0) < newest
 
     def finish(self) -> None:
-        self._process.join(120)
+        self._process.join(2_000)
         code = self._process.exitcode
         self._process.kill()
         assert code == 0

@@ -344,7 +344,7 @@ async def test_what_waits_at_the_stop_is_delivered_within_its_time(
         shipper.start()
         await until(lambda: is_done(shipper, store, 40))
         journal_records(tmp_path, 40, "run-2")
-        await shipper.stop(within_s=20)
+        await shipper.stop(within_s=120)
     assert_equal(tmp_path, store, database)
 
 

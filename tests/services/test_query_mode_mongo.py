@@ -64,9 +64,9 @@ def test_mongodb_and_the_archive_give_the_same_lines(data_dir: Path, capsys: pyt
         assert told
         assert lines(*words, "--source", "mongo") == told, words
     book = ("book", *OF_ONE, "--at", utc_text(NOON + 90 * 10**9))
-    of_archive, of_mongo = lines(*book), lines(*book, "--source", "mongo")
-    own = ("snapshot_ns", "snapshot_age_s")  # the database does not tell on which whole book it was built
-    assert [{**row, **dict.fromkeys(own)} for row in of_archive] == of_mongo
+    told = lines(*book)
+    assert told[0]["snapshot_ns"] == NOON + 60 * 10**9
+    assert lines(*book, "--source", "mongo") == told
 
 
 def test_nothing_then_is_one_line(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

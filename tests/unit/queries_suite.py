@@ -102,6 +102,17 @@ class QueriesSuite:
                 for side, printed in ((book.bids, image.bids), (book.asks, image.asks)):
                     assert list(side) == [(float(price), float(quantity)) for price, quantity in printed][:shown]
 
+    def test_a_book_tells_since_when_it_rests_on_a_whole_one(self, queries: MarketQueries, facts: Facts) -> None:
+        rng = random.Random(3)
+        for one in facts.instruments:
+            rows = facts.of(Channel.DEPTH, one.id)
+            for ts_ns in (rng.randrange(rows[0]["ts_recv_ns"], rows[-1]["ts_recv_ns"]) for _ in range(20)):
+                starts = [row for row in rows if row["ts_recv_ns"] <= ts_ns and row["kind"] != "delta"]
+                is_lost = starts[-1]["kind"] == "invalid"
+                begun_ns = queries.order_book(one.id, ts_ns).begun_ns
+                assert begun_ns == (None if is_lost else starts[-1]["ts_recv_ns"])
+            assert queries.order_book(one.id, rows[0]["ts_recv_ns"] - 1).begun_ns is None
+
     def test_a_gap_has_no_book_from_its_start_to_its_end(self, queries: MarketQueries, facts: Facts) -> None:
         one = facts.instruments[0].id
         for ts_ns in (GAP[0], GAP[0] + 1, GAP[0] + 30 * SECOND, GAP[1] - 1):

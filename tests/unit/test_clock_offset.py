@@ -67,13 +67,22 @@ def test_drift_is_followed_after_the_clock_was_set_back() -> None:
     assert age_ns == 0
 
 
-def test_a_step_that_is_told_moves_what_was_learnt() -> None:
+@pytest.mark.parametrize("step_ns", [3_600 * S, -3_600 * S])
+@pytest.mark.parametrize("taught", [0, 1, 3])
+def test_a_step_that_is_told_leaves_what_was_measured_and_nothing_that_frames_taught(step_ns: int, taught: int) -> None:
     clock = ClockOffset()
     clock.observe(*frame(START_NS, 5 * MS))
-    clock.stepped(3_600 * S)
-    event_ns, recv_ns = frame(START_NS + S, 45 * MS)
-    assert clock.observe(event_ns, recv_ns + 3_600 * S) == 40 * MS
-    ClockOffset().stepped(S)  # nothing known, nothing to move
+    clock.measured(BEHIND_NS, 10 * MS)
+    for i in range(taught):  # the step is noticed a little later than it happens
+        event_ns, recv_ns = frame(START_NS + i * S, 5 * MS)
+        clock.observe(event_ns, recv_ns + step_ns)
+    clock.stepped(step_ns)
+    assert clock.offset_ns == BEHIND_NS - step_ns
+    event_ns, recv_ns = frame(START_NS + 9 * S, 45 * MS)
+    assert clock.observe(event_ns, recv_ns + step_ns) == 40 * MS, "a slow frame is known to be one"
+    fresh = ClockOffset()
+    fresh.stepped(step_ns)
+    assert fresh.offset_ns is None  # nothing known, nothing to move
 
 
 def test_one_frame_from_a_far_future_does_not_make_all_others_old() -> None:

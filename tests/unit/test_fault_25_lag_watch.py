@@ -7,7 +7,7 @@ import pytest
 from bot.clock import Timer
 from bot.engine.lag_watch import LOOK_S, LagWatch
 from bot.risk.gate import RiskGate, TradingState
-from bot.settings import RiskSettings
+from bot.settings.risk import RiskSettings
 from tests.unit.risk_rig import Held
 
 S = 1_000_000_000
@@ -19,10 +19,11 @@ class HeldClock:
 
     def __init__(self) -> None:
         self.now = 1_000 * S
+        self.set_by = 0
         self.waiting: tuple[int, Any] | None = None
 
     def now_ns(self) -> int:
-        return self.now // 2  # no duration is taken from the wall clock
+        return 1_700_000_000 * S + self.now + self.set_by
 
     def monotonic_ns(self) -> int:
         return self.now
@@ -50,7 +51,10 @@ class Bench:
         )  # fmt: skip
         self.clock = HeldClock()
         settings = RiskSettings(max_loop_lag_ms=1000.0, loop_calm_s=5.0)
-        self.watch = LagWatch(self.gate, lambda level, text: self.told.append(text), self.clock, settings)
+        self.steps: list[int] = []
+        self.watch = LagWatch(
+            self.gate, lambda level, text: self.told.append(text), self.clock, settings, self.steps.append
+        )
         self.watch.start()
 
     def calm(self, seconds: float) -> None:
@@ -81,7 +85,7 @@ def test_fault_25_it_trades_again_after_five_calm_seconds_and_not_before() -> No
     assert bench.told == [
         "REDUCING: the loop stood still for 3.0 s",
         "the loop stood still for 2.0 s",
-        "ACTIVE: the loop keeps up again",
+        "ACTIVE: loop and clock are steady again",
     ]
 
 
@@ -106,3 +110,26 @@ def test_fault_25_another_reason_that_ends_does_not_end_this_one() -> None:
     assert bench.gate.state is REDUCING
     bench.calm(5.0)
     assert bench.gate.state is ACTIVE
+
+
+@pytest.mark.parametrize(("set_by_ns", "is_told"), [(S // 10, False), (S // 10 + 1, True), (3_600 * S, True),
+                                                    (-3_600 * S, True), (-S // 10, False)])  # fmt: skip
+def test_fault_22_a_clock_that_was_set_is_noticed_told_and_opens_nothing_for_a_while(
+    set_by_ns: int, is_told: bool
+) -> None:
+    bench = Bench()
+    bench.calm(1.0)
+    bench.clock.set_by = set_by_ns
+    bench.calm(1.0)
+    assert bench.steps == ([set_by_ns] if is_told else [])
+    assert bench.told == ([f"REDUCING: our clock was set by {set_by_ns / S:+.1f} s"] if is_told else [])
+    bench.calm(5.0)
+    assert bench.gate.state is ACTIVE
+
+
+def test_fault_22_a_stall_is_no_step() -> None:
+    bench = Bench()
+    bench.calm(1.0)
+    bench.clock.fire(3.0)
+    bench.calm(1.0)
+    assert bench.steps == []

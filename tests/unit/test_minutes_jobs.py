@@ -156,6 +156,41 @@ def test_rows_of_an_import_are_looked_at_when_told(store: ArchiveStore, tmp_path
     assert [row[:2] for row in counts(store, tmp_path)] == [(0, 1), (1, 1), (2, 0), (3, 0), (4, 1), (5, 1), (6, 0)]
 
 
+def test_nothing_is_said_of_the_years_between_imported_days_and_the_recording(
+    store: ArchiveStore, tmp_path: Path
+) -> None:
+    day = 24 * 60 * MINUTE
+    for before in (700, 699, 20):
+        start = NOON - before * day
+        put(store, Channel.TRADES, [trade(start, before), trade(start + 190 * SECOND, before + 1)])
+    put(store, Channel.QUOTES, [quote(NOON), quote(NOON + 190 * SECOND)])
+    put(store, Channel.TRADES, [trade(NOON + 70 * SECOND, 1)])
+    assert MinuteJobs(store, [ONE]).run(2**62).trade_rows == 3 * 4 + 3
+    expected = [(minute - before * 24 * 60, minute in (0, 3)) for before in (700, 699, 20) for minute in range(4)]
+    expected += [(0, False), (1, True), (2, False)]
+    assert [(minute, bool(count)) for minute, count, _, _ in counts(store, tmp_path)] == expected
+    assert MinuteJobs(store, [ONE]).run(2**62) == MinutesWritten(0, 0, 0)
+    assert MinuteJobs(store, [ONE]).run(2**62, since_ns=0) == MinutesWritten(0, 0, 0)
+
+
+def test_days_of_which_quotes_alone_were_imported_are_not_said_to_be_without_trades(
+    store: ArchiveStore, tmp_path: Path
+) -> None:
+    put(store, Channel.QUOTES, [quote(NOON - 24 * 60 * MINUTE + number * MINUTE) for number in range(5)])
+    put(store, Channel.QUOTES, [quote(NOON), quote(NOON + 190 * SECOND)])
+    runner = MinuteJobs(store, [ONE])
+    assert runner.run(2**62).trade_rows == 0, "no trade of this feed was ever kept"
+    put(store, Channel.TRADES, [trade(NOON + 130 * SECOND, 1)])
+    assert runner.run(2**62).trade_rows == 3
+    assert [row[:2] for row in counts(store, tmp_path)] == [(0, 0), (1, 0), (2, 1)]
+
+
+def test_a_quiet_feed_keeps_its_rows_of_zeros(store: ArchiveStore) -> None:
+    put(store, Channel.TRADES, [trade(NOON, 1)])
+    put(store, Channel.QUOTES, [quote(NOON + 50 * MINUTE + 10 * SECOND)])
+    assert MinuteJobs(store, [ONE]).run(2**62).trade_rows == 50
+
+
 def test_a_gap_written_in_pieces_leaves_out_the_minutes_that_lie_in_it(store: ArchiveStore, tmp_path: Path) -> None:
     put(store, Channel.TRADES, [trade(NOON, 1), trade(NOON + 250 * SECOND, 2), trade(NOON + 310 * SECOND, 3)])
     pieces = [(NOON + 30 * SECOND, NOON + 90 * SECOND), (NOON + 90 * SECOND, NOON + 200 * SECOND)]

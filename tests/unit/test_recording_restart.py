@@ -140,10 +140,22 @@ def test_the_end_of_a_recording_is_found_for_each_instrument() -> None:
     assert recorded_until(store, Channel.TRADES, directory, NOW_NS) == {}
 
 
-def test_what_was_recorded_long_ago_counts_as_a_day_ago() -> None:
+def test_what_was_recorded_long_ago_ended_then_and_not_a_day_ago() -> None:
     store = MemoryStore()
-    save(store, SPOT, [(BTC.id, 200_000, 1)])
-    assert recorded_until(store, Channel.QUOTES, Directory([BTC]), NOW_NS) == {0: NOW_NS - DAY_NS}
+    save(store, SPOT, [(BTC.id, 500_000_000, 1), (ETH.id, 400_000_000, 1)])
+    save(store, SPOT, [(BTC.id, 200_000, 2)])
+    found = recorded_until(store, Channel.QUOTES, Directory([BTC, ETH]), NOW_NS)
+    assert found == {0: NOW_NS - 200_000 * SECOND + 1, 1: NOW_NS - 400_000_000 * SECOND + 1}
+
+
+def test_not_the_whole_archive_is_read_for_an_instrument_that_has_gone() -> None:
+    store = MemoryStore()
+    save(store, SPOT, [(ETH.id, 900_000, 1)])
+    for ago in range(800_000, 700_000, -1_000):
+        save(store, SPOT, [(BTC.id, ago, 1)])
+    found = recorded_until(store, Channel.QUOTES, Directory([BTC, ETH]), NOW_NS)
+    assert found[0] == NOW_NS - 701_000 * SECOND + 1
+    assert found[1] == NOW_NS - (701_000 + 63_000) * SECOND, "the oldest that was looked at"
 
 
 @pytest.mark.parametrize("now_ns", [NOW_NS - 10_000 * SECOND])

@@ -20,7 +20,7 @@ from strategies.arbitrage.strategy import ArbitrageStrategy
 
 D = Decimal
 START_NS = 1_767_571_200_000_000_000
-EVENTS = 5_000
+EVENTS = 3_000
 
 
 def instrument(venue, quote="USDT"):
@@ -43,14 +43,17 @@ class AllAtEveryQuote:
 class Bench:
     """An engine over one instrument a venue, on a virtual clock."""
 
-    def __init__(self, venues, journal, taker_bps="0", idle=(), **arbitrage):
-        self.instruments = [instrument(f"v{number}") for number in range(venues)] + [instrument(*one) for one in idle]
+    def __init__(self, venues, journal, idle=0, **arbitrage):
+        """`idle` venues more are quoted as the others are, and so dear that nothing is ever taken there."""
+        self.instruments = [instrument(f"v{number}") for number in range(venues + idle)]
         self.clock = VirtualClock(START_NS)
         wallets = {str(one.feed): {one.quote: 100_000} for one in self.instruments}
         settings = Settings.model_validate({"paper": {"balances": wallets}, "risk": {"max_open_pairs": 2}})
         fees = {
-            one.feed: FeeSchedule(feed=one.feed, maker_bps=D(0), taker_bps=D(taker_bps), source="settings")
-            for one in self.instruments
+            one.feed: FeeSchedule(
+                feed=one.feed, maker_bps=D(0), taker_bps=D(0 if at < venues else 250), source="settings"
+            )
+            for at, one in enumerate(self.instruments)
         }
         own = ArbitrageSettings.model_validate({"warmup_s": 2.0, "adverse_moves": False} | arbitrage)
         self.engine = Engine(
@@ -64,7 +67,9 @@ class Bench:
             fees=fees,
             assumed_funding_bps_per_8h={one.feed: 0.0 for one in self.instruments},
             log=lambda level, text: None,
+            show_decision=lambda decision: self.decided.append(decision),
         )
+        self.decided = []
         self.engine.start()
         self.asked = 0
         for state in self.engine.routes:
@@ -86,12 +91,11 @@ class Bench:
 class RandomMarket:
     """Prices that mostly stand, a few bps around what a route needs; sizes, funding and trouble that do not."""
 
-    def __init__(self, seed, bench, venues, *, single):
+    def __init__(self, seed, bench, venues):
         self.random = Random(seed)
         self.bench = bench
         self.engine = bench.engine
         self.venues = venues
-        self.single = single
         self.prices = [60_000.0 + 6 * number for number in range(venues)]
         self.sequence = 1
         self.now_ns = START_NS
@@ -101,8 +105,23 @@ class RandomMarket:
             self.now_ns += self.random.randrange(1_000_000, 60_000_000)
             self.bench.clock.advance_to(self.now_ns)
             self.event(self.random.random(), self.random.randrange(self.venues))
-            if self.single or self.random.random() < 0.8:  # else the next event is of the same batch
+            if self.random.random() < 0.8:  # else the next event is of the same batch
                 self.engine.on_batch_end(self.now_ns)
+
+    def play_among(self):
+        """The same day; each price is quoted by idle venues as well, a little later, in a batch of their own."""
+        decide, venues = self.engine.on_batch_end, range(self.venues, len(self.engine.slots))
+
+        def ended(ts_ns):
+            decide(ts_ns)
+            for slot in venues:
+                mine = self.random.getstate()
+                self.quote(slot, crossed=False, bid=self.prices[slot % self.venues])
+                self.random.setstate(mine)
+                decide(ts_ns)
+
+        self.engine.on_batch_end = ended
+        self.play()
 
     def event(self, dice, slot):
         if dice < 0.004:
@@ -115,9 +134,9 @@ class RandomMarket:
                 self.prices[slot] = (60_000.0 + 6 * slot) * (1 + self.random.randrange(-wide, wide + 1) / 1e4)
             self.quote(slot, crossed=dice > 0.997)
 
-    def quote(self, slot, *, crossed):
+    def quote(self, slot, *, crossed, bid=None):
         self.sequence += 1
-        bid = round(self.prices[slot], 1)
+        bid = round(self.prices[slot] if bid is None else bid, 1)
         size = self.random.choice((0.00005, 0.01, 5.0))
         quote = TopOfBook(
             bid_price=bid,
@@ -136,34 +155,63 @@ class RandomMarket:
         self.engine.on_funding(slot, funding, self.now_ns)
 
 
-def played(seed, venues, *, single=False, events=EVENTS, **more):
-    """Digest and numbers of decisions, orders, the best of the run, and how often a route was asked."""
+def played(seed, venues, **more):
+    """The bench after a random day."""
     with temporary_journal() as journal:
         bench = Bench(venues, journal, **more)
-        RandomMarket(seed, bench, venues, single=single).play(events)
-        engine = bench.engine
-        bench.engine.look()
-        bests = [state.watch.best_gross_bps for state in engine.routes]
-        return (
-            engine.decisions.digest,
-            dict(engine.decisions.refused),
-            engine.decisions.taken,
-            engine.desk.orders,
-            (
-                bests,
-                bench.asked,
-            ),
-        )
+        RandomMarket(seed, bench, venues).play()
+        return bench
+
+
+def outcome(bench):
+    decisions = bench.engine.decisions
+    return decisions.digest, dict(decisions.refused), decisions.taken, bench.engine.desk.orders
 
 
 @pytest.mark.parametrize("venues", [2, 3, 5])
 @pytest.mark.parametrize("seed", range(2))
 def test_decisions_equal_those_of_an_engine_that_asks_everybody_at_every_quote(monkeypatch, seed, venues):
-    *decided, (_, asked) = played(seed, venues)
+    indexed = played(seed, venues)
     monkeypatch.setattr(InstrumentSlot, "ask_all", AllAtEveryQuote())
-    *decided_in_full, (_, asked_in_full) = played(seed, venues)
-    assert decided == decided_in_full
-    assert asked < 0.9 * asked_in_full
-    _, refused, taken, _ = decided
+    in_full = played(seed, venues)
+    assert outcome(indexed) == outcome(in_full)
+    assert indexed.asked < 0.9 * in_full.asked
+    _, refused, taken, _ = outcome(indexed)
     assert {"net_edge", "no_quote", "size"} <= refused.keys()
     assert taken
+
+
+@pytest.mark.parametrize("kinds", [{"maker_variants": True}, {"min_net_edge_bps": 30.0}])
+def test_decisions_are_the_same_with_routes_that_cannot_be_executed_and_with_none_worth_taking(monkeypatch, kinds):
+    indexed = played(7, 4, **kinds)
+    monkeypatch.setattr(InstrumentSlot, "ask_all", AllAtEveryQuote())
+    in_full = played(7, 4, **kinds)
+    assert outcome(indexed) == outcome(in_full)
+    assert indexed.asked < 0.9 * in_full.asked
+    nearest = max(state.watch.best_gross_bps - state.watch.take_at_bps for state in in_full.engine.routes)
+    assert (nearest > 0.0) == ("maker_variants" in kinds)
+
+
+def test_venues_at_which_nothing_is_to_be_had_change_no_decision():
+    alone = played(3, 2)
+    with temporary_journal() as journal:
+        among = Bench(2, journal, idle=6)
+        RandomMarket(3, among, 2).play_among()
+    ids = {state.route.id for state in alone.engine.routes}
+    assert [one.digest_line() for one in among.decided if one.route in ids] == [
+        one.digest_line() for one in alone.decided
+    ]
+    assert alone.engine.decisions.taken
+
+
+def test_the_nearest_that_any_route_came_is_known_exactly(monkeypatch):
+    """Nobody was near enough to be taken; what part of its ratio the nearest offered is what asking everybody tells."""
+    parts = []
+    for full in (False, True):
+        if full:
+            monkeypatch.setattr(InstrumentSlot, "ask_all", AllAtEveryQuote())
+        bench = played(11, 5, min_net_edge_bps=40.0)
+        (group,) = bench.engine._index._groups
+        parts.append(group.nearest)
+    assert parts[0] == pytest.approx(parts[1], rel=1e-11)
+    assert 0.99 < parts[0] < 1.0

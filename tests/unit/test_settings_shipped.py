@@ -89,6 +89,8 @@ def test_the_paper_wallets_can_sell_spot() -> None:
         "binance.linear": {"USDT": Decimal(100_000)},
         "binance.inverse": {"BTC": Decimal(2), "ETH": Decimal(30)},
         "bybit.unified": {"USDT": Decimal(100_000), "BTC": Decimal(2), "ETH": Decimal(30)},
+        "kraken.spot": dict.fromkeys(("USD", "USDT", "USDC"), Decimal(100_000)) | {"BTC": Decimal(2)},
+        "coinbase.spot": dict.fromkeys(("USD", "USDT", "USDC"), Decimal(100_000)) | {"BTC": Decimal(2)},
     }
 
 

@@ -18,6 +18,7 @@ from bot.errors import (
 )
 from exchanges.binance import refusals as binance
 from exchanges.bybit import refusals as bybit
+from exchanges.common.refusals import Refusal, ServerFault
 from exchanges.common.venue_http import Answer
 
 
@@ -36,11 +37,11 @@ def of_bybit(code: int, status: int = 200) -> VenueError:
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (503, 0, binance.ServerFault),
-        (500, -1000, binance.ServerFault),
-        (408, 0, binance.ServerFault),
-        (400, -1006, binance.ServerFault),
-        (400, -1007, binance.ServerFault),
+        (503, 0, ServerFault),
+        (500, -1000, ServerFault),
+        (408, 0, ServerFault),
+        (400, -1006, ServerFault),
+        (400, -1007, ServerFault),
         (503, -1008, VenueUnavailable),
         (401, -2015, AuthenticationFailed),
         (400, -2014, AuthenticationFailed),
@@ -51,8 +52,8 @@ def of_bybit(code: int, status: int = 200) -> VenueError:
         (418, -1003, Banned),
         (403, 0, Banned),
         (451, 0, GeoBlocked),
-        (400, -2019, binance.Refusal),
-        (400, -2010, binance.Refusal),
+        (400, -2019, Refusal),
+        (400, -2010, Refusal),
     ],
 )
 def test_binance(status: int, code: int, kind: type[VenueError]) -> None:
@@ -65,16 +66,16 @@ def test_binances_wait_is_kept() -> None:
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "<html>", '{"code":"x"}', '{"code":null,"msg":null}', "3"])
 def test_an_error_that_is_no_json_of_binance_is_still_an_error(text: str) -> None:
-    with pytest.raises(binance.ServerFault):
+    with pytest.raises(ServerFault):
         binance.checked(Answer(502, {}, text))
-    with pytest.raises(binance.Refusal):
+    with pytest.raises(Refusal):
         binance.checked(Answer(400, {}, text))
 
 
 @pytest.mark.parametrize("text", ["Duplicate order sent.", "Account has insufficient balance for requested action."])
 def test_binances_words_decide_nothing(text: str) -> None:
     refusal = of_binance(400, -2010, text)
-    assert isinstance(refusal, binance.Refusal)
+    assert isinstance(refusal, Refusal)
     assert refusal.may_exist
 
 
@@ -84,27 +85,27 @@ def test_binances_words_decide_nothing(text: str) -> None:
 )
 def test_binances_rejections(code: int, kind: type[OrderRejected]) -> None:
     refusal = of_binance(400, code)
-    assert isinstance(refusal, binance.Refusal)
-    assert type(binance.rejected("a", refusal)) is kind
-    assert str(code) in str(binance.rejected("a", refusal))
+    assert isinstance(refusal, Refusal)
+    assert type(refusal.of_order("a")) is kind
+    assert str(code) in str(refusal.of_order("a"))
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (10000, bybit.ServerFault),
-        (10016, bybit.ServerFault),
-        (170007, bybit.ServerFault),
-        (170032, bybit.ServerFault),
-        (170146, bybit.ServerFault),
-        (170147, bybit.ServerFault),
+        (10000, ServerFault),
+        (10016, ServerFault),
+        (170007, ServerFault),
+        (170032, ServerFault),
+        (170146, ServerFault),
+        (170147, ServerFault),
         (10002, ClockSkew),
         (10003, AuthenticationFailed),
         (10004, AuthenticationFailed),
         (10006, RateLimited),
         (10024, GeoBlocked),
-        (110007, bybit.Refusal),
-        (110072, bybit.Refusal),
+        (110007, Refusal),
+        (110072, Refusal),
     ],
 )
 def test_bybit(code: int, kind: type[VenueError]) -> None:
@@ -113,7 +114,7 @@ def test_bybit(code: int, kind: type[VenueError]) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(500, bybit.ServerFault), (504, bybit.ServerFault), (429, RateLimited), (403, GeoBlocked), (404, VenueError)],
+    [(500, ServerFault), (504, ServerFault), (429, RateLimited), (403, GeoBlocked), (404, VenueError)],
 )
 def test_bybits_statuses(status: int, kind: type[VenueError]) -> None:
     assert type(of_bybit(0, status)) is kind
@@ -121,7 +122,7 @@ def test_bybits_statuses(status: int, kind: type[VenueError]) -> None:
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "<html>", "{}", '{"retCode":"x"}'])
 def test_an_answer_of_bybit_that_is_not_understood_is_no_refusal(text: str) -> None:
-    with pytest.raises(bybit.ServerFault):
+    with pytest.raises(ServerFault):
         bybit.checked(Answer(200, {}, text))
 
 
@@ -131,16 +132,16 @@ def test_an_answer_of_bybit_that_is_not_understood_is_no_refusal(text: str) -> N
 )
 def test_bybits_rejections(code: int, kind: type[OrderRejected]) -> None:
     refusal = of_bybit(code)
-    assert isinstance(refusal, bybit.Refusal)
-    assert type(bybit.rejected("a", refusal)) is kind
+    assert isinstance(refusal, Refusal)
+    assert type(refusal.of_order("a")) is kind
 
 
 def test_what_exists_already_and_what_is_not_there() -> None:
     for code in (110072, 170141, 10014):
         refusal = of_bybit(code)
-        assert isinstance(refusal, bybit.Refusal)
-        assert refusal.is_existing
+        assert isinstance(refusal, Refusal)
+        assert refusal.may_exist
     for code in (110001, 170213):
         refusal = of_bybit(code)
-        assert isinstance(refusal, bybit.Refusal)
+        assert isinstance(refusal, Refusal)
         assert refusal.is_no_such_order

@@ -11,6 +11,12 @@ from bot.storage.archive.ports import SegmentInfo, SegmentStore
 
 _HEAD = ("instrument", "ts_recv_ns")
 _LIVELY = (Channel.QUOTES, Channel.TRADES, Channel.DEPTH, Channel.FUNDING)
+_TRADED = (Channel.QUOTES, Channel.TRADES)
+"""While these of a feed come, its trades do."""
+_QUIET_NS = 3_600 * 1_000_000_000
+"""A feed may be quiet for so long; one that is silent for longer was not followed."""
+Span = tuple[int, int]
+"""From a time to before another, UTC ns."""
 
 
 def by_feed(instruments: Iterable[Instrument]) -> dict[Feed, dict[str, Instrument]]:
@@ -28,6 +34,29 @@ def recorded_until(store: SegmentStore, feed: Feed) -> int:
     """
     segments = (_of_feed(store.segments(channel), feed) for channel in _LIVELY)
     return max((segment.stop_ns for found in segments for segment in found), default=0)
+
+
+def traded_spans(store: SegmentStore, feed: Feed, start_ns: int, stop_ns: int, step_ns: int) -> list[Span]:
+    """When trades of the feed were kept, in whole steps (minutes) from `start_ns` to `stop_ns`, oldest first.
+
+    Where no quote and no trade came of the whole feed for an hour nobody recorded it, whether or not a gap says so:
+    between imported days and the first recorded one there was nobody to notice. A span that has quotes alone does not
+    count either: an import of quotes makes such ones, and whoever records has trades as well, sooner or later.
+    """
+    touching = sorted(
+        (segment.start_ns // step_ns * step_ns, -(-segment.stop_ns // step_ns) * step_ns, channel is Channel.TRADES)
+        for channel in _TRADED
+        for segment in _of_feed(store.segments(channel), feed)
+    )
+    spans: list[tuple[int, int, bool]] = []
+    for low, high, has_trades in touching:
+        if spans and low <= spans[-1][1] + _QUIET_NS:
+            first, last, had_trades = spans.pop()
+            spans.append((first, max(last, high), had_trades or has_trades))
+        else:
+            spans.append((low, high, has_trades))
+    cut = [(max(low, start_ns), min(high, stop_ns)) for low, high, has_trades in spans if has_trades]
+    return [(low, high) for low, high in cut if low < high]
 
 
 def first_received(

@@ -33,8 +33,9 @@ class MinuteJobs:
 
     A minute of trades gets its row when the feed has been recorded beyond its end by `grace_ns`; trades that come later
     correct it. It begins with the first minute that the archive has all of, and every minute after it gets a row, zeros
-    included; only a minute that lies in a gap from start to end has none. The minutes that a gap touches are told by
-    `MarketQueries.minute_rows` (`whole`), from the gaps themselves, so that a gap noticed later counts as well.
+    included; only a minute that lies in a gap from start to end has none, and time in which nobody recorded the feed.
+    The minutes that a gap touches are told by `MarketQueries.minute_rows` (`whole`), from the gaps themselves, so that
+    a gap noticed later counts as well.
     """
 
     def __init__(

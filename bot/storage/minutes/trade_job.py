@@ -86,8 +86,10 @@ class TradeMinutes:
         self._read_ns = min(self._read_ns, since_ns)
 
     def _chunks(self, stop_ns: int) -> Iterator[tuple[int, int]]:
-        for start_ns in range(min(self._done.values()), stop_ns, CHUNK_NS):
-            yield start_ns, min(start_ns + CHUNK_NS, stop_ns)
+        begin_ns = min(self._done.values())
+        for low, high in coverage.traded_spans(self._store, self._feed, begin_ns, stop_ns, MINUTE_NS):
+            for start_ns in range(low, high, CHUNK_NS):
+                yield start_ns, min(start_ns + CHUNK_NS, high)
 
     def _work(self, start_ns: int, end_ns: int, until_ns: int, late: set[_Minute]) -> tuple[int, int]:
         # After the last chunk all there is, which is little more than a minute: late trades may be in it.

@@ -196,12 +196,13 @@ class MongoShipper:
         self._be(State.CONNECTED, "")
         self._retried_ns = 0
         while True:
+            is_last = self._stopping  # what came until the stop is seen by a look that begins after it
             is_busy = False
             for outlet in self._outlets:
                 is_busy |= await outlet.ship(database, time_series)
             self._failures = 0
             await self._now_and_then(database, time_series)
-            if self._stopping and not is_busy:
+            if is_last and not is_busy:
                 return
             if not is_busy:
                 await self._pause(self._pace.poll_s)

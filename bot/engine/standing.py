@@ -1,0 +1,54 @@
+"""What is open, and how much of the gate's caps it uses: for the snapshot."""
+
+from collections.abc import Iterator
+from math import isfinite
+
+from bot.domain.snapshot import LimitRow, PairRow
+from bot.engine.engine import Engine
+from bot.execution.pair import Pair
+
+
+def pair_rows(engine: Engine) -> tuple[PairRow, ...]:
+    """Every pair that is not flat."""
+    return tuple(_pair_row(pair) for pair in engine.desk.executor.pairs.values())
+
+
+def limit_rows(engine: Engine, now_ns: int) -> tuple[LimitRow, ...]:
+    """The caps that holdings, orders and results fill up, each with what it has of it."""
+    return tuple(_limit_rows(engine, now_ns))
+
+
+def _pair_row(pair: Pair) -> PairRow:
+    return PairRow(
+        pair=pair.id,
+        route=pair.opportunity.route.id,
+        state=pair.state.value,
+        opened_ns=pair.opened_ns,
+        quantity=f"{pair.opportunity.quantity:f}",
+        bought=f"{pair.buy.held:f}",
+        sold=f"{pair.sell.held:f}",
+        net_bps=pair.opportunity.net_edge_bps,
+    )
+
+
+def _limit_rows(engine: Engine, now_ns: int) -> Iterator[LimitRow]:
+    risk, portfolio = engine.settings.risk, engine.desk.portfolio
+    instruments = [slot.instrument for slot in engine.slots]
+
+    def row(limit: str, observed: float, allowed: float, unit: str) -> LimitRow:
+        return LimitRow(limit=limit, observed=observed, allowed=float(allowed), unit=unit)
+
+    yield row("open_pairs", portfolio.open_pairs(), risk.max_open_pairs, "pairs")
+    for venue in dict.fromkeys(one.venue for one in instruments):
+        yield row(f"venue_notional {venue}", portfolio.venue_notional(venue), risk.max_venue_notional, "quote units")
+    for base in dict.fromkeys(one.base for one in instruments):
+        held, exposed = portfolio.asset_notional(base), portfolio.net_exposure_notional(base)
+        yield row(f"asset_notional {base}", held, risk.max_asset_notional, "quote units")
+        yield row(f"net_exposure {base}", exposed, risk.max_net_exposure_notional, "quote units")
+    yield row("orders_per_second", portfolio.orders_last_second(now_ns), risk.max_orders_per_second, "orders")
+    yield row("orders_per_minute", portfolio.orders_last_minute(now_ns), risk.max_orders_per_minute, "orders")
+    yield row("daily_loss", max(0.0, -portfolio.realised_today(now_ns)), risk.max_daily_loss, "quote units")
+    yield row("cumulative_loss", max(0.0, -portfolio.realised_total()), risk.max_cumulative_loss, "quote units")
+    drift, pairs = portfolio.drift()
+    if pairs and isfinite(drift):
+        yield row("drift", drift, risk.max_drift_bps, "bps")

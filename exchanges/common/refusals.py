@@ -1,0 +1,43 @@
+"""What became of a request that a venue answered with an error: refused for what it asked, or nobody knows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.errors import OrderRejected, VenueError, VenueUnavailable
+
+
+class ServerFault(VenueUnavailable):
+    """A fault inside the venue: the request may have done what it asked."""
+
+
+class Refusal(VenueError):
+    """The venue refused one request for what it asked; `code` is the venue's."""
+
+    def __init__(self, codes: "RefusalCodes", code: int, message: str) -> None:
+        super().__init__(codes.venue, message)
+        self._codes = codes
+        self.code = code
+
+    @property
+    def is_no_such_order(self) -> bool:
+        """Whether it says that the order is unknown, or over."""
+        return self.code in self._codes.no_such_order
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether an order of this client order id may be there already."""
+        return self.code in self._codes.may_exist
+
+    def of_order(self, client_order_id: str) -> OrderRejected:
+        """The same of a new order: a class by its code."""
+        return self._codes.rejections.get(self.code, OrderRejected)(client_order_id, str(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalCodes:
+    """What one venue's codes mean; the others say no more than that it was refused."""
+
+    venue: str
+    no_such_order: frozenset[int]
+    may_exist: frozenset[int]
+    rejections: Mapping[int, type[OrderRejected]]
