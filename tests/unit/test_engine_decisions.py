@@ -336,6 +336,20 @@ def test_the_longest_holding_ends_a_pair_by_the_timer_and_the_feed_is_awaited() 
     assert not bench.engine.desk.executor.pairs
 
 
+def test_fault_01_a_silent_feed_takes_its_quotes_alone_and_open_pairs_are_an_alarm_once() -> None:
+    bench = in_position()
+    for state in (FeedState.SILENT, FeedState.RECONNECTING, FeedState.LIVE):
+        bench.engine.on_feed_state(LINEAR.feed, state, "no data")
+    assert bench.engine.slots[1].quote is None
+    assert bench.engine.slots[0].quote is not None
+    assert [line for line in bench.log if "ALARM" in line] == [
+        "ALARM: pair run-1 is open, and binance.linear tells no price"
+    ]
+    calm = Bench()
+    calm.engine.on_feed_state(LINEAR.feed, FeedState.SILENT, "no data")
+    assert not any("ALARM" in line for line in calm.log)
+
+
 def test_fault_01_a_feed_that_falls_silent_without_a_word_loses_its_quote() -> None:
     bench = in_position()
     for at_ms in range(2_100, 8_000, 100):
