@@ -19,8 +19,10 @@ from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TransferLeg
 from bot.domain.market import FundingRate, PrintedQuote, PublicTrade, TopOfBook
+from bot.domain.network import AssetNetwork
 from bot.domain.order import Fill, Order, Side
 from bot.domain.route import Opportunity, Route
+from bot.domain.terms import Listing, Told, WalletMove
 from bot.settings import Settings
 
 
@@ -195,6 +197,27 @@ class TransferEstimate:
     """Of the amount, on top."""
     network: str | None = None
     """Which network it is of."""
+
+
+class TermsSource(Protocol):
+    """One venue as the engine asks it for its terms. Every question may raise `VenueError`."""
+
+    venue: str
+
+    async def fees(self) -> Told[FeeSchedule] | None:
+        """By instrument id, of this account; None where there is no key to ask with."""
+
+    async def funding(self) -> Told[FundingTerms]:
+        """By the id of every perpetual."""
+
+    async def listings(self) -> Told[Listing]:
+        """By instrument id: status and delivery, as they are now."""
+
+    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
+        """By asset; None where there is no key to ask with."""
+
+    async def moves(self) -> Sequence[WalletMove]:
+        """Withdrawals and deposits of the last weeks that have ended; none where there is no key to ask with."""
 
 
 class RouteTerms(Protocol):

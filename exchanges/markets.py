@@ -16,9 +16,8 @@ from pydantic import SecretStr
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
-from bot.domain.terms import TermsSource
 from bot.errors import VenueError
-from bot.ports import Market, QuoteDrivenVenue
+from bot.ports import Market, QuoteDrivenVenue, TermsSource
 from bot.settings import Settings
 from exchanges.common.api_keys import ApiKeys
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds

@@ -1,16 +1,23 @@
-"""Who can be asked for fees, funding schedules and networks: a line a venue."""
+"""Who can be asked for fees, funding schedules, listings and networks: a line a venue."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument
-from bot.domain.terms import TermsSource
+from bot.ports import TermsSource
 from bot.settings import Settings
 from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit.terms import BybitTerms
+from exchanges.coinbase.terms import CoinbaseTerms
 from exchanges.common.api_keys import ApiKeys
+from exchanges.kraken.terms import KrakenTerms
 
-_SOURCES: Mapping[str, Callable[..., TermsSource]] = {"binance": BinanceTerms, "bybit": BybitTerms}
+_SOURCES: Mapping[str, Callable[..., TermsSource]] = {
+    "binance": BinanceTerms,
+    "bybit": BybitTerms,
+    "coinbase": CoinbaseTerms,
+    "kraken": KrakenTerms,
+}
 
 
 def terms_sources(

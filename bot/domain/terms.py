@@ -1,13 +1,11 @@
-"""What a venue tells beside quotes and orders: fees, funding schedules, networks, and how long past transfers took."""
+"""What a venue tells beside quotes and orders: fees, funding, networks, listings, and how long past transfers took."""
 
-from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.domain.fees import FeeSchedule
-from bot.domain.funding_terms import FundingTerms
-from bot.domain.network import AssetNetwork
+from bot.domain.instrument import ListingStatus
 
 T = TypeVar("T")
 
@@ -23,6 +21,16 @@ class Told(BaseModel, Generic[T]):
     """The same for what is missing or makes no sense, and why, in one line for a person."""
     ts_ns: int
     """When it was told, UTC ns."""
+
+
+class Listing(BaseModel):
+    """How a venue lists an instrument now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    status: ListingStatus
+    delivery_ns: int | None = None
+    """When it is settled or taken off, UTC ns; None for what has no end in sight."""
 
 
 class WalletMove(BaseModel):
@@ -57,21 +65,3 @@ class PastTransfer(BaseModel):
     tx_id: str
     begun_ns: int
     seconds: float = Field(gt=0, allow_inf_nan=False)
-
-
-class TermsSource(Protocol):
-    """One venue as the engine asks it for its terms. Every question may raise `VenueError`."""
-
-    venue: str
-
-    async def fees(self) -> Told[FeeSchedule] | None:
-        """By instrument id, of this account; None where there is no key to ask with."""
-
-    async def funding(self) -> Told[FundingTerms]:
-        """By the id of every perpetual."""
-
-    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
-        """By asset; None where there is no key to ask with."""
-
-    async def moves(self) -> Sequence[WalletMove]:
-        """Withdrawals and deposits of the last weeks that have ended; none where there is no key to ask with."""

@@ -46,6 +46,7 @@ OUT_OF_ORDER = "out_of_order"
 OUT_OF_RANGE = "out_of_range"
 CLOCK_STEP = "clock_step"
 _NOTHING = Decimal(0)
+_AWAY = (FeedState.SILENT, FeedState.RECONNECTING, FeedState.FAILED)
 _LEVELS = {FeedState.LIVE: "info", FeedState.CONNECTING: "info", FeedState.CLOSED: "info", FeedState.FAILED: "error"}
 
 
@@ -275,6 +276,7 @@ class Engine:
 
     def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
         """A connection changed; without one, the feed's instruments have no quote."""
+        was_away = self.feeds[feed].state in _AWAY
         self.feeds[feed].enter(state, detail)
         if state not in (FeedState.LIVE, FeedState.CONNECTING, FeedState.CLOSED):
             for s in self._slots_of[feed]:
@@ -282,6 +284,14 @@ class Engine:
                 self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
         level = _LEVELS.get(state, "warning")
         self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
+        if state in _AWAY and not was_away:
+            self._alarm_for_pairs(feed)
+
+    def _alarm_for_pairs(self, feed: Feed) -> None:
+        """A pair that nobody can price is one that nobody can close: a person should know which."""
+        for state in self.routes:
+            if state.pair is not None and feed in (state.buy.feed, state.sell.feed):
+                self.event("error", f"ALARM: pair {state.pair.id} is open, and {feed} tells no price")
 
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
         """A measured clock offset bounds the estimate from the frames."""

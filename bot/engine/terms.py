@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Feed, Instrument, ListingStatus
 from bot.domain.network import AssetNetwork
-from bot.domain.terms import TermsSource, Told, WalletMove
+from bot.domain.terms import Listing, Told, WalletMove
 from bot.engine.past_transfers import PastTransfers
 from bot.engine.rates import effective_fees
 from bot.errors import VenueError
+from bot.ports import TermsSource
 from bot.settings import Settings
 
 Log = Callable[[str, str], None]
@@ -31,6 +32,7 @@ class TermsKind(StrEnum):
 
     FEES = "fees"
     FUNDING = "funding"
+    LISTINGS = "listing"
     NETWORKS = "networks"
     TRANSFERS = "past transfers"
 
@@ -38,6 +40,7 @@ class TermsKind(StrEnum):
 _CONSEQUENCE = {
     TermsKind.FEES: "its routes are refused (fee_schedule)",
     TermsKind.FUNDING: "its routes are refused (funding_rate)",
+    TermsKind.LISTINGS: "nothing is opened in it (instrument_status)",
     TermsKind.NETWORKS: "transfers over it are refused (network)",
     TermsKind.TRANSFERS: "transfer times rest on the model",
 }
@@ -85,9 +88,18 @@ class Terms:
         self._max_age_s = {
             TermsKind.FEES: limits.max_fee_age_s,
             TermsKind.FUNDING: limits.max_funding_age_s,
+            TermsKind.LISTINGS: limits.max_listing_age_s,
             TermsKind.NETWORKS: limits.max_network_age_s,
         }
-        self._data: dict[tuple[TermsKind, str, str], _Datum] = {}
+        now_ns = clock.monotonic_ns()
+        # The market that the run was built from was told a moment ago, with what it lists.
+        self._data: dict[tuple[TermsKind, str, str], _Datum] = {
+            (TermsKind.LISTINGS, one.venue, one.id): _Datum(
+                Listing(status=one.status, delivery_ns=one.delivery_ns), now_ns
+            )
+            for one in instruments
+            if one.venue in self._sources
+        }
         self._wrong: dict[tuple[TermsKind, str, str], str] = {}
         self._failed: dict[tuple[TermsKind, str], str] = {}
         self._without_account: set[str] = set()
@@ -147,6 +159,9 @@ class Terms:
         funding = await self._answer(venue, TermsKind.FUNDING, source.funding)
         if funding is not None:
             self._take(venue, TermsKind.FUNDING, funding)
+        listings = await self._answer(venue, TermsKind.LISTINGS, source.listings)
+        if listings is not None:
+            self._take(venue, TermsKind.LISTINGS, listings)
         networks = await self._answer(venue, TermsKind.NETWORKS, source.networks)
         if networks is not None:
             self._take(venue, TermsKind.NETWORKS, networks)
@@ -193,6 +208,12 @@ class Terms:
         """A perpetual's schedule, as it was told last; None where it is not known."""
         terms: FundingTerms | None = self._fresh(TermsKind.FUNDING, instrument.venue, instrument.id)
         return terms
+
+    def listing(self, instrument: Instrument) -> Instrument:
+        """The instrument as its venue lists it now; its status is UNKNOWN where that is not known."""
+        told: Listing | None = self._fresh(TermsKind.LISTINGS, instrument.venue, instrument.id)
+        now = told or Listing(status=ListingStatus.UNKNOWN)
+        return instrument.model_copy(update={"status": now.status, "delivery_ns": now.delivery_ns})
 
     def networks(self, venue: str, asset: str) -> Sequence[AssetNetwork]:
         """On what networks an asset goes in and out; empty where that is not known."""
@@ -254,6 +275,7 @@ class Terms:
             for one in self._instruments
             if one.is_perpetual and one.venue in self._sources
         ]
+        wanted += [(TermsKind.LISTINGS, one.venue, one.id) for one in self._instruments if one.venue in self._sources]
         wanted += [key for key in self._wrong if key[0] is TermsKind.NETWORKS]
         found = {}
         for kind, venue, subject in wanted:

@@ -1,4 +1,4 @@
-"""Brings what the venues tell to the engine: fees and funding schedules of every instrument, while they are known.
+"""Brings what the venues tell to the engine: fees, funding and listing of every instrument, while they are known.
 
 Streams tell a rate each second and, at some venues, no interval: it is completed from the schedule that was asked for.
 A rate whose schedule is not known, or does not fit it, is not priced with: it is only kept for the settlement.
@@ -79,6 +79,7 @@ class TermsDesk:
             instrument = slot.instrument
             if not self._terms.is_asked(instrument.venue):
                 continue
+            self._engine.desk.on_listing(self._terms.listing(instrument))
             fees = self._terms.fees(instrument)
             if slot.fees != fees:
                 slot.fees = fees

@@ -1,4 +1,4 @@
-"""Settings of what the venues tell beside quotes: fees, funding schedules, networks."""
+"""Settings of what the venues tell beside quotes: fees, funding schedules, listings, networks."""
 
 from pydantic import Field
 
@@ -6,10 +6,11 @@ from bot.settings.section import NotNegative, Positive, Section
 
 
 class TermsSettings(Section):
-    """Fees, funding schedules and networks as the venues tell them."""
+    """Fees, funding schedules, listings and networks as the venues tell them."""
 
     max_fee_age_s: Positive = Field(default=21_600.0, description="Older fees of an account refuse its routes.")
     max_funding_age_s: Positive = Field(default=7_200.0, description="Older funding schedules refuse their routes.")
+    max_listing_age_s: Positive = Field(default=1_800.0, description="Older listings refuse their instruments.")
     max_network_age_s: Positive = Field(default=3_600.0, description="Older networks and wallets refuse transfers.")
     retry_s: Positive = Field(default=60.0, description="Between two questions to a venue that did not answer.")
     transfer_processing_s: NotNegative = Field(

@@ -3,15 +3,25 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.instrument import Feed, Instrument, ListingStatus, Segment
 from bot.domain.market import PrintedQuote
+from bot.domain.terms import Listing
 from bot.errors import MalformedPayload, SettingsError
 from exchanges.binance.schemas import AnyFrame, PrintedTicker
+from exchanges.common.listings import delivery_ns, listing_status
 
 _NAME = len(b'{"stream":"')
 _TICKER = b"@bookTicker"
+_STATUS = {
+    "TRADING": ListingStatus.TRADING,
+    **dict.fromkeys(("HALT", "BREAK", "END_OF_DAY", "PENDING_TRADING"), ListingStatus.HALTED),
+    **dict.fromkeys(
+        ("PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE"), ListingStatus.SETTLING
+    ),
+}
+"""Binance's documentation: Spot API, ENUM definitions; USDⓈ-M futures, common definition."""
 _FORMS = {Segment.SPOT: "BTC/USDT", Segment.LINEAR: "BTC/USDT:USDT", Segment.INVERSE: "BTC/USD:BTC"}
 
 _validate_any: Callable[[bytes], AnyFrame] = AnyFrame.__pydantic_validator__.validate_json
@@ -31,13 +41,25 @@ class SymbolFilter(BaseModel):
     notional: Decimal | None = None
 
 
-class SymbolRow(BaseModel):
-    """One row of `symbols` in `exchangeInfo`, of any segment."""
+class ListingRow(BaseModel):
+    """What a row of `symbols` in `exchangeInfo` says of an instrument's end; an inverse one has another name for it."""
 
     model_config = ConfigDict(frozen=True)
 
     symbol: str
-    status: str = "TRADING"
+    status: str = Field(validation_alias=AliasChoices("status", "contractStatus"))
+    delivery_ms: int | None = Field(default=None, validation_alias="deliveryDate")
+
+    @property
+    def listing(self) -> Listing:
+        """In our words."""
+        end_ns = delivery_ns(self.delivery_ms)
+        return Listing(status=listing_status(self.status, _STATUS, end_ns), delivery_ns=end_ns)
+
+
+class SymbolRow(ListingRow):
+    """One row of `symbols` in `exchangeInfo`, of any segment."""
+
     base: str = Field(validation_alias="baseAsset")
     quote: str = Field(validation_alias="quoteAsset")
     margin: str | None = Field(default=None, validation_alias="marginAsset")
@@ -78,6 +100,8 @@ def instrument(row: SymbolRow, feed: Feed) -> Instrument:
         min_quantity=_plain(lot.min_quantity or Decimal(0)),
         min_notional=_plain(notional.min_notional or notional.notional or Decimal(0)),
         contract_multiplier=_plain(row.contract_size),
+        status=row.listing.status,
+        delivery_ns=row.listing.delivery_ns,
     )
 
 

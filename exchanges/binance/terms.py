@@ -1,6 +1,7 @@
-"""Binance's fees, funding schedules and networks: a `TermsSource`.
+"""Binance's fees, funding schedules, listings and networks: a `TermsSource`.
 
-Funding is public and may be asked of the real exchange; the rest is signed, and goes to this machine only.
+Funding and listings are public and may be asked of the real exchange; the rest is signed, and goes to this machine
+only.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -11,11 +12,12 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.network import AssetNetwork
-from bot.domain.terms import Told, WalletMove
+from bot.domain.terms import Listing, Told, WalletMove
 from bot.settings import Settings
 from exchanges.binance.account_terms import futures_fees, spot_fees
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.funding import funding_terms
+from exchanges.binance.listings import read_listings
 from exchanges.binance.networks import WalletRest, read_moves, read_networks
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
@@ -101,6 +103,19 @@ class BinanceTerms:
         async with connected(LINEAR, self._settings) as rest:
             premiums, schedules = await rest.funding_rows()
         return funding_terms(listed, premiums, schedules, self._clock.now_ns())
+
+    async def listings(self) -> Told[Listing]:
+        """By the id of every instrument that can be asked about.
+
+        Raises:
+            VenueError: Binance cannot be asked, or refuses.
+        """
+        now_ns = self._clock.now_ns()
+        answers = [
+            await read_listings(feed, listed, rest_url(feed, self._settings), now_ns)
+            for feed, listed in self._by_feed.items()
+        ]
+        return merged(answers, now_ns)
 
     async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
         """By asset; None without keys.

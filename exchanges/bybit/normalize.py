@@ -4,14 +4,24 @@ import json
 
 from pydantic import ValidationError
 
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.instrument import Feed, Instrument, ListingStatus, Segment
 from bot.domain.market import PrintedQuote
-from exchanges.bybit.schemas import InstrumentRow
+from bot.domain.terms import Listing
+from exchanges.bybit.schemas import InstrumentRow, ListingRow
+from exchanges.common.listings import delivery_ns, listing_status
 
 VENUE = "bybit"
 LINEAR = Feed(venue=VENUE, segment=Segment.LINEAR)
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)
 
+_STATUS = {
+    "Trading": ListingStatus.TRADING,
+    "PreLaunch": ListingStatus.HALTED,
+    # Nobody trades there any more, so that nobody could close there: what is open waits for a person.
+    "Closed": ListingStatus.HALTED,
+    "Delivering": ListingStatus.SETTLING,
+}
+"""https://bybit-exchange.github.io/docs/v5/enum#status"""
 _QUOTE_START = b'{"topic":"orderbook.1.'
 _NOTHING = ("0", "0")
 
@@ -47,7 +57,15 @@ def _of_row(feed: Feed, row: InstrumentRow) -> Instrument:
         lot_size=row.lot_size,
         min_quantity=row.min_quantity,
         min_notional=row.min_notional,
+        status=listing(row).status,
+        delivery_ns=listing(row).delivery_ns,
     )
+
+
+def listing(row: ListingRow) -> Listing:
+    """Its status and its end in our words."""
+    end_ns = delivery_ns(row.delivery_ms)
+    return Listing(status=listing_status(row.status, _STATUS, end_ns), delivery_ns=end_ns)
 
 
 def unified_symbol(base: str, quote: str, settle: str | None) -> str:

@@ -120,11 +120,19 @@ class TickerFrame(_Wire):
     )
 
 
-class InstrumentRow(_Wire):
-    """A row of `/v5/market/instruments-info`, spot or linear; the lot has another name in each."""
+class ListingRow(_Wire):
+    """What a row of `/v5/market/instruments-info` says of an instrument's end."""
 
     symbol: str
     status: str
+    delivery_ms: Annotated[int | None, BeforeValidator(_blank_is_absent)] = Field(
+        default=None, validation_alias="deliveryTime"
+    )
+
+
+class InstrumentRow(ListingRow):
+    """A row of `/v5/market/instruments-info`, spot or linear; the lot has another name in each."""
+
     contract_type: str | None = Field(default=None, validation_alias="contractType")
     base: str = Field(validation_alias="baseCoin")
     quote: str = Field(validation_alias="quoteCoin")

@@ -1,6 +1,7 @@
-"""Bybit's fees, funding schedules and networks: a `TermsSource`.
+"""Bybit's fees, funding schedules, listings and networks: a `TermsSource`.
 
-Funding is public and may be asked of the real exchange; the rest is signed, and goes to this machine only.
+Funding and listings are public and may be asked of the real exchange; the rest is signed, and goes to this machine
+only.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -11,11 +12,12 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.network import AssetNetwork
-from bot.domain.terms import Told, WalletMove
+from bot.domain.terms import Listing, Told, WalletMove
 from bot.settings import Settings
 from exchanges.bybit.account_terms import account_fees
 from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.funding import funding_terms
+from exchanges.bybit.listings import read_listings
 from exchanges.bybit.networks import read_moves, read_networks
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.signed_rest import SignedRest
@@ -86,6 +88,19 @@ class BybitTerms:
             tickers, venue_ns = await rest.tickers(LINEAR)
             infos = await rest.instrument_rows(LINEAR)
         return funding_terms(listed, tickers, infos, venue_ns)
+
+    async def listings(self) -> Told[Listing]:
+        """By the id of every instrument.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        now_ns = self._clock.now_ns()
+        answers = [
+            await read_listings(feed, listed, rest_url(feed, self._settings), now_ns)
+            for feed, listed in self._by_feed.items()
+        ]
+        return merged(answers, now_ns)
 
     async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
         """By asset; None without keys.

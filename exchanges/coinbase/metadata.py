@@ -8,7 +8,7 @@ from bot.settings import Settings
 from exchanges.ccxt.rows import Description, Grid, Refused, decimal_of, text_of
 from exchanges.coinbase.endpoints import SPOT, rest_url
 
-_CLOSED = ("is_disabled", "trading_disabled", "cancel_only", "post_only", "auction_mode", "view_only")
+CLOSED_FLAGS = ("is_disabled", "trading_disabled", "cancel_only", "post_only", "auction_mode", "view_only")
 """Flags under which nothing can be taken; ccxt looks at `trading_disabled` alone."""
 
 
@@ -21,7 +21,7 @@ def describe(row: Mapping[str, object]) -> Description:
     status = text_of(row, "status")
     if status != "online":
         raise Refused(f"its status is {status}, not online")
-    for flag in _CLOSED:
+    for flag in CLOSED_FLAGS:
         if row.get(flag, False) is not False:
             raise Refused(f"it is not open: {flag}")
     if row.get("alias"):

@@ -24,14 +24,15 @@ def describe(row: Mapping[str, object]) -> Description:
     if "tick_size" in row:
         tick = max(tick, decimal_of(row, "tick_size"))  # ccxt reads the decimals alone; the step may be coarser
     return Description(
-        stream_symbol=_stream_symbol(text_of(row, "wsname")),
+        stream_symbol=stream_symbol(text_of(row, "wsname")),
         grid=Grid(tick=tick, lot=step_of_decimals(row, "lot_decimals") * decimal_of(row, "lot_multiplier")),
         min_quantity=decimal_of(row, "ordermin"),
         min_notional=decimal_of(row, "costmin"),
     )
 
 
-def _stream_symbol(name: str) -> str:
+def stream_symbol(name: str) -> str:
+    """How the v2 stream spells what Kraken's `wsname` calls `XBT/USD`."""
     return "/".join(_STREAM_NAMES.get(asset, asset) for asset in name.split("/"))
 
 

@@ -185,7 +185,7 @@ async def test_fault_06_a_message_of_binance_that_is_lost_costs_the_book_until_a
         assert proxy.connections == 1
 
 
-async def test_faults_10_and_16_a_repeated_message_is_let_pass_and_a_truncated_one_costs_the_book() -> None:
+async def test_fault_10_and_16_a_repeated_message_is_let_pass_and_a_truncated_one_costs_the_book() -> None:
     async with binance("linear") as (heard, proxy, _, _):
         before = heard.valid_changes
         proxy.fate = lambda text: [text, text]

@@ -213,7 +213,7 @@ async def test_subscriptions_and_heartbeats_are_sent_and_sent_again_on_a_new_lin
         assert client.connection.reconnects == 1
 
 
-async def test_acknowledged_and_silent_names_the_stream_and_the_route() -> None:
+async def test_fault_02_acknowledged_and_silent_names_the_stream_and_the_route() -> None:
     def answer(peer: Peer, message: bytes) -> None:
         peer.send(b'{"result":null,"id":1}')
 
@@ -246,7 +246,34 @@ async def test_a_geo_block_that_comes_later_ends_the_feed() -> None:
         assert server.attempts == 2
 
 
-async def test_a_ban_is_obeyed_for_as_long_as_the_venue_says() -> None:
+@pytest.mark.parametrize("goodbye", [WSCloseCode.OK, None])
+async def test_fault_03_after_a_close_a_link_that_takes_the_subscription_and_serves_nothing_is_replaced_too(
+    goodbye: WSCloseCode | None,
+) -> None:
+    def answer(peer: Peer, message: bytes) -> None:
+        peer.send(b'{"result":null,"id":1}')
+        index = server.peers.index(peer)
+        if index != 1:
+            peer.send(data(index))
+        if index == 0 and goodbye is None:
+            peer.drop()  # what a client sees as 1006
+        elif index == 0:
+            assert peer.transport is not None
+            peer.transport.send_close(goodbye)
+            peer.transport.disconnect()
+
+    server = Server(lambda _, peer: None, answer)
+    async with started(server, subscribe=(b"subscribe",)) as client:
+        await client.until(lambda: data(2) in client.frames)
+        assert [peer.got[:1] for peer in server.peers] == [[b"subscribe"]] * 3
+        kinds = [state for state, _ in client.states]
+        away = kinds[kinds.index(FeedState.RECONNECTING) : -1]
+        assert set(away) == {FeedState.RECONNECTING}, "not called live while no data came"
+        assert kinds[-1] is FeedState.LIVE
+        assert "acknowledged, but no frame" in client.seen(FeedState.RECONNECTING)[-1]
+
+
+async def test_fault_04_a_ban_is_obeyed_for_as_long_as_the_venue_says() -> None:
     server = Server(lambda _, peer: peer.send(data(1)), refuse=lambda attempt: 418 if attempt else None)
     async with started(server) as client:
         server.peers[0].drop()
@@ -302,7 +329,7 @@ async def test_a_dropped_link_is_replaced_and_says_why() -> None:
         assert "code 1001 rest?[2Jart" in client.seen(FeedState.RECONNECTING)[0]
 
 
-async def test_a_server_that_drops_every_link_is_dialled_at_a_bounded_rate() -> None:
+async def test_fault_04_a_server_that_drops_every_link_is_dialled_at_a_bounded_rate() -> None:
     def script(_: int, peer: Peer) -> None:
         peer.send(data(1))
         assert peer.transport is not None
@@ -316,7 +343,7 @@ async def test_a_server_that_drops_every_link_is_dialled_at_a_bounded_rate() -> 
     assert time.monotonic() - begun >= 0.0025 + 0.005 + 0.01 + 8 * 0.02
 
 
-async def test_silence_is_told_first_and_then_reconnected_even_while_pings_come() -> None:
+async def test_fault_01_silence_is_told_first_and_then_reconnected_even_while_pings_come() -> None:
     async def keep_pinging(peer: Peer) -> None:
         while not peer.gone.is_set():
             assert peer.transport is not None
@@ -345,7 +372,7 @@ async def test_a_feed_that_speaks_again_is_live_again() -> None:
         assert len(server.peers) == 1
 
 
-async def test_the_planned_reconnect_delivers_before_the_old_link_closes_and_nothing_twice() -> None:
+async def test_fault_05_the_planned_reconnect_delivers_before_the_old_link_closes_and_nothing_twice() -> None:
     def script(index: int, peer: Peer) -> None:
         if index == 0:
             peer.send(data(0))
@@ -368,7 +395,7 @@ async def test_the_planned_reconnect_delivers_before_the_old_link_closes_and_not
         assert not client.seen(FeedState.RECONNECTING)
 
 
-async def test_a_planned_reconnect_that_fails_keeps_the_old_link() -> None:
+async def test_fault_05_a_planned_reconnect_that_fails_keeps_the_old_link() -> None:
     server = Server(lambda index, peer: peer.send(data(index)), refuse=lambda attempt: 503 if attempt == 1 else None)
     async with started(server, planned_reconnect_h=0.05 / 3600) as client:
         await client.until(lambda: len(client.seen(FeedState.LIVE)) >= 2)
@@ -392,7 +419,7 @@ async def test_fragments_are_assembled() -> None:
 
 
 @pytest.mark.parametrize("fragmented", [True, False])
-async def test_an_oversized_message_recycles_the_link(fragmented: bool) -> None:
+async def test_fault_16_an_oversized_message_recycles_the_link(fragmented: bool) -> None:
     def script(index: int, peer: Peer) -> None:
         peer.send(data(index))
         if index == 0 and fragmented:
@@ -479,7 +506,7 @@ class FloodingServer(threading.Thread):
             peer.recv(4096)
 
 
-async def test_a_slow_consumer_holds_the_venue_back_and_nothing_piles_up() -> None:
+async def test_fault_17_a_slow_consumer_holds_the_venue_back_and_nothing_piles_up() -> None:
     frame = json.dumps({"stream": "ethusdt@bookTicker", "data": "x" * 1950}).replace(" ", "").encode()
     total = 40_000  # 80 MB: ten times what the sockets of both sides may hold
     server = FloodingServer(total, frame)

@@ -119,7 +119,7 @@ class Binance:
 
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.lists(FATES, min_size=5, max_size=30), IS_FUTURES, st.sampled_from([4, 20]), st.sampled_from([2, 50]))
-def test_faults_06_07_10_a_book_of_binance_is_the_venues_or_not_to_be_used(events, fates, is_futures, depth, waiting):
+def test_fault_07_and_06_and_10_a_book_of_binance_is_the_venues_or_not_to_be_used(events, fates, is_futures, depth, waiting):
     market = Binance(events, is_futures, depth)
     heard = Events()
     builder = BinanceBookBuilder(depth, heard, max_waiting=waiting)
@@ -265,7 +265,7 @@ def play(market: Windowed, builder: BookBuilder, fates: list[str], frame, at_of)
 
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.lists(FATES, min_size=5, max_size=30), st.sampled_from([4, 20]), st.integers(3, 20))
-def test_faults_06_08_10_a_book_of_bybit_is_the_venues_or_not_to_be_used(events, fates, depth, restart_at):
+def test_fault_08_and_06_and_10_a_book_of_bybit_is_the_venues_or_not_to_be_used(events, fates, depth, restart_at):
     market = Windowed(events, depth, says_pushed=True)
 
     def frame(at: int, whole: bool) -> bytes:
@@ -278,7 +278,7 @@ def test_faults_06_08_10_a_book_of_bybit_is_the_venues_or_not_to_be_used(events,
 
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.lists(FATES, min_size=5, max_size=30))
-def test_faults_09_10_a_book_of_kraken_is_the_venues_or_not_to_be_used(events, fates):
+def test_fault_09_and_10_a_book_of_kraken_is_the_venues_or_not_to_be_used(events, fates):
     market = Windowed(events, 10, says_pushed=False)
     builder = KrakenBookBuilder("X/Y", 10, Events(), Pair(symbol="X/Y", price_precision=1, qty_precision=2))
     start_ns = 1_783_641_600_000_000_000

@@ -231,7 +231,7 @@ BAD_QUOTES: list[tuple[str, str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("reason", "bid", "ask", "change"), BAD_QUOTES)
-def test_a_refused_quote_is_counted_by_its_reason_and_never_priced(
+def test_fault_11_and_13_a_refused_quote_is_counted_by_its_reason_and_never_priced(
     reason: str, bid: str, ask: str, change: dict[str, Any]
 ) -> None:
     bench = Bench()
@@ -247,7 +247,7 @@ def test_a_refused_quote_is_counted_by_its_reason_and_never_priced(
     assert summary["quotes"]["binance.linear"] == 22  # refused ones included
 
 
-def test_a_late_copy_is_counted_and_the_newer_quote_stands() -> None:
+def test_fault_10_a_late_copy_is_counted_and_the_newer_quote_stands() -> None:
     bench = Bench()
     bench.warm()
     late = TopOfBook(bid_price=1010.0, bid_qty=1.0, ask_price=1011.0, ask_qty=1.0, sequence=5)
@@ -274,7 +274,7 @@ WIDE = {"max_age_ms": 500.0, "max_event_age_ms": 5_000.0, "max_skew_ms": 5_000.0
         (WIDE | {"max_event_age_ms": 700.0}, 2_400, 2_500.0, 1_799, "no_quote"),
     ],
 )
-def test_age_and_skew_hold_on_their_border_and_refuse_beyond(
+def test_fault_12_age_and_skew_hold_on_their_border_and_refuse_beyond(
     gate: dict[str, float], spot_ms: int, linear_ms: float, event_ms: int, answer: str
 ) -> None:
     bench = Bench(quote_gate=gate)
@@ -336,7 +336,21 @@ def test_the_longest_holding_ends_a_pair_by_the_timer_and_the_feed_is_awaited() 
     assert not bench.engine.desk.executor.pairs
 
 
-def test_a_feed_that_falls_silent_without_a_word_loses_its_quote() -> None:
+def test_fault_01_a_silent_feed_takes_its_quotes_alone_and_open_pairs_are_an_alarm_once() -> None:
+    bench = in_position()
+    for state in (FeedState.SILENT, FeedState.RECONNECTING, FeedState.LIVE):
+        bench.engine.on_feed_state(LINEAR.feed, state, "no data")
+    assert bench.engine.slots[1].quote is None
+    assert bench.engine.slots[0].quote is not None
+    assert [line for line in bench.log if "ALARM" in line] == [
+        "ALARM: pair run-1 is open, and binance.linear tells no price"
+    ]
+    calm = Bench()
+    calm.engine.on_feed_state(LINEAR.feed, FeedState.SILENT, "no data")
+    assert not any("ALARM" in line for line in calm.log)
+
+
+def test_fault_01_a_feed_that_falls_silent_without_a_word_loses_its_quote() -> None:
     bench = in_position()
     for at_ms in range(2_100, 8_000, 100):
         bench.spot(at_ms, *EVEN)

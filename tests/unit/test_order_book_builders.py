@@ -142,14 +142,14 @@ def test_fault_11_a_crossed_book_is_invalid_and_asked_for_again(binance: Binance
     b"{", spot(13, 13)[:-4], spot(13, 12), b'{"stream":"x@depth@100ms"}', spot(13, 13, [["NaN", "1"]]),
     spot(13, 13, [["9.5"]]), spot(13, 13, [["9.5", "-1"]]), spot(13, 13).replace(b'"U":13', b'"U":1e99'),
 ])  # fmt: skip
-def test_faults_13_and_16_a_malformed_change_takes_the_book_away(binance: BinanceBookBuilder, raw: bytes) -> None:
+def test_fault_13_and_16_a_malformed_change_takes_the_book_away(binance: BinanceBookBuilder, raw: bytes) -> None:
     binance.on_frame(raw, 0)
     assert binance.book is None
     assert isinstance(binance.error, MalformedPayload)
 
 
 @pytest.mark.parametrize("raw", [b"<html>", b"{}", snapshot(14, [["x", "1"]]), snapshot(-1)])
-def test_faults_13_and_16_a_malformed_snapshot_is_asked_for_again(raw: bytes, events: Events) -> None:
+def test_fault_13_and_16_a_malformed_snapshot_is_asked_for_again(raw: bytes, events: Events) -> None:
     builder = BinanceBookBuilder(100, events)
     builder.on_frame(spot(10, 12), 0)
     builder.on_snapshot(raw, 0)
@@ -291,7 +291,7 @@ def test_fault_10_repeated_and_older_changes_of_bybit(live_bybit: BybitBookBuild
     b"{", bybit("other", 101, [], []), bybit("delta", -1, [], []), bybit("delta", 101, [["NaN", "1"]], []),
     bybit("delta", 101, [["1"]], []), bybit("delta", 101, [], [], cts="soon"),
 ])  # fmt: skip
-def test_faults_13_and_16_malformed_frames_of_bybit_take_the_book_away(
+def test_fault_13_and_16_malformed_frames_of_bybit_take_the_book_away(
     live_bybit: BybitBookBuilder, raw: bytes
 ) -> None:
     live_bybit.on_frame(raw, 0)
@@ -393,7 +393,7 @@ def test_other_symbols_of_a_frame_of_kraken_are_let_pass(events: Events) -> None
     b"{", b"[]", kraken("other", [], [], 0), kraken("update", [["NaN", "1"]], [], 0, at=9),
     kraken("update", [["-0.04", "1"]], [], 0, at=9), kraken("update", [], [], -1), kraken("update", [], [], 2**32),
 ])  # fmt: skip
-def test_faults_13_and_16_malformed_frames_of_kraken_take_the_book_away(events: Events, raw: bytes) -> None:
+def test_fault_13_and_16_malformed_frames_of_kraken_take_the_book_away(events: Events, raw: bytes) -> None:
     builder = KrakenBookBuilder("X/Y", 10, events, DIGITS)
     builder.on_frame(kraken("snapshot", DOC_BIDS, DOC_ASKS, DOC_CHECKSUM), 0)
     builder.on_frame(raw, 0)

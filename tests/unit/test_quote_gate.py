@@ -71,7 +71,7 @@ def test_a_quote_that_was_old_on_arrival_is_stale(gate: QuoteGate) -> None:
     assert gate.refuse(around(100.0), START_NS, None) is None
 
 
-def test_a_spike_is_refused_and_the_old_level_still_good(gate: QuoteGate) -> None:
+def test_fault_14_a_spike_is_refused_and_the_old_level_still_good(gate: QuoteGate) -> None:
     assert gate.refuse(around(1_000.0), START_NS + MS, 0) is RefusedQuote.IMPLAUSIBLE_JUMP
     assert gate.refuse(around(10.0), START_NS + 2 * MS, 0) is RefusedQuote.IMPLAUSIBLE_JUMP
     assert gate.refuse(around(100.0), START_NS + 3 * MS, 0) is None

@@ -1,0 +1,33 @@
+"""How Bybit lists its instruments now, by `instruments-info`, each asked for by its symbol.
+
+Without a symbol, only what trades would be told.
+"""
+
+from collections.abc import Mapping
+
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.terms import Listing, Told
+from exchanges.bybit.normalize import VENUE, listing
+from exchanges.bybit.schemas import ListingRow
+from exchanges.common.listings import asked, rows_under
+from exchanges.common.told import by_key, read_each
+
+
+async def read_listings(feed: Feed, listed: Mapping[str, Instrument], base_url: str, now_ns: int) -> Told[Listing]:
+    """Status and delivery of these instruments, by their ids.
+
+    Args:
+        feed: Spot or linear.
+        listed: By Bybit's symbol.
+        base_url: Of the REST interface.
+        now_ns: Stamp of the answer.
+
+    Raises:
+        VenueError: Bybit cannot be asked, or refuses.
+    """
+    path = f"{base_url}/v5/market/instruments-info?category={feed.segment}"
+    answers = await asked(VENUE, [f"{path}&symbol={symbol}" for symbol in listed])
+    rows = by_key([row for answer in answers for row in rows_under(VENUE, answer, "result", "list")], "symbol")
+    by_id = {one.id: rows[symbol] for symbol, one in listed.items() if symbol in rows}
+    ids = [one.id for one in listed.values()]
+    return read_each(ids, by_id, lambda _, row: listing(ListingRow.model_validate(row)), now_ns)
