@@ -20,6 +20,7 @@ GROUPS = {
     "archive": ("benchmarks.archive", "rows", "bytes a row, rows a second in and out, against SQLite and DuckDB"),
     "book-at": ("benchmarks.book_at", "rows", "the order book at any moment of what was recorded"),
     "mongo": ("benchmarks.mongo", "rows", "documents a second to a MongoDB, against a bare insert_many loop"),
+    "backtest": ("benchmarks.backtest", "rows", "columns through everything, against nautilus_trader and hftbacktest"),
     "replay": ("benchmarks.replay", "rows", "a recording through everything, against nautilus_trader"),
 }
 """By name: module, function and one line for `--list`."""

@@ -1,6 +1,7 @@
 """nautilus_trader's BacktestEngine over the same quotes, with a strategy that does the same arithmetic."""
 
 import gc
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -14,13 +15,22 @@ NEEDED_BPS = 31.0
 """What both directions need: here it is given; ours sums it anew each second from fees, funding and statistics."""
 
 
+Tick = tuple[int, int, float, float, float, float]
+"""Time, place of the instrument, bid, ask and their quantities."""
+
+
 def replay(market: Market) -> Round | None:
-    """A round of its backtest, in quotes a second; None without nautilus_trader."""
+    """A round of its backtest over recorded frames, in quotes a second; None without nautilus_trader."""
+    return replay_ticks([quotes.instrument for quotes in market.feeds], printed_ticks(market))
+
+
+def replay_ticks(ours: Sequence[Instrument], quotes: Iterable[Tick]) -> Round | None:
+    """A round of its backtest over these quotes, in quotes a second; None without nautilus_trader."""
     if load("nautilus-trader", "nautilus_trader.backtest.engine") is None:
         return None
-    progress("replay: building nautilus' quote ticks (not counted)")
-    instruments = [_instrument(quotes.instrument) for quotes in market.feeds]
-    ticks = _ticks(market, instruments)
+    progress("building nautilus' quote ticks (not counted)")
+    instruments = [_instrument(one) for one in ours]
+    ticks = _ticks(quotes, instruments)
 
     def run() -> float:
         engine = _engine(instruments)
@@ -117,24 +127,29 @@ def _instrument(ours: Instrument) -> Any:
     )
 
 
-def _ticks(market: Market, instruments: list[Any]) -> list[Any]:
-    from nautilus_trader.model.data import QuoteTick
-
+def printed_ticks(market: Market) -> Iterator[Tick]:
+    """The quotes of recorded frames."""
     venues = all_venues()
-    ticks = []
     for ts_ns, at, raw in market.in_order():
-        instrument = instruments[at]
         quote = market.feeds[at].instrument
         top = venues[quote.venue].printed(quote.feed, raw)
-        ticks.append(
-            QuoteTick(
-                instrument.id,
-                instrument.make_price(float(top.top_bid)),
-                instrument.make_price(float(top.top_ask)),
-                instrument.make_qty(float(top.top_bid_quantity)),
-                instrument.make_qty(float(top.top_ask_quantity)),
-                ts_ns,
-                ts_ns,
-            )
+        numbers = (top.top_bid, top.top_ask, top.top_bid_quantity, top.top_ask_quantity)
+        bid, ask, bid_quantity, ask_quantity = map(float, numbers)
+        yield ts_ns, at, bid, ask, bid_quantity, ask_quantity
+
+
+def _ticks(quotes: Iterable[Tick], instruments: list[Any]) -> list[Any]:
+    from nautilus_trader.model.data import QuoteTick
+
+    return [
+        QuoteTick(
+            instruments[at].id,
+            instruments[at].make_price(bid),
+            instruments[at].make_price(ask),
+            instruments[at].make_qty(bid_quantity),
+            instruments[at].make_qty(ask_quantity),
+            ts_ns,
+            ts_ns,
         )
-    return ticks
+        for ts_ns, at, bid, ask, bid_quantity, ask_quantity in quotes
+    ]

@@ -37,11 +37,12 @@ class Rig:
         fees = fee_schedules(feeds, published, settings)
         if free:
             fees = {feed: FeeSchedule(feed=feed, maker_bps=_NOTHING, taker_bps=_NOTHING, source="") for feed in feeds}
+        self.venue = PaperActions(instruments, fees, settings.paper, clock)
         self.engine = Engine(
             run=RunInfo("benchmark", "arbitrage", "recorded", False, "", "0"),
             instruments=instruments,
             strategy=ArbitrageStrategy(ArbitrageSettings()),
-            venue=PaperActions(instruments, fees, settings.paper, clock),
+            venue=self.venue,
             journal=journal,
             clock=clock,
             settings=settings,

@@ -60,13 +60,14 @@ class TapeMarket:
         *,
         play_s: float | None = None,
         reasons: Sequence[str] = (),
+        clock: VirtualClock | None = None,
     ) -> None:
         self.name = name
         self.instruments = instruments
         self.by_feed = by_feed
         self.tap: FrameTap | None = None
         self.published_fees = published_fees
-        self.clock = VirtualClock(span_ns[0])
+        self.clock = VirtualClock(span_ns[0]) if clock is None else clock
         self._pieces = pieces
         self._span_ns = span_ns
         self._reasons = tuple(reasons)

@@ -74,6 +74,14 @@ class Piece:
         return Piece(self.slot[:stop], self.ends[:stop], self.rows.slice(0, stop), events, books)
 
 
+def piece_of(quotes: Sequence[Columns]) -> Piece:
+    """One set of columns per slot, in order of receipt; of one nanosecond the lower slot first. Each is a batch."""
+    slot = np.repeat(np.arange(len(quotes), dtype=np.int32), [columns.rows for columns in quotes])
+    joined = Columns(*(np.concatenate(parts) for parts in zip(*quotes, strict=True)))
+    order = np.argsort(joined.ts_recv_ns, kind="stable")
+    return Piece(slot[order], np.ones(len(order), np.bool_), joined.take(order))
+
+
 class TapeWriter:
     """Implements `bot.ports.MarketSink`: writes down what it is told.
 
