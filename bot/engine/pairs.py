@@ -23,7 +23,7 @@ from bot.execution.pair_executor import PairExecutor
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind
 from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
-from bot.risk.limits import all_limits
+from bot.risk.limits import Proposal, all_limits
 from bot.settings import Settings
 
 REJECTED_IN_A_ROW = 5
@@ -84,6 +84,7 @@ class PairDesk:
             on_sent=self._on_sent,
             on_halt=self.gate.halt,
         )
+        self.executor.why_not_now = self._why_not_now
         self.portfolio.executor = self.executor
         venue.listener = self
         venue.on_funding = self.on_funding
@@ -127,6 +128,33 @@ class PairDesk:
         )
         # The executor tells of the new pair (`_on_pair`) before it returns.
         self.executor.open(opportunity)
+
+    def _why_not_now(self, pair: Pair) -> str | None:
+        """The limit that an approved pair does not meet any more: prices went on while the disk wrote its intents."""
+        state = self._routes[pair.opportunity.route.id]
+        if len(pair.legs) < len(state.route.opening):
+            return None
+        now_ns = self._clock.now_ns()
+        found = self._refused_now(state, pair, now_ns)
+        if found is None:
+            return None
+        state.reason, state.observed = found
+        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
+        quantity = pair.opportunity.quantity
+        self._decisions.add(now_ns, state.route.id, Outcome.REFUSED, *found, quantity, gross, needed, net)
+        return state.reason
+
+    def _refused_now(self, state: RouteState, pair: Pair, now_ns: int) -> tuple[str, tuple[float, float, str]] | None:
+        limit = state.watch.assess()
+        if limit is not None:
+            return limit, state.watch.figures(limit)
+        buy, sell, gross_bps = self._quote(state.route.buy), self._quote(state.route.sell), state.watch.gross_bps
+        assert buy is not None
+        assert sell is not None
+        assert gross_bps is not None
+        quantity = float(pair.opportunity.quantity)
+        refused = self.gate.recheck(Proposal(state.route, now_ns, quantity, buy.ask_price, sell.bid_price, gross_bps))
+        return None if refused is None else (refused.limit, (refused.observed, refused.allowed, refused.unit))
 
     def close(self, state: RouteState, why: str, ts_ns: int) -> None:
         """Leave a pair."""

@@ -81,6 +81,8 @@ class PairExecutor:
         self._on_halt = on_halt
         self.on_not_durable = on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
+        self.why_not_now: Callable[[Pair], str | None] = lambda pair: None
+        """Asked when the intents of what opens a pair are durable: what refuses it by now. None: it is sent."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
@@ -176,9 +178,11 @@ class PairExecutor:
             self._not_durable(pair, orders, str(error))
 
     def _send(self, pair: Pair, orders: list[Order]) -> None:
-        if not self._may_open() and any(pair.opens(order) for order in orders):
-            self._withhold(pair, orders, "not sent: nothing new may be opened any more")
-            return
+        if any(pair.opens(order) for order in orders):
+            why = self._why_withheld(pair)
+            if why is not None:
+                self._withhold(pair, orders, f"not sent: {why}")
+                return
         now_ns = self._clock.now_ns()
         for order in orders:
             sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
@@ -189,6 +193,14 @@ class PairExecutor:
             self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
             self._on_sent(sent)
             self._actions.submit(sent)
+
+    def _why_withheld(self, pair: Pair) -> str | None:
+        if not self._may_open():
+            return "nothing new may be opened any more"
+        why = self.why_not_now(pair)
+        if why is not None:
+            pair.close_reason = why
+        return why
 
     def _not_durable(self, pair: Pair, orders: list[Order], why: str) -> None:
         # Being uneven with nobody told is worse than an order that only stderr has.
