@@ -149,6 +149,9 @@ class SimulatorSettings(Section):
         default="regular", description="Of linear perpetuals; a venue that has fewer takes its highest below it."
     )
     fees_in_bnb: bool = Field(default=False, description="Fees at Binance are paid in BNB; the wallets start with 10.")
+    listings: int | None = Field(
+        default=None, ge=8, le=2000, description="Instruments at both venues together; unset: bitcoin and ether alone."
+    )
     faults: list[str] = Field(
         default_factory=list, description="What goes wrong, as `--fault` takes it: KIND,venue=VENUE,key=value."
     )
