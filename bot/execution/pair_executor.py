@@ -96,18 +96,17 @@ class PairExecutor:
 
     def open(self, opportunity: Opportunity) -> Pair:
         """Start a pair on both sides of an approved opportunity."""
-        self._pair_count += 1
         route = opportunity.route
-        pair = Pair(
-            id=f"{self._id_prefix}-{self._pair_count}",
-            opportunity=opportunity,
-            buy=PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price)),
-            sell=PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)),
-            opened_ns=opportunity.ts_ns,
-        )
-        self._pairs[pair.id] = pair
-        self._changed(pair)
+        buy = PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price))
+        pair = self._begin(opportunity, buy, PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)))
         self._round(pair, [self._opening_order(pair, leg) for leg in pair.legs])
+        return pair
+
+    def _begin(self, opportunity: Opportunity, buy: PairLeg, sell: PairLeg) -> Pair:
+        self._pair_count += 1
+        pair_id = f"{self._id_prefix}-{self._pair_count}"
+        pair = self._pairs[pair_id] = Pair(pair_id, opportunity, buy, sell, opened_ns=opportunity.ts_ns)
+        self._changed(pair)
         return pair
 
     def close(self, pair: Pair, reason: str) -> None:
@@ -189,10 +188,14 @@ class PairExecutor:
             _, leg_name, expected = pair.orders[order.client_order_id]
             pair.orders[order.client_order_id] = (sent, leg_name, expected)
             self._record_order(pair, sent)
-            check = partial(self._check_outcome, pair, order.client_order_id)
-            self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
+            if not order.time_in_force.rests:
+                self._expect_end(pair, order)
             self._on_sent(sent)
             self._actions.submit(sent)
+
+    def _expect_end(self, pair: Pair, order: Order) -> None:
+        check = partial(self._check_outcome, pair, order.client_order_id)
+        self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
 
     def _why_withheld(self, pair: Pair) -> str | None:
         if not self._may_open():
@@ -265,7 +268,7 @@ class PairExecutor:
 
     def _expect_exit(self, pair: Pair) -> None:
         """Note the prices that closing starts at, as soon as both sides have one."""
-        buy, sell = (self._quotes(leg.instrument) for leg in pair.legs)
+        buy, sell = self._quotes(pair.buy.instrument), self._quotes(pair.sell.instrument)
         if pair.exit_expected is None and buy is not None and sell is not None:
             pair.exit_expected = (touch(sell, Side.BUY), touch(buy, Side.SELL))
 
@@ -381,6 +384,7 @@ class PairExecutor:
         price: Decimal | None,
         expected: Decimal,
         leg_name: str,
+        lifetime: TimeInForce = TimeInForce.IOC,
     ) -> Order:
         self._order_count += 1
         reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
@@ -389,7 +393,7 @@ class PairExecutor:
             instrument=leg.instrument,
             side=side,
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
-            time_in_force=TimeInForce.IOC,
+            time_in_force=lifetime,
             quantity=quantity,
             price=price,
             reduce_only=reduces,

@@ -94,6 +94,10 @@ class PaperSettings(Section):
         default_factory=dict,
         description="Starting balances: wallet (binance.spot, bybit.unified) -> asset -> amount.",
     )
+    resting_fill: Literal["touch", "through"] = Field(
+        default="touch",
+        description="A resting order is filled when the other side reaches its price (touch) or goes beyond (through).",
+    )
     initial_margin_ratio: Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
         default=Decimal("0.2"),
         description="Part of a derivative's notional that its wallet must have available.",
