@@ -118,6 +118,18 @@ def _attach(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) 
     return screen.show(loaded.settings)
 
 
+def _status(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import status
+
+    return status.run_status(arguments, loaded.settings)
+
+
+def _scan(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import scan
+
+    return scan.run_scan(arguments, loaded)
+
+
 def _simulate(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     from modes import simulate
 
@@ -177,7 +189,9 @@ _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] 
     "query": _query,
     "record": _record,
     "restore": _restore,
+    "scan": _scan,
     "simulate": _simulate,
+    "status": _status,
 }
 """By the names of `bot.command_line.MODES`."""
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
-from bot.command_options import BELONGS_TO, add_memory, add_questions, one_of, path, told
+from bot.command_options import BELONGS_TO, Sort, add_memory, add_questions, add_scan, one_of, path, told
 from bot.command_values import (
     Recording,
     did_you_mean,
@@ -42,6 +42,8 @@ MODES = (
     Mode("backtest", "trade", "the same over a market of the past, as fast as it goes"),
     Mode("post-mortem", "look", "explain what earlier runs earned and lost, and why"),
     Mode("attach", "look", "open the screen of a run that is going on"),
+    Mode("status", "look", "what a run that is going on says of itself, once"),
+    Mode("scan", "look", "rank what two venues list both; no keys needed"),
     Mode("query", "look", "what the market was, and what was done, at any moment"),
     Mode("record", "data", "keep what the venues say, without any decision"),
     Mode("import", "data", "read the exchanges' own history into the archive"),
@@ -75,6 +77,8 @@ examples:
   python main.py --mode query --what book --at 5m \\
       --instrument binance:BTC/USDT:USDT
       the order book as it was five minutes ago
+  python main.py --mode scan --market live --sort carry --for 1m
+      what two exchanges list both, ranked; no keys needed
   python main.py --set risk.max_open_pairs=1 --show-config
       what the settings are, and where each of them comes from
 """
@@ -91,14 +95,14 @@ _EXIT_CODES = {
 _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "recording": ("action", "backtest"),
     "speed": ("action",),
-    "for_s": ("action", "backtest", "record", "simulate"),
+    "for_s": ("action", "backtest", "record", "simulate", "scan"),
     "headless": ("action",),
     "record_raw": ("action",),
     "real_money": ("action",),
     "port": ("simulate",),
-    "scenario": ("simulate", "action", "record"),
-    "seed": ("simulate", "action", "record"),
-    "fault": ("simulate", "action", "record"),
+    "scenario": ("simulate", "action", "record", "scan"),
+    "seed": ("simulate", "action", "record", "scan"),
+    "fault": ("simulate", "action", "record", "scan"),
     "host": ("simulate",),
     **BELONGS_TO,
 }
@@ -152,6 +156,10 @@ class Arguments:
     limit: int | None
     """Rows; 0: all."""
     format: str | None
+    sort: Sort | None
+    """What a scan is ranked by; None: edge."""
+    tier: str | None
+    """Of a scan's fees; None: the account's."""
     show_config: bool
     json_schema: bool
     real_money: bool
@@ -265,6 +273,7 @@ def _add_trade(group: Any) -> None:
 def _add_look(group: Any) -> None:
     group.add_argument("--json", action="store_true", help="data for programs on stdout; no screen")
     add_questions(group)
+    add_scan(group)
     group.add_argument("--version", action="version", version=f"crypto-pipe {VERSION}", help="print it and stop")
     group.add_argument("-h", "--help", action="help", help="print this and stop")
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bot.command_values import choose, not_blank, parse_since
 from bot.storage.instants import parse_instant
@@ -18,21 +18,25 @@ RECORDS = ("runs", "decisions", "orders", "fills", "balances", "events")
 """What is asked of the journal."""
 WHATS = MOMENTS + SPANS + RECORDS
 FORMATS = ("table", "json", "csv")
+Sort = Literal["edge", "carry", "funding"]
+SORTS: tuple[str, ...] = get_args(Sort)
 
 BELONGS_TO: dict[str, tuple[str, ...]] = {
     "run": ("post-mortem", "query", "backtest"),
     "since": ("post-mortem", "export", "query", "import", "backtest"),
     "until": ("export", "query", "import", "backtest"),
     "channel": ("export",),
-    "instrument": ("export", "query", "import", "backtest"),
+    "instrument": ("export", "query", "import", "backtest", "scan"),
     "to": ("export", "backup"),
     "source": ("import", "query"),
     "kind": ("import",),
     "file": ("import",),
     "what": ("query",),
     "at": ("query",),
-    "limit": ("query",),
-    "format": ("query",),
+    "limit": ("query", "scan"),
+    "format": ("query", "scan"),
+    "sort": ("scan",),
+    "tier": ("scan",),
     "place": ("restore",),
     "backup_id": ("restore", "backup"),
     "list_backups": ("backup",),
@@ -110,11 +114,17 @@ def add_questions(group: Any) -> None:
         "--until", metavar="WHEN", type=told(parse_moment), help="to before a UTC time, or a time ago (default: now)"
     )
     group.add_argument("--run", metavar="ID", type=told(not_blank), help="of a post-mortem, or of a query's records")
+    group.add_argument("--limit", metavar="ROWS", type=told(parse_limit), help="of a query or scan; 0 shows all")
     group.add_argument(
-        "--limit", metavar="ROWS", type=told(parse_limit), help="of a query; 0 shows all (default: 100 in a table)"
+        "--format", metavar="NAME", type=one_of(FORMATS), help="of a query or scan: table, json (lines) or csv"
     )
+
+
+def add_scan(group: Any) -> None:
+    """How a scan is ranked."""
+    group.add_argument("--sort", metavar="NAME", type=one_of(SORTS), help="of a scan: edge, carry or funding")
     group.add_argument(
-        "--format", metavar="NAME", type=one_of(FORMATS), help="of a query: table, json (lines) or csv (default: table)"
+        "--tier", metavar="NAME", type=told(not_blank), help="of a scan: fees at this tier, as vip3 (default: mine)"
     )
 
 
@@ -129,7 +139,7 @@ def add_memory(group: Any) -> None:
         action="append",
         default=[],
         type=told(not_blank),
-        help="as binance:BTC/USDT:USDT (repeatable; export: default all)",
+        help="as binance:BTC/USDT:USDT (repeatable; of a scan also a coin: BTC)",
     )
     group.add_argument(
         "--source",

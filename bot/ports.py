@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
@@ -154,6 +154,9 @@ class InstrumentView(Protocol):
     def statistics(self) -> Statistics:
         """The last six minutes."""
 
+    def statistics_over(self, span_s: float) -> Statistics:
+        """The same over another span, which begins when it is asked for first. Ask each time: they may be made anew."""
+
     @property
     def fees(self) -> FeeSchedule | None:
         """What trading it costs; None where that is not known."""
@@ -244,6 +247,8 @@ class Holding:
     """Realised: average sell price over average buy price."""
     fees_bps: float
     """Fees paid to open and expected to close, in bps of the buy notional."""
+    entry_price: float | None = None
+    """What a round trip was opened at, on average; None of a pair on two instruments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +331,23 @@ class RouteWatch(Protocol):
 
     def close_reason(self, holding: Holding, now_ns: int) -> str | None:
         """Why an open pair should be closed now; None to keep it."""
+
+
+@runtime_checkable
+class RoundTripWatch(RouteWatch, Protocol):
+    """An observer of a round trip (`Route.is_round_trip`): says at which prices its post-only orders rest.
+
+    An entry that nobody came for is priced anew. What was filled goes out by an order that rests at the other price
+    of its opportunity, or at once after `close_reason`. One order of a route rests at a time.
+    """
+
+    rest_s: float
+    """An entry rests at one price for at least so long."""
+    order_notional: float
+    """Wanted size of the entry, quote units."""
+
+    def limits(self) -> tuple[float, float]:
+        """The prices at which it would buy and sell at the newest quote, off the grid; after `assess` said None."""
 
 
 class Strategy(Protocol):

@@ -26,15 +26,16 @@ class StrategyEntry:
 
     def problem(self) -> str | None:
         """What is wrong with it, in words; None where nothing is."""
-        if not isinstance(self.name, str) or _NAME.fullmatch(self.name) is None:
+        if _NAME.fullmatch(self.name) is None:
             return f"has the name {self.name!r}, and a name is lower-case words joined by hyphens"
-        if not (isinstance(self.settings, type) and issubclass(self.settings, BaseModel)):
+        config = getattr(self.settings, "model_config", None)
+        if config is None:
             return "has settings that are no pydantic model"
-        if self.settings.model_config.get("extra") != "forbid":
+        if config.get("extra") != "forbid":
             return f"has {self.settings.__name__} for settings, which must refuse unknown keys: extra='forbid'"
         if any(field.is_required() for field in self.settings.model_fields.values()):
             return f"has {self.settings.__name__} for settings, of which every one needs a default"
-        return None if callable(self.build) else "has nothing to call as build"
+        return None
 
 
 def section_name(strategy: str) -> str:

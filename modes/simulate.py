@@ -85,6 +85,7 @@ def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
         password=os.environ.get(PASSWORD_VARIABLE),
         fee_tier=simulator.fee_tier,
         fees_in_bnb=simulator.fees_in_bnb,
+        listings=simulator.listings,
         log=_tell,
     )
 

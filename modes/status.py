@@ -100,10 +100,9 @@ def _feed(feed: FeedRow) -> str:
     heard = (
         "nothing heard" if feed.last_frame_age_ms is None else f"heard {milliseconds(feed.last_frame_age_ms)} ms ago"
     )
-    return (
-        f"{feed.feed}  {feed.state}, {heard}, {clock}, {count(feed.quotes)} quotes, "
-        f"{count(feed.quotes_per_s)} a second, {count(feed.refused)} refused, {count(feed.malformed)} malformed, {count(feed.reconnects)} reconnects"
-    )
+    counts = f"{count(feed.quotes)} quotes, {count(feed.quotes_per_s)} a second"
+    troubles = f"{count(feed.refused)} refused, {count(feed.malformed)} malformed, {count(feed.reconnects)} reconnects"
+    return f"{feed.feed}  {feed.state}, {heard}, {clock}, {counts}, {troubles}"
 
 
 def _route(route: RouteRow) -> str:

@@ -1,8 +1,8 @@
 """The strategies that `--strategy` names: every folder or module of this package that says `STRATEGY`.
 
-Nothing is listed here. A new strategy is a folder (or one file) beside this one with a `bot.strategy_entry.StrategyEntry`
-under the name `STRATEGY`; a name that begins with an underscore is a helper of others. What is there and is no
-strategy stops the program before it starts: a strategy that is silently left out would be looked for elsewhere.
+Nothing is listed here. A new strategy is a folder (or one file) beside this one that has a `StrategyEntry` under the
+name `STRATEGY`; a name that begins with an underscore is a helper of others. What is there and is no strategy stops
+the program before it starts: a strategy that is silently left out would be looked for elsewhere.
 """
 
 import pkgutil
@@ -58,7 +58,7 @@ def _entries(modules: tuple[str, ...]) -> Mapping[str, StrategyEntry]:
 def _entry(module: str) -> StrategyEntry:
     try:
         found = getattr(import_module(f"strategies.{module}"), "STRATEGY", None)
-    except Exception as error:  # noqa: BLE001 - what a stranger's module raises on import is the stranger's affair
+    except Exception as error:  # whatever a stranger's module raises when it is imported
         raise SettingsError(f"strategies/{module} cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, StrategyEntry):
         what = "says no STRATEGY" if found is None else f"says a STRATEGY that is a {type(found).__name__}"

@@ -204,7 +204,7 @@ def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
     slot.received += high - low
     slot.window.extend(columns, track.is_moved[low:high])
     first, last = range_of(track.moved_numbers, low, high)
-    update = slot.statistics.update
+    updates = [statistics.update for statistics in (slot.statistics, *slot.spans.values())]
     moved = track.moved[first:last]
     for ts_ns, bid, ask in zip(
         track.columns.ts_recv_ns[moved].tolist(),
@@ -212,7 +212,8 @@ def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
         track.moved_ask[first:last].tolist(),
         strict=True,
     ):
-        update(ts_ns, bid, ask)
+        for update in updates:
+            update(ts_ns, bid, ask)
     if first < last:
         slot.gate.accept(float(track.moved_bid[last - 1]), float(track.moved_ask[last - 1]))
     slot.quote = slot.window.last()

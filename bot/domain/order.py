@@ -38,6 +38,13 @@ class TimeInForce(StrEnum):
     IOC = "ioc"
     """Fill what is there, cancel the rest."""
     GTC = "gtc"
+    POST_ONLY = "post_only"
+    """Rests until it is filled or cancelled; refused where it would trade at once."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether it may wait in the book for somebody to come."""
+        return self is not TimeInForce.IOC
 
 
 class OrderStatus(StrEnum):

@@ -5,7 +5,8 @@ post-mortem read the legs and never ask which kind of arbitrage it is.
 
 Two shapes follow from the legs alone. In a **chain** one amount travels: every trade spends what the leg before it
 brought, where it brought it (three trades on one venue; buy, transfer, sell). Otherwise the route has two **sides**
-that are traded at the same moment from what lies at each venue already.
+that are traded at the same moment from what lies at each venue already; where both are one instrument, traded one way
+and later back, it is a **round trip**.
 """
 
 from collections.abc import Iterator
@@ -38,8 +39,11 @@ class Route(BaseModel):
         """`kind:buy>sell`, for example `convergence:binance:BTC/USDT:USDT>bybit:BTC/USDT:USDT`; unique.
 
         A chain names each of its instruments; what else tells two routes apart follows behind colons: the network of
-        a transfer, the instrument that hedges it, which sides are maker (`:maker-taker`).
+        a transfer, the instrument that hedges it, which sides are maker (`:maker-taker`). A round trip names its
+        instrument, and the side that it opens with: `spread_reversion:binance:BTC/USDT:buy`.
         """
+        if self.is_round_trip:
+            return ":".join((self.kind, self.buy.id, self.opening[0].side))
         return ":".join((self.kind, ">".join(leg.instrument.id for leg in self.priced), *self._marks()))
 
     def _marks(self) -> Iterator[str]:
@@ -79,6 +83,13 @@ class Route(BaseModel):
         return self.trades[len(self.opening) :]
 
     @cached_property
+    def is_round_trip(self) -> bool:
+        """Whether it trades one instrument one way and, after a time, back."""
+        if len(self.instruments) != 1 or len(self.opening) != 1 or len(self.closing) != 1:
+            return False
+        return self.opening[0].side is not self.closing[0].side
+
+    @cached_property
     def chain(self) -> tuple[TradeLeg | TransferLeg, ...]:
         """The legs that one amount travels through; empty where two sides are traded at the same moment."""
         if any(isinstance(leg, HoldLeg) for leg in self.legs):
@@ -100,7 +111,9 @@ class Route(BaseModel):
         """The trades that make the gross edge: a chain's, or the first that buys and the first that sells."""
         if self.chain:
             return tuple(leg for leg in self.chain if isinstance(leg, TradeLeg))
-        return tuple(next(leg for leg in self.opening if leg.side is side) for side in (Side.BUY, Side.SELL))
+        # The sides of a round trip come one after the other; of all others the opening has both.
+        trades = self.trades if self.is_round_trip else self.opening
+        return tuple(next(leg for leg in trades if leg.side is side) for side in (Side.BUY, Side.SELL))
 
     @property
     def buy(self) -> Instrument:
@@ -134,6 +147,8 @@ class Route(BaseModel):
 
     def is_on_last(self, leg: TradeLeg) -> bool:
         """Whether a cost of `leg` is charged on the last trade's money, and not on the first's."""
+        if self.is_round_trip:
+            return leg.side is Side.SELL
         return leg.instrument.id in self._on_last
 
     @cached_property
@@ -159,12 +174,13 @@ class Route(BaseModel):
     def not_executable(self) -> tuple[float, float, str] | None:
         """What today's executor cannot do of it: observed, allowed and the unit; None where it can do it all.
 
-        It opens two taker legs of one base and quote currency at once, and closes the same two.
+        It opens two taker legs of one base and quote currency at once, and closes the same two; on one instrument it
+        lets orders rest.
         """
         sent = sum(not leg.deferred for leg in self.transfers)
         currencies = {leg.instrument.quote for leg in self.trades}
         bases = {leg.instrument.base for leg in self.trades}
-        makers = sum(leg.is_maker for leg in self.trades)
+        makers = 0 if self.is_round_trip else sum(leg.is_maker for leg in self.trades)
         found: tuple[tuple[int, int, str], ...] = (
             (sent, 0, "transfers"),
             (len(self.opening), 2, "opening trades"),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from bot.domain.instrument import Feed
+from bot.domain.market import PublicTrade
 from bot.domain.order import Side
 from bot.domain.order_book import BookChange, BookState, OrderBook, offered
 from bot.engine.slot import InstrumentSlot
@@ -19,6 +20,14 @@ class FillsFromBooks(Protocol):
 
     def on_book(self, slot: int, book: OrderBook | None) -> None:
         """From now on orders meet this book, as it is when they come; None: what quotes show is all there is."""
+
+
+@runtime_checkable
+class FillsFromTrades(Protocol):
+    """A venue whose resting orders are filled by what the public trades: the paper venue."""
+
+    def on_trade(self, slot: int, trade: PublicTrade) -> None:
+        """Somebody traded."""
 
 
 class BookDesk:

@@ -22,7 +22,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision, Outcome
-from bot.engine.books import BookDesk
+from bot.engine.books import BookDesk, FillsFromTrades
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
@@ -154,6 +154,7 @@ class Engine:
         self._silent_ns = settings.connection.stale_after_s * 1e9
         self._dirty: list[InstrumentSlot] = []
         self._show_to_venue = venue.on_quote
+        self._show_trade = venue.on_trade if isinstance(venue, FillsFromTrades) else None
         self._tell_venue_refused = venue.on_quote_refused
 
     def _watch_routes(self, strategy: Strategy, terms: RouteTerms) -> list[RouteState]:
@@ -205,6 +206,8 @@ class Engine:
                 s.ask_all = self._awake = True
             bid, ask = quote.bid_price, quote.ask_price
             statistics.update(ts_recv_ns, bid, ask)
+            for over_span in s.spans.values():
+                over_span.update(ts_recv_ns, bid, ask)
             for member in s.members:
                 if member.moved(bid, ask):
                     self._awake = True
@@ -248,6 +251,8 @@ class Engine:
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
         """A public trade dates its feed; trades are not kept in memory yet."""
         self.feeds[self.slots[slot].feed].last_frame_ns = ts_recv_ns
+        if self._show_trade is not None:
+            self._show_trade(slot, trade)
 
     def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
         """Take a funding rate; routes are priced anew at once."""
@@ -312,6 +317,7 @@ class Engine:
         for s in self.slots:
             self._forget_quote(s, CLOCK_STEP, now_ns)
             s.statistics = RollingStatistics(span_s=self.settings.window.rolling_s, seen=s.window.appended)
+            s.spans = {span_s: RollingStatistics(span_s=span_s, seen=s.window.appended) for span_s in s.spans}
         for state in self.routes:
             state.rest_until_ns += step_ns
             if state.holding is not None:
@@ -330,6 +336,8 @@ class Engine:
         s.quote = None
         s.refused = reason
         s.statistics.interrupt(ts_ns)
+        for over_span in s.spans.values():
+            over_span.interrupt(ts_ns)
         self._tell_venue_refused(s.index)
         s.ask_all = self._awake = True
         for member in s.members:
@@ -396,6 +404,9 @@ class Engine:
             s.ask_all = True
             s.statistics.seen = s.window.appended
             s.statistics.roll(now_ns)
+            for over_span in s.spans.values():
+                over_span.seen = s.window.appended
+                over_span.roll(now_ns)
         for feed, health in self.feeds.items():
             health.tick(now_ns, sum(s.received for s in self._slots_of[feed]))
             self._forget_if_silent(feed, health, now_ns)

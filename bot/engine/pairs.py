@@ -19,11 +19,11 @@ from bot.engine.slot import InstrumentSlot
 from bot.errors import InvariantError
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
-from bot.execution.pair_executor import PairExecutor
-from bot.ports import Journal, QuoteDrivenVenue, RecordKind
+from bot.execution.quote_executor import REVERTED, QuoteExecutor
+from bot.ports import Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
 from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
-from bot.risk.limits import all_limits
+from bot.risk.limits import Proposal, all_limits
 from bot.settings import Settings
 
 REJECTED_IN_A_ROW = 5
@@ -71,7 +71,9 @@ class PairDesk:
             max_throttled_per_second=settings.risk.max_throttled_per_second,
             on_state=self._on_trading_state,
         )
-        self.executor = PairExecutor(
+        self.executor = QuoteExecutor(
+            wanted_entry=self._wanted_entry,
+            rest_s=lambda pair: self._round_trip(pair).rest_s,
             actions=venue,
             journal=journal,
             clock=clock,
@@ -84,6 +86,7 @@ class PairDesk:
             on_sent=self._on_sent,
             on_halt=self.gate.halt,
         )
+        self.executor.why_not_now = self._why_not_now
         self.portfolio.executor = self.executor
         venue.listener = self
         venue.on_funding = self.on_funding
@@ -128,22 +131,66 @@ class PairDesk:
         # The executor tells of the new pair (`_on_pair`) before it returns.
         self.executor.open(opportunity)
 
+    def _why_not_now(self, pair: Pair) -> str | None:
+        """The limit that an approved pair does not meet any more: prices went on while the disk wrote its intents."""
+        state = self._routes[pair.opportunity.route.id]
+        if len(pair.legs) < len(state.route.opening):
+            return None
+        now_ns = self._clock.now_ns()
+        found = self._refused_now(state, pair, now_ns)
+        if found is None:
+            return None
+        state.reason, state.observed = found
+        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
+        quantity = pair.opportunity.quantity
+        self._decisions.add(now_ns, state.route.id, Outcome.REFUSED, *found, quantity, gross, needed, net)
+        return state.reason
+
+    def _refused_now(self, state: RouteState, pair: Pair, now_ns: int) -> tuple[str, tuple[float, float, str]] | None:
+        limit = state.watch.assess()
+        if limit is not None:
+            return limit, state.watch.figures(limit)
+        buy, sell, gross_bps = self._quote(state.route.buy), self._quote(state.route.sell), state.watch.gross_bps
+        assert buy is not None
+        assert sell is not None
+        assert gross_bps is not None
+        quantity = float(pair.opportunity.quantity)
+        refused = self.gate.recheck(Proposal(state.route, now_ns, quantity, buy.ask_price, sell.bid_price, gross_bps))
+        return None if refused is None else (refused.limit, (refused.observed, refused.allowed, refused.unit))
+
     def close(self, state: RouteState, why: str, ts_ns: int) -> None:
         """Leave a pair."""
         pair = state.pair
         assert pair is not None
         state.holding = None
         state.watch.assess()  # nobody asked while the pair was open
-        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
-        quantity = min(abs(pair.buy.held), abs(pair.sell.held))
-        self._decisions.add(ts_ns, state.route.id, Outcome.CLOSED, why, None, quantity, gross, needed, net)
+        self._closed(state, pair, why, ts_ns)
         self.executor.close(pair, why)
+
+    def _closed(self, state: RouteState, pair: Pair, why: str, ts_ns: int) -> None:
+        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
+        quantity = min(abs(pair.buy.held), abs(pair.sell.held)) or pair.buy.opened_quantity
+        self._decisions.add(ts_ns, state.route.id, Outcome.CLOSED, why, None, quantity, gross, needed, net)
+
+    def _round_trip(self, pair: Pair) -> RoundTripWatch:
+        watch = self._routes[pair.opportunity.route.id].watch
+        assert isinstance(watch, RoundTripWatch), "a round trip was opened, so it was sized by its watch"
+        return watch
+
+    def _wanted_entry(self, pair: Pair) -> float | None:
+        """The price at which an entry would be placed now; None where it would not."""
+        watch = self._round_trip(pair)
+        if watch.assess() is not None:
+            return None
+        buy, sell = watch.limits()
+        return buy if pair.buy.side is Side.BUY else sell
 
     def tick(self, now_ns: int) -> None:
         """Once a second: funding that is due, the losses, edges that stand, and pairs that have to go."""
         self._funding.watch()
         self.gate.watch_loss(now_ns)
         self.portfolio.on_wallets()  # venues pay and charge without a word
+        self.executor.look()
         for state in self._routes.values():
             self.portfolio.observe_edge(state.route, self._offered(state))
             if state.holding is not None:
@@ -206,8 +253,7 @@ class PairDesk:
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
         self.fills += 1
         self.portfolio.on_wallets()
-        opening_side = Side.BUY if fill.instrument.id == pair.buy.instrument.id else Side.SELL
-        self.ledger.on_fill(pair.id, opening_side, fill)
+        self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
 
     def _on_pair(self, pair: Pair) -> None:
         state = self._routes[pair.opportunity.route.id]
@@ -215,7 +261,7 @@ class PairDesk:
             state.pair = pair
             self.ledger.open_pair(pair.id, state.route, pair.opened_ns)
         elif pair.state is PairState.OPEN:
-            state.hold(pair)
+            state.hold(pair, self._clock.now_ns())
             state.rejected_in_a_row = 0
         elif pair.state.is_over:
             self._over(state, pair)
@@ -232,8 +278,11 @@ class PairDesk:
         self.portfolio.on_realised(profit, now_ns)
         if (realised_bps := _realised_bps(profit, pair)) is not None:
             self.portfolio.on_outcome(pair.opportunity.net_edge_bps, realised_bps)
+        if pair.close_reason == REVERTED:  # nobody decided: somebody came
+            self._closed(state, pair, REVERTED, now_ns)
         why = f" ({pair.close_reason})" if pair.close_reason else ""
-        self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
+        if not (pair.is_round_trip and pair.state is PairState.MISSED):  # every entry that is priced anew is one
+            self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
         self.gate.watch_loss(now_ns)
         self._watch_rejections(state, pair)
 
@@ -243,8 +292,8 @@ class PairDesk:
         rejected = [order for order in orders if order.status is OrderStatus.REJECTED and pair.opens(order)]
         if rejected:
             state.rejected_in_a_row += 1
-        elif pair.state is PairState.CLOSED and not pair.opportunity.route.closing:
-            state.rejected_in_a_row = 0  # it was opened whole, and that was all there was to do
+        elif pair.is_round_trip or (pair.state is PairState.CLOSED and not pair.opportunity.route.closing):
+            state.rejected_in_a_row = 0  # its entry was taken; or it was opened whole, and that was all there was to do
         if state.rejected_in_a_row >= REJECTED_IN_A_ROW:
             times = f"{state.rejected_in_a_row} pairs in a row"
             self.gate.halt(f"{state.route.id}: {times} were refused by a venue, the last: {rejected[-1].reason}")
@@ -259,6 +308,8 @@ class PairDesk:
     def _on_trading_state(self, trading: TradingState, why: str) -> None:
         level = "error" if trading is TradingState.HALTED else "warning"
         self._event(level, f"{trading.value}: {why}")
+        if trading is not TradingState.ACTIVE:
+            self.executor.take_back_entries()
 
     def _event(self, level: str, text: str) -> None:
         self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})

@@ -45,10 +45,13 @@ class RouteState:
         self.rejected_in_a_row = 0
         """Pairs since one was opened whole, of which a venue refused an opening order."""
 
-    def hold(self, pair: Pair) -> None:
+    def hold(self, pair: Pair, now_ns: int) -> None:
         """The pair is open: what it was opened at, and what its fees come to."""
         bought, sold = pair.buy.average_open_price, pair.sell.average_open_price
         assert bought is not None
         assert sold is not None
         fees_bps = sum(cost.bps for cost in pair.opportunity.costs if cost.name.startswith("fee "))
+        if pair.is_round_trip:  # its entry may have waited for long: it is held from now on
+            self.holding = Holding(now_ns, 0.0, fees_bps, float(bought))
+            return
         self.holding = Holding(pair.opened_ns, gross_edge_bps(float(bought), float(sold)), fees_bps)

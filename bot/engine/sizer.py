@@ -5,6 +5,7 @@ from bot.domain.route import TradeLeg
 from bot.engine.books import ladder_met
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
+from bot.ports import RoundTripWatch
 from bot.pricing.ladder import Ladder
 from bot.pricing.sizing import Cap, Size, Terms, best_size
 from bot.risk.limits import Portfolio
@@ -41,6 +42,12 @@ class Sizer:
         return best_size(state.grid, *ladders, _terms(state), caps)
 
     def _ladders(self, state: RouteState, now_ns: int) -> tuple[Ladder, Ladder]:
+        if state.route.is_round_trip:
+            assert isinstance(state.watch, RoundTripWatch), "who watches a round trip says at which prices it rests"
+            # Nothing is met: what a resting order wants stands at its own price, and at that of the way back.
+            buy, sell = state.watch.limits()
+            quantity = state.watch.order_notional / max(buy, sell)
+            return Ladder([(buy, quantity)]), Ladder([(sell, quantity)])
         return self._ladder(state.buy, Side.BUY, now_ns), self._ladder(state.sell, Side.SELL, now_ns)
 
     def _ladder(self, slot: InstrumentSlot, side: Side, now_ns: int) -> Ladder:

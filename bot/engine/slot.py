@@ -56,6 +56,7 @@ class InstrumentSlot:
         "refused_counts",
         "routes",
         "sequence",
+        "spans",
         "statistics",
         "takes_orders",
         "window",
@@ -86,6 +87,8 @@ class InstrumentSlot:
         )
         self.gate = QuoteGate(gate)
         self.statistics = RollingStatistics(span_s=window.rolling_s)
+        self.spans: dict[float, RollingStatistics] = {}
+        """The same over other spans, which strategies asked for; what happens to `statistics` happens to each."""
         self.clock_offset = clock_offset
         self.feed_delay = feed_delay
         self.fees = fees
@@ -121,6 +124,13 @@ class InstrumentSlot:
         """Routes that every quote asks, whether or not a price moves; in the order of `routes`."""
         self.members: tuple[Member, ...] = (ALWAYS,)
         """Its places in the groups of the route index."""
+
+    def statistics_over(self, span_s: float) -> RollingStatistics:
+        """Statistics over another span than the settings' one; they begin when they are asked for first."""
+        found = self.spans.get(span_s)
+        if found is None:
+            found = self.spans[span_s] = RollingStatistics(span_s=span_s)
+        return found
 
     def on_funding(self, funding: FundingRate) -> None:
         """Take the venue's rate; it replaces an assumption."""

@@ -27,6 +27,17 @@ def capped_price(instrument: Instrument, side: Side, expected: Decimal, cap_bps:
     return max(price, instrument.tick_size)
 
 
+def resting_price(instrument: Instrument, side: Side, price: Decimal, quote: TopOfBook | None) -> Decimal:
+    """The limit price of an order that waits: on the tick, no worse for us than `price`, and beyond no other's."""
+    if side is Side.BUY:
+        most = None if quote is None else instrument.ceil_price(touch(quote, side)) - instrument.tick_size
+        price = instrument.floor_price(price if most is None else min(price, most))
+    else:
+        least = None if quote is None else instrument.floor_price(touch(quote, side)) + instrument.tick_size
+        price = instrument.ceil_price(price if least is None else max(price, least))
+    return max(price, instrument.tick_size)
+
+
 def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, reduces: bool) -> bool:
     """Whether a venue takes an order of this size (venue units, on the lot grid) at `price`.
 

@@ -1,4 +1,8 @@
-"""A pair: two legs that are opened together, held, and closed together."""
+"""A pair: two legs that are opened together, held, and closed together.
+
+A round trip is a pair whose two sides are one instrument, traded one way and later back: it has one leg, which is both
+its `buy` and its `sell`.
+"""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,6 +12,7 @@ from typing import Any
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, Side
 from bot.domain.route import Opportunity
+from bot.execution.grid import decimal_price
 
 
 class PairState(StrEnum):
@@ -18,7 +23,7 @@ class PairState(StrEnum):
     CLOSING = "closing"
     CLOSED = "closed"
     MISSED = "missed"
-    """Neither leg was filled."""
+    """Nothing was filled."""
     FAILED = "failed"
     """It could not be opened whole: what was filled has been unwound, or the bot is HALTED."""
 
@@ -86,14 +91,30 @@ class Pair:
     """Instrument and fill id of every fill counted: a venue may tell one twice."""
 
     @property
-    def legs(self) -> tuple[PairLeg, PairLeg]:
-        """Bought side, sold side."""
-        return (self.buy, self.sell)
+    def is_round_trip(self) -> bool:
+        """Whether both sides are one leg."""
+        return self.buy is self.sell
+
+    @property
+    def legs(self) -> tuple[PairLeg, ...]:
+        """Bought side, sold side; a round trip's only one."""
+        return (self.buy,) if self.is_round_trip else (self.buy, self.sell)
 
     @property
     def imbalance(self) -> Decimal:
-        """Signed base units that one leg holds and the other does not hedge."""
-        return self.buy.held + self.sell.held
+        """Signed base units that one leg holds and the other does not hedge: all that a round trip holds."""
+        return self.buy.held if self.is_round_trip else self.buy.held + self.sell.held
+
+    def _expected(self, side: Side) -> Decimal:
+        """The price that the decision expected to buy or sell at; a round trip's way back has no leg of its own."""
+        if self.is_round_trip and self.buy.side is not side:
+            opportunity = self.opportunity
+            return decimal_price(opportunity.buy_price if side is Side.BUY else opportunity.sell_price)
+        return (self.buy if side is Side.BUY else self.sell).expected_price
+
+    def _held(self, side: Side) -> Decimal:
+        leg = self.buy if side is Side.BUY else self.sell
+        return leg.held if leg.side is side else Decimal(0)
 
     def leg_of(self, instrument: Instrument) -> PairLeg:
         """The leg that trades this instrument."""
@@ -129,8 +150,8 @@ class Pair:
             "sell": self.sell.instrument.id,
             "expected": {
                 "quantity": str(opportunity.quantity),
-                "buy_price": str(self.buy.expected_price),
-                "sell_price": str(self.sell.expected_price),
+                "buy_price": str(self._expected(Side.BUY)),
+                "sell_price": str(self._expected(Side.SELL)),
                 "gross_bps": opportunity.gross_edge_bps,
                 "needed_bps": opportunity.needed_bps,
                 "net_bps": opportunity.net_edge_bps,
@@ -140,7 +161,7 @@ class Pair:
             if exit_expected is None
             else {"buy_price": str(exit_expected[0]), "sell_price": str(exit_expected[1])},
             "close_reason": self.close_reason,
-            "held": {"buy": str(self.buy.held), "sell": str(self.sell.held)},
+            "held": {"buy": str(self._held(Side.BUY)), "sell": str(self._held(Side.SELL))},
             "ts_open_ns": self.opened_ns,
             "ts_close_ns": self.closed_ns,
         }

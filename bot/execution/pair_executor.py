@@ -81,6 +81,8 @@ class PairExecutor:
         self._on_halt = on_halt
         self.on_not_durable = on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
+        self.why_not_now: Callable[[Pair], str | None] = lambda pair: None
+        """Asked when the intents of what opens a pair are durable: what refuses it by now. None: it is sent."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
@@ -94,18 +96,17 @@ class PairExecutor:
 
     def open(self, opportunity: Opportunity) -> Pair:
         """Start a pair on both sides of an approved opportunity."""
-        self._pair_count += 1
         route = opportunity.route
-        pair = Pair(
-            id=f"{self._id_prefix}-{self._pair_count}",
-            opportunity=opportunity,
-            buy=PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price)),
-            sell=PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)),
-            opened_ns=opportunity.ts_ns,
-        )
-        self._pairs[pair.id] = pair
-        self._changed(pair)
+        buy = PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price))
+        pair = self._begin(opportunity, buy, PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)))
         self._round(pair, [self._opening_order(pair, leg) for leg in pair.legs])
+        return pair
+
+    def _begin(self, opportunity: Opportunity, buy: PairLeg, sell: PairLeg) -> Pair:
+        self._pair_count += 1
+        pair_id = f"{self._id_prefix}-{self._pair_count}"
+        pair = self._pairs[pair_id] = Pair(pair_id, opportunity, buy, sell, opened_ns=opportunity.ts_ns)
+        self._changed(pair)
         return pair
 
     def close(self, pair: Pair, reason: str) -> None:
@@ -176,19 +177,33 @@ class PairExecutor:
             self._not_durable(pair, orders, str(error))
 
     def _send(self, pair: Pair, orders: list[Order]) -> None:
-        if not self._may_open() and any(pair.opens(order) for order in orders):
-            self._withhold(pair, orders, "not sent: nothing new may be opened any more")
-            return
+        if any(pair.opens(order) for order in orders):
+            why = self._why_withheld(pair)
+            if why is not None:
+                self._withhold(pair, orders, f"not sent: {why}")
+                return
         now_ns = self._clock.now_ns()
         for order in orders:
             sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
             _, leg_name, expected = pair.orders[order.client_order_id]
             pair.orders[order.client_order_id] = (sent, leg_name, expected)
             self._record_order(pair, sent)
-            check = partial(self._check_outcome, pair, order.client_order_id)
-            self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
+            if not order.time_in_force.rests:
+                self._expect_end(pair, order)
             self._on_sent(sent)
             self._actions.submit(sent)
+
+    def _expect_end(self, pair: Pair, order: Order) -> None:
+        check = partial(self._check_outcome, pair, order.client_order_id)
+        self._clock.call_later(self._settings.order_timeout_ms / 1e3, check)
+
+    def _why_withheld(self, pair: Pair) -> str | None:
+        if not self._may_open():
+            return "nothing new may be opened any more"
+        why = self.why_not_now(pair)
+        if why is not None:
+            pair.close_reason = why
+        return why
 
     def _not_durable(self, pair: Pair, orders: list[Order], why: str) -> None:
         # Being uneven with nobody told is worse than an order that only stderr has.
@@ -253,7 +268,7 @@ class PairExecutor:
 
     def _expect_exit(self, pair: Pair) -> None:
         """Note the prices that closing starts at, as soon as both sides have one."""
-        buy, sell = (self._quotes(leg.instrument) for leg in pair.legs)
+        buy, sell = self._quotes(pair.buy.instrument), self._quotes(pair.sell.instrument)
         if pair.exit_expected is None and buy is not None and sell is not None:
             pair.exit_expected = (touch(sell, Side.BUY), touch(buy, Side.SELL))
 
@@ -369,6 +384,7 @@ class PairExecutor:
         price: Decimal | None,
         expected: Decimal,
         leg_name: str,
+        lifetime: TimeInForce = TimeInForce.IOC,
     ) -> Order:
         self._order_count += 1
         reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
@@ -377,7 +393,7 @@ class PairExecutor:
             instrument=leg.instrument,
             side=side,
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
-            time_in_force=TimeInForce.IOC,
+            time_in_force=lifetime,
             quantity=quantity,
             price=price,
             reduce_only=reduces,

@@ -21,8 +21,9 @@ def wallet_per_feed(instrument: Instrument) -> str:
 class Accounts:
     """Balances by wallet and asset, and derivative positions. One side of every change is a fill or a payment.
 
-    What is locked is the initial margin of the open positions, at their entry value. Profit that is not realised is
-    not counted as available; a loss may drive a balance below zero, and then nothing new can be opened.
+    What is locked is the initial margin of the open positions, at their entry value, and what resting orders will
+    need. Profit that is not realised is not counted as available; a loss may drive a balance below zero, and then
+    nothing new can be opened.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Accounts:
         self._margin_ratio = initial_margin_ratio
         self._totals: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
         self._positions: dict[str, OpenPosition] = {}
+        self._holds: dict[str, tuple[str, str, Decimal]] = {}
         for wallet, assets in balances.items():
             for asset, amount in assets.items():
                 self._totals[wallet, asset] = amount
@@ -92,6 +94,14 @@ class Accounts:
         in_base = paying_asset(instrument, side) == instrument.base
         return free * price if in_base else free
 
+    def hold(self, client_order_id: str, instrument: Instrument, side: Side, amount: Decimal) -> None:
+        """Lock `amount` of what an order pays with, for as long as it rests; a later call for the order replaces it."""
+        self._holds[client_order_id] = (self.wallet_of(instrument), paying_asset(instrument, side), amount)
+
+    def release(self, client_order_id: str) -> None:
+        """An order rests no more."""
+        self._holds.pop(client_order_id, None)
+
     @exact
     def apply(self, fill: Fill) -> None:
         """Book one fill: what was traded, and the fee in its own asset. The caller counts each fill once."""
@@ -136,7 +146,8 @@ class Accounts:
             for position in held
             if (self.wallet_of(position.instrument), cash_asset(position.instrument)) == (wallet, asset)
         )
-        return self._margin_ratio * sum(entries, _NOTHING)
+        held_back = (amount for *place, amount in self._holds.values() if place == [wallet, asset])
+        return self._margin_ratio * sum(entries, _NOTHING) + sum(held_back, _NOTHING)
 
 
 def paying_asset(instrument: Instrument, side: Side) -> str:

@@ -9,16 +9,21 @@ from bot.matching.cash import exact
 
 
 @exact
-def check_form(order: Order) -> None:
+def check_form(order: Order, *, rests: bool = False) -> None:
     """Let an order pass that is well formed and on the grid.
+
+    Args:
+        order: As it was sent.
+        rests: Whether it was sent to wait: then it must be post-only, and otherwise IOC.
 
     Raises:
         BelowMinimum: If the quantity is below the instrument's minimum.
-        OrderRejected: If it rests in a book (GTC: this engine matches at once or not at all), a number is not
-            positive and finite, a price is missing or too much, or a number is off the grid.
+        OrderRejected: If it has another lifetime (GTC would take and then rest), a number is not positive and finite,
+            a price is missing or too much, or a number is off the grid.
     """
-    if order.time_in_force is not TimeInForce.IOC:
-        raise _refusal(order, f"{order.time_in_force} orders are not taken here, send ioc")
+    lifetime = TimeInForce.POST_ONLY if rests else TimeInForce.IOC
+    if order.time_in_force is not lifetime:
+        raise _refusal(order, f"{order.time_in_force} orders are not taken here, send {lifetime}")
     _check_number(order, "quantity", order.quantity, order.instrument.lot_size)
     if (order.type is OrderType.LIMIT) is (order.price is None):
         raise _refusal(order, f"a {order.type} order with price {order.price}")

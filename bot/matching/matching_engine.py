@@ -1,7 +1,8 @@
 """Orders meet what the book shows: one engine for the paper venue, the simulated exchanges and the backtest.
 
 Market and IOC limit orders are matched at once; what the book does not show is not filled, and the rest
-expires. Orders that rest are refused. Nothing here knows latency, a venue's protocol or where quotes come from.
+expires. Orders that rest are in `bot.matching.resting`. Nothing here knows latency, a venue's protocol or where quotes
+come from.
 """
 
 import itertools
@@ -26,7 +27,7 @@ class MatchResult:
     """What became of an order."""
 
     order: Order
-    """In a terminal state: filled, expired or rejected."""
+    """In a terminal state; of a resting order also SENT or PARTIALLY_FILLED, while it rests on."""
     fills: tuple[Fill, ...] = ()
     """Already booked to the accounts."""
     rejection: OrderRejected | None = None
@@ -49,31 +50,43 @@ class MatchingEngine:
 
         A rejected order changed nothing. A reduce-only order is cut to the open position first.
         """
-        order = order.model_copy(update={"venue_order_id": str(next(self._numbers)), "ts_final_ns": now_ns})
+        order = self.numbered(order).model_copy(update={"ts_final_ns": now_ns})
         try:
-            fee_bps, wanted = self._admit(order)
+            fees, wanted = self.admit(order)
             touch = book.touch(order.side)
             if touch is None:
-                return MatchResult(_final(order, OrderStatus.EXPIRED, NO_QUOTE))
-            self._check_price(order, wanted, touch, fee_bps)
+                return MatchResult(ended(order, OrderStatus.EXPIRED, NO_QUOTE))
+            self.check_price(order, wanted, touch, fees.taker_bps)
         except OrderRejected as error:
-            reason = str(error).removeprefix(f"order {order.client_order_id}: ")
-            return MatchResult(_final(order, OrderStatus.REJECTED, reason), (), error)
-        fills = self._fill(order, book.take(order.side, wanted, order.price), fee_bps, now_ns)
+            return refused(order, error)
+        fills = self._fill(order, book.take(order.side, wanted, order.price), fees.taker_bps, now_ns)
         return MatchResult(_settled(order, fills, wanted, touch), fills)
 
-    def _admit(self, order: Order) -> tuple[Decimal, Decimal]:
-        """The taker fee and how much of the order may be traded; raises where it is refused at any price."""
+    def numbered(self, order: Order) -> Order:
+        """The order under the venue's own id."""
+        return order.model_copy(update={"venue_order_id": str(next(self._numbers))})
+
+    def admit(self, order: Order, *, rests: bool = False) -> tuple[FeeSchedule, Decimal]:
+        """What its trades cost and how much of it may be traded; `rests`: whether it was sent to wait.
+
+        Raises:
+            OrderRejected: Where it is refused at any price.
+        """
         if order.client_order_id in self._seen:
             raise OrderRejected(order.client_order_id, "duplicate client order id")
         self._seen.add(order.client_order_id)
         schedule = self._fees.get(order.instrument.feed)
         if schedule is None:
             raise OrderRejected(order.client_order_id, f"no fee schedule is known for {order.instrument.feed}")
-        check_form(order)
-        return schedule.taker_bps, self._reducible(order) if order.reduce_only else order.quantity
+        check_form(order, rests=rests)
+        return schedule, self.reducible(order) if order.reduce_only else order.quantity
 
-    def _reducible(self, order: Order) -> Decimal:
+    def reducible(self, order: Order) -> Decimal:
+        """How much of a reduce-only order the position leaves to be reduced, venue units.
+
+        Raises:
+            OrderRejected: Where that is nothing.
+        """
         if order.instrument.segment is Segment.SPOT:
             raise OrderRejected(order.client_order_id, "reduce-only: spot holds no position")
         held = self.accounts.position(order.instrument).quantity
@@ -81,7 +94,13 @@ class MatchingEngine:
             raise OrderRejected(order.client_order_id, f"reduce-only: the position is {held}")
         return min(order.quantity, abs(held))
 
-    def _check_price(self, order: Order, wanted: Decimal, touch: Decimal, fee_bps: Decimal) -> None:
+    def check_price(self, order: Order, wanted: Decimal, touch: Decimal, fee_bps: Decimal) -> None:
+        """Let an order pass that is large enough at its price and that the wallet covers.
+
+        Raises:
+            BelowMinimum: If its notional is too small.
+            InsufficientBalance: If what is available does not cover `wanted` of it.
+        """
         limit = order.price if order.price is not None else touch
         check_notional(order, limit)
         # A venue reserves at the limit; the fill may be at the touch, and which of the two needs more depends on
@@ -118,8 +137,15 @@ class MatchingEngine:
         return fills
 
 
-def _final(order: Order, status: OrderStatus, reason: str) -> Order:
+def ended(order: Order, status: OrderStatus, reason: str) -> Order:
+    """The order in a final state, and why."""
     return order.model_copy(update={"status": status, "reason": reason})
+
+
+def refused(order: Order, error: OrderRejected) -> MatchResult:
+    """The order as it was rejected."""
+    reason = str(error).removeprefix(f"order {order.client_order_id}: ")
+    return MatchResult(ended(order, OrderStatus.REJECTED, reason), (), error)
 
 
 def _settled(order: Order, fills: tuple[Fill, ...], wanted: Decimal, touch: Decimal) -> Order:
@@ -129,7 +155,7 @@ def _settled(order: Order, fills: tuple[Fill, ...], wanted: Decimal, touch: Deci
         order = order.model_copy(update={"filled_quantity": filled, "average_price": ratio(cost, filled)})
     if filled == order.quantity:
         return order.model_copy(update={"status": OrderStatus.FILLED})
-    return _final(order, OrderStatus.EXPIRED, _why_not_all(order, filled, wanted, touch))
+    return ended(order, OrderStatus.EXPIRED, _why_not_all(order, filled, wanted, touch))
 
 
 def _why_not_all(order: Order, filled: Decimal, wanted: Decimal, touch: Decimal) -> str:

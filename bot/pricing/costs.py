@@ -63,8 +63,11 @@ def exit_basis_bps(route: Route, inputs: PricingInputs) -> float:
 
 
 def charge_exit(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpriced | None:
-    """What closing costs beside fees: of two sides their difference and spreads, of a hedge its spread."""
-    if route.closing and not route.chain:
+    """What closing costs beside fees: of two sides their difference and spreads, of a hedge its spread.
+
+    A round trip's way back is one of its two prices already.
+    """
+    if route.closing and not route.chain and not route.is_round_trip:
         lines.add(EXIT_BASIS, exit_basis_bps(route, inputs))
     for leg in route.hedges:
         # Two trades of one instrument, one at the bid and one at the ask: half the spread each.

@@ -11,9 +11,32 @@ from math import isfinite
 
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
-from bot.risk.limits import Limit, MaxOrdersPerMinute, MaxOrdersPerSecond, Portfolio, Proposal, Refused, unknown
+from bot.risk.limits import (
+    CoveredByBalance,
+    Limit,
+    MaxAssetNotional,
+    MaxNetExposure,
+    MaxOpenPairs,
+    MaxOrderNotional,
+    MaxOrdersPerMinute,
+    MaxOrdersPerSecond,
+    MaxPositionNotional,
+    MaxVenueNotional,
+    NothingInFlight,
+    OnePairPerRoute,
+    Portfolio,
+    Proposal,
+    Refused,
+    unknown,
+)
 
 _THROTTLES = (MaxOrdersPerSecond, MaxOrdersPerMinute)
+_DECIDED = (
+    OnePairPerRoute, NothingInFlight, MaxOpenPairs, MaxOrderNotional, MaxPositionNotional, MaxNetExposure,
+    MaxVenueNotional, MaxAssetNotional, CoveredByBalance,
+)  # fmt: skip
+"""What no time that passes changes: a pair that was opened, and not yet sent, has its size, is in what they count, and
+its money is reserved."""
 _SECOND_NS = 1_000_000_000
 _ROUNDING = 1e-9
 """Relative: quantities come here as floats, and are opened as decimals."""
@@ -74,9 +97,20 @@ class RiskGate:
     def check(self, proposal: Proposal) -> Approved | Refused:
         """Approve the proposal, or name the limit in the way."""
         self._approved = None
+        refused = self._first_refusal(proposal, self.limits)
+        if refused is not None:
+            return refused
+        self._approved = proposal
+        return Approved(proposal)
+
+    def recheck(self, proposal: Proposal) -> Refused | None:
+        """What refuses a pair that was approved and claimed, right before its orders leave; None: nothing does."""
+        return self._first_refusal(proposal, [limit for limit in self.limits if not isinstance(limit, _DECIDED)])
+
+    def _first_refusal(self, proposal: Proposal, limits: Sequence[Limit]) -> Refused | None:
         if self.state is not TradingState.ACTIVE:
             return Refused(f"state_{self.state.lower()}", 0.0, 1.0, "active")
-        for limit in self.limits:
+        for limit in limits:
             try:
                 refused = limit.check(proposal, self._portfolio)
             except Exception as error:  # noqa: BLE001 - whatever breaks a limit's input, the door stays shut
@@ -87,8 +121,7 @@ class RiskGate:
                 if isinstance(limit, _THROTTLES):
                     self._watch_throttled(proposal.ts_ns)
                 return refused
-        self._approved = proposal
-        return Approved(proposal)
+        return None
 
     def claim(self, opportunity: Opportunity) -> None:
         """Use up the approval for this opportunity: the executor may open it now.

@@ -94,6 +94,10 @@ class PaperSettings(Section):
         default_factory=dict,
         description="Starting balances: wallet (binance.spot, bybit.unified) -> asset -> amount.",
     )
+    resting_fill: Literal["touch", "through"] = Field(
+        default="touch",
+        description="A resting order is filled when the other side reaches its price (touch) or goes beyond (through).",
+    )
     initial_margin_ratio: Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
         default=Decimal("0.2"),
         description="Part of a derivative's notional that its wallet must have available.",
@@ -149,6 +153,9 @@ class SimulatorSettings(Section):
         default="regular", description="Of linear perpetuals; a venue that has fewer takes its highest below it."
     )
     fees_in_bnb: bool = Field(default=False, description="Fees at Binance are paid in BNB; the wallets start with 10.")
+    listings: int | None = Field(
+        default=None, ge=8, le=2000, description="Instruments at both venues together; unset: bitcoin and ether alone."
+    )
     faults: list[str] = Field(
         default_factory=list, description="What goes wrong, as `--fault` takes it: KIND,venue=VENUE,key=value."
     )

@@ -19,7 +19,7 @@ _PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
 _TRADES = {Segment.SPOT: "/v3/myTrades", Segment.LINEAR: "/v1/userTrades"}
 _SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
-_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC"}
+_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTX"}
 _FILLED = frozenset({"TRADE", "CALCULATED"})
 """Kinds of execution that trade: one of ours, and a forced one."""
 
@@ -114,7 +114,11 @@ def new_order(symbol: str, order: Order) -> Values:
     }
     if order.type is OrderType.LIMIT:
         assert order.price is not None, "a limit order has a price"
-        values |= {"timeInForce": _LIFETIMES[order.time_in_force], "price": f"{order.price:f}"}
+        values["price"] = f"{order.price:f}"
+        if order.time_in_force is TimeInForce.POST_ONLY and not order.instrument.is_perpetual:
+            values["type"] = "LIMIT_MAKER"  # spot knows no GTX, and refuses a LIMIT_MAKER that names a lifetime
+        else:
+            values["timeInForce"] = _LIFETIMES[order.time_in_force]
     if order.reduce_only and order.instrument.is_perpetual:
         values["reduceOnly"] = "true"
     return values

@@ -13,7 +13,7 @@ from exchanges.common.refusals import Refusal
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
-_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC"}
+_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "PostOnly"}
 _MOST_PAGES = 50
 _PAGE_ROWS = "100"
 

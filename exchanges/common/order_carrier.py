@@ -14,7 +14,7 @@ from itertools import chain, repeat
 from typing import Any, Protocol
 
 from bot.clock import Clock
-from bot.domain.order import Fill, Order, OrderType, TimeInForce
+from bot.domain.order import Fill, Order, OrderType
 from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.order_desk import Flight, OrderDesk, OrderReport
@@ -195,5 +195,5 @@ class OrderCarrier:
 
 def _is_resting(flight: Flight) -> bool:
     """Whether it may stay as it is for long."""
-    is_patient = flight.order.type is OrderType.LIMIT and flight.order.time_in_force is TimeInForce.GTC
+    is_patient = flight.order.type is OrderType.LIMIT and flight.order.time_in_force.rests
     return is_patient and flight.open_at_venue and not flight.cancel_asked and flight.claim is None

@@ -1,6 +1,6 @@
 """Orders with paper money: they meet the quotes of any market after a latency, through the matching engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from math import nextafter
@@ -9,7 +9,7 @@ from bot.clock import Clock, Timer
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
-from bot.domain.market import TopOfBook
+from bot.domain.market import PublicTrade, TopOfBook
 from bot.domain.order import Order, OrderStatus, Side
 from bot.domain.order_book import OrderBook
 from bot.errors import InvariantError, OrderRejected
@@ -17,6 +17,7 @@ from bot.matching.accounts import Accounts, paying_asset
 from bot.matching.book import VisibleBook
 from bot.matching.cash import from_float
 from bot.matching.matching_engine import MatchingEngine, MatchResult
+from bot.matching.resting import RestingOrders
 from bot.ports import OrderListener
 from bot.settings import PaperSettings
 from exchanges.paper.wallets import wallet_of
@@ -28,7 +29,8 @@ class PaperActions:
     An order travels `latency_ms`, meets the quote that is newest by then, and its answer travels as long again: fills
     first, then the order in its final state. `balances` and `positions` tell the venue's truth, which is ahead of
     the answers by that second way. An order that is still on its way can be cancelled; one that has met the quotes
-    is final.
+    is final, unless it was sent to rest: that one waits in a book of our own (`bot.matching.resting`), a cancel
+    travels to it as an order does, and its fills travel back.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PaperActions:
         self.accounts = Accounts(settings.balances, settings.initial_margin_ratio, wallet_of)
         self._fees = fees
         self._engine = MatchingEngine(self.accounts, fees)
+        self._resting = RestingOrders(self._engine, settings.resting_fill)
         self._clock = clock
         self._latency_s = settings.latency_ms / 1e3
         self._slots = {instrument.id: slot for slot, instrument in enumerate(instruments)}
@@ -52,6 +55,7 @@ class PaperActions:
         self._quotes: list[TopOfBook | None] = [None] * len(instruments)
         self._depths: list[OrderBook | None] = [None] * len(instruments)
         self._used = [False] * len(instruments)
+        """Whether its quotes are followed one by one: own fills are remembered, or orders rest."""
         self._submitted: set[str] = set()
         self._travelling: dict[str, tuple[Order, Timer]] = {}
         self._unanswered = 0
@@ -74,7 +78,7 @@ class PaperActions:
             self._follow(slot, quote)
 
     def needs_every_quote(self, slot: int) -> bool:
-        """Whether none of its quotes may be left out now: own fills are remembered, or orders are on their way."""
+        """Whether none of its quotes may be left out now: own fills are remembered, orders rest or are on their way."""
         return self._used[slot] or self._unanswered > 0
 
     def on_quote_refused(self, slot: int) -> None:
@@ -84,6 +88,13 @@ class PaperActions:
     def on_book(self, slot: int, book: OrderBook | None) -> None:
         """From now on orders meet this book behind the quotes, as it is when they come; None: the quotes alone."""
         self._depths[slot] = book
+
+    def on_trade(self, slot: int, trade: PublicTrade) -> None:
+        """A public trade: one beyond the price of a resting order would have come to that order first."""
+        instrument_id = self._books[slot].instrument.id
+        if self._resting.has(instrument_id):
+            now_ns = self._clock.now_ns()
+            self._tell_later(self._resting.on_trade(instrument_id, trade.price, trade.quantity, now_ns))
 
     def submit(self, order: Order) -> None:
         """Send an order; its fills and its final state come to the listener.
@@ -105,9 +116,11 @@ class PaperActions:
         self._unanswered += 1
 
     def cancel(self, order: Order) -> None:
-        """Call back an order that has not met the quotes; any other is left as it is."""
+        """Call back an order that has not met the quotes, or that rests; any other is left as it is."""
         travelling = self._travelling.pop(order.client_order_id, None)
         if travelling is None:
+            if order.time_in_force.rests:
+                self._clock.call_later(self._latency_s, partial(self._take_out, order))
             return
         sent, timer = travelling
         timer.cancel()
@@ -158,7 +171,13 @@ class PaperActions:
     def _follow(self, slot: int, quote: TopOfBook) -> None:
         book = self._books[slot]
         book.on_quote(quote, self._depths[slot])
-        self._used[slot] = book.is_used
+        if self._resting.has(book.instrument.id):
+            self._tell_later(self._resting.on_quote(book.instrument.id, quote, book, self._clock.now_ns()))
+        self._look(slot)
+
+    def _look(self, slot: int) -> None:
+        book = self._books[slot]
+        self._used[slot] = book.is_used or self._resting.has(book.instrument.id)
 
     def _arrive(self, order: Order) -> None:
         del self._travelling[order.client_order_id]
@@ -167,8 +186,16 @@ class PaperActions:
             reason = f"{order.instrument.id} is not traded here"
             self._answer(MatchResult(self._ended(order, OrderStatus.REJECTED, reason)))
             return
-        self._answer(self._engine.match(order, self._book(slot), self._clock.now_ns()))
-        self._used[slot] = self._books[slot].is_used
+        if order.time_in_force.rests:
+            self._tell_later([self._resting.place(order, self._book(slot), self._clock.now_ns())])
+        else:
+            self._answer(self._engine.match(order, self._book(slot), self._clock.now_ns()))
+        self._look(slot)
+
+    def _take_out(self, order: Order) -> None:
+        result = self._resting.cancel(order, self._clock.now_ns())
+        if result is not None:  # else it was filled meanwhile, and has been told so
+            self._answer(result)
 
     def _book(self, slot: int) -> VisibleBook:
         # Quotes are folded into the book only when an order comes, or while own fills must be remembered.
@@ -185,9 +212,16 @@ class PaperActions:
     def _answer(self, result: MatchResult) -> None:
         self._clock.call_later(self._latency_s, partial(self._tell, result))
 
+    def _tell_later(self, results: Iterable[MatchResult]) -> None:
+        """What became of resting orders; that one begins to rest is no news."""
+        for result in results:
+            if result.fills or result.order.status.is_terminal:
+                self._answer(result)
+
     def _tell(self, result: MatchResult) -> None:
         assert self.listener is not None, "checked when the order was submitted"
-        self._unanswered -= 1
         for fill in result.fills:
             self.listener.on_fill(fill)
-        self.listener.on_order(result.order)
+        if result.order.status.is_terminal:
+            self._unanswered -= 1
+            self.listener.on_order(result.order)

@@ -59,11 +59,13 @@ async def _tell_end(process: asyncio.subprocess.Process, on_lost: Callable[[Venu
 def _words(simulator: SimulatorSettings) -> list[str]:
     """Every setting by name: the other process reads files of its own, and must not take anything from there."""
     per_hour = "" if simulator.faults_per_hour is None else simulator.faults_per_hour
+    listings = "" if simulator.listings is None else simulator.listings
     faults = [word for line in simulator.faults for word in ("--fault", line)] or ["--set", "simulator.faults=[]"]
     return [
         *("--scenario", simulator.scenario, "--seed", str(simulator.seed)),
         *("--set", f"simulator.time_scale={simulator.time_scale}"),
         *("--set", f"simulator.faults_per_hour={per_hour}"),
+        *("--set", f"simulator.listings={listings}"),
         *("--set", f"simulator.fee_tier={simulator.fee_tier}"),
         *("--set", f"simulator.fees_in_bnb={str(simulator.fees_in_bnb).lower()}"),
         *faults,
@@ -82,7 +84,7 @@ async def _address(process: asyncio.subprocess.Process) -> Address:
 
 
 def pointed_at(settings: Settings, address: Address) -> Settings:
-    """The same settings, with every endpoint of both venues at the simulated exchanges."""
+    """The same settings, with every endpoint of both venues at the simulated exchanges; other venues stay."""
     here = EndpointSettings(rest_url=address.url, stream_url=address.ws_url)
     venues = {venue: dict.fromkeys(("spot", "linear"), here) for venue in ("binance", "bybit")}
-    return settings.model_copy(update={"venues": venues})
+    return settings.model_copy(update={"venues": {**settings.venues, **venues}})

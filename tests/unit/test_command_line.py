@@ -132,7 +132,7 @@ def test_every_mode_is_run_by_the_program() -> None:
         ),
         (
             ("--mode", "postmortem"),
-            "--mode: must be one of action, backtest, post-mortem, attach, query, record, import, export, backup, restore, "
+            "--mode: must be one of action, backtest, post-mortem, attach, status, scan, query, record, import, export, backup, restore, "
             "simulate; did you mean post-mortem?",
         ),
         (("--market", "lvie"), "--market: must be one of recorded, simulated, live; did you mean live?"),
@@ -161,7 +161,7 @@ def test_every_mode_is_run_by_the_program() -> None:
         ),
         (
             ("--mode", "attach", "--for", "1s"),
-            "--for belongs to --mode action, backtest, record or simulate, not to --mo",
+            "--for belongs to --mode action, backtest, record, simulate or scan, not to --mo",
         ),
         (("--mode", "attach", "--headless"), "--headless belongs to --mode action"),
         (("--mode", "attach", "--json"), "--json gives data and --mode attach a screen"),
@@ -250,7 +250,7 @@ def test_help_tells_every_exit_code(help_text: str) -> None:
 def test_the_examples_are_understood(help_text: str) -> None:
     examples = help_text.partition("usage:")[0].replace("\\\n", "")
     commands = re.findall(r"^  python main\.py *(.*)$", examples, re.MULTILINE)
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         parse(command.split())
 

@@ -29,9 +29,9 @@ class FreshQuotes:
             if side.recv_ns > proposal.ts_ns:
                 return unknown(f"quote_age {leg.instrument.id}")  # from the future: a clock was set back
             sides.append(side)
-        if len(sides) != _LEGS:
+        if not 1 <= len(sides) <= _LEGS:
             return unknown("quote_gate")
-        a, b = sides
+        a, b = sides[0], sides[-1]  # a round trip opens with one leg, whose quote is of its own moment
         worst = self._ages.exceeded(proposal.ts_ns, a.recv_ns, a.known_age_ns(), b.recv_ns, b.known_age_ns())
         return None if worst is None else Refused(worst.reason.value, worst.observed_ms, worst.allowed_ms, "ms")
 

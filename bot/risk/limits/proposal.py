@@ -26,6 +26,8 @@ class OppositeSides:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """What does not fit together: sides, base assets, feeds."""
         opening = proposal.route.opening
+        if proposal.route.is_round_trip:
+            return None  # it is a bet, for as long as it is held: what it may hold is the exposure caps' affair
         if len(opening) != _LEGS:
             return Refused("leg_sides", float(len(opening)), float(_LEGS), "trades that open")
         one, other = opening
