@@ -178,8 +178,8 @@ def open_archive(settings: Settings, *, read_only: bool = False) -> "ArchiveStor
     Raises:
         StorageError: If it is being written by another process, or cannot be used.
     """
+    from bot.storage.archive.roots import archive_of
     from bot.storage.archive.store import ArchiveStore
-    from bot.storage.backup.contents import archive_of
 
     home = "" if settings.market == LIVE else settings.market
     return ArchiveStore.open(memory_dir(settings), archive_of(settings.archive.url, home), read_only=read_only)

@@ -25,6 +25,7 @@ from bot.clock import SystemClock
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage import schema
+from bot.storage.durable_file import in_one_step, make_durable, open_file
 from bot.storage.single_writer import SingleWriter
 from bot.storage.torn_tail import examine
 
@@ -34,7 +35,6 @@ Callback = Callable[[], None]
 _BATCH_LIMIT = 5_000
 _CHUNK = 50
 _TAIL_CHECKED = 10_000
-_BUSY_S = 5.0
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOW_BYTE = 0xFF
 """Of an extended error code: the code proper."""
@@ -113,7 +113,7 @@ class SqliteJournal:
         try:
             self.dropped = examine(data_dir / f"{schema.FILE_NAME}-wal")
             """What was dropped at the end of the file, since a crash had left half of it; None: nothing."""
-            self._connection, self._seq = _open(data_dir / schema.FILE_NAME)
+            self._connection, self._seq = open_file(data_dir / schema.FILE_NAME, _prepare)
         except BaseException:
             self._lock.release()
             raise
@@ -316,34 +316,12 @@ def _make_directory(path: Path) -> None:
         raise StorageError(f"{path} cannot be made: {error.strerror}") from error
 
 
-def _open(path: Path) -> tuple[sqlite3.Connection, int]:
-    """The connection and the last sequence number in the file."""
-    try:
-        path.touch(mode=0o600)  # before SQLite makes it under the umask; its -wal and -shm take the same mode
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(f"{path} cannot be opened: {error}") from error
-    try:
-        return connection, _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise StorageError(f"{path} cannot be used as the journal: {error}") from error
-    except StorageError:
-        connection.close()
-        raise
-
-
 def _prepare(connection: sqlite3.Connection, path: Path) -> int:
+    """The last sequence number in the file."""
     ready = schema.check_version(connection, path)
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        raise StorageError(f"{path}: this file system cannot keep a write-ahead log; use a local --data-dir")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    make_durable(connection, path)
     if not ready:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in schema.CREATE:
-            connection.execute(statement)
-        connection.execute("COMMIT")
+        in_one_step(connection, schema.CREATE)
     schema.migrate(connection)
     last = 0
     tail = f"SELECT {schema.COLUMNS} FROM records ORDER BY seq DESC LIMIT {_TAIL_CHECKED}"  # noqa: S608 - constants

@@ -6,16 +6,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage import schema
+from bot.storage.durable_file import open_to_read
 from bot.storage.schema import Record
 
 __all__ = ["JournalReader", "Record", "Run", "runs_of"]
-
-_BUSY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +139,7 @@ def _run(start: Record, end: Record | None, newest_ns: Callable[[str], int]) -> 
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Read-only. A log beside the file needs SQLite's shared memory; without one a read-only directory will do too."""
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
     try:
-        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-        except sqlite3.Error as error:
-            connection.close()
-            if not isinstance(error, sqlite3.OperationalError) or path.with_name(path.name + "-wal").exists():
-                raise
-            connection = sqlite3.connect(address + "&immutable=1", uri=True)
+        return open_to_read(path)
     except sqlite3.Error as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
-    return connection

@@ -16,6 +16,7 @@ from typing import Any
 
 from bot.errors import StorageError
 from bot.ports import RecordKind
+from bot.storage.durable_file import version_of
 
 FILE_NAME = "journal.db"
 VERSION = 2
@@ -106,17 +107,7 @@ def check_version(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         StorageError: If it was written by a newer program, or is somebody else's.
     """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise StorageError(
-            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
-            "update the program, or use another --data-dir"
-        )
-    if OLDEST <= version <= VERSION:
-        return True
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StorageError(f"{path} is a database, but not a journal of this program: use another --data-dir")
-    return False
+    return version_of(connection, path, VERSION, "a journal") >= OLDEST
 
 
 def migrate(connection: sqlite3.Connection) -> None:

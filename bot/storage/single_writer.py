@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 from bot.errors import StorageError
 
@@ -37,6 +38,12 @@ class SingleWriter:
             self.release()
             raise StorageError(refusal.format(data_dir=data_dir, holder=holder)) from error
         self._name_holder(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def _name_holder(self, fd: int) -> None:
         try:

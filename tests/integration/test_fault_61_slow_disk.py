@@ -11,10 +11,11 @@ import pytest
 
 from bot.clock import VirtualClock
 from bot.engine.storage_watch import StorageWatch
+from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.risk.gate import TradingState
 from bot.settings import JournalSettings
-from bot.storage import journal as journal_module
+from bot.storage import durable_file
 from bot.storage.journal import SqliteJournal
 from tests.integration.fault_rig import (
     IN_AND_OUT,
@@ -90,7 +91,7 @@ def test_fault_61_a_commit_that_takes_long_is_seen_and_loses_nothing(
 
 
 def test_fault_61_the_wait_for_a_lock_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "_BUSY_S", 0.05)
+    monkeypatch.setattr(durable_file, "_BUSY_S", 0.05)
     failed, lost = threading.Event(), []
     journal = SqliteJournal(
         tmp_path,
@@ -142,7 +143,7 @@ def test_fault_61_who_was_told_of_a_failure_is_promised_nothing_afterwards(
 def test_fault_61_more_than_can_be_kept_is_lost_for_good_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "_BUSY_S", 0.01)
+    monkeypatch.setattr(durable_file, "_BUSY_S", 0.01)
     lost: list[str] = []
     failed = threading.Event()
     journal = SqliteJournal(
@@ -159,7 +160,7 @@ def test_fault_61_more_than_can_be_kept_is_lost_for_good_and_says_so(
         assert failed.wait(60)
         for number in range(2, 30):
             journal.record(RecordKind.ORDER, str(number), 1, {})
-        with pytest.raises(journal_module.StorageError, match="more than 10 records waited"):
+        with pytest.raises(StorageError, match="more than 10 records waited"):
             journal.close()
     assert journal.is_lost
     assert len(lost) == 29, "a person has all of them"

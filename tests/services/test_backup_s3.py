@@ -8,9 +8,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from bot.errors import StorageError
-from bot.storage.archive.roots import open_root
+from bot.storage.archive.roots import archive_of, open_root
 from bot.storage.backup.backup import backup, backups
-from bot.storage.backup.contents import FileKind, Part, archive_of, sha256
+from bot.storage.backup.contents import FileKind, Part, sha256
 from bot.storage.backup.restore import restore, verify
 from bot.storage.backup.shelf import open_shelf
 from tests.unit.backup_house import facts, merge, write_journal, write_minute

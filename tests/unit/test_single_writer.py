@@ -28,3 +28,9 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be opened"):
         SingleWriter(tmp_path / "file" / "below")
+
+
+def test_it_is_let_go_at_the_end_of_a_block(tmp_path: Path) -> None:
+    with SingleWriter(tmp_path, "backup.lock"), pytest.raises(StorageError):
+        SingleWriter(tmp_path, "backup.lock")
+    SingleWriter(tmp_path, "backup.lock").release()

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from bot.errors import StorageError
+from bot.storage.durable_file import in_one_step, version_of
 
 _STEPS = (
     (
@@ -62,12 +62,8 @@ VERSION = len(_STEPS)
 
 def create(connection: sqlite3.Connection, version: int = VERSION) -> None:
     """Bring a file of any older version, or an empty one, to `version`, in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")
-    for step in _STEPS[_version(connection) : version]:
-        for statement in step:
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.execute("COMMIT")
+    statements = [statement for step in _STEPS[_version(connection) : version] for statement in step]
+    in_one_step(connection, [*statements, f"PRAGMA user_version = {version}"])
 
 
 def is_current(connection: sqlite3.Connection, path: Path) -> bool:
@@ -76,15 +72,7 @@ def is_current(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         StorageError: If it was written by a newer program, or is somebody else's.
     """
-    version = _version(connection)
-    if version > VERSION:
-        raise StorageError(
-            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
-            "update the program, or use another --data-dir"
-        )
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StorageError(f"{path} is a database, but not an archive of this program: use another --data-dir")
-    return version == VERSION
+    return version_of(connection, path, VERSION, "an archive") == VERSION
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -38,6 +38,14 @@ class Root(Protocol):
         """
 
 
+def archive_of(url: str | None, home: str) -> str | None:
+    """Where the archive of a market's own directory lies, if `url` is where that of the data directory does."""
+    if url is None or not home:
+        return url
+    place, mark, options = url.partition("?")
+    return f"{place.rstrip('/')}/{home}{mark}{options}"
+
+
 def open_root(root: str | None, default: Path) -> Root:
     """The root at a path or URL; None: `default`.
 

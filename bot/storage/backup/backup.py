@@ -4,18 +4,15 @@ Until the index is replaced, the backups before are what there is: a backup that
 and the next one uses what it had brought.
 """
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import StorageError
 from bot.storage.archive.ports import SegmentInfo
-from bot.storage.archive.roots import Root, open_root
+from bot.storage.archive.roots import Root, archive_of, open_root
 from bot.storage.archive.store import ArchiveStore
 from bot.storage.backup import contents
 from bot.storage.backup.contents import (
@@ -23,17 +20,19 @@ from bot.storage.backup.contents import (
     FileKind,
     Part,
     StoredFile,
-    archive_of,
     manifest_path,
     sha256,
 )
 from bot.storage.backup.shelf import Shelf, open_shelf
 from bot.storage.backup.snapshot import ARCHIVE, Database, copy_of, databases, scratch_in
+from bot.storage.single_writer import SingleWriter
 from bot.version import VERSION
 
 BLOCK_BYTES = 1 << 20
 """Of a database."""
 SETTINGS_NAME = "settings.yaml"
+_LOCK = "backup.lock"
+_IN_USE = "a backup of {data_dir} is running (process {holder})"
 _ROUNDS = 5
 """An archive that is tidied while it is copied is listed anew this often."""
 
@@ -96,7 +95,7 @@ def backup(
     if not databases(data_dir):
         raise StorageError(f"{data_dir} has no journal and no archive to back up")
     shelf = open_shelf(url)
-    with _only_one(data_dir), scratch_in(data_dir) as scratch:
+    with SingleWriter(data_dir, _LOCK, _IN_USE), scratch_in(data_dir) as scratch:
         return _Backup(shelf, data_dir, scratch, archive_url, tell).run(now_ns, keep, settings_file)
 
 
@@ -307,20 +306,3 @@ def _segment(root: Root, file: StoredFile) -> Load:
         return data if sha256(data) == file.sha256 else None
 
     return load
-
-
-@contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    path = data_dir / "backup.lock"
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(f"a backup of {data_dir} is running") from error
-        yield
-    finally:
-        os.close(descriptor)

@@ -101,14 +101,6 @@ class BackupInfo:
     """Files of the archive that could not be read, then or before, and that it therefore does not have."""
 
 
-def archive_of(url: str | None, home: str) -> str | None:
-    """Where the archive of a market's own directory lies, if `url` is where that of the data directory does."""
-    if url is None or not home:
-        return url
-    place, mark, options = url.partition("?")
-    return f"{place.rstrip('/')}/{home}{mark}{options}"
-
-
 def manifest_path(backup_id: str) -> str:
     """Of the list of a backup's files."""
     return f"backups/{backup_id}.json.z"

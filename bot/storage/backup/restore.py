@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bot.errors import SettingsError, StorageError
-from bot.storage.archive.roots import Root, open_root
+from bot.storage.archive.roots import Root, archive_of, open_root
 from bot.storage.backup.backup import BackupProgress, Tell
-from bot.storage.backup.contents import BackupInfo, FileKind, StoredFile, archive_of
+from bot.storage.backup.contents import BackupInfo, FileKind, StoredFile
 from bot.storage.backup.shelf import Shelf, open_shelf
 from bot.storage.backup.snapshot import JOURNAL
 

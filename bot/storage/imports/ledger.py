@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import StorageError
+from bot.storage.durable_file import in_one_step, make_durable, open_file, version_of
 from bot.storage.imports.ports import SourceFile
 
 FILE_NAME = "imports.db"
 VERSION = 1
-_BUSY_S = 5.0
-_CREATE = """
+_CREATE = (
+    """
     CREATE TABLE files (
         sha256 TEXT PRIMARY KEY,
         source TEXT NOT NULL,
@@ -31,7 +32,9 @@ _CREATE = """
         is_done INTEGER NOT NULL,
         noted_ns INTEGER NOT NULL
     )
-"""
+    """,
+    f"PRAGMA user_version = {VERSION}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +65,7 @@ class ImportLedger:
             StorageError: If it cannot be used, or was written by a newer version.
         """
         path = data_dir / FILE_NAME
-        try:
-            path.touch(mode=0o600)
-            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"{path} cannot be opened: {error}") from error
-        try:
-            _prepare(connection, path)
-        except sqlite3.Error as error:
-            connection.close()
-            raise StorageError(f"{path} cannot be used: {error}") from error
-        except StorageError:
-            connection.close()
-            raise
+        connection, _ = open_file(path, _prepare)
         return cls(connection, path)
 
     def close(self) -> None:
@@ -147,17 +138,7 @@ class ImportLedger:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise StorageError(
-            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
-            "update the program, or use another --data-dir"
-        )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    version = version_of(connection, path, VERSION, "a ledger of imports")
+    make_durable(connection, path)
     if version < VERSION:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_CREATE)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
+        in_one_step(connection, _CREATE)

@@ -4,7 +4,6 @@ The server keeps the same cursors beside the data (`outbox_cursors`). One that k
 from a backup, or swapped; it is filled again from where it stands.
 """
 
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import StorageError
+from bot.storage.durable_file import in_one_step, make_durable, open_file, version_of
 
 FILE_NAME = "outbox.db"
 VERSION = 1
 
 _CREATE = (
     "CREATE TABLE origin (id TEXT NOT NULL)",
+    "INSERT INTO origin VALUES (lower(hex(randomblob(8))))",
     "CREATE TABLE cursors (target TEXT, source TEXT, position INTEGER NOT NULL, part INTEGER NOT NULL, "
     "mark TEXT NOT NULL, PRIMARY KEY (target, source)) WITHOUT ROWID",
     "CREATE TABLE aside (target TEXT, source TEXT, position INTEGER, reason TEXT NOT NULL, "
     "PRIMARY KEY (target, source, position)) WITHOUT ROWID",
     f"PRAGMA user_version = {VERSION}",
 )
-_BUSY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,20 +55,8 @@ class CursorFile:
             StorageError: If it cannot be used, is somebody else's, or was written by a newer version.
         """
         path = data_dir / FILE_NAME
-        try:
-            path.touch(mode=0o600)
-            # Commands come from the shipper's worker thread, one at a time.
-            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            raise StorageError(f"{path} cannot be opened: {error}") from error
-        try:
-            return cls(connection, path, _prepare(connection, path))
-        except sqlite3.Error as error:
-            connection.close()
-            raise StorageError(f"{path} cannot be used: {error}; move it away to fill MongoDB again") from error
-        except StorageError:
-            connection.close()
-            raise
+        connection, origin = open_file(path, _prepare, "move it away to fill MongoDB again")
+        return cls(connection, path, origin)
 
     def close(self) -> None:
         """Let go of the file; calling it twice does nothing."""
@@ -106,25 +94,8 @@ class CursorFile:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> str:
     """The origin's name."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise StorageError(
-            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
-            "update the program, or move the file away to fill MongoDB again"
-        )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    version = version_of(connection, path, VERSION, "an outbox", "move the file away to fill MongoDB again")
+    make_durable(connection, path)
     if version < VERSION:
-        _create(connection, path)
+        in_one_step(connection, _CREATE)
     return str(connection.execute("SELECT id FROM origin").fetchone()[0])
-
-
-def _create(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StorageError(f"{path} is a database, but not an outbox of this program: use another --data-dir")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in _CREATE:
-        connection.execute(statement)
-    connection.execute("INSERT INTO origin VALUES (?)", (os.urandom(8).hex(),))
-    connection.execute("COMMIT")

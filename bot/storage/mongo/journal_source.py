@@ -5,15 +5,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from bot.errors import StorageError
 from bot.storage import schema
+from bot.storage.durable_file import open_to_read
 from bot.storage.mongo.batches import Backlog, Batch, Encoder
 from bot.storage.mongo.cursors import Cursor
 from bot.storage.mongo.journal_documents import COLLECTIONS, journal_document
-
-_BUSY_S = 5.0
 
 
 class JournalSource:
@@ -90,8 +88,7 @@ class JournalSource:
     def _open(self) -> sqlite3.Connection | None:
         if not self._path.exists():
             return None
-        address = f"file:{quote(str(self._path.absolute()))}?mode=ro"
-        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = open_to_read(self._path)
         try:
             ready = schema.check_version(connection, self._path)
         except BaseException:
