@@ -84,11 +84,6 @@ class BinanceServer:
         """What does to HTTP requests what is to go wrong."""
         return request_faults(self.faults, self._clock)
 
-    def announce_shutdown(self) -> None:
-        """Send `serverShutdown` to everybody, as Binance does some minutes before a restart."""
-        ms = self.gateway.desk.now_ms()
-        self.sockets.say_to_all(f'{{"e":"serverShutdown","E":{ms}}}')
-
     def close(self) -> None:
         """Close every connection and stop every timer and listener."""
         self.sockets.close_all(1001, "Going away")

@@ -135,10 +135,5 @@ class Sockets:
         for outlet in list(self._open):
             outlet.close(code, reason)
 
-    def say_to_all(self, text: str) -> None:
-        """Tell every connection, for example that the server will shut down."""
-        for outlet in self._open:
-            outlet.say(text)
-
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -9,15 +9,15 @@ from typing import Any
 from bot.clock import Clock
 from bot.domain.instrument import Segment
 from bot.domain.order import Side
-from exchanges.simulator.bybit import rows
-from exchanges.simulator.bybit.catalogue import Catalogue, Entry, plain
+from exchanges.simulator.bybit import order_rows, wallet_rows
+from exchanges.simulator.bybit.catalogue import Catalogue, Entry
 from exchanges.simulator.bybit.connection import Connection, broadcast
 from exchanges.simulator.bybit.hub import Hub
 from exchanges.simulator.bybit.ids import Sequence as Ids
 from exchanges.simulator.bybit.live import decimal_mid
 from exchanges.simulator.bybit.options import BybitOptions
 from exchanges.simulator.bybit.orders import OrderDesk
-from exchanges.simulator.bybit.wire import dumps
+from exchanges.simulator.bybit.wire import Row, dumps
 from exchanges.simulator.core.forced import is_deleveraging, is_liquidation
 from exchanges.simulator.core.ports import Account
 from exchanges.simulator.core.values import (
@@ -82,10 +82,10 @@ class Customer:
 
     # What it has.
 
-    def order_row(self, entry: Entry, view: OrderView) -> rows.Row:
+    def order_row(self, entry: Entry, view: OrderView) -> Row:
         """An order as the account shows it, as the client knows it."""
         shown = self.desk.lineages.shown(view)
-        row = rows.order_row(entry, shown, self._closed[shown.number])
+        row = order_rows.order_row(entry, shown, self._closed[shown.number])
         forced = _forced(shown)
         return row if forced is None else row | {"createType": forced[1], "orderLinkId": ""}
 
@@ -110,7 +110,7 @@ class Customer:
         """The number that the client knows a fill's order by."""
         return self.desk.lineages.first(fill.order_number)
 
-    def execution_row(self, entry: Entry, fill: AccountFill, done: Decimal) -> rows.Row:
+    def execution_row(self, entry: Entry, fill: AccountFill, done: Decimal) -> Row:
         """One of them."""
         return self._execution(entry, fill, self._view(entry, fill.order_number), done)
 
@@ -118,22 +118,22 @@ class Customer:
         found = self.account.order(listing=entry.index, number=number, client_id=None)
         return found if isinstance(found, OrderView) else None
 
-    def _execution(self, entry: Entry, fill: AccountFill, view: OrderView | None, done: Decimal) -> rows.Row:
+    def _execution(self, entry: Entry, fill: AccountFill, view: OrderView | None, done: Decimal) -> Row:
         left = view.quantity - done if view is not None else _ZERO
         shown = self.desk.lineages.shown(view) if view is not None else None
         live = self._hub.live(entry.index)
-        row = rows.execution_row(entry, fill, shown, max(left, _ZERO), decimal_mid(live), live.mirror.seq)
+        row = order_rows.execution_row(entry, fill, shown, max(left, _ZERO), decimal_mid(live), live.mirror.seq)
         forced = None if shown is None else _forced(shown)
         return row if forced is None else row | {"execType": forced[0], "createType": forced[1], "orderLinkId": ""}
 
-    def position_rows(self, positions: Sequence[PositionView], *, on_topic: bool) -> list[rows.Row]:
+    def position_rows(self, positions: Sequence[PositionView], *, on_topic: bool) -> list[Row]:
         """These positions."""
         result = []
         for view in positions:
             entry = self._catalogue.at(view.listing)
             if entry is not None:
                 seq = self._hub.live(entry.index).mirror.seq
-                result.append(rows.position_row(entry, view, seq, on_topic=on_topic))
+                result.append(wallet_rows.position_row(entry, view, seq, on_topic=on_topic))
         return result
 
     def flat(self, entry: Entry) -> PositionView:
@@ -152,20 +152,20 @@ class Customer:
             updated_ns=0,
         )
 
-    def wallet(self, coins: Sequence[str] = ()) -> rows.Row:
+    def wallet(self, coins: Sequence[str] = ()) -> Row:
         """The unified wallet; of `coins` only, where some are named."""
         positions = self.account.positions()
         balances = [one for one in self.account.balances() if one.wallet == UNIFIED]
         locked = self._spot_locked()
         coin_rows = [self._coin(one, positions, locked) for one in balances]
-        whole = rows.wallet_row(coin_rows)
+        whole = wallet_rows.wallet_row(coin_rows)
         return {**whole, "coin": [row for row in coin_rows if row["coin"] in coins]} if coins else whole
 
-    def _coin(self, balance: BalanceView, positions: Sequence[PositionView], locked: dict[str, Decimal]) -> rows.Row:
+    def _coin(self, balance: BalanceView, positions: Sequence[PositionView], locked: dict[str, Decimal]) -> Row:
         asset = balance.asset
         settles = [one for one in positions if self._settle(one) == asset]
         is_collateral = any(one.instrument.settle == asset for one in self._catalogue.entries)
-        return rows.coin_row(
+        return wallet_rows.coin_row(
             balance, self.dollars(asset), settles, locked.get(asset, _ZERO), is_collateral=is_collateral
         )
 
@@ -220,7 +220,7 @@ class Customer:
             self._closed[self.desk.lineages.shown(view).number] += fill.realised
             done = partial(self._execution, entry, fill, view, view.filled)
             messages += self._texts("execution", entry.segment, lambda: [done()], event.ts_ns)
-            messages += self._texts("execution.fast", entry.segment, lambda: [rows.fast_row(done())], event.ts_ns)
+            messages += self._texts("execution.fast", entry.segment, lambda: [order_rows.fast_row(done())], event.ts_ns)
         messages += self._texts("order", entry.segment, lambda: [self.order_row(entry, view)], event.ts_ns)
         if fill is not None and messages:
             messages *= self._faults.times_told(entry.instrument)
@@ -241,33 +241,11 @@ class Customer:
         entry = self._catalogue.at(listing)
         if entry is None:
             return []
-        fill = AccountFill(
-            order_number=0,
-            listing=listing,
-            side=Side.BUY if event.quantity > 0 else Side.SELL,
-            trade_id=event.ts_ns // _MS,
-            price=event.mark,
-            quantity=abs(event.quantity),
-            fee=-event.amount,
-            fee_asset=event.asset,
-            is_maker=False,
-            realised=_ZERO,
-            ts_ns=event.ts_ns,
-        )
-        row = rows.execution_row(entry, fill, None, _ZERO, event.mark, self._hub.live(listing).mirror.seq)
-        # A mark price is finer than the grid that orders must keep to.
-        mark = plain(event.mark)
-        row |= {
-            "execType": "Funding",
-            "execPrice": mark,
-            "markPrice": mark,
-            "feeRate": plain(event.rate),
-            "createType": "",
-        }
+        row = order_rows.funding_row(entry, event, self._hub.live(listing).mirror.seq)
         return self._texts("execution", entry.segment, lambda: [row], event.ts_ns)
 
     def _texts(
-        self, topic: str, segment: Segment | None, make: Callable[[], list[rows.Row]], ts_ns: int
+        self, topic: str, segment: Segment | None, make: Callable[[], list[Row]], ts_ns: int
     ) -> list[tuple[str, str]]:
         names = [topic] if segment is None else [topic, f"{topic}.{segment}"]
         heard = [name for name in names if self.listeners.get(name)]

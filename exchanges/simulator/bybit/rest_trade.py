@@ -10,12 +10,13 @@ from typing import Any
 from exchanges.simulator.bybit.catalogue import Entry
 from exchanges.simulator.bybit.errors import ApiError, refused
 from exchanges.simulator.bybit.ids import order_id
+from exchanges.simulator.bybit.order_rows import funding_row
 from exchanges.simulator.bybit.orders import MOST_IN_BATCH
 from exchanges.simulator.bybit.params import Params, page
 from exchanges.simulator.bybit.protection import PRODUCTS
 from exchanges.simulator.bybit.requests import Call, Endpoint
 from exchanges.simulator.bybit.rest_market import entries_of
-from exchanges.simulator.bybit.rows import Row, funding_row
+from exchanges.simulator.bybit.wire import Row
 from exchanges.simulator.core.values import AccountChanged, Cause, OrderView, Refusal
 
 _RECENT = 500

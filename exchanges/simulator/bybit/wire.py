@@ -4,6 +4,9 @@ import json
 import struct
 from typing import Any
 
+Row = dict[str, Any]
+"""An object of JSON."""
+
 _FINAL_TEXT = 0x81
 _SHORT = 126
 _LONG = 1 << 16
