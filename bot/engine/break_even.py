@@ -110,11 +110,10 @@ class BreakEvenDesk:
         grid = None if route.chain else state.grid
         ladders = [self._ladder(leg.instrument.id, leg.side, leg.is_maker, now_ns) for leg in route.priced]
         found = break_even(route, inputs, ladders, grid, notional, min_net_bps=least, ts_ns=now_ns)
-        beyond = None if found.offered_bps is None else self._beyond(state, found, now_ns)
         if found.in_the_way is None:
-            return _shown(found, beyond)
+            return _shown(found, self._beyond(state, found, now_ns))
         tiers = lowest_tiers(route, inputs, found, self._tiers, least)
-        return _shown(found, found.in_the_way, tiers, beyond if tiers else None)
+        return _shown(found, found.in_the_way, tiers, self._beyond(state, found, now_ns) if tiers else None)
 
     def _ladder(self, name: str, side: Side, is_maker: bool, now_ns: int) -> Ladder | None:
         slot = self._slots[name]

@@ -19,6 +19,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TransferLeg
 from bot.domain.order import Side
 from bot.domain.route import Cost, Route
+from bot.pricing.costs import needs_conversion
 from bot.pricing.inputs import PricingInputs
 from bot.pricing.ladder import Ladder
 from bot.pricing.pricing import cost_sheet, opportunity, price_ratio
@@ -110,18 +111,17 @@ def break_even(
     quantity, least = _on_grid(route.buy if not route.chain else route.priced[0].instrument, grid, notional, tops)
     sized = _sized(route, inputs, quantity)
     sheet = cost_sheet(route, sized)
+    met = [one for one in ladders if one is not None]
+    averages = average_prices(route, met, float(quantity)) if quantity else None
+    offered_bps = None if averages is None else _offered_bps(route, inputs, averages)
     if isinstance(sheet, Unpriced):
         why = InTheWay(sheet.limit, sheet.observed, sheet.allowed, sheet.unit)
-        return _no_offer(notional, sheet.least_bps, why)
+        return replace(_no_offer(notional, sheet.least_bps, why), quantity=quantity, offered_bps=offered_bps)
     if not quantity:
         return _no_offer(notional, sheet.needed_bps, InTheWay(SIZE, notional / tops[0], least, "base units"), sheet)
-    met = [one for one in ladders if one is not None]
-    averages = average_prices(route, met, float(quantity))
-    if averages is None:
+    if averages is None or offered_bps is None:
         there = _offered_notional(route, met, float(quantity))
         return _no_offer(notional, sheet.needed_bps, InTheWay(DEPTH, there, notional, route.priced[0].spends), sheet)
-    rate = 1.0 if inputs.conversion is None else inputs.conversion.rate
-    offered_bps = (price_ratio(route.priced, averages, rate) - 1.0) * 1e4
     priced = opportunity(route, sheet, sized, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages)
     take_at = sheet.take_at(min_net_bps)
     short = offered_bps < take_at
@@ -135,6 +135,13 @@ def break_even(
         costs=priced.costs,
         in_the_way=InTheWay(NET_EDGE, priced.net_edge_bps, min_net_bps, "bps") if short else None,
     )
+
+
+def _offered_bps(route: Route, inputs: PricingInputs, averages: Sequence[float]) -> float | None:
+    if inputs.conversion is None and needs_conversion(route):
+        return None
+    rate = 1.0 if inputs.conversion is None else inputs.conversion.rate
+    return (price_ratio(route.priced, averages, rate) - 1.0) * 1e4
 
 
 def average_prices(route: Route, ladders: Sequence[Ladder], quantity: float) -> list[float] | None:

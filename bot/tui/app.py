@@ -19,6 +19,7 @@ from bot.control import Attachment, Command, Finished, attach
 from bot.domain.snapshot import LogLine, Snapshot
 from bot.errors import ExitCode
 from bot.tui.books import Books
+from bot.tui.break_even import BreakEven
 from bot.tui.decisions import Decisions
 from bot.tui.dialogs import Choice, EndScreen, LeaveScreen, RowScreen
 from bot.tui.feeds import Feeds
@@ -35,8 +36,8 @@ _PAINT_S = 0.25
 _NO_NEWS_S = 2.0
 _RETRY_S = 0.1
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
-_PANELS = ("books", "routes", "feeds", "decisions", "log", "jobs")
-_IN_TURNS = {"feeds": "", "decisions": "-decisions", "jobs": "-jobs"}
+_PANELS = ("books", "routes", "feeds", "decisions", "log", "jobs", "break-even")
+_IN_TURNS = {"feeds": "", "decisions": "-decisions", "jobs": "-jobs", "break-even": "-break-even"}
 """Panels that may share a place, and the class that brings each of them to the front."""
 
 THEME = Theme(
@@ -72,11 +73,12 @@ class CryptoPipeApp(App[None]):
     ALLOW_IN_MAXIMIZED_VIEW = "#header, Footer"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("1", "panel('books')", "Panels", key_display="1-6"),
+        Binding("1", "panel('books')", "Panels", key_display="1-7"),
         *(Binding(str(index + 1), f"panel('{name}')", show=False) for index, name in enumerate(_PANELS) if index),
+        Binding("b", "break_even", "Break-even"),
         Binding("z", "zoom", "Zoom"),
         Binding("p", "pause_display", "Pause display"),
-        Binding("h", "hold", "Hold / trade on"),
+        Binding("h", "hold", "Hold"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
@@ -91,6 +93,7 @@ class CryptoPipeApp(App[None]):
         self._feeds = Feeds(id="feeds")
         self._decisions = Decisions(id="decisions")
         self._jobs = Jobs(id="jobs")
+        self._break_even = BreakEven(id="break-even")
         self._messages = Log(id="log")
         self._socket_path = socket_path
         self._wait_s = wait_s
@@ -109,7 +112,7 @@ class CryptoPipeApp(App[None]):
         yield self._header
         yield self._books
         yield self._routes
-        yield Horizontal(self._feeds, self._decisions, self._jobs, id="health")
+        yield Horizontal(self._feeds, self._decisions, self._jobs, self._break_even, id="health")
         yield self._messages
         yield Footer(show_command_palette=False)
 
@@ -190,6 +193,7 @@ class CryptoPipeApp(App[None]):
         self._feeds.show_feeds(shown.feeds)
         self._decisions.show_counts(shown)
         self._jobs.show_upkeep(shown.upkeep)
+        self._break_even.show_surface(shown.surface)
         self._messages.add(self._log_lines)
         self._log_lines.clear()
 
@@ -220,6 +224,15 @@ class CryptoPipeApp(App[None]):
             self.screen.minimize()
         elif isinstance(self.focused, LiveTable | Log):
             self.screen.maximize(self.focused)
+
+    def action_break_even(self) -> None:
+        """What each size needs, on the whole screen, or back."""
+        if self.screen.maximized is self._break_even:
+            self.screen.minimize()
+            return
+        self.action_panel("break-even")
+        # Its place on the screen is made first: what is not displayed cannot fill it.
+        self.call_after_refresh(self.screen.maximize, self._break_even)
 
     def action_pause_display(self) -> None:
         """Freeze or thaw the picture; the engine knows nothing of it."""

@@ -11,7 +11,8 @@ from textual.widgets import Static
 from bot.tui.pairs import Pairs
 
 KEYS = {
-    "1 … 6": "go to a panel; ↑ ↓ move in it, enter shows a whole row",
+    "1 … 7": "go to a panel; ↑ ↓ move in it, enter shows a whole row",
+    "b": "break-even: what each size of a route needs, on the whole screen; again: back",
     "z": "zoom the panel, and back",
     "p": "pause the display only; the engine goes on",
     "h": "hold: take no new pairs (REDUCING); again: trade on",
@@ -29,6 +30,8 @@ GLOSSARY = {
     "gross edge": "sell price over buy price, now, before any cost.",
     "needed edge": "the gross edge at which the route breaks even: every fee, slippage and funding to the very end.",
     "net edge": "gross minus needed. Above zero it earns.",
+    "missing": "what the offer for a size falls short of the least net edge; below zero it is enough.",
+    "would trade at": "the lowest fee tiers at which the size would be taken at the prices of now.",
     "best": "the highest gross edge that was seen of the route in this run: each second, and whenever it came near.",
     "ASSUMED": "a cost in the figure is a setting of yours and not what the venue said.",
     "hedge": "the opposite position that makes the price itself not matter.",

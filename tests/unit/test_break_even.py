@@ -135,8 +135,8 @@ def test_without_a_quote_the_needed_edge_still_stands() -> None:
 
 def test_a_missing_input_is_the_limit_and_never_zero() -> None:
     found = asked(1_000, inputs=inputs(funding=None))
-    assert found.offered_bps is None
-    assert found.net_bps is None
+    assert found.offered_bps == pytest.approx(30.0)
+    assert (found.net_bps, found.missing_bps, found.costs) == (None, None, ())
     assert found.needed_bps == pytest.approx(21.0)  # the fees alone are known
     assert found.in_the_way is not None
     assert found.in_the_way.limit == "funding_rate"
