@@ -16,26 +16,27 @@ STEPS = [[("bids", place, 3)] for place in (7, 8, 6)] + [[("asks", 0, 0), ("asks
 
 
 @pytest.mark.parametrize("is_futures", [False, True])
+@pytest.mark.parametrize("first", range(1, 5))
 @pytest.mark.parametrize("made_at", range(5))
 def test_fault_07_wherever_a_snapshot_is_made_and_comes_the_book_is_the_venues_or_none(
-    made_at: int, is_futures: bool
+    made_at: int, first: int, is_futures: bool
 ) -> None:
-    """Every interleaving of four changes and one snapshot, or two, that were made at any of them."""
+    """Every interleaving of four changes, the first of them missed or not, and two snapshots made at any of them."""
     valid = 0
     for comes_after in itertools.combinations_with_replacement(range(len(STEPS) + 1), 2):
         market = Binance(STEPS, is_futures, 20)
         builder = BinanceBookBuilder(20, Events())
         for number in range(len(STEPS) + 1):
-            if number:
+            if number >= first:
                 builder.on_frame(market.frames[number], 0)
             for _ in range(comes_after.count(number)):
                 builder.on_snapshot(market.snapshot(made_at), 0)
             if builder.book is not None:
                 assert builder.book.sequence is not None
-                assert builder.book.sequence >= market.ids[number], "no change that came is missing"
+                assert number < first or builder.book.sequence >= market.ids[number], "no change that came is missing"
                 assert_is(builder.book, market.truth(builder.book.sequence))
                 valid += 1
-    assert valid
+    assert bool(valid) is (made_at >= first - 1), "an older snapshot joins nothing"
 
 
 def test_fault_17_what_waited_in_the_socket_is_not_traded_on() -> None:
