@@ -66,6 +66,11 @@ class PairBody(_Recorded):
     ts_close_ns: int | None = None
 
     @property
+    def is_round_trip(self) -> bool:
+        """Whether it trades one instrument one way and back."""
+        return self.buy == self.sell
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more is planned for it."""
         return self.state in ("closed", "missed", "failed")

@@ -33,6 +33,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain.instrument import Segment
+from bot.domain.order import Side
 from postmortem.bodies import FillBody, FundingBody, PairBody
 from postmortem.exact import ZERO, Money, exact, quotient, total
 
@@ -183,6 +184,8 @@ def _decided(pair: PairBody, fill: FillBody, closing: bool) -> Decimal:
         if pair.exit_expected is None:
             return fill.expected_price if fill.expected_price is not None else fill.price
         return pair.exit_expected.sell_price if bought else pair.exit_expected.buy_price
+    if pair.is_round_trip:
+        bought = fill.side is Side.BUY  # both sides are one instrument
     return pair.expected.buy_price if bought else pair.expected.sell_price
 
 

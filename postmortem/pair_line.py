@@ -39,7 +39,7 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> Pai
             sold_base=_base(sold),
             notional=notional,
             edge_expected_bps=body.expected.gross_bps,
-            edge_realised_bps=_edge_bps(bought, sold),
+            edge_realised_bps=_round_trip_bps(done) if body.is_round_trip else _edge_bps(bought, sold),
             bridge=bridge,
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
@@ -81,6 +81,11 @@ def _base(done: list[Trade]) -> Decimal:
 
 def _notional(done: list[Trade]) -> Decimal:
     return total(trade.notional for trade in done)
+
+
+def _round_trip_bps(done: list[Trade]) -> Decimal | None:
+    """Of one instrument: what it was sold for over what it was bought for, whichever came first."""
+    return _edge_bps([trade for trade in done if trade.sign > 0], [trade for trade in done if trade.sign < 0])
 
 
 def _edge_bps(bought: list[Trade], sold: list[Trade]) -> Decimal | None:

@@ -21,6 +21,7 @@ from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
 from bot.engine.left_open import left_open
+from bot.engine.letting_go import let_go
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
@@ -134,6 +135,7 @@ class EngineRun:
         self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
         self._stop = asyncio.Event()
         self._data_dir = settings.data_dir
+        self._order_timeout_s = settings.execution.order_timeout_ms / 1e3
         self._disk = disk
         self._notes = notes
         self._watch: StorageWatch | None = None
@@ -190,6 +192,7 @@ class EngineRun:
                     watch.stop()
             if self._comparison is not None:
                 await self._comparison.stop()
+            await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
             await self._venue.stop()
             if self._beside is not None:
                 await self._beside.stop()

@@ -130,9 +130,9 @@ class SpreadWatch:
             return self._sheet.limit if isinstance(self._sheet, Unpriced) else NET_EDGE
         if self._silent:
             return EXECUTION
-        if quote.spread_bps < self._settings.entry_ratio * mean_bps:
-            return SPREAD
-        return None if self._side.sign * (quote.mid - mean_mid) <= 0.0 else SIDE
+        if self._side.sign * (quote.mid - mean_mid) > 0.0:
+            return SIDE
+        return SPREAD if quote.spread_bps < self._settings.entry_ratio * mean_bps else None
 
     def figures(self, limit: str) -> tuple[float, float, str]:
         """What the limit that `assess` named saw and allows, and the unit."""
