@@ -1,6 +1,6 @@
 """Public trades and funding rates on their way to the archive, by feed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,23 +11,41 @@ from bot.domain.instrument import Feed
 from bot.domain.market import FundingRate, PublicTrade
 from bot.recording.batch import Batch
 from bot.recording.directory import Directory
-from bot.recording.rows import RowBuffer, Rows, in_order, joined, newest_of
+from bot.recording.feed_rows import FeedRows, batch_of
+from bot.recording.rows import Rows, in_order, joined, newest_of
 from bot.storage.archive.channels import SCHEMAS, Channel
 
 _IDS_AT_ONCE = 8_192
 """Ids made into Arrow text in one call, during which no other thread can run."""
 
 
-class TradeRows:
+class _EventRows(FeedRows):
+    """Rows that are dated by slot: no time of an instrument is before that of its newest row."""
+
+    def __init__(self, directory: Directory, layout: str, names: Sequence[str]) -> None:
+        super().__init__(directory, layout, names)
+        self._newest = np.zeros(len(directory), np.int64)
+
+    def _taken(self) -> Iterator[tuple[Feed, list[Rows], int]]:
+        """Of each feed with new rows: the rows, and the time that none of them is dated before."""
+        before, self._newest = self._newest, self.newest_ns()
+        for feed, buffer in self._buffers.items():
+            if blocks := buffer.take():
+                yield feed, blocks, int(before[self._directory.slots_of[feed]].max())
+
+    def newest_ns(self) -> NDArray[np.int64]:
+        """By slot: when its newest row was received; 0 where none was."""
+        return newest_of(self._newest, [buffer.blocks() for buffer in self._buffers.values()])
+
+
+class TradeRows(_EventRows):
     """Trades of every feed since they were taken last."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
         names = ("slot", "ts_recv_ns", "ts_event_ns", "price", "quantity", "buyer_is_maker")
-        self._buffers = {feed: RowBuffer("qqqdd?", names) for feed in directory.slots_of}
+        super().__init__(directory, "qqqdd?", names)
         self._ids: dict[Feed, list[str]] = {feed: [] for feed in directory.slots_of}
-        self._of_slot = [(self._buffers[one.feed].add, self._ids[one.feed]) for one in directory.instruments]
-        self._newest = np.zeros(len(directory), np.int64)
+        self._ids_of_slot = [self._ids[one.feed] for one in directory.instruments]
 
     def add(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
         """Keep a trade.
@@ -35,45 +53,26 @@ class TradeRows:
         Raises:
             OverflowError: If its time does not fit 64 bits.
         """
-        add, ids = self._of_slot[slot]
-        add(slot, ts_recv_ns, trade.ts_event_ns, trade.price, trade.quantity, trade.buyer_is_maker)
-        ids.append(trade.trade_id)
+        self._add[slot](slot, ts_recv_ns, trade.ts_event_ns, trade.price, trade.quantity, trade.buyer_is_maker)
+        self._ids_of_slot[slot].append(trade.trade_id)
 
     def take(self) -> list[Batch]:
         """The new rows, a batch a feed."""
-        before, self._newest = self._newest, self.newest_ns()
         batches = []
-        for feed, buffer in self._buffers.items():
+        for feed, blocks, floor_ns in self._taken():
             ids = self._ids[feed].copy()
-            if blocks := buffer.take():
-                floor_ns = int(before[self._directory.slots_of[feed]].max())
-                build = partial(_trade_table, self._directory, blocks, ids, floor_ns)
-                batches.append(_batch(Channel.TRADES, feed, blocks, floor_ns, build))
             self._ids[feed].clear()
+            build = partial(_trade_table, self._directory, blocks, ids, floor_ns)
+            batches.append(batch_of(Channel.TRADES, feed, blocks, floor_ns, build))
         return batches
 
-    def waiting(self) -> int:
-        """How many rows `take` would hand over."""
-        return sum(map(len, self._buffers.values()))
 
-    def received(self, feed: Feed) -> int:
-        """Rows of the feed that ever came."""
-        return self._buffers[feed].received
-
-    def newest_ns(self) -> NDArray[np.int64]:
-        """By slot: when its newest trade was received; 0 where none was."""
-        return newest_of(self._newest, [buffer.blocks() for buffer in self._buffers.values()])
-
-
-class FundingRows:
+class FundingRows(_EventRows):
     """Funding rates of every feed since they were taken last."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
         names = ("slot", "ts_recv_ns", "ts_event_ns", "rate", "next_funding_ns", "interval_h", "mark_price")
-        self._buffers = {feed: RowBuffer("qqqdqdd", names) for feed in directory.slots_of}
-        self._add = [self._buffers[one.feed].add for one in directory.instruments]
-        self._newest = np.zeros(len(directory), np.int64)
+        super().__init__(directory, "qqqdqdd", names)
 
     def add(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
         """Keep a rate.
@@ -89,32 +88,11 @@ class FundingRows:
 
     def take(self) -> list[Batch]:
         """The new rows, a batch a feed."""
-        before, self._newest = self._newest, self.newest_ns()
         batches = []
-        for feed, buffer in self._buffers.items():
-            if blocks := buffer.take():
-                floor_ns = int(before[self._directory.slots_of[feed]].max())
-                build = partial(_funding_table, self._directory, blocks, floor_ns)
-                batches.append(_batch(Channel.FUNDING, feed, blocks, floor_ns, build))
+        for feed, blocks, floor_ns in self._taken():
+            build = partial(_funding_table, self._directory, blocks, floor_ns)
+            batches.append(batch_of(Channel.FUNDING, feed, blocks, floor_ns, build))
         return batches
-
-    def waiting(self) -> int:
-        """How many rows `take` would hand over."""
-        return sum(map(len, self._buffers.values()))
-
-    def received(self, feed: Feed) -> int:
-        """Rows of the feed that ever came."""
-        return self._buffers[feed].received
-
-    def newest_ns(self) -> NDArray[np.int64]:
-        """By slot: when its newest rate was received; 0 where none was."""
-        return newest_of(self._newest, [buffer.blocks() for buffer in self._buffers.values()])
-
-
-def _batch(channel: Channel, feed: Feed, blocks: Sequence[Rows], floor_ns: int, build: Callable[[], pa.Table]) -> Batch:
-    start_ns = max(int(blocks[0]["ts_recv_ns"][0]), floor_ns)
-    stop_ns = max(floor_ns, *(int(block["ts_recv_ns"].max()) for block in blocks)) + 1
-    return Batch(channel, str(feed), sum(map(len, blocks)), start_ns, stop_ns, build)
 
 
 def _trade_table(directory: Directory, blocks: Sequence[Rows], ids: Sequence[str], floor_ns: int) -> pa.Table:

@@ -12,7 +12,8 @@ from bot.domain.instrument import Feed
 from bot.domain.market import TopOfBook
 from bot.recording.batch import Batch
 from bot.recording.directory import Directory
-from bot.recording.rows import RowBuffer, Rows, in_order, joined
+from bot.recording.feed_rows import FeedRows, batch_of
+from bot.recording.rows import Rows, in_order, joined
 from bot.storage.archive.channels import SCHEMAS, Channel
 
 QUOTE_LAYOUT = "qqqqdddd"
@@ -48,13 +49,11 @@ class QuoteSource(Protocol):
         """The connection is gone: no quote of the feed is usable until the next one."""
 
 
-class OwnQuotes:
+class OwnQuotes(FeedRows):
     """Every quote packed into rows of its feed: 0.4 µs each."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self._buffers = {feed: RowBuffer(QUOTE_LAYOUT, QUOTE_NAMES) for feed in directory.slots_of}
-        self._add = [self._buffers[one.feed].add for one in directory.instruments]
+        super().__init__(directory, QUOTE_LAYOUT, QUOTE_NAMES)
         self._quotes: list[TopOfBook | None] = [None] * len(directory)
         self._raws = [b""] * len(directory)
         self._recv_ns = [0] * len(directory)
@@ -82,18 +81,12 @@ class OwnQuotes:
         batches = []
         for feed, buffer in self._buffers.items():
             if blocks := buffer.take():
-                batch = quote_batch(self._directory, feed, blocks, self._floor_ns[feed])
+                floor_ns = self._floor_ns[feed]
+                build = partial(_table, self._directory, blocks, floor_ns)
+                batch = batch_of(Channel.QUOTES, feed, blocks, floor_ns, build)
                 self._floor_ns[feed] = batch.stop_ns - 1
                 batches.append(batch)
         return batches
-
-    def waiting(self) -> int:
-        """How many rows `take` would hand over."""
-        return sum(map(len, self._buffers.values()))
-
-    def received(self, feed: Feed) -> int:
-        """Rows of the feed that ever came."""
-        return self._buffers[feed].received
 
     def newest_ns(self) -> NDArray[np.int64]:
         """By slot: when its newest quote was received; 0 where none was."""
@@ -111,15 +104,6 @@ class OwnQuotes:
         """No quote of the feed is usable until the next one."""
         for slot in self._directory.slots_of[feed]:
             self._quotes[slot] = None
-
-
-def quote_batch(directory: Directory, feed: Feed, blocks: Sequence[Rows], floor_ns: int) -> Batch:
-    """Rows of one feed, in order of receipt, as a batch; none is dated before `floor_ns`."""
-    rows = sum(map(len, blocks))
-    start_ns = max(int(blocks[0]["ts_recv_ns"][0]), floor_ns)
-    stop_ns = max(floor_ns, *(int(block["ts_recv_ns"].max()) for block in blocks)) + 1
-    build = partial(_table, directory, blocks, floor_ns)
-    return Batch(Channel.QUOTES, str(feed), rows, start_ns, stop_ns, build)
 
 
 def _table(directory: Directory, blocks: Sequence[Rows], floor_ns: int) -> pa.Table:
