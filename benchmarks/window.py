@@ -10,7 +10,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import cast
 
-from benchmarks import window_day
+from benchmarks import window_day, window_restart
 from benchmarks.measure import interleaved, per_item_us, perf_counter_ns, progress
 from benchmarks.rows import Row, Target, figure
 from bot.domain.market import TopOfBook
@@ -64,6 +64,7 @@ def rows(rounds: int) -> list[Row]:
             _APPEND,
             "net of the loop; sealing, housekeeping and page faults included",
         ),
+        *window_restart.rows(rounds),
     ]
 
 

@@ -26,6 +26,12 @@ def load(window: Window, end_ns: int, hours: float, seed: int) -> float:
     return taken_ns / 1e9
 
 
+def made(end_ns: int, hours: float, seed: int) -> Columns:
+    """Rows received in the hours before `end_ns`, in one piece."""
+    (columns,) = _parts(end_ns, round(hours * 3_600 * ROWS_A_SECOND), np.random.default_rng(seed))
+    return columns
+
+
 def _parts(end_ns: int, rows: int, random: np.random.Generator) -> Iterator[Columns]:
     for stop in range(rows, 0, -_PART_ROWS):
         count = min(stop, _PART_ROWS)

@@ -25,6 +25,11 @@ class FundingColumns(NamedTuple):
     mark_price: Floats
     """0 where the message did not say."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows; `len()` would be the number of columns."""
+        return len(self.ts_recv_ns)
+
 
 class FundingHistory:
     """Announced rates of the newest `hold_h` hours, counted back from the newest; a venue repeats them every second."""

@@ -1,58 +1,60 @@
 """What the archive knows of the time before this run: until when each instrument was recorded, and its day again."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from bot.market.columns import Columns, read_only
+from bot.market.columns import Columns
+from bot.market.funding_history import FundingColumns
+from bot.market.gap_marks import GapMarks, KnownGap
+from bot.market.trade_window import TradeColumns
+from bot.recording.archived import Wanted, newest_first
 from bot.recording.directory import Directory
+from bot.recording.gate_again import Standing, passed
+from bot.recording.kept_rows import chosen, quotes_of, rates_of, trades_of, usable_quotes
+from bot.settings import QuoteGateSettings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
 
 DAY_NS = 86_400_000_000_000
+AWAY = "the program did not run"
+_MINUTE_NS = 60_000_000_000
 _OLDER_LOOKED_AT = 64
 """Segments from before the last day that are read to find out when the recording of an instrument ended."""
-_COLUMNS = ["instrument", *Columns._fields]
+_Rows = TypeVar("_Rows", Columns, TradeColumns, FundingColumns)
+_Taken = TypeVar("_Taken", contravariant=True)
 
 
-class LoadableWindow(Protocol):
-    """What is asked of a window that is to be filled."""
+class Loadable(Protocol[_Taken]):
+    """What is asked of a history that is to be filled."""
 
-    def load(self, columns: Columns) -> None:
+    @property
+    def gap_marks(self) -> GapMarks:
+        """Where its gaps are marked."""
+
+    def load(self, columns: _Taken, /) -> None:
         """Take rows from before every row that it holds."""
 
-
-@dataclass(frozen=True, slots=True)
-class KnownGap:
-    """Quotes may be missing that were received from `start_ns` to before `stop_ns`."""
-
-    start_ns: int
-    stop_ns: int
-    reason: str
+    def begin_gap(self, start_ns: int, reason: str) -> None:
+        """From then to its next row some may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What came back into one window."""
+    """What came back into one history."""
 
     rows: int
     gaps: Sequence[KnownGap]
-    """By start; the last one is the time between the archive's end and now."""
+    """By start; the last one is the time between the archive's end and now. All are marked in the history."""
 
 
 def recorded_until(store: SegmentStore, channel: Channel, directory: Directory, now_ns: int) -> dict[int, int]:
     """By slot: when the recording of its channel ended; an instrument that was never recorded has no entry.
 
-    An instrument that stands in none of the newest segments counts as recorded until the oldest of those that were
-    looked at.
+    It ended with the minute of the instrument's newest row, or with the file where that ends sooner. An instrument that
+    stands in none of the newest files counts as recorded until the oldest of those that were looked at.
 
     Raises:
         StorageError: If the archive cannot be read.
@@ -68,9 +70,10 @@ def recorded_until(store: SegmentStore, channel: Channel, directory: Directory, 
         older -= segment.stop_ns <= now_ns - DAY_NS
         if older < 0:
             break
-        for name in store.read(segment, ["instrument"]).column("instrument").unique().to_pylist():
+        for name, newest_ns in _newest_in(store.read(segment, ["instrument", "ts_recv_ns"])):
             if name in sought:
-                found[sought.pop(name)] = min(segment.stop_ns, now_ns)
+                ended_ns = (newest_ns // _MINUTE_NS + 1) * _MINUTE_NS
+                found[sought.pop(name)] = min(ended_ns, segment.stop_ns, now_ns)
         looked_ns = min(looked_ns, segment.start_ns)
     return found | dict.fromkeys(sought.values(), looked_ns)
 
@@ -79,20 +82,32 @@ def _newest_first(segments: Sequence[SegmentInfo]) -> list[SegmentInfo]:
     return sorted(segments, key=lambda one: one.stop_ns, reverse=True)
 
 
+def _newest_in(rows: pa.Table) -> list[tuple[str, int]]:
+    """By instrument: its newest receive time."""
+    found = rows.group_by("instrument").aggregate([("ts_recv_ns", "max")])
+    return list(zip(*(found.column(name).to_pylist() for name in ("instrument", "ts_recv_ns_max")), strict=True))
+
+
 def fill_windows(
-    store: SegmentStore, windows: Mapping[str, LoadableWindow], now_ns: int, hold_ns: int = DAY_NS
+    store: SegmentStore,
+    windows: Mapping[str, Loadable[Columns]],
+    now_ns: int,
+    hold_ns: int = DAY_NS,
+    *,
+    gate: QuoteGateSettings | None = None,
 ) -> dict[str, Filled]:
     """Load the quotes of the last `hold_ns` into the windows, before the first quote of this run.
 
     Quotes that no gate lets pass whatever came before them (no number, nothing offered, crossed, older than their
-    predecessor) are left out, as they were left out when they came; those that were refused as stale or as a jump come
-    in, for that cannot be seen any more.
+    predecessor) are left out, as they were left out when they came; so are those that `gate` refuses as stale or as a
+    jump, asked again (`bot.recording.gate_again`).
 
     Args:
         store: The archive.
         windows: By instrument id.
         now_ns: UTC; rows from then on are not loaded.
         hold_ns: How far back.
+        gate: Of the run; None leaves out only what no gate lets pass.
 
     Returns:
         By instrument id, for every window.
@@ -100,120 +115,78 @@ def fill_windows(
     Raises:
         StorageError: If the archive cannot be read.
     """
-    start_ns = now_ns - hold_ns
-    rows = dict.fromkeys(windows, 0)
-    newest_ns = dict.fromkeys(windows, 0)
-    parts = _parts(store, set(windows), start_ns, now_ns)
-    for name, columns in parts:
-        windows[name].load(columns)
-        rows[name] += columns.rows
-        newest_ns[name] = max(newest_ns[name], int(columns.ts_recv_ns[-1]))
-    return {name: Filled(rows[name], _gaps(store, name, start_ns, now_ns, newest_ns[name])) for name in windows}
+    wanted = Wanted(Channel.QUOTES, Columns._fields, now_ns - hold_ns, now_ns)
+    usable = ((name, usable_quotes(quotes_of(table))) for name, table in newest_first(store, wanted, set(windows)))
+    return _fill(store, windows, wanted, usable if gate is None else _gated(usable, gate))
 
 
-def _parts(store: SegmentStore, names: set[str], start_ns: int, stop_ns: int) -> Iterator[tuple[str, Columns]]:
-    """Rows by instrument, newest part first, so that a window can take each as older than all that it has."""
-    segments = store.segments(Channel.QUOTES, start_ns=start_ns, stop_ns=stop_ns)
-    scopes = {str(one.feed) for name in names if (one := store.instrument(name)) is not None}
-    groups = [
-        group
-        for scope in sorted(scopes)
-        for group in reversed(_groups([segment for segment in segments if segment.scope == scope]))
-    ]
-    for group, table in zip(groups, _read(store, groups), strict=True):
-        for name, columns in _by_instrument(table, names, ordered=len(group) == 1):
-            wanted = _within(columns, start_ns, stop_ns)
-            if wanted.rows:
-                yield name, wanted
+def fill_trades(
+    store: SegmentStore, windows: Mapping[str, Loadable[TradeColumns]], now_ns: int, hold_ns: int = DAY_NS
+) -> dict[str, Filled]:
+    """Load the public trades of the last `hold_ns`, as often as they were delivered; otherwise like `fill_windows`."""
+    wanted = Wanted(Channel.TRADES, TradeColumns._fields, now_ns - hold_ns, now_ns)
+    found = ((name, trades_of(table)) for name, table in newest_first(store, wanted, set(windows)))
+    return _fill(store, windows, wanted, found)
 
 
-def _read(store: SegmentStore, groups: Sequence[Sequence[SegmentInfo]]) -> Iterator[pa.Table]:
-    """Each group's rows; the next group is read and unpacked while somebody works on this one."""
+def fill_funding(
+    store: SegmentStore, histories: Mapping[str, Loadable[FundingColumns]], now_ns: int, hold_ns: int = DAY_NS
+) -> dict[str, Filled]:
+    """Load the funding rates of the last `hold_ns`; otherwise like `fill_windows`.
 
-    def read(group: Sequence[SegmentInfo]) -> pa.Table:
-        return pa.concat_tables([store.read(one, _COLUMNS) for one in group])
-
-    with ThreadPoolExecutor(1) as ahead:
-        coming: deque[Future[pa.Table]] = deque()
-        for group in groups:
-            coming.append(ahead.submit(read, group))
-            if len(coming) > 1:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+    They tell the past alone: what holds now the venue says again within seconds.
+    """
+    wanted = Wanted(Channel.FUNDING, FundingColumns._fields, now_ns - hold_ns, now_ns)
+    found = ((name, rates_of(table)) for name, table in newest_first(store, wanted, set(histories)))
+    return _fill(store, histories, wanted, found)
 
 
-def _groups(segments: Sequence[SegmentInfo]) -> list[list[SegmentInfo]]:
-    """By time; segments that overlap or touch stand together, for their rows have to be put in order first."""
-    groups: list[list[SegmentInfo]] = []
-    reach_ns = 0
-    for segment in sorted(segments, key=lambda one: (one.start_ns, one.number)):
-        if groups and segment.start_ns < reach_ns:
-            groups[-1].append(segment)
-        else:
-            groups.append([segment])
-        reach_ns = max(reach_ns, segment.stop_ns)
-    return groups
+def _fill(
+    store: SegmentStore,
+    histories: Mapping[str, Loadable[_Rows]],
+    wanted: Wanted,
+    parts: Iterator[tuple[str, _Rows]],
+) -> dict[str, Filled]:
+    rows = dict.fromkeys(histories, 0)
+    newest_ns = dict.fromkeys(histories, wanted.start_ns - 1)
+    for name, part in parts:
+        if part.rows:
+            histories[name].load(part)
+            rows[name] += part.rows
+            newest_ns[name] = max(newest_ns[name], int(part.ts_recv_ns[-1]))
+    filled = {}
+    for name, history in histories.items():
+        told: list[KnownGap] = _gaps(store, wanted, name)
+        # From the newest row on, and not from the end of a gap behind it: none of the rows in it came back.
+        away = KnownGap(newest_ns[name] + 1, wanted.stop_ns, AWAY)
+        for gap in told:
+            history.gap_marks.add(gap)
+        history.begin_gap(away.start_ns, away.reason)
+        filled[name] = Filled(rows[name], [*told, away])
+    return filled
 
 
-def _by_instrument(table: pa.Table, names: set[str], *, ordered: bool) -> Iterator[tuple[str, Columns]]:
-    for name, rows in _split(table):
-        if name in names:
-            columns = _columns(rows)
-            yield name, columns if ordered else columns.take(np.argsort(columns.ts_recv_ns, kind="stable"))
+def _gated(parts: Iterator[tuple[str, Columns]], gate: QuoteGateSettings) -> Iterator[tuple[str, Columns]]:
+    """The rows that the gate lets pass; what stood before a part is told by the one that comes after it."""
+    waiting: dict[str, Columns] = {}
+    for name, part in parts:
+        if not part.rows:
+            continue
+        if name in waiting:
+            yield name, _passed(waiting[name], gate, Standing(float(part.bid_price[-1]), float(part.ask_price[-1])))
+        waiting[name] = part
+    for name, part in waiting.items():
+        yield name, _passed(part, gate, None)
 
 
-def _split(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each instrument."""
-    runs = pc.run_end_encode(table.column("instrument").combine_chunks())
-    found, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
-    if len(set(found)) == len(found):
-        # As archives have them: instrument by instrument, so that nothing has to be copied.
-        for name, start, end in zip(found, [0, *ends], ends, strict=False):
-            yield name, table.slice(start, end - start)
-        return
-    encoded = table.column("instrument").combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    for code, name in enumerate(encoded.dictionary.to_pylist()):
-        yield name, table.take(pa.array(np.flatnonzero(codes == code)))
+def _passed(columns: Columns, gate: QuoteGateSettings, before: Standing | None) -> Columns:
+    return chosen(columns, passed(columns, gate, before))
 
 
-def _columns(table: pa.Table) -> Columns:
-    event_ns = pc.fill_null(table.column("ts_event_ns"), 0)
-    arrays = [event_ns if name == "ts_event_ns" else table.column(name) for name in Columns._fields]
-    return read_only(column.to_numpy() for column in arrays)
-
-
-def _within(columns: Columns, start_ns: int, stop_ns: int) -> Columns:
-    """The usable rows of the span."""
-    low, high = np.searchsorted(columns.ts_recv_ns, (start_ns, stop_ns))
-    columns = columns.slice(int(low), int(high))
-    usable = _usable(columns) & _newer(columns.sequence)
-    return columns if usable.all() else columns.take(np.flatnonzero(usable))
-
-
-def _usable(columns: Columns) -> NDArray[np.bool_]:
-    """What the quote gate asks of a quote by itself; comparisons with NaN are false."""
-    bid, ask = columns.bid_price, columns.ask_price
-    prices = (bid > 0) & (bid < ask) & (ask < np.inf)
-    sizes = [(size > 0) & (size < np.inf) for size in (columns.bid_qty, columns.ask_qty)]
-    usable: NDArray[np.bool_] = prices & sizes[0] & sizes[1]
-    return usable
-
-
-def _newer(sequence: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which rows are no late copies: an id below the one before is one, unless it is 1, the venue's restart."""
-    if not len(sequence) or (sequence[1:] >= sequence[:-1]).all():
-        return np.ones(len(sequence), np.bool_)
-    restarts = [0, *np.flatnonzero(sequence == 1).tolist(), len(sequence)]
-    pieces = [sequence[start:stop] for start, stop in pairwise(restarts)]
-    return np.concatenate([piece >= np.maximum.accumulate(piece) for piece in pieces if len(piece)])
-
-
-def _gaps(store: SegmentStore, name: str, start_ns: int, now_ns: int, newest_ns: int) -> list[KnownGap]:
-    rows = store.rows(Channel.GAPS, name, start_ns, now_ns + 1).to_pylist()
-    told = [
-        KnownGap(row["start_ns"], row["stop_ns"], row["reason"]) for row in rows if row["channel"] == Channel.QUOTES
-    ]
-    last_ns = max([newest_ns, start_ns, *(gap.stop_ns for gap in told)])
-    return [*sorted(told, key=lambda gap: gap.start_ns), KnownGap(last_ns, now_ns, "the program did not run")]
+def _gaps(store: SegmentStore, wanted: Wanted, name: str) -> list[KnownGap]:
+    """What was missed in the span, by start, and ended in it."""
+    rows = store.rows(Channel.GAPS, name, wanted.start_ns, wanted.stop_ns + 1).to_pylist()
+    told = (
+        KnownGap(row["start_ns"], row["stop_ns"], row["reason"]) for row in rows if row["channel"] == wanted.channel
+    )
+    return sorted(told)

@@ -84,7 +84,7 @@ def test_the_day_comes_back_whole_into_the_windows(tmp_path: Path) -> None:
         again = Window(rolling_s=60.0)
         filled = fill_windows(store, {INSTRUMENT.id: again}, now_ns)
     assert filled[INSTRUMENT.id].rows == 3_000
-    assert [(gap.start_ns, gap.stop_ns) for gap in filled[INSTRUMENT.id].gaps] == [(clock.now_ns(), now_ns)]
+    assert [(gap.start_ns, gap.stop_ns) for gap in filled[INSTRUMENT.id].gaps] == [(clock.now_ns() + 1, now_ns)]
     before, after = live.between(0, now_ns), again.between(0, now_ns)
     for name in before._fields:
         assert (getattr(before, name) == getattr(after, name)).all(), name

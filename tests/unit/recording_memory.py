@@ -79,11 +79,15 @@ class MemoryStore:
         stop_ns: int,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
+        table = self._written(channel, instrument, start_ns, stop_ns)
+        table = table.take(pa.array(table.column("ts_recv_ns").to_numpy().argsort(kind="stable")))
+        return table if columns is None else table.select(list(columns))
+
+    def _written(self, channel: Channel, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:
         table = self.table(channel)
         times = table.column("ts_recv_ns")
         wanted = pc.and_(pc.greater_equal(times, start_ns), pc.less(times, stop_ns))
-        table = table.filter(pc.and_(wanted, pc.equal(table.column("instrument"), instrument)))
-        return table if columns is None else table.select(list(columns))
+        return table.filter(pc.and_(wanted, pc.equal(table.column("instrument"), instrument)))
 
     def instrument(self, instrument_id: str) -> Instrument | None:
         return self.known.get(instrument_id)
@@ -94,5 +98,5 @@ class MemoryStore:
 
     def of(self, channel: Channel, instrument: str) -> list[dict[str, object]]:
         """All rows of one instrument, in the order in which they were written."""
-        rows: list[dict[str, object]] = self.rows(channel, instrument, 0, 2**63 - 1).to_pylist()
+        rows: list[dict[str, object]] = self._written(channel, instrument, 0, 2**63 - 1).to_pylist()
         return rows

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.instrument import Feed
+from bot.domain.market import PublicTrade, TopOfBook
 from bot.market.columns import Columns
+from bot.market.funding_history import FundingHistory
+from bot.market.gap_marks import FOR_EVER_NS, GapMarks
+from bot.market.quote_gate import QuoteGate
+from bot.market.trade_window import TradeWindow
+from bot.recording import archived
 from bot.recording.directory import Directory
-from bot.recording.restart import DAY_NS, fill_windows, recorded_until
+from bot.recording.restart import DAY_NS, fill_funding, fill_trades, fill_windows, recorded_until
+from bot.settings import QuoteGateSettings
 from bot.storage.archive.channels import SCHEMAS, Channel
 from exchanges.binance import shipped
 from tests.unit.recording_memory import MemoryStore
@@ -32,6 +40,11 @@ class Loaded:
 
     def __init__(self) -> None:
         self.parts: list[Columns] = []
+        self.gap_marks = GapMarks(DAY_NS)
+        self.lasting: list[tuple[int, str]] = []
+
+    def begin_gap(self, start_ns: int, reason: str) -> None:
+        self.lasting.append((start_ns, reason))
 
     def load(self, columns: Columns) -> None:
         assert columns.rows
@@ -97,16 +110,25 @@ def test_gaps_are_told_by_start_and_the_last_one_reaches_to_now() -> None:
         for channel in ("trades", "quotes")
     ]
     store.write(Channel.GAPS, str(SPOT), pa.Table.from_pylist(rows, SCHEMAS[Channel.GAPS]), KNOWN)
-    gaps = fill_windows(store, {BTC.id: Loaded()}, NOW_NS)[BTC.id].gaps
-    told = [((NOW_NS - gap.start_ns) / SECOND, (NOW_NS - gap.stop_ns) / SECOND, gap.reason) for gap in gaps]
-    assert told == [(500, 400, "lost"), (200, 0, "the program did not run")]
+    window = Loaded()
+    gaps = fill_windows(store, {BTC.id: window}, NOW_NS)[BTC.id].gaps
+    told = [(NOW_NS - gap.start_ns, NOW_NS - gap.stop_ns, gap.reason) for gap in gaps]
+    assert told == [
+        (500 * SECOND, 400 * SECOND, "lost"),
+        (200 * SECOND - 1, 0, "the program did not run"),
+    ]
+    # The window knows them too, the last one until its next quote.
+    assert window.gap_marks.between(0, NOW_NS, lambda _: None) == gaps[:1]
+    assert window.lasting == [(gaps[1].start_ns, "the program did not run")]
 
 
 @settings(deadline=None)
 @given(
-    parts=st.lists(st.lists(st.tuples(st.sampled_from([BTC.id, ETH.id]), st.integers(0, 20)), max_size=8), max_size=5)
+    parts=st.lists(st.lists(st.tuples(st.sampled_from([BTC.id, ETH.id]), st.integers(0, 20)), max_size=8), max_size=5),
+    few=st.sampled_from([1, 8]),
+    part_rows=st.sampled_from([1, 3, 1_000]),
 )
-def test_segments_may_overlap_and_share_times(parts: list[list[tuple[str, int]]]) -> None:
+def test_segments_may_overlap_and_share_times(parts: list[list[tuple[str, int]]], few: int, part_rows: int) -> None:
     store, sequence = MemoryStore(), 0
     expected: dict[str, list[tuple[int, int]]] = {BTC.id: [], ETH.id: []}
     for number, part in enumerate(parts):
@@ -117,7 +139,10 @@ def test_segments_may_overlap_and_share_times(parts: list[list[tuple[str, int]]]
             expected[name].append((NOW_NS - ago * SECOND, number))
         save(store, SPOT, rows, bid_qty=number + 1.0)
     windows = {BTC.id: Loaded(), ETH.id: Loaded()}
-    fill_windows(store, windows, NOW_NS + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archived, "FEW", few)
+        patch.setattr(archived, "PART_ROWS", part_rows)
+        fill_windows(store, windows, NOW_NS + 1)
     for name, window in windows.items():
         found = list(zip(window.all("ts_recv_ns"), [size - 1 for size in window.all("bid_qty")], strict=True))
         assert sorted(found) == sorted(expected[name])
@@ -135,7 +160,8 @@ def test_the_end_of_a_recording_is_found_for_each_instrument() -> None:
     assert found == {
         0: NOW_NS - 1_000 * SECOND + 1,
         1: NOW_NS - 5_000 * SECOND + 1,
-        2: NOW_NS - 2_000 * SECOND + 1,
+        # The file goes on without it: it was followed to the end of its minute.
+        2: (NOW_NS - 3_000 * SECOND) // (60 * SECOND) * 60 * SECOND + 60 * SECOND,
     }
     assert recorded_until(store, Channel.TRADES, directory, NOW_NS) == {}
 
@@ -167,3 +193,106 @@ def test_a_run_in_the_past_of_its_archive_finds_nothing_ahead_of_it(now_ns: int)
     window = Loaded()
     fill_windows(store, {BTC.id: window}, now_ns)
     assert window.all("sequence") == [1]
+
+
+def book(ago_ms: int, mid: float, late_ms: int | None = None) -> dict[str, Any]:
+    recv_ns = NOW_NS - ago_ms * 1_000_000
+    event_ns = None if late_ms is None else recv_ns - late_ms * 1_000_000
+    sizes = {"bid_qty": 1.0, "ask_qty": 1.0, "bid_price": mid - 0.5, "ask_price": mid + 0.5}
+    return {"instrument": BTC.id, "ts_recv_ns": recv_ns, "ts_event_ns": event_ns, "sequence": 10**9 - ago_ms, **sizes}
+
+
+def again(*files: Sequence[dict[str, Any]], **gate: float) -> list[int]:
+    """How many ms ago the quotes were that come back."""
+    store = MemoryStore()
+    for rows in files:
+        store.write(Channel.QUOTES, str(SPOT), pa.Table.from_pylist(list(rows), SCHEMAS[Channel.QUOTES]), KNOWN)
+    window = Loaded()
+    fill_windows(store, {BTC.id: window}, NOW_NS, gate=QuoteGateSettings(**gate))
+    return [(NOW_NS - int(ts_ns)) // 1_000_000 for ts_ns in window.all("ts_recv_ns")]
+
+
+def test_a_jump_that_was_refused_stays_out_and_a_level_that_held_comes_in() -> None:
+    quiet = [book(ago, 100.0) for ago in range(9_000, 5_000, -500)]
+    spike = [book(4_900, 150.0), book(4_800, 150.0)]
+    calm = [book(ago, 100.1) for ago in range(4_700, 3_000, -500)]
+    moved = [book(ago, 150.0) for ago in range(2_900, 0, -250)]
+    kept = [*range(9_000, 5_000, -500), 4_700, 4_200, 3_700, 3_200]
+    held = [ago for ago in range(2_900, 0, -250) if 2_900 - ago >= 1_000]
+    assert again(quiet + spike + calm + moved) == kept + held
+    # What stood before a part is in the part before it.
+    assert again(quiet, spike, calm, moved) == kept + held
+    everything = [*range(9_000, 5_000, -500), 4_900, 4_800, 4_700, 4_200, 3_700, 3_200, *range(2_900, 0, -250)]
+    assert again(quiet + spike + calm + moved, max_jump_bps=9_000.0) == everything
+
+
+def test_quotes_that_came_late_stay_out_whatever_the_clocks_differ() -> None:
+    for offset_ms in (-50_000, 0, 70_000):
+        rows = [
+            book(5_000, 100.0, offset_ms + 10),
+            book(4_000, 100.0, offset_ms + 1_011),
+            book(3_000, 100.0, offset_ms + 1_010),
+            book(2_000, 100.0, None),
+        ]
+        assert again(rows) == [5_000, 3_000, 2_000]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(1, 900), st.sampled_from([100.0, 100.0, 101.0, 130.0, 131.0, 60.0])),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_the_gate_asked_again_says_what_it_said(rows: list[tuple[int, float]]) -> None:
+    waits = np.cumsum([wait for wait, _ in rows])
+    told = [book(60_000 - int(wait), mid) for wait, (_, mid) in zip(waits, rows, strict=True)]
+    gate = QuoteGate(QuoteGateSettings())
+    expected = []
+    for row in told:
+        quote = TopOfBook(**{name: row[name] for name in TopOfBook.model_fields})
+        if gate.refuse(quote, row["ts_recv_ns"], None) is None:
+            expected.append((NOW_NS - row["ts_recv_ns"]) // 1_000_000)
+    assert again(told) == expected
+
+
+def test_trades_and_rates_come_back_with_their_gaps() -> None:
+    store = MemoryStore()
+    times = [NOW_NS - ago * SECOND for ago in (90_000, 400, 300, 300, 10)]
+    trades = [
+        {"instrument": PERP.id, "ts_recv_ns": ts_ns, "ts_event_ns": ts_ns - 5, "trade_id": str(number), "price": 100.5,
+         "quantity": 0.25, "buyer_is_maker": number % 2 == 0}
+        for number, ts_ns in enumerate(times)
+    ]  # fmt: skip
+    rates = [
+        {"instrument": PERP.id, "ts_recv_ns": ts_ns, "ts_event_ns": ts_ns - 5, "rate": 1e-4 * number,
+         "next_funding_ns": NOW_NS, "interval_h": 8.0 if number % 2 else None, "mark_price": None}
+        for number, ts_ns in enumerate(times)
+    ]  # fmt: skip
+    for channel, rows in ((Channel.TRADES, trades), (Channel.FUNDING, rates)):
+        for part in (rows[:3], rows[3:]):
+            store.write(channel, str(LINEAR), pa.Table.from_pylist(part, SCHEMAS[channel]), KNOWN)
+    lost = {
+        "instrument": PERP.id,
+        "ts_recv_ns": times[2],
+        "channel": "trades",
+        "start_ns": times[1],
+        "stop_ns": times[2],
+    }
+    store.write(
+        Channel.GAPS, str(LINEAR), pa.Table.from_pylist([lost | {"reason": "lost"}], SCHEMAS[Channel.GAPS]), KNOWN
+    )
+    window, history = TradeWindow(), FundingHistory()
+    filled = fill_trades(store, {PERP.id: window, BTC.id: TradeWindow()}, NOW_NS)
+    assert (filled[PERP.id].rows, filled[BTC.id].rows) == (4, 0)
+    assert window.between(0, NOW_NS).trade_id == ["1", "2", "3", "4"]
+    assert fill_funding(store, {PERP.id: history}, NOW_NS)[PERP.id].rows == 4
+    assert [(rate.rate, rate.interval_h, rate.mark_price) for _, rate in history.between(0, NOW_NS)] == [
+        (1e-4, 8.0, None), (2e-4, None, None), (1e-4 * 3, 8.0, None), (4e-4, None, None)
+    ]  # fmt: skip
+    away = (times[4] + 1, FOR_EVER_NS, "the program did not run")
+    assert window.gaps(0, NOW_NS) == [(times[1], times[2], "lost"), away]
+    assert history.gaps(0, NOW_NS) == [away]
+    window.append(NOW_NS + 7, PublicTrade(price=1.0, quantity=1.0, buyer_is_maker=True, trade_id="5", ts_event_ns=1))
+    assert window.gaps(times[3], NOW_NS) == [(times[4] + 1, NOW_NS + 7, "the program did not run")]
