@@ -16,6 +16,9 @@ class Segment(StrEnum):
     INVERSE = "inverse"
     """Derivative margined and settled in the base currency; quantity in contracts of quote units."""
 
+    # As equality does; an enum's own hash is computed in Python, at each look at a feed.
+    __hash__ = str.__hash__
+
 
 class ListingStatus(StrEnum):
     """What a venue says of an instrument."""

@@ -31,7 +31,6 @@ from bot.engine.route_state import RouteState
 from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
 from bot.market.clock_offset import ClockOffset, FeedDelay
-from bot.market.quote_ages import QuoteAges
 from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.pricing.sizing import Size
@@ -143,7 +142,6 @@ class Engine:
             log=log,
         )
         self.opportunities = 0
-        self._ages = QuoteAges(settings.quote_gate)
         self.books = BookDesk(self.slots, venue, self.event)
         """Takes the order books of the instruments."""
         self._sizer = Sizer(settings, self.desk.portfolio)
@@ -353,12 +351,6 @@ class Engine:
             self.opportunities += 1
         if ts_ns < state.rest_until_ns:
             self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
-            return
-        buy, sell = state.buy, state.sell
-        too_old = self._ages.exceeded(ts_ns, buy.recv_ns, buy.known_age_ns(), sell.recv_ns, sell.known_age_ns())
-        if too_old is not None:
-            limit, observed_ms, allowed_ms = too_old
-            self._refuse_route(state, ts_ns, limit, (observed_ms, allowed_ms, "ms"))
             return
         size = self._sizer.size(state, ts_ns)
         if not size.lots:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bot.domain.account import Position
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Side
+from bot.domain.route import Route, TradeLeg
 from bot.engine.slot import InstrumentSlot
 from bot.ports import Actions
 from bot.risk.limits import Proposal
@@ -26,6 +27,33 @@ class _Wallet(NamedTuple):
     held: tuple[_Held, ...]
 
 
+class _Added(NamedTuple):
+    """What a leg of a route adds to a wallet, but for the size."""
+
+    instrument: str
+    base: str
+    sign: int
+    is_bought: bool
+    is_inverse: bool
+
+    def filled(self, proposal: Proposal) -> MarginPosition:
+        """The leg at its price, in the settle asset: no profit yet."""
+        notional = self.sign * proposal.quantity
+        if not self.is_inverse:
+            notional *= proposal.buy_price if self.is_bought else proposal.sell_price
+        return MarginPosition(self.instrument, self.base, notional, 0.0, self.is_inverse)
+
+
+class _Touched(NamedTuple):
+    """A wallet that a route trades from."""
+
+    wallet: _Wallet
+    venue: str
+    slot: InstrumentSlot | None
+    """Of its first leg there: whose volatility counts."""
+    added: tuple[_Added, ...]
+
+
 class Margins:
     """Takes balances and positions from the venues when they may have changed, and values them at each question."""
 
@@ -34,12 +62,15 @@ class Margins:
         self._slots = slots
         self._maintenance_ratio = maintenance_ratio
         self._wallets: dict[str, _Wallet | None] = {}
+        self._touched: dict[str, tuple[_Touched, ...] | None] = {}
+        """By route: what does not change with prices."""
         self._proposal: Proposal | None = None
         self._after: Sequence[MarginAfter] | None = None
 
     def changed(self) -> None:
         """Balances or positions may be others: a fill, a payment, a second that has passed."""
         self._wallets.clear()
+        self._touched.clear()
         self._proposal = None
 
     def after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
@@ -52,24 +83,44 @@ class Margins:
         return self._after
 
     def _figures(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
-        legs = [leg for leg in proposal.route.opening if leg.instrument.is_perpetual]
+        route = proposal.route
+        if route.id not in self._touched:
+            self._touched[route.id] = self._find_touched(route)
+        touched = self._touched[route.id]
+        if touched is None:
+            return None
         found: list[MarginAfter] = []
-        for leg in legs:
-            wallet = self._wallet(leg.instrument)
-            if wallet is None:
-                return None
-            if any(after.wallet == wallet.name for after in found):
-                continue  # both legs of the route lie in it: they were counted together
+        for wallet, venue, slot, added in touched:
             positions = self._valued(wallet)
             if positions is None:
                 return None
-            own = [other for other in legs if self._wallet(other.instrument) is wallet]
-            added = [_added(other.instrument, other.side, proposal.quantity, proposal.price(other)) for other in own]
-            ratio, distance_bps = margin_figures(wallet.cash, [*positions, *added], self._maintenance_ratio)
-            slot = self._slots.get(leg.instrument.id)
+            positions += [one.filled(proposal) for one in added]
+            ratio, distance_bps = margin_figures(wallet.cash, positions, self._maintenance_ratio)
             volatility = None if slot is None else slot.statistics.volatility_bps_per_sqrt_s
-            found.append(MarginAfter(wallet.name, leg.instrument.venue, ratio, distance_bps, volatility))
+            found.append(MarginAfter(wallet.name, venue, ratio, distance_bps, volatility))
         return found
+
+    def _find_touched(self, route: Route) -> tuple[_Touched, ...] | None:
+        """Each wallet once: legs that lie in it are counted together. None where one is not known."""
+        legs: dict[str, list[TradeLeg]] = {}
+        wallets: dict[str, _Wallet] = {}
+        for leg in route.opening:
+            if not leg.instrument.is_perpetual:
+                continue
+            wallet = self._wallet(leg.instrument)
+            if wallet is None:
+                return None
+            wallets[wallet.name] = wallet
+            legs.setdefault(wallet.name, []).append(leg)
+        return tuple(
+            _Touched(
+                wallets[name],
+                own[0].instrument.venue,
+                self._slots.get(own[0].instrument.id),
+                tuple(_added(leg) for leg in own),
+            )
+            for name, own in legs.items()
+        )
 
     def _valued(self, wallet: _Wallet) -> list[MarginPosition] | None:
         """What the wallet carries at the prices now; None where one has no price."""
@@ -137,8 +188,6 @@ def _valued(held: _Held, price: float) -> MarginPosition:
     return MarginPosition(instrument.id, instrument.base, held.quantity * price, profit)
 
 
-def _added(instrument: Instrument, side: Side, quantity: float, price: float) -> MarginPosition:
-    """A leg of a proposal, base units at its price: no profit yet."""
-    if instrument.segment is Segment.INVERSE:
-        return MarginPosition(instrument.id, instrument.base, side.sign * quantity, 0.0, is_inverse=True)
-    return MarginPosition(instrument.id, instrument.base, side.sign * quantity * price, 0.0)
+def _added(leg: TradeLeg) -> _Added:
+    one = leg.instrument
+    return _Added(one.id, one.base, leg.side.sign, leg.side is Side.BUY, one.segment is Segment.INVERSE)

@@ -87,7 +87,7 @@ class PairDesk:
             on_halt=self.gate.halt,
         )
         self.executor.why_not_now = self._why_not_now
-        self.portfolio.executor = self.executor
+        self.portfolio.follow(self.executor)
         venue.listener = self
         venue.on_funding = self.on_funding
 

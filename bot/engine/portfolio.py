@@ -51,9 +51,9 @@ class EnginePortfolio:
         self._feeds = feeds
         self._feeds_by_identity = {id(feed): health for feed, health in feeds.items()}
         """Of the very values that instruments give: hashing one takes longer than everything else about it."""
+        self._slots_by_identity = {id(slot.instrument): slot for slot in slots.values()}
         self._clock_offsets = {slot.instrument.venue: slot.clock_offset for slot in slots.values()}
-        self.executor: PairExecutor | None = None
-        """Set once both exist: the executor halts through the gate, and the gate asks the portfolio."""
+        self._pairs: Mapping[str, Pair] = {}
         self.top_up: Callable[[str], float | None] = lambda venue: None
         """Seconds (p95) that a transfer to a venue takes; set by whoever knows transfers."""
         self.edges = EdgeHistory(settings.persistent_edge_bps)
@@ -64,12 +64,12 @@ class EnginePortfolio:
         self._sent = Recent()
         self._rejected: dict[str, Recent] = {}
         self._listed: dict[str, Instrument] = {}
-        self._affordable: dict[tuple[str, Side], tuple[float, float]] = {}
+        self._affordable: dict[tuple[str | int, bool], tuple[float, float]] = {}
+        """By instrument (its place in memory, where it is one of the run's) and whether it is bought."""
 
-    @property
-    def _pairs(self) -> Mapping[str, Pair]:
-        assert self.executor is not None, "the portfolio was asked before it was given the executor"
-        return self.executor.pairs
+    def follow(self, executor: PairExecutor) -> None:
+        """Count its pairs; called once both exist: the executor halts through the gate, the gate asks the portfolio."""
+        self._pairs = executor.pairs
 
     # What it is told
 
@@ -97,7 +97,11 @@ class EnginePortfolio:
 
     def on_listing(self, instrument: Instrument) -> None:
         """A venue lists an instrument otherwise than it did: its status, its delivery."""
-        self._listed[instrument.id] = instrument
+        slot = self._slots.get(instrument.id)
+        if slot is not None and slot.instrument == instrument:
+            self._listed.pop(instrument.id, None)
+        else:
+            self._listed[instrument.id] = instrument
 
     def observe_edge(self, route: Route, gross_bps: float | None) -> None:
         """What a route offers now; None while a side has no quote."""
@@ -111,11 +115,15 @@ class EnginePortfolio:
 
     def busy(self, route: Route) -> bool:
         """Whether a pair on the route's two instruments, in either direction, is not flat."""
+        if not self._pairs:
+            return False
         wanted = {route.buy.id, route.sell.id}
         return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.values())
 
     def in_flight(self, instrument: Instrument) -> int:
         """Pairs that are being opened or closed on it."""
+        if not self._pairs:
+            return 0
         moving = (pair for pair in self._pairs.values() if pair.state is not PairState.OPEN)
         return sum(any(leg.instrument.id == instrument.id for leg in pair.legs) for pair in moving)
 
@@ -202,7 +210,7 @@ class EnginePortfolio:
 
     def market(self, instrument: Instrument) -> InstrumentSlot | None:
         """The instrument's market."""
-        return self._slots.get(instrument.id)
+        return self._slots_by_identity.get(id(instrument)) or self._slots.get(instrument.id)
 
     def other_mids(self, instrument: Instrument) -> Sequence[float]:
         """Mids now of all other instruments with its base and quote currency."""
@@ -218,7 +226,7 @@ class EnginePortfolio:
 
     def listing(self, instrument: Instrument) -> Instrument:
         """The instrument as its venue listed it last."""
-        return self._listed.get(instrument.id, instrument)
+        return self._listed.get(instrument.id, instrument) if self._listed else instrument
 
     # Venues
 
@@ -248,7 +256,8 @@ class EnginePortfolio:
         It takes tens of microseconds, and depends on the price in one way only: what is paid in base is worth more
         quote units at a higher price.
         """
-        key = (instrument.id, side)
+        number = id(instrument)
+        key = (number if number in self._slots_by_identity else instrument.id, side is Side.BUY)
         kept = self._affordable.get(key)
         if kept is None:
             kept = self._affordable[key] = (self._actions.affordable_notional(instrument, side, price), price)

@@ -13,6 +13,7 @@ class Prices:
         self._others = {
             slot.instrument.id: tuple(other for other in slots if _is_comparable(slot, other)) for slot in slots
         }
+        self._others_by_identity = {id(slot.instrument): self._others[slot.instrument.id] for slot in slots}
         self._rates = {
             (slot.instrument.base, slot.instrument.quote): slot
             for slot in reversed(slots)
@@ -23,7 +24,10 @@ class Prices:
 
     def other_mids(self, instrument: Instrument) -> Sequence[float]:
         """Mids now of all other instruments with its base and quote currency; those without a quote are left out."""
-        return [slot.quote.mid for slot in self._others.get(instrument.id, ()) if slot.quote is not None]
+        others = self._others_by_identity.get(id(instrument))
+        if others is None:
+            others = self._others.get(instrument.id, ())
+        return [slot.quote.mid for slot in others if slot.quote is not None]
 
     def currency_rate(self, currency: str, other: str) -> float | None:
         """Price of one unit of `currency` in `other`, directly or by one currency between; None where none is quoted.

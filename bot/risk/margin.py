@@ -72,6 +72,9 @@ def margin_figures(cash: float, positions: Sequence[MarginPosition], maintenance
         NaN twice where a figure is no number; an infinite ratio and a distance of 0 where nothing is left to cover
         the positions with.
     """
+    if len(positions) == 1:  # by far the most; sums of one need no tables
+        ((_, _, notional, unrealised, is_inverse),) = positions
+        return _figures(cash + unrealised, abs(notional) * maintenance_ratio, abs(notional), is_inverse=is_inverse)
     equity = cash
     by_instrument: dict[str, float] = {}
     by_base: dict[str, float] = {}
@@ -82,7 +85,10 @@ def margin_figures(cash: float, positions: Sequence[MarginPosition], maintenance
         by_base[base] = by_base.get(base, 0.0) + notional
         is_inverse = is_inverse or inverse
     maintenance = maintenance_ratio * sum(map(abs, by_instrument.values()))
-    exposure = sum(map(abs, by_base.values()))
+    return _figures(equity, maintenance, sum(map(abs, by_base.values())), is_inverse=is_inverse)
+
+
+def _figures(equity: float, maintenance: float, exposure: float, *, is_inverse: bool) -> tuple[float, float]:
     if not maintenance > 0.0:
         return (0.0, inf) if maintenance == 0.0 and -inf < equity < inf else (_NAN, _NAN)
     if not equity > 0.0:

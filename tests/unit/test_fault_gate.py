@@ -43,16 +43,8 @@ def play(scene: Callable[[Bench], None], *guards: type, **options: Any) -> str:
     return answer(bench)
 
 
-class NoAges:
-    """The engine's own look at ages, away: the gate is alone."""
-
-    def exceeded(self, *ages: object) -> None:
-        return None
-
-
-def test_fault_12_a_stale_leg_beside_a_fresh_one_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fault_12_a_stale_leg_beside_a_fresh_one_opens_nothing() -> None:
     def scene(bench: Bench) -> None:
-        monkeypatch.setattr(bench.engine, "_ages", NoAges(), raising=False)
         bench.warm()
         bench.linear(2_301, "1010.00", "1010.20")
 
@@ -218,11 +210,8 @@ def test_fault_21_clocks_that_may_be_far_apart_open_nothing(market: str, round_t
     assert play(measured(round_trip_ms), limits.ClockUncertainty, market=market) == "taken"
 
 
-def test_fault_22_a_quote_from_the_future_after_a_clock_was_set_back_opens_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_fault_22_a_quote_from_the_future_after_a_clock_was_set_back_opens_nothing() -> None:
     def scene(bench: Bench) -> None:
-        monkeypatch.setattr(bench.engine, "_ages", NoAges(), raising=False)
         bench.warm()
         bench.engine.slots[0].recv_ns += 3_600_000 * MS
         bench.linear(2_050, "1010.00", "1010.20")

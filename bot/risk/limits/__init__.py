@@ -66,11 +66,12 @@ __all__ = [
 
 
 def all_limits(settings: Settings) -> tuple[Limit, ...]:
-    """Every limit: the proposal alone first, then what is counted, then the market, and sums over wallets last."""
+    """Every limit: the proposal alone and its quotes first, then what is counted, the market, and sums over wallets."""
     risk, cap_bps = settings.risk, settings.execution.price_cap_bps
     return (
         ExecutableRoute(),
         OppositeSides(),
+        FreshQuotes(QuoteAges(settings.quote_gate)),
         UsableNumbers(),
         MaxPlausibleEdge(risk.max_plausible_edge_bps),
         OnePairPerRoute(),
@@ -90,7 +91,6 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         HealthyFeeds(risk.max_reconnects_per_minute, risk.max_malformed_per_minute),
         MaxRejects(risk.max_rejects_per_minute),
         ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market == "live"),
-        FreshQuotes(QuoteAges(settings.quote_gate)),
         PersistentEdge(risk.persistent_edge_s),
         QuotePeg(risk.max_depeg_bps, tuple(risk.pegged)),
         CollarToMean(risk.price_collar_bps),

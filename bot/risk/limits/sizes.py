@@ -29,8 +29,9 @@ class MaxPositionNotional:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's instrument with this order added."""
+        notional = proposal.notional
         for leg in proposal.route.opening:
-            held = _with(portfolio.position_notional(leg.instrument), proposal.notional)
+            held = _with(portfolio.position_notional(leg.instrument), notional)
             if not is_within(held, self.allowed):
                 return at_most("position_notional", held, self.allowed, leg.instrument.quote)
         return None
@@ -44,11 +45,13 @@ class MaxVenueNotional:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Every leg at the venue, with the proposal's legs there."""
-        legs = proposal.route.opening
+        legs, notional = proposal.route.opening, proposal.notional
         for leg in legs:
             venue = leg.instrument.venue
-            there = [other for other in legs if other.instrument.venue == venue]
-            held = _with(portfolio.venue_notional(venue), proposal.notional * len(there))
+            there = 0
+            for other in legs:
+                there += other.instrument.venue == venue
+            held = _with(portfolio.venue_notional(venue), notional * there)
             if not is_within(held, self.allowed):
                 return at_most(f"venue_notional {venue}", held, self.allowed, leg.instrument.quote)
         return None
