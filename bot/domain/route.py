@@ -191,6 +191,13 @@ class Route(BaseModel):
         return next(((float(has), float(can), unit) for has, can, unit in found if has > can), None)
 
 
+def held_pair(kind: str, buy: Instrument, sell: Instrument, expected_s: float) -> Route:
+    """Buy one instrument and sell another, hold both for `expected_s` in the mean, and close them again; takers all."""
+    opening = (TradeLeg(instrument=buy, side=Side.BUY), TradeLeg(instrument=sell, side=Side.SELL))
+    closing = (TradeLeg(instrument=buy, side=Side.SELL), TradeLeg(instrument=sell, side=Side.BUY))
+    return Route(kind=kind, legs=(*opening, HoldLeg(expected_s=expected_s), *closing))
+
+
 def _ends(leg: Leg) -> tuple[tuple[str, str], tuple[str, str]] | None:
     """(Venue, asset) before and after a leg that turns or moves an amount; None for one that does not."""
     if isinstance(leg, TransferLeg) and not leg.deferred:
