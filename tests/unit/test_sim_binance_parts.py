@@ -12,7 +12,7 @@ from bot.clock import VirtualClock
 from bot.domain.instrument import Segment
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
-from exchanges.simulator.binance import limits, linear_account, linear_orders, public
+from exchanges.simulator.binance import limits, linear_account, linear_income, linear_orders, public
 from exchanges.simulator.binance.desk import Desk
 from exchanges.simulator.binance.errors import Rejected
 from exchanges.simulator.binance.gateway import Call, Gateway
@@ -250,13 +250,13 @@ def test_minutes_without_trades_have_candles_at_the_last_price() -> None:
 def test_a_transfer_of_the_futures_wallet_is_income() -> None:
     world = World(rate=0.05)
     linear_orders.new_order(world.call(symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01"))
-    kinds = {row["incomeType"] for row in linear_account.income(world.call())}
+    kinds = {row["incomeType"] for row in linear_income.income(world.call())}
     assert kinds == {"COMMISSION"}
     account = world.exchange.account(world.exchange.credentials.api_key)
     assert account is not None
     moved = account.move("USDT", Decimal(7), source="linear", target="spot", ts_ns=world.exchange.now_ns())
     assert isinstance(moved, int)
-    rows = linear_account.income(world.call(incomeType="TRANSFER"))
+    rows = linear_income.income(world.call(incomeType="TRANSFER"))
     assert [row["income"] for row in rows] == ["-7.00000000"]
 
 
@@ -269,10 +269,10 @@ def test_funding_of_a_position_is_income(side: str) -> None:
     world = World(rate=0.01, start_ns=FUNDING_NS - 3 * SECOND)
     linear_orders.new_order(world.call(symbol="BTCUSDT", side=side, type="MARKET", quantity="0.01"))
     before = {row["asset"]: Decimal(str(row["balance"])) for row in linear_account.balance(world.call())}
-    assert linear_account.income(world.call(incomeType="FUNDING_FEE")) == []
+    assert linear_income.income(world.call(incomeType="FUNDING_FEE")) == []
     world.to(3.5)
     (due,) = public.funding_rates(world.call(symbol="BTCUSDT"))
-    (row,) = linear_account.income(world.call(incomeType="FUNDING_FEE"))
+    (row,) = linear_income.income(world.call(incomeType="FUNDING_FEE"))
     rate, mark = Decimal(str(due["fundingRate"])), Decimal(str(due["markPrice"]))
     # Longs pay where the rate is above zero.
     expected = rate * mark * Decimal("0.01") * (-1 if side == "BUY" else 1)
@@ -281,4 +281,4 @@ def test_funding_of_a_position_is_income(side: str) -> None:
     assert (row["symbol"], row["asset"], row["time"]) == ("BTCUSDT", "USDT", FUNDING_NS // 1_000_000)
     after = {row["asset"]: Decimal(str(row["balance"])) for row in linear_account.balance(world.call())}
     assert abs(after["USDT"] - before["USDT"] - expected) <= Decimal("1e-8")
-    assert linear_account.income(world.call(incomeType="FUNDING_FEE", symbol="ETHUSDT")) == []
+    assert linear_income.income(world.call(incomeType="FUNDING_FEE", symbol="ETHUSDT")) == []

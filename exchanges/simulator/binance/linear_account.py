@@ -1,21 +1,16 @@
-"""The USDⓈ-M account: balances, positions, leverage and modes, income."""
+"""The USDⓈ-M account: balances and positions, in every form in which Binance tells them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
 
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import Line, wallet_segment
-from exchanges.simulator.binance.errors import Rejected, missing, refused
 from exchanges.simulator.binance.gateway import Call
+from exchanges.simulator.binance.linear_settings import MAX_NOTIONAL
 from exchanges.simulator.binance.numbers import fine, milliseconds, money
-from exchanges.simulator.binance.orders import time_filter
-from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, PositionView, Refusal
+from exchanges.simulator.core.values import BalanceView, PositionView
 
 _ZERO = Decimal(0)
-_MAX_LEVERAGE = 125
-_MAX_NOTIONAL = "300000000"
-_INCOME = {Cause.FUNDING: "FUNDING_FEE", Cause.TRANSFER: "TRANSFER", Cause.INSURANCE: "INSURANCE_CLEAR"}
-"""Liquidations and ADL are told by their fills: profit and commission."""
 
 
 def _positions(call: Call) -> dict[int, PositionView]:
@@ -133,7 +128,7 @@ def account_v2(call: Call) -> dict[str, object]:
             "isolated": False,
             "entryPrice": fine(one.entry_price),
             "breakEvenPrice": fine(one.break_even),
-            "maxNotional": _MAX_NOTIONAL,
+            "maxNotional": MAX_NOTIONAL,
             "bidNotional": "0",
             "askNotional": "0",
             "positionInitialMargin": money(one.initial_margin),
@@ -162,7 +157,7 @@ def symbol_config(call: Call) -> list[dict[str, object]]:
             "marginType": "CROSSED",
             "isAutoAddMargin": "false",
             "leverage": call.account.leverage(line.index),
-            "maxNotionalValue": _MAX_NOTIONAL,
+            "maxNotionalValue": MAX_NOTIONAL,
         }
         for line in call.lines()
     ]
@@ -215,7 +210,7 @@ def position_risk_v2(call: Call) -> list[dict[str, object]]:
         rows.append({
             **_risk(line, one),
             "leverage": str(one.leverage),
-            "maxNotionalValue": _MAX_NOTIONAL,
+            "maxNotionalValue": MAX_NOTIONAL,
             "marginType": "cross",
             "isAutoAddMargin": "false",
         })  # fmt: skip
@@ -247,146 +242,3 @@ def position_ws(call: Call) -> list[dict[str, object]]:
     """The same over the WebSocket API, which spells `unrealizedProfit` another way."""
     rows = position_risk_v3(call)
     return [row | {"unrealizedProfit": row["unRealizedProfit"]} for row in rows]
-
-
-def commission_rate(call: Call) -> dict[str, object]:
-    """Maker and taker."""
-    line = call.line()
-    maker, taker = call.account.fee_rates(line.index)
-    return {
-        "symbol": line.symbol,
-        "makerCommissionRate": f"{maker:.6f}",
-        "takerCommissionRate": f"{taker:.6f}",
-        "rpiCommissionRate": "0.000050",
-    }
-
-
-def fee_burn(call: Call) -> dict[str, object]:
-    """`GET feeBurn`: whether fees are paid in BNB."""
-    return {"feeBurn": call.account.pays_in_token(Segment.LINEAR)}
-
-
-def set_fee_burn(call: Call) -> dict[str, object]:
-    """`POST feeBurn`."""
-    call.parameters.required("feeBurn")
-    call.account.pay_in_token(Segment.LINEAR, call.parameters.flag("feeBurn"))
-    return {"code": 200, "msg": "success"}
-
-
-def set_leverage(call: Call) -> dict[str, object]:
-    """`POST leverage`; who listens is told."""
-    line, leverage = call.line(), call.parameters.integer("leverage")
-    if leverage is None:
-        raise missing("leverage")
-    if not 1 <= leverage <= _MAX_LEVERAGE:
-        raise Rejected(-4028, f"Leverage {leverage} is not valid")
-    why = call.account.set_leverage(line.index, leverage)
-    if why is Refusal.INSUFFICIENT_MARGIN:
-        raise Rejected(-2019, "Margin is insufficient.")
-    if why is not None and why is not Refusal.NOT_CHANGED:
-        raise refused(why, Segment.LINEAR)
-    feed = call.gateway.feeds.of(call.api_key, call.account, Segment.LINEAR)
-    ms = call.desk.now_ms()
-    event = {"e": "ACCOUNT_CONFIG_UPDATE", "E": ms, "T": ms, "ac": {"s": line.symbol, "l": leverage}}
-    feed.tell("ACCOUNT_CONFIG_UPDATE", event)
-    return {"symbol": line.symbol, "leverage": leverage, "maxNotionalValue": _MAX_NOTIONAL}
-
-
-def set_margin_type(call: Call) -> dict[str, object]:
-    """`POST marginType`: accounts are cross and stay so; isolated is refused as in Multi-Assets mode."""
-    call.line()
-    if call.parameters.required("marginType").upper() == "CROSSED":
-        raise Rejected(-4046, "No need to change margin type.")
-    if call.parameters.required("marginType").upper() != "ISOLATED":
-        raise Rejected(-1130, "Data sent for parameter 'marginType' is not valid.")
-    raise Rejected(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.")
-
-
-def position_mode(_: Call) -> dict[str, object]:
-    """`GET positionSide/dual`: one-way."""
-    return {"dualSidePosition": False}
-
-
-def set_position_mode(call: Call) -> dict[str, object]:
-    """`POST positionSide/dual`: one-way already; hedge mode is refused as with a position open."""
-    call.parameters.required("dualSidePosition")
-    if not call.parameters.flag("dualSidePosition"):
-        raise Rejected(-4059, "No need to change position side.")
-    raise Rejected(-4068, "Position side cannot be changed if there exists position.")
-
-
-def multi_assets(_: Call) -> dict[str, object]:
-    """`GET multiAssetsMargin`: single-asset mode."""
-    return {"multiAssetsMargin": False}
-
-
-def leverage_brackets(call: Call) -> object:
-    """One bracket a symbol."""
-    bracket = {
-        "bracket": 1, "initialLeverage": _MAX_LEVERAGE, "notionalCap": int(_MAX_NOTIONAL), "notionalFloor": 0,
-        "maintMarginRatio": 0.004, "cum": 0.0,
-    }  # fmt: skip
-    rows = [{"symbol": line.symbol, "notionalCoef": 1.0, "brackets": [bracket]} for line in call.lines()]
-    return rows[0] if call.parameters.has("symbol") else rows
-
-
-def income(call: Call) -> list[dict[str, object]]:
-    """Funding, transfers, realised profit and commissions, oldest first."""
-    within = time_filter(call)
-    limit, kind = call.parameters.limit(100, 1000), call.parameters.text("incomeType")
-    line = call.line_if_named()
-    rows = [*_changes(call), *_from_fills(call)]
-    rows.sort(key=lambda row: int(str(row["time"])))
-    for number, row in enumerate(rows, 1):
-        row["tranId"] = str(9_000_000_000 + number)
-    chosen = [
-        row
-        for row in rows
-        if (line is None or row["symbol"] == line.symbol)
-        and kind in ("", row["incomeType"])
-        and within(int(str(row["time"])) * 1_000_000)
-    ]
-    return chosen[-limit:]
-
-
-def _income(symbol: str, kind: str, amount: Decimal, asset: str, ts_ns: int, trade: object) -> dict[str, object]:
-    return {
-        "symbol": symbol, "incomeType": kind, "income": money(amount), "asset": asset, "info": kind,
-        "time": milliseconds(ts_ns), "tranId": "", "tradeId": trade,
-    }  # fmt: skip
-
-
-def _changes(call: Call) -> Iterable[dict[str, object]]:
-    for event in call.account.income():
-        kind = _INCOME.get(event.cause) if isinstance(event, AccountChanged) else None
-        if kind is None or not isinstance(event, AccountChanged):
-            continue
-        wallets = {wallet_segment(one.wallet) for one in event.balances}
-        if Segment.LINEAR.value in wallets:
-            line = call.desk.lines.get(event.listing) if event.listing is not None else None
-            yield _income(line.symbol if line else "", kind, event.amount, event.asset, event.ts_ns, "")
-
-
-def _from_fills(call: Call) -> Iterable[dict[str, object]]:
-    for line in call.desk.segment_lines(Segment.LINEAR):
-        settle = line.instrument.settle or line.instrument.quote
-        for fill in call.account.fills(line.index):
-            yield _income(line.symbol, "COMMISSION", -fill.fee, fill.fee_asset, fill.ts_ns, fill.trade_id)
-            if fill.realised:
-                yield _income(line.symbol, "REALIZED_PNL", fill.realised, settle, fill.ts_ns, fill.trade_id)
-
-
-def open_listen_key(call: Call) -> dict[str, object]:
-    """`POST listenKey`."""
-    return {"listenKey": call.gateway.listen_keys.open(call.api_key)}
-
-
-def keep_listen_key(call: Call) -> dict[str, object]:
-    """`PUT listenKey`."""
-    return {"listenKey": call.gateway.listen_keys.keep_alive(call.api_key)}
-
-
-def close_listen_key(call: Call) -> dict[str, object]:
-    """`DELETE listenKey`."""
-    call.gateway.listen_keys.end(call.api_key)
-    return {}

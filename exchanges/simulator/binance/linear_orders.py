@@ -7,12 +7,8 @@ from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected, no_such_order
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
+from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
 from exchanges.simulator.binance.orders import (
-    ORDER_TYPES,
-    SIDES,
-    STATUSES,
-    TIMES_IN_FORCE,
-    average_price,
     cancel,
     check_digits,
     client_id,

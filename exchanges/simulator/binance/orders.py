@@ -1,42 +1,27 @@
-"""Order entry as far as spot and futures share it: words, reading an order's parameters, placing and finding it."""
+"""Order entry as far as spot and futures share it: reading an order's parameters, placing and finding it."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from bot.domain.instrument import Segment
 from bot.domain.order import Side
 from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected, illegal, missing, no_such_order, refused, unknown_order_sent
+from exchanges.simulator.binance.gateway import Call
+from exchanges.simulator.binance.order_words import SIDES
+from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.core.values import (
     AccountEvent,
     AccountFill,
-    Kind,
     Lifetime,
     NewOrder,
-    OrderState,
     OrderUpdated,
     OrderView,
     Refusal,
 )
 
-if TYPE_CHECKING:
-    from exchanges.simulator.binance.gateway import Call
-    from exchanges.simulator.binance.parameters import Parameters
-
-SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
-ORDER_TYPES = {Kind.LIMIT: "LIMIT", Kind.MARKET: "MARKET"}
-TIMES_IN_FORCE = {Lifetime.GTC: "GTC", Lifetime.IOC: "IOC", Lifetime.FOK: "FOK", Lifetime.POST_ONLY: "GTX"}
-STATUSES = {
-    OrderState.NEW: "NEW",
-    OrderState.PARTIALLY_FILLED: "PARTIALLY_FILLED",
-    OrderState.FILLED: "FILLED",
-    OrderState.CANCELLED: "CANCELED",
-    OrderState.EXPIRED: "EXPIRED",
-    OrderState.REJECTED: "REJECTED",
-}
 _BY_SIDE = {text: side for side, text in SIDES.items()}
 _SPOT_LIFETIMES = {"GTC": Lifetime.GTC, "IOC": Lifetime.IOC, "FOK": Lifetime.FOK}
 _LINEAR_LIFETIMES = {**_SPOT_LIFETIMES, "GTX": Lifetime.POST_ONLY}
@@ -47,17 +32,12 @@ _IDS = {
 _SPOT_DIGITS = 8
 
 
-def average_price(order: OrderView) -> Decimal:
-    """What its fills came to per unit; 0 before the first."""
-    return order.filled_notional / order.filled if order.filled else Decimal(0)
-
-
-def side(parameters: "Parameters") -> Side:
+def side(parameters: Parameters) -> Side:
     """`side`; -1117 for another word."""
     return parameters.choice("side", _BY_SIDE, Rejected(-1117, "Invalid side."))
 
 
-def client_id(parameters: "Parameters", name: str, segment: Segment) -> str:
+def client_id(parameters: Parameters, name: str, segment: Segment) -> str:
     """A client's id; empty where none was sent."""
     value = parameters.text(name)
     pattern, legal = _IDS[segment]
@@ -66,7 +46,7 @@ def client_id(parameters: "Parameters", name: str, segment: Segment) -> str:
     return value
 
 
-def positive(parameters: "Parameters", name: str, zero: Rejected) -> Decimal:
+def positive(parameters: Parameters, name: str, zero: Rejected) -> Decimal:
     """A mandatory number above zero; `zero` where it is not."""
     value = parameters.decimal(name)
     if value is None:
@@ -76,7 +56,7 @@ def positive(parameters: "Parameters", name: str, zero: Rejected) -> Decimal:
     return value
 
 
-def lifetime(parameters: "Parameters", segment: Segment) -> Lifetime:
+def lifetime(parameters: Parameters, segment: Segment) -> Lifetime:
     """`timeInForce`; -1115 for another word."""
     table = _SPOT_LIFETIMES if segment is Segment.SPOT else _LINEAR_LIFETIMES
     return parameters.choice("timeInForce", table, Rejected(-1115, "Invalid timeInForce."))
@@ -107,7 +87,7 @@ class Placed:
     fills: list[AccountFill]
 
 
-def place(call: "Call", line: Line, order: NewOrder) -> Placed:
+def place(call: Call, line: Line, order: NewOrder) -> Placed:
     """Hand an order in; its count goes up where it is taken.
 
     Raises:
@@ -138,7 +118,7 @@ _WORDS = {Side.BUY: (-4016, "higher", Decimal("1.05")), Side.SELL: (-4024, "lowe
 """PERCENT_PRICE of USDⓈ-M: code, word, multiple of the mark."""
 
 
-def order_refusal(call: "Call", line: Line, order: NewOrder, why: Refusal) -> Rejected:
+def order_refusal(call: Call, line: Line, order: NewOrder, why: Refusal) -> Rejected:
     """The segment's error; messages that name a number name the instrument's own."""
     error = refused(why, line.instrument.segment)
     if why is Refusal.NOTIONAL_TOO_SMALL and not line.is_spot:
@@ -151,7 +131,7 @@ def order_refusal(call: "Call", line: Line, order: NewOrder, why: Refusal) -> Re
     return error
 
 
-def named(call: "Call") -> tuple[int | None, str | None]:
+def named(call: Call) -> tuple[int | None, str | None]:
     """`orderId` and `origClientOrderId`; one of them is mandatory."""
     number = call.parameters.integer("orderId")
     name = client_id(call.parameters, "origClientOrderId", call.segment) or None
@@ -160,7 +140,7 @@ def named(call: "Call") -> tuple[int | None, str | None]:
     return number, name
 
 
-def find(call: "Call", line: Line) -> OrderView:
+def find(call: Call, line: Line) -> OrderView:
     """The order that a query names; -2013 where there is none."""
     number, name = named(call)
     view = call.account.order(listing=line.index, number=number, client_id=name)
@@ -169,7 +149,7 @@ def find(call: "Call", line: Line) -> OrderView:
     return view
 
 
-def cancel(call: "Call", line: Line) -> OrderView:
+def cancel(call: Call, line: Line) -> OrderView:
     """Cancel the order that the request names; -2011 where there is none open."""
     number, name = named(call)
     known = call.account.order(listing=line.index, number=number, client_id=name)
@@ -185,14 +165,14 @@ def cancel(call: "Call", line: Line) -> OrderView:
     return view
 
 
-def own_cancel_id(call: "Call", order: OrderView) -> str:
+def own_cancel_id(call: Call, order: OrderView) -> str:
     """The id of a spot cancel itself: the client's, or one made up from the order."""
     name = "newClientOrderId" if call.segment is Segment.SPOT else "cancelOrigClientOrderId"
     given = client_id(call.parameters, name, call.segment)
     return given or f"cancel-{order.number}"
 
 
-def time_filter(call: "Call") -> Callable[[int], bool]:
+def time_filter(call: Call) -> Callable[[int], bool]:
     """Whether a time (ns) lies within `startTime` and `endTime`, where they were sent."""
     start, end = call.parameters.integer("startTime"), call.parameters.integer("endTime")
     if start is None and end is None:

@@ -6,9 +6,8 @@ from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected, missing, unknown_order_sent
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
+from exchanges.simulator.binance.order_words import SIDES, STATUSES
 from exchanges.simulator.binance.orders import (
-    SIDES,
-    STATUSES,
     cancel,
     check_digits,
     client_id,

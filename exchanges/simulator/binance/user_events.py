@@ -6,7 +6,7 @@ from decimal import Decimal
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import Desk, Line, wallet_segment
 from exchanges.simulator.binance.numbers import fine, milliseconds, money
-from exchanges.simulator.binance.orders import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
+from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
 from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, OrderUpdated, OrderView, PositionView
 
 Event = tuple[str, dict[str, object]]
