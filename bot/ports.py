@@ -200,6 +200,14 @@ class TransferEstimate:
     """Of the amount, on top."""
     network: str | None = None
     """Which network it is of."""
+    least: float = 0.0
+    """What must leave the wallet at least, fee included; in units of the asset, as `most` that may at once."""
+    most: float | None = None
+    """None where the venue names no most."""
+
+    def takes(self, amount: float) -> bool:
+        """Whether so much can be sent at once."""
+        return self.least <= amount and (self.most is None or amount <= self.most)
 
 
 class TermsSource(Protocol):

@@ -248,8 +248,8 @@ class EngineRun:
         summary = run_summary(
             engine, complete=end.complete, incomplete_because=end.reasons, calm_comparison=self._compared()
         )
-        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.window.last()) is not None}
         now_ns = self._market.clock.now_ns()
+        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.newest(now_ns)) is not None}
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
             self._journal.record(
                 RecordKind.RUN,
@@ -282,7 +282,7 @@ class EngineRun:
         money = "REAL MONEY" if self._info.real_money else "paper money"
         lines = [f"run {self._info.run_id}: {self._info.strategy} on the {self._info.market} market, {money}"]
         for feed, fees in self._fees.items():
-            lines.append(f"{feed}: taker {fees.taker_bps} bps, maker {fees.maker_bps} bps ({fees.source})")
+            lines.append(f"{feed}: taker {fees.taker_bps} bps, maker {fees.maker_bps} bps ({fees.words})")
         for slot in self.engine.slots:
             if slot.fees is None:
                 lines.append(f"{slot.instrument.feed}: no fees known, its routes are refused")

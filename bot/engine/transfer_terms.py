@@ -10,7 +10,7 @@ from bot.domain.legs import TransferLeg
 from bot.domain.network import NetworkMatch, NetworkRefusal, ways
 from bot.engine.terms import Terms
 from bot.ports import TransferEstimate
-from bot.pricing.transfers import TransferTime, transfer_time
+from bot.pricing.transfers import TransferTime, sendable, transfer_time
 from bot.settings.terms import TermsSettings
 
 
@@ -30,12 +30,15 @@ class TransferTerms:
         for way in found:
             if leg.network in (None, way.chain.id):
                 time = self.time(way)
+                least, most = sendable(way.source, way.target)
                 return TransferEstimate(
                     mean_s=time.mean_s,
                     p95_s=time.p95_s,
                     fee=float(way.source.fee(Decimal(0))),
                     fee_ratio=float(way.source.withdraw_fee_ratio),
                     network=way.chain.id,
+                    least=float(least),
+                    most=None if most is None else float(most),
                 )
         return None
 

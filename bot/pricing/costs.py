@@ -23,6 +23,7 @@ from bot.domain.route import Route
 from bot.ports import TransferEstimate
 from bot.pricing.inputs import FundingInput, InstrumentInput, PricingInputs
 from bot.pricing.sheet import CostLines, Unpriced, not_known
+from bot.pricing.transfers import price_sd_bps
 
 EXIT_BASIS = "exit basis"
 TRANSFER_RISK = "transfer risk"
@@ -138,7 +139,7 @@ def charge_transfer_risk(route: Route, inputs: PricingInputs, lines: CostLines) 
         return not_known("volatility")
     if not isfinite(time_s) or time_s < 0.0:
         return not_known("transfer_time")
-    lines.add(TRANSFER_RISK, inputs.rules.transfer_risk_sd * (volatility or 0.0) * sqrt(time_s), on_last=True)
+    lines.add(TRANSFER_RISK, inputs.rules.transfer_risk_sd * price_sd_bps(volatility or 0.0, time_s), on_last=True)
     return None
 
 
@@ -161,7 +162,9 @@ def charge_rebalancing(route: Route, inputs: PricingInputs, lines: CostLines) ->
 
 def _shared_fee_bps(leg: TransferLeg, route: Route, inputs: PricingInputs) -> float | None:
     estimate, price = inputs.transfers.get(leg), _price(leg.asset, route, inputs)
-    if estimate is None or price is None or not inputs.rules.rebalance_notional > 0.0:
+    if estimate is None or price is None or not (price > 0.0 and inputs.rules.rebalance_notional > 0.0):
+        return None
+    if not estimate.takes(inputs.rules.rebalance_notional / price):
         return None
     return (estimate.fee * price / inputs.rules.rebalance_notional + estimate.fee_ratio) * 1e4
 

@@ -67,6 +67,10 @@ def _withdrawn(leg: TransferLeg, route: Route, inputs: PricingInputs, left: floa
     amount = base_quantity(route, inputs)
     if amount is None:
         return not_known("warm_up")
+    if not estimate.takes(amount * left):
+        is_little = amount * left < estimate.least
+        bound = estimate.least if is_little or estimate.most is None else estimate.most
+        return Unpriced("min_withdraw" if is_little else "max_withdraw", amount * left, bound, leg.asset)
     part = estimate.fee_ratio + estimate.fee / (amount * left)
     if estimate.fee < 0.0 or not 0.0 <= part < 1.0:
         return Unpriced("withdrawal_fee", estimate.fee, amount * left, leg.asset)

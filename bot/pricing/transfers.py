@@ -22,17 +22,15 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from math import exp, isfinite, pi, sqrt
+from math import exp, isfinite, sqrt
 
-from bot.domain.network import AssetNetwork, Chain, NetworkMatch
+from bot.domain.network import AssetNetwork, Chain
 
 _STEPS = 800
 """Of Simpson's rule: even. The error is below a millionth."""
 _LONGEST = 40.0
 """An exponential time is never longer than so many of its means: e⁻⁴⁰."""
 _BISECTIONS = 60
-_Z95 = 1.6448536269514722
-"""95 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -163,23 +161,11 @@ def transfer_time(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRisk:
-    """What the price may do while a transfer is on its way, bps; nothing of it is hedged."""
-
-    sd_bps: float
-    """Standard deviation of the move."""
-    p95_loss_bps: float
-    """In 19 of 20 cases the loss is no larger, by a normal approximation."""
-    expected_loss_bps: float
-    """Mean of the losing half, the winning half counted as 0; an upper bound."""
-
-
-def price_risk(volatility_bps_per_sqrt_s: float, mean_s: float) -> PriceRisk:
-    """What an unhedged price may do over a random time of that mean.
+def price_sd_bps(volatility_bps_per_sqrt_s: float, mean_s: float) -> float:
+    """Standard deviation of what an unhedged price does over a random time of that mean, bps.
 
     The log price X is a Brownian motion without drift and independent of the time T, so that Var[X_T] = σ²·E[T] by the
-    law of total variance, and E[max(0, −X_T)] = σ·E[√T]/√(2π), at most σ·√(E[T]/(2π)) by Jensen's inequality.
+    law of total variance.
 
     Args:
         volatility_bps_per_sqrt_s: σ: standard deviation of the log return in one second, bps.
@@ -190,44 +176,20 @@ def price_risk(volatility_bps_per_sqrt_s: float, mean_s: float) -> PriceRisk:
     """
     if not all(isfinite(one) and one >= 0 for one in (volatility_bps_per_sqrt_s, mean_s)):
         raise ValueError("volatility and time are finite and not below zero")
-    sd = volatility_bps_per_sqrt_s * sqrt(mean_s)
-    return PriceRisk(sd, _Z95 * sd, sd / sqrt(2 * pi))
+    return volatility_bps_per_sqrt_s * sqrt(mean_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Unsendable:
-    """Why an amount cannot be sent: a limit, what was observed and what it allows, in units of the asset."""
+def sendable(source: AssetNetwork, target: AssetNetwork) -> tuple[Decimal, Decimal | None]:
+    """The least and the most that can be sent at once over a network; None: no most. In units of the asset.
 
-    limit: str
-    observed: Decimal
-    allowed: Decimal
+    An amount is what leaves the wallet with the fee in it. Venues differ in whether their minimum counts the fee; the
+    stricter reading holds: what arrives is neither below it, nor below what the receiving venue credits.
 
-
-def sendable(network: AssetNetwork, amount: Decimal) -> Decimal | Unsendable:
-    """`amount` on the network's grid, never rounded up; or the limit that it breaks.
-
-    `amount` is what leaves the wallet with the fee in it. Venues differ in whether their minimum counts the fee; the
-    stricter reading holds: what arrives is not below it.
+    Args:
+        source: The network at the sending venue, with withdrawals open.
+        target: The same at the receiving venue.
     """
-    if network.withdraw_fee is None or network.min_withdraw is None or not network.can_withdraw:
-        return Unsendable("network", Decimal(0), Decimal(1))
-    sent = amount - amount % network.step if network.step is not None else amount
-    if network.max_withdraw is not None and sent > network.max_withdraw:
-        return Unsendable("max_withdraw", sent, network.max_withdraw)
-    least = network.min_withdraw + network.fee(sent)
-    return sent if sent >= least else Unsendable("min_withdraw", sent, least)
-
-
-def fee_bps(network: AssetNetwork, amount: Decimal) -> Decimal:
-    """What withdrawing `amount` (above 0) costs, in bps of it."""
-    return network.fee(amount) / amount * 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class TransferFigures:
-    """One way for an asset between two venues: what it takes and costs."""
-
-    way: NetworkMatch
-    time: TransferTime
-    past: int
-    """Transfers of this account that the time rests on."""
+    assert source.withdraw_fee is not None, "a network that withdrawals are offered on tells its fee"
+    arrives = max(source.min_withdraw or Decimal(0), target.min_deposit)
+    # Of the least amount s itself: s − fee(s) arrives, and the fee's ratio is of s.
+    return (arrives + source.withdraw_fee) / (1 - source.withdraw_fee_ratio), source.max_withdraw

@@ -454,6 +454,8 @@ def changed(case: Case, index: int, **change: Any) -> Case:
         (replace(SENDING, transfers={SENT: TransferEstimate(1600.0, 3600.0, 0.0005)}), "network"),
         (replace(SENDING, transfers={SENT: TransferEstimate(1600.0, 3600.0, 0.5)}), "withdrawal_fee"),
         (replace(SENDING, transfers={SENT: TransferEstimate(1600.0, 3600.0, -0.1)}), "withdrawal_fee"),
+        (replace(SENDING, transfers={SENT: TransferEstimate(1600.0, 3600.0, 0.0005, least=9e9)}), "min_withdraw"),
+        (replace(SENDING, transfers={SENT: TransferEstimate(1600.0, 3600.0, 0.0005, most=1e-9)}), "max_withdraw"),
         (changed(SENDING, 1, volatility_bps=None), "volatility"),
         (replace(TWO_CURRENCIES, conversion=None), "conversion USD/USDT"),
         (replace(TWO_CURRENCIES, conversion=Conversion(nan, 1.0)), "conversion USD/USDT"),
