@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -166,7 +166,8 @@ async def _of_recordings(arguments: Arguments, settings: Settings, spool: Spool,
         files.setdefault(feed, []).append(path)
     market = Recordings(files, all_venues(), speed="max", play_s=arguments.for_s, scan_progress=headless.on_scan)
     start_ns = market.clock.now_ns()
-    writer = TapeWriter(list(market.by_feed), spool.add)
+    keeps_trades = _lets_orders_rest(settings, market.instruments)
+    writer = TapeWriter(list(market.by_feed), spool.add, keeps_trades=keeps_trades)
     market.books.listen(market.books.wanted(settings.order_books), writer.books)
     stop = asyncio.Event()
     telling = asyncio.create_task(_tell(market, headless))
@@ -176,6 +177,11 @@ async def _of_recordings(arguments: Arguments, settings: Settings, spool: Spool,
         telling.cancel()
     writer.finish()
     return _Tape(spool, tuple(market.instruments), market.by_feed, (start_ns, writer.newest_ns), end.reasons)
+
+
+def _lets_orders_rest(settings: Settings, instruments: Sequence[Instrument]) -> bool:
+    """Whether public trades fill orders of this strategy: then they belong on the tape."""
+    return any(route.is_round_trip for route in build_strategy(settings.strategy, settings).routes(instruments))
 
 
 async def _tell(market: Recordings, headless: Headless) -> None:
@@ -209,7 +215,8 @@ def _of_archive(arguments: Arguments, settings: Settings, spool: Spool, headless
             raise SettingsError(
                 f"the archive holds no quotes of {', '.join(missing) or 'anything'}; it has: {recorded}"
             )
-        for piece in archive_pieces(store, instruments, start_ns, stop_ns, DEPTH_RULES):
+        keeps_trades = _lets_orders_rest(settings, instruments)
+        for piece in archive_pieces(store, instruments, start_ns, stop_ns, DEPTH_RULES, keeps_trades=keeps_trades):
             spool.add(piece)
             if spool.last_ns is not None:
                 headless.progress(f"reading the archive {(spool.last_ns - start_ns) / max(stop_ns - start_ns, 1):4.0%}")

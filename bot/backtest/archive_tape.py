@@ -11,7 +11,7 @@ import pyarrow as pa
 from bot.backtest.books import BookEvent
 from bot.backtest.tape import Event, Piece
 from bot.domain.instrument import Feed, Instrument
-from bot.domain.market import FundingRate
+from bot.domain.market import FundingRate, PublicTrade
 from bot.domain.order_book import BookChange
 from bot.market.columns import Columns, read_only
 from bot.ports import FeedState, MarketSink
@@ -31,8 +31,12 @@ def archive_pieces(
     start_ns: int,
     stop_ns: int,
     depth_rules: Mapping[str, DepthRules],
+    *,
+    keeps_trades: bool = False,
 ) -> Iterator[Piece]:
     """Quotes, order books, funding and trade times of the instruments, ten minutes a piece; their place is their slot.
+
+    With `keeps_trades` the trades themselves are told too: a strategy whose orders rest is filled by them.
 
     Where the archive marks a gap, the feed is SILENT for as long: nothing is decided on the quote before it. What a
     read batch was is not recorded, so each row is one.
@@ -55,6 +59,8 @@ def archive_pieces(
         opening = []
         for slot, one in enumerate(instruments):
             calls += _funding(slot, store.rows(Channel.FUNDING, one.id, low_ns, high_ns))
+            if keeps_trades:
+                calls += _trades(slot, store.rows(Channel.TRADES, one.id, low_ns, high_ns))
         piece = _piece(quotes, timed, sorted(calls, key=lambda call: call[0]))
         books = [
             event
@@ -147,6 +153,18 @@ def _funding(slot: int, table: pa.Table) -> list[_Call]:
 
 def _tell_funding(slot: int, funding: FundingRate, ts_ns: int, sink: MarketSink) -> None:
     sink.on_funding(slot, funding, ts_ns)
+
+
+def _trades(slot: int, table: pa.Table) -> list[_Call]:
+    calls: list[_Call] = []
+    for row in table.drop_columns(["instrument"]).to_pylist():
+        ts_ns = row.pop("ts_recv_ns")
+        calls.append((ts_ns, partial(_tell_trade, slot, PublicTrade.model_validate(row), ts_ns)))
+    return calls
+
+
+def _tell_trade(slot: int, trade: PublicTrade, ts_ns: int, sink: MarketSink) -> None:
+    sink.on_trade(slot, trade, ts_ns)
 
 
 def _gap_events(store: ArchiveStore, instruments: Sequence[Instrument], start_ns: int, stop_ns: int) -> list[_Call]:

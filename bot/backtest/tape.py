@@ -89,9 +89,18 @@ class TapeWriter:
         feeds: In the order that timed frames name them by.
         on_piece: Takes each piece that is full, and the last one at `finish`.
         piece_rows: How many rows make one.
+        keeps_trades: Whether trades are events: a strategy whose orders rest is filled by them. Each ends a stretch.
     """
 
-    def __init__(self, feeds: Sequence[Feed], on_piece: Callable[[Piece], None], piece_rows: int = PIECE_ROWS) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Feed],
+        on_piece: Callable[[Piece], None],
+        piece_rows: int = PIECE_ROWS,
+        *,
+        keeps_trades: bool = False,
+    ) -> None:
+        self._keeps_trades = keeps_trades
         self._feeds = {feed: place for place, feed in enumerate(feeds)}
         self._on_piece = on_piece
         self._piece_bytes = piece_rows * _ROW.itemsize
@@ -103,7 +112,7 @@ class TapeWriter:
         self._last_was_row = False
         self.newest_ns = 0
         self.trades = 0
-        """Trades, which are not written: no decision rests on them."""
+        """Trades so far; without `keeps_trades` they are not written: no decision rests on them."""
 
     def finish(self) -> None:
         """Hand over what is left."""
@@ -134,8 +143,10 @@ class TapeWriter:
         self._add(row, ts_recv_ns)
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
-        """Counted; its feed's time comes as a timed frame."""
+        """An event, where trades are kept; its feed's time comes as a timed frame."""
         self.trades += 1
+        if self._keeps_trades:
+            self._event(ts_recv_ns, lambda sink: sink.on_trade(slot, trade, ts_recv_ns))
 
     def on_funding(self, slot: int, funding: FundingRate, ts_recv_ns: int) -> None:
         """An event."""
