@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Log = Callable[[str, str], None]
 
 LIVE = "live"
+_HOUR_NS = 3_600_000_000_000
 
 
 class Memory:
@@ -99,14 +100,13 @@ class Memory:
 
     async def _collect(self, engine: Engine, store: "ArchiveStore") -> MarketSink:
         from bot.recording.fanout import Fanout
-        from bot.recording.restart import fill_windows
         from modes.collector import Collector
 
-        windows = {slot.instrument.id: slot.window for slot in engine.slots}
-        filled = await asyncio.to_thread(fill_windows, store, windows, self._opened.market.clock.now_ns())
-        rows = sum(one.rows for one in filled.values())
-        if rows:
-            self._log("info", f"archive: {rows:,} quotes of the last day are back in memory")
+        now_ns = self._opened.market.clock.now_ns()
+        rows = await asyncio.to_thread(_refilled, store, engine, self._settings, now_ns)
+        if rows["quotes"]:
+            more = " and ".join(f"{count:,} {what}" for what, count in rows.items() if what != "quotes")
+            self._log("info", f"archive: {rows['quotes']:,} quotes of the last day are back in memory, {more}")
         self._collector = Collector(self._opened, self._settings, store, self._log, engine=engine.slots)
         return Fanout(engine, self._collector.recorder)
 
@@ -165,6 +165,23 @@ class Memory:
     def status(self) -> UpkeepStatus:
         """Jobs and the way to MongoDB, for the screen; cheap."""
         return UpkeepStatus() if self._upkeep is None else self._upkeep.status()
+
+
+def _refilled(store: "ArchiveStore", engine: Engine, settings: Settings, now_ns: int) -> dict[str, int]:
+    """Put what the archive has of the last hours back into the engine's memory; how many rows, by what they are."""
+    from bot.recording.restart import fill_funding, fill_trades, fill_windows
+
+    hold_ns = round(settings.window.hold_h * _HOUR_NS)
+    slots = {slot.instrument.id: slot for slot in engine.slots}
+    quotes = {name: slot.window for name, slot in slots.items()}
+    trades = {name: slot.trades for name, slot in slots.items()}
+    rates = {name: slot.funding_rates for name, slot in slots.items() if slot.instrument.is_perpetual}
+    filled = {
+        "quotes": fill_windows(store, quotes, now_ns, hold_ns, gate=settings.quote_gate),
+        "trades": fill_trades(store, trades, now_ns, hold_ns),
+        "funding rates": fill_funding(store, rates, now_ns, hold_ns),
+    }
+    return {what: sum(one.rows for one in came.values()) for what, came in filled.items()}
 
 
 def memory_dir(settings: Settings) -> Path:

@@ -46,6 +46,8 @@ OUT_OF_RANGE = "out_of_range"
 CLOCK_STEP = "clock_step"
 _NOTHING = Decimal(0)
 _AWAY = (FeedState.SILENT, FeedState.RECONNECTING, FeedState.FAILED)
+_LOST = (FeedState.RECONNECTING, FeedState.FAILED)
+"""Something may be missed from then on."""
 _LEVELS = {FeedState.LIVE: "info", FeedState.CONNECTING: "info", FeedState.CLOSED: "info", FeedState.FAILED: "error"}
 
 
@@ -247,8 +249,14 @@ class Engine:
                     self._consider_closing(state, ts_ns)
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
-        """A public trade dates its feed; trades are not kept in memory yet."""
-        self.feeds[self.slots[slot].feed].last_frame_ns = ts_recv_ns
+        """A public trade dates its feed; it is kept for a day."""
+        s = self.slots[slot]
+        self.feeds[s.feed].last_frame_ns = ts_recv_ns
+        try:
+            s.trades.append(ts_recv_ns, trade)
+        except OverflowError as error:
+            self.on_malformed(s.feed, b"", str(error))
+            return
         if self._show_trade is not None:
             self._show_trade(slot, trade)
 
@@ -256,6 +264,11 @@ class Engine:
         """Take a funding rate; routes are priced anew at once."""
         s = self.slots[slot]
         self.feeds[s.feed].last_frame_ns = ts_recv_ns
+        try:
+            s.funding_rates.append(ts_recv_ns, funding)
+        except OverflowError as error:
+            self.on_malformed(s.feed, b"", str(error))
+            return
         s.on_funding(funding)
         for state in s.routes:
             state.buy.ask_all = state.sell.ask_all = True
@@ -285,6 +298,11 @@ class Engine:
             for s in self._slots_of[feed]:
                 s.sequence = -1
                 self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
+        if state in _LOST:
+            self._begin_gaps(feed, f"{state.value}: {detail}")
+        elif state is FeedState.LIVE:
+            for s in self._slots_of[feed]:
+                s.end_gaps(self._clock.now_ns())
         level = _LEVELS.get(state, "warning")
         self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
         if state in _AWAY and not was_away:
@@ -323,6 +341,13 @@ class Engine:
             state.watch.refresh(now_ns)
 
     # Inside
+
+    def _begin_gaps(self, feed: Feed, reason: str) -> None:
+        """What came last may have been long ago in a quiet market, but a dead connection is noticed by then."""
+        noticed_ns = round(2 * self.settings.connection.silence_timeout_s * 1e9)
+        since_ns = max(self.started_ns, self._clock.now_ns() - noticed_ns)
+        for s in self._slots_of[feed]:
+            s.begin_gaps(since_ns, reason)
 
     def _refuse(self, s: InstrumentSlot, reason: str, ts_recv_ns: int) -> None:
         s.refused_counts[reason] += 1

@@ -66,7 +66,10 @@ class FundingClock:
             self._settled_ns[slot.index] = coming.due_ns
         # Not the one just settled again, should the venue's clock turn out to be a little behind.
         next_ns = _next_due(slot, max(now_ns, self._settled_ns.get(slot.index, 0)))
-        self._coming[slot.index] = _Settlement(next_ns, _rate(slot), _mark(slot), slot.funding_assumed)
+        mark = _mark(slot, self._clock.now_ns())
+        if mark is None and coming is not None and coming.due_ns == next_ns:
+            mark = coming.mark  # told by then, though not lately
+        self._coming[slot.index] = _Settlement(next_ns, _rate(slot), mark, slot.funding_assumed)
         slot.next_funding_ns = next_ns
         self._wake(slot, next_ns, next_ns - now_ns)
 
@@ -120,8 +123,8 @@ def _rate(slot: InstrumentSlot) -> Decimal | None:
     return Decimal(repr(slot.funding_bps_per_h * ASSUMED_INTERVAL_H)) / 10_000
 
 
-def _mark(slot: InstrumentSlot) -> Decimal | None:
+def _mark(slot: InstrumentSlot, now_ns: int) -> Decimal | None:
     if slot.funding is not None and slot.funding.mark_price is not None:
         return Decimal(repr(slot.funding.mark_price))
-    last = slot.window.last()
+    last = slot.newest(now_ns)
     return None if last is None else (Decimal(repr(last.bid_price)) + Decimal(repr(last.ask_price))) / 2

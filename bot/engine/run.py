@@ -249,7 +249,7 @@ class EngineRun:
             engine, complete=end.complete, incomplete_because=end.reasons, calm_comparison=self._compared()
         )
         now_ns = self._market.clock.now_ns()
-        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.window.last()) is not None}
+        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.newest(now_ns)) is not None}
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
             self._journal.record(
                 RecordKind.RUN,

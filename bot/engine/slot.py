@@ -9,8 +9,10 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import FundingRate, TopOfBook
 from bot.domain.order_book import OrderBook
 from bot.market.clock_offset import ClockOffset, FeedDelay
+from bot.market.funding_history import FundingHistory
 from bot.market.quote_gate import QuoteGate
 from bot.market.rolling_statistics import RollingStatistics
+from bot.market.trade_window import TradeWindow
 from bot.market.window import Window
 from bot.pricing.crossing_index import ALWAYS, Member
 from bot.settings import QuoteGateSettings, WindowSettings
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 HOUR_NS = 3_600_000_000_000
 ASSUMED_INTERVAL_H = 8.0
 """The usual interval, where a venue's message names none; a figure that rests on it is shown as ASSUMED."""
+MARK_NS = 60_000_000_000
+"""Nothing is valued at a price that came longer ago: after a restart a window's newest quote may be hours old."""
 
 
 class InstrumentSlot:
@@ -39,6 +43,7 @@ class InstrumentSlot:
         "funding",
         "funding_assumed",
         "funding_bps_per_h",
+        "funding_rates",
         "funding_terms",
         "gate",
         "hot",
@@ -59,6 +64,7 @@ class InstrumentSlot:
         "spans",
         "statistics",
         "takes_orders",
+        "trades",
         "window",
     )
 
@@ -80,11 +86,12 @@ class InstrumentSlot:
         self.index = index
         self.instrument = instrument
         self.feed = instrument.feed
-        self.window = Window(
-            hold_h=window.hold_h,
-            rolling_s=window.rolling_s,
-            grid=(float(instrument.tick_size), float(instrument.lot_size)),
-        )
+        grid = float(instrument.tick_size), float(instrument.lot_size)
+        self.window = Window(hold_h=window.hold_h, rolling_s=window.rolling_s, grid=grid)
+        self.trades = TradeWindow(hold_h=window.hold_h, grid=grid)
+        """Public trades of the last hours; empty where nobody subscribes to them."""
+        self.funding_rates = FundingHistory(hold_h=window.hold_h, tick=grid[0])
+        """What the venue announced in the last hours; `funding` is what it says now."""
         self.gate = QuoteGate(gate)
         self.statistics = RollingStatistics(span_s=window.rolling_s)
         self.spans: dict[float, RollingStatistics] = {}
@@ -139,6 +146,22 @@ class InstrumentSlot:
         interval_h = funding.interval_h or ASSUMED_INTERVAL_H
         self.funding_bps_per_h = funding.rate * 1e4 / interval_h
         self.funding_assumed = funding.interval_h is None
+
+    def begin_gaps(self, since_ns: int, reason: str) -> None:
+        """Rows may be missing since the newest ones, but since no earlier than `since_ns`."""
+        for history in (self.window, self.trades, self.funding_rates):
+            history.begin_gap(max(history.last_recv_ns + 1, since_ns), reason)
+
+    def end_gaps(self, now_ns: int) -> None:
+        """What is traded and announced from now on comes; a quote is known when the next one does."""
+        self.trades.end_gap(now_ns)
+        self.funding_rates.end_gap(now_ns)
+
+    def newest(self, now_ns: int) -> TopOfBook | None:
+        """The quote that stands, else the last good one; None where that came longer ago than `MARK_NS`."""
+        if self.quote is not None:
+            return self.quote
+        return None if now_ns - self.window.last_recv_ns > MARK_NS else self.window.last()
 
     def tell_index(self) -> None:
         """Its prices again, to the route index: weights have changed, or quotes came another way than one by one."""
