@@ -80,3 +80,14 @@ def test_fault_22_no_quote_from_before_the_step_is_traded_on(bench: SetBench) ->
     clock.advance_to((START_MS + 2_300) * MS)
     assert [slot.quote for slot in bench.engine.slots] == [None, None]
     assert {slot.refused for slot in bench.engine.slots} == {"clock_step"}
+
+
+@pytest.mark.parametrize("set_by_ms", [HOUR_MS, -HOUR_MS])
+def test_fault_22_a_route_rests_for_as_long_as_it_did(bench: SetBench, set_by_ms: int) -> None:
+    clock, engine = bench.clock, bench.engine
+    assert isinstance(clock, SetClock)
+    route = engine.routes[0]
+    route.rest_until_ns = clock.now_ns() + 1_000 * MS
+    clock.set_by_ns = set_by_ms * MS
+    engine.on_clock_step(set_by_ms * MS)
+    assert route.rest_until_ns - clock.now_ns() == 1_000 * MS
