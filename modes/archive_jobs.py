@@ -20,6 +20,11 @@ DEPTH_RULES = {
 """By venue, how deep its readers keep their books: levels behind that are not known."""
 
 
+def chosen(instruments: Sequence[Instrument], ids: Sequence[str]) -> list[Instrument]:
+    """Those that a setting lists by their ids; all of them where it says ALL."""
+    return [one for one in instruments if one.id in ids or "ALL" in ids]
+
+
 def archive_jobs(
     settings: Settings,
     store: ArchiveStore,
@@ -28,7 +33,9 @@ def archive_jobs(
     clock: Clock,
 ) -> list[Job]:
     """What is done in turn to keep the archive; jobs without a schedule are left out."""
-    minutes = MinuteJobs(store, instruments, books, depth_rules=DEPTH_RULES)
+    traded = chosen(instruments, settings.archive.minute_trades)
+    booked = chosen(books, settings.archive.minute_books)
+    minutes = MinuteJobs(store, traded, booked, depth_rules=DEPTH_RULES)
 
     def write_minutes() -> str:
         done = minutes.run(clock.now_ns())

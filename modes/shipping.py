@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from bot.clock import Clock
 from bot.domain.snapshot import ShipperRow, ShipperSourceRow
 from bot.settings import Settings
+from bot.storage.archive.channels import Channel
 from bot.storage.archive.ports import SegmentStore
 from bot.storage.mongo.archive_source import ArchiveSource
 from bot.storage.mongo.collections import Layout
@@ -52,16 +53,16 @@ class Shipping:
         if settings.market != "live":
             # Prices that nobody ever paid never stand among real ones.
             target = MongoTarget.of(uri, f"{target.database}_{settings.market}")
-        raw_days = settings.mongodb.raw_days
-        raw_ttl_s = None if raw_days is None else round(raw_days * _DAY_S)
-        form = Form.MINUTE if settings.mongodb.quotes == "minute" else Form.ROW
         cursors = CursorFile.open(data_dir)
         shipper = MongoShipper(
             target,
-            [JournalSource(data_dir), ArchiveSource(store, clock.now_ns, quotes=form, raw_ttl_s=raw_ttl_s)],
+            [
+                JournalSource(data_dir),
+                archive_source(settings, store, clock),
+            ],
             cursors,
             clock,
-            layout=Layout(form, raw_ttl_s, settings.mongodb.time_series),
+            layout=Layout(_form(settings), _raw_ttl_s(settings), settings.mongodb.time_series),
             log=log,
         )
         return cls(shipper, cursors)
@@ -94,6 +95,21 @@ class Shipping:
             lag_s=max((one.lag_s for one in status.sources), default=0.0),
             sources=tuple(_source_row(one) for one in status.sources),
         )
+
+
+def archive_source(settings: Settings, store: SegmentStore, clock: Clock) -> ArchiveSource:
+    """What of the archive is delivered, and how."""
+    channels = frozenset(Channel(name) for name in settings.mongodb.channels)
+    return ArchiveSource(store, clock.now_ns, channels=channels, quotes=_form(settings), raw_ttl_s=_raw_ttl_s(settings))
+
+
+def _form(settings: Settings) -> Form:
+    return Form.MINUTE if settings.mongodb.quotes == "minute" else Form.ROW
+
+
+def _raw_ttl_s(settings: Settings) -> int | None:
+    raw_days = settings.mongodb.raw_days
+    return None if raw_days is None else round(raw_days * _DAY_S)
 
 
 def _source_row(status: SourceStatus) -> ShipperSourceRow:

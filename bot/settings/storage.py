@@ -10,6 +10,10 @@ ChannelName = Annotated[
     str, Field(pattern=r"^(quotes|trades|funding|depth|gaps|views|minute_books|minute_trades|klines)$")
 ]
 
+InstrumentId = Annotated[str, Field(pattern=r"^(ALL|[a-z][a-z0-9_]*:[^\s:/]+/[^\s:/]+(:[^\s/]+)?)$")]
+"""`binance:BTC/USDT:USDT`, or ALL."""
+FIRST_INSTRUMENT = "binance:BTC/USDT:USDT"
+
 
 class ArchiveSettings(Section):
     """Market data on disk."""
@@ -21,6 +25,14 @@ class ArchiveSettings(Section):
     every_s: Positive = Field(default=60.0, description="Rows go to the disk at whole multiples of this time, UTC.")
     books: dict[VenueName, dict[SegmentName, list[str]]] = Field(
         default_factory=dict, description="Order books to keep: venue -> segment -> unified symbols."
+    )
+    minute_trades: list[InstrumentId] = Field(
+        default=[FIRST_INSTRUMENT],
+        description="Instruments with a row of what they traded every minute; ALL: all that are watched.",
+    )
+    minute_books: list[InstrumentId] = Field(
+        default=[FIRST_INSTRUMENT],
+        description="Instruments with their order book at every minute's end; of those that archive.books keeps.",
     )
     views: list[str] = Field(
         default=["BTC/USDT:USDT"], description="Unified symbols whose combined view across venues is sampled."
@@ -38,6 +50,20 @@ class MongoSettings(Section):
     """MongoDB, filled from journal and archive. A URI with a password stands in MONGODB_URI alone."""
 
     uri: str | None = Field(default=None, description="mongodb://HOST:PORT/DATABASE; unset: MONGODB_URI, or none.")
+    channels: list[ChannelName] = Field(
+        default=[
+            "quotes",
+            "trades",
+            "funding",
+            "depth",
+            "gaps",
+            "views",
+            "minute_books",
+            "minute_trades",
+            "klines",
+        ],
+        description="What of the archive is delivered; the journal always is. What is left out stays in the archive.",
+    )
     quotes: Literal["tick", "minute"] = Field(
         default="minute", description="A document a quote, or one an instrument and minute."
     )
