@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from bot.clock import SystemClock
 from bot.command_line import Arguments
@@ -22,6 +23,8 @@ from strategies.arbitrage.routes import list_routes
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.watch import pricing_rules
 
+_FUNDING_S = 10.0
+"""How long the first ranking waits for the venues' schedules."""
 _KINDS = ("convergence", "cash_and_carry", "inventory")
 
 
@@ -74,8 +77,11 @@ async def _scan_there(arguments: Arguments, there: Reached, screen: Screen, stop
     readers = Readers(read, sink, venues, settings)
     screen.log("info", f"reading {len(sink.views):,} instruments, {len(routes):,} routes")
     readers.start()
-    funding = asyncio.create_task(_keep_funding(read, there, sink, screen))
+    told = asyncio.Event()
+    funding = asyncio.create_task(_keep_funding(read, there, sink, screen, told))
     try:
+        with suppress(TimeoutError):  # what is not known by then stands as unknown until it is
+            await asyncio.wait_for(told.wait(), _FUNDING_S)
         await _rank(Scanned(arguments, there, sink, feeds, fees, routes), screen, stop)
     finally:
         funding.cancel()
@@ -109,6 +115,7 @@ class Scanned:
         """The ranking now."""
         sort: Sort = self._arguments.sort or "edge"
         now_ns = self.clock.now_ns()
+        self._sink.forget_funding(now_ns - round(self.settings.terms.max_funding_age_s * 1e9))
         best, rest = ranked(self._ranking.rows(now_ns), sort)
         return Scan(
             ts_ns=now_ns,
@@ -163,7 +170,7 @@ async def _rank(scanned: Scanned, screen: Screen, stop: asyncio.Event) -> None:
     screen.finish(scanned.look())
 
 
-async def _keep_funding(read: ByFeed, there: Reached, sink: ScanSink, screen: Screen) -> None:
+async def _keep_funding(read: ByFeed, there: Reached, sink: ScanSink, screen: Screen, told: asyncio.Event) -> None:
     """Funding schedules now, and again while they are still good: what is too old is not known any more."""
     while True:
         try:
@@ -171,6 +178,7 @@ async def _keep_funding(read: ByFeed, there: Reached, sink: ScanSink, screen: Sc
                 screen.log("warning", trouble)
         except BotError as error:
             screen.log("warning", f"funding cannot be asked: {error}")
+        told.set()
         await asyncio.sleep(there.settings.terms.max_funding_age_s / 4)
 
 

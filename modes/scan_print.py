@@ -168,7 +168,7 @@ class LiveScreen:
         if self._last is None:
             self._live.update(lines, refresh=True)
             return
-        head = len(_head(self._last)) + len(_foot(self._last)) + 4 + len(self._log)
+        head = len(_head(self._last, wide=True)) + len(_foot(self._last)) + 4 + len(self._log)
         room = max(1, height - head - 1)
         limit = room if self._limit is None else min(self._limit, room)
         self._live.update(Group(table(self._last, limit, self._console.width), lines), refresh=True)
@@ -190,7 +190,7 @@ def table(scan: Scan, limit: int | None, width: int) -> Group:
     wide = width >= _WIDE
     shown = Table(box=None, pad_edge=False, expand=True, header_style="bold", padding=(0, 1))
     shown.add_column("#", justify="right", no_wrap=True)
-    shown.add_column("Buy → sell", ratio=3, no_wrap=True, overflow="ellipsis", min_width=20)
+    shown.add_column("Buy → sell", ratio=3, no_wrap=True, overflow="ellipsis", min_width=20 if wide else 32)
     if wide:
         shown.add_column("Kind", no_wrap=True)
     for title in _titles(scan.sort):
@@ -203,7 +203,7 @@ def table(scan: Scan, limit: int | None, width: int) -> Group:
     for row in _suspects(scan):
         shown.add_row(*_cells("–", row, wide=wide), style="yellow")
     head = [Text(line, no_wrap=True, overflow="ellipsis", style="bold" if not index else "") for index, line in
-            enumerate(_head(scan))]  # fmt: skip
+            enumerate(_head(scan, wide=wide))]  # fmt: skip
     foot = [Text(line, no_wrap=True, overflow="ellipsis", style="dim") for line in _foot(scan)]
     return Group(*head, Text(""), shown, *foot)
 
@@ -248,11 +248,11 @@ def _note(row: ScanRow) -> str:
     return inert("; ".join([*words, *row.notes]))
 
 
-def _head(scan: Scan) -> list[str]:
+def _head(scan: Scan, *, wide: bool) -> list[str]:
     tier = "my tier" if scan.tier is None else f"tier {scan.tier}"
     by = {"edge": "net edge", "carry": "carry a year", "funding": "funding a day"}[scan.sort]
     lines = [f"{scan.market.upper()} market, ranked by {by} at {tier}, {time_of_day(scan.ts_ns)} UTC"]
-    feeds = [f"{one.feed} {_state(one)} {_fees(one)}" for one in scan.feeds]
+    feeds = [f"{one.feed} {_state(one)}, {_fees(one, wide=wide)}" for one in scan.feeds]
     return [*lines, *(inert("   ".join(feeds[at : at + 2])) for at in range(0, len(feeds), 2))]
 
 
@@ -262,8 +262,10 @@ def _state(one: FeedLine) -> str:
     return f"{one.state.upper()}{' ' + one.detail if one.detail else ''}"
 
 
-def _fees(one: FeedLine) -> str:
-    return "fees unknown" if one.fees is None else f"taker {one.fees.taker_bps} ({one.fees.words})"
+def _fees(one: FeedLine, *, wide: bool) -> str:
+    if one.fees is None:
+        return "fees unknown"
+    return f"taker {one.fees.taker_bps}" + (f" ({one.fees.words})" if wide else "")
 
 
 def _foot(scan: Scan) -> list[str]:

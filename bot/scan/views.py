@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms, on_schedule
@@ -19,7 +20,7 @@ class ScanView:
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.quote: TopOfBook | None = None
-        """None before the first, after a crossed one, and while its feed is away."""
+        """None before the first, after one that nobody can trade at, and while its feed is away."""
         self.recv_ns = 0
         self.fees: FeeSchedule | None = None
         self.funding_terms: FundingTerms | None = None
@@ -84,13 +85,19 @@ class ScanSink:
             if known is None or known.ts_ns <= terms.ts_ns:
                 view.funding_terms = terms
 
+    def forget_funding(self, before_ns: int) -> None:
+        """Rates that were told before are not known any more."""
+        for view in self.views:
+            if view.funding_terms is not None and view.funding_terms.ts_ns < before_ns:
+                view.funding_terms = None
+
     # bot.ports.MarketSink
 
     def on_quote(self, slot: int, quote: TopOfBook, ts_recv_ns: int, raw: bytes) -> None:
-        """Keep it, unless it is crossed."""
+        """Keep it, unless nobody can trade at it."""
         view = self.views[slot]
         self.quotes[view.instrument.feed] += 1
-        view.quote = quote if 0.0 < quote.bid_price < quote.ask_price else None
+        view.quote = quote if _is_sound(quote) else None
         view.recv_ns = ts_recv_ns
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
@@ -121,3 +128,8 @@ class ScanSink:
 
     def on_batch_end(self, ts_recv_ns: int) -> None:
         """Nothing is decided."""
+
+
+def _is_sound(quote: TopOfBook) -> bool:
+    """Not crossed, and every number one that can be traded at; NaN fails each comparison."""
+    return 0.0 < quote.bid_price < quote.ask_price < inf and 0.0 < quote.bid_qty < inf and 0.0 < quote.ask_qty < inf

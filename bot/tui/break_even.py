@@ -6,8 +6,6 @@ from bot.domain.snapshot import SizeRow, SurfaceRow
 from bot.tui.table import Cell, Column, LiveTable, Row
 from bot.tui.words import bps, count, pair, tone_of
 
-_COSTS = "Costs"
-
 
 class BreakEven(LiveTable):
     """The routes by net edge, the sizes of each one under the other; `enter` shows every cost by name."""
@@ -22,9 +20,10 @@ class BreakEven(LiveTable):
         Column("Needed", right=True),
         Column("Missing", right=True),
         Column("Net", right=True, rank=2),
-        Column("In the way", stretch=14),
+        Column("In the way", stretch=9),
         Column("Would trade at", stretch=20, rank=1),
-        Column(_COSTS, rank=9),
+        Column("Why not", rank=8),
+        Column("Costs", rank=9),
     )
 
     def show_surface(self, surface: Sequence[SurfaceRow]) -> None:
@@ -42,8 +41,9 @@ def _row(route: SurfaceRow, size: SizeRow) -> Row:
         Cell(bps(size.needed_bps)),
         Cell(bps(missing), tone_of(None if missing is None else -missing)),
         Cell(bps(size.net_bps), tone_of(size.net_bps)),
-        Cell(size.why_not or "trades", "" if size.why_not else "good"),
+        Cell(size.limit.replace("_", " ") or "trades", "" if size.limit else "good"),
         Cell(size.tier_words, "accent"),
+        Cell(size.why_not),
         Cell(_costs(size)),
     )
 
