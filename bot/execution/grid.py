@@ -35,7 +35,8 @@ def resting_price(instrument: Instrument, side: Side, price: Decimal, quote: Top
     else:
         least = None if quote is None else instrument.floor_price(touch(quote, side)) + instrument.tick_size
         price = instrument.ceil_price(price if least is None else max(price, least))
-    return max(price, instrument.tick_size)
+    # It is on the grid: this takes zeros away that a price of many digits has left behind.
+    return max(price, instrument.tick_size).quantize(instrument.tick_size)
 
 
 def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, reduces: bool) -> bool:

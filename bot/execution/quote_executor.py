@@ -116,7 +116,10 @@ class QuoteExecutor(PairExecutor):
         """Count a fill; a part of an entry that can be traded away again ends the waiting for the rest."""
         super().on_fill(fill)
         pair = self._pair_of(fill.client_order_id)
-        if pair.is_round_trip and pair.state is PairState.OPENING and self._must_go(pair, pair.buy):
+        if not pair.is_round_trip or pair.state is not PairState.OPENING:
+            return
+        whole = pair.filled[fill.client_order_id] >= pair.orders[fill.client_order_id][0].quantity
+        if not whole and self._must_go(pair, pair.buy):
             self._call_back(pair)
 
     # Rounds

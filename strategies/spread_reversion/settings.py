@@ -28,6 +28,6 @@ class SpreadReversionSettings(BaseModel):
         default=0.5, description="Least expected profit of a round trip after maker fees and funding."
     )
     max_holding_s: Positive = Field(default=60.0, description="What was bought or sold is let go after this time.")
-    loss_stop_bps: Positive = Field(default=20.0, description="Let go when this much is lost, fees in.")
+    loss_stop_bps: Positive = Field(default=20.0, description="Let go when this much is lost at the mid, fees in.")
     requote_s: Positive = Field(default=5.0, description="An entry that nobody met is priced anew after this time.")
     cooldown_s: NotNegative = Field(default=1.0, description="Rest of an instrument's side after a round trip.")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from decimal import Decimal
 from math import inf
 
-from bot.domain.order import Side
 from bot.domain.route import Opportunity, Route
 from bot.ports import ExitBounds, Holding, InstrumentView, Statistics
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
@@ -171,6 +170,6 @@ class SpreadWatch:
         quote, entry = self._view.quote, holding.entry_price
         if quote is None or entry is None:
             return None
-        price = quote.bid_price if self._side is Side.BUY else quote.ask_price
-        earned_bps = self._side.sign * (price / entry - 1.0) * 1e4 - holding.fees_bps
+        # By the mid: the bid of a spread that has widened again says nothing about what is held.
+        earned_bps = self._side.sign * (quote.mid / entry - 1.0) * 1e4 - holding.fees_bps
         return "loss_stop" if earned_bps <= -self._settings.loss_stop_bps else None
