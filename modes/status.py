@@ -16,7 +16,7 @@ from bot.settings import Settings
 from bot.tui.words import bps, count, duration, milliseconds, moneys, pair, seconds, time_of_day
 
 PATIENCE_S = 10.0
-_SURFACE_S = 3.0
+_SURFACE_S = 8.0
 """How long the first look at every route may take; what is not there by then is left out."""
 
 

@@ -25,8 +25,8 @@ EXECUTION = "execution"
 _NOTHING = Decimal(0)
 _LOOK_S = 5.0
 _SAY_EVERY_NS = 60_000_000_000
-_ROUTES_A_LOOK = 8
-"""A route takes a fraction of a millisecond: so many hold nobody up."""
+_ROUTES_A_LOOK = 4
+"""A route takes the better part of a millisecond: so many hold nobody up."""
 
 
 class BreakEvenDesk:

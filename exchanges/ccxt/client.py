@@ -1,5 +1,6 @@
 """A ccxt client behind a door: one host, reading requests, no redirects, no proxies, exact numbers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -29,7 +30,8 @@ async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> Asyn
         SettingsError: If the base URL is anything else, or ccxt is not installed.
     """
     door = Door.of(venue, base_url)
-    client = _guarded(exchange_class(venue), door)
+    # In a thread: ccxt takes seconds to load, in which the answers of other venues would come too late.
+    client = _guarded(await asyncio.to_thread(exchange_class, venue), door)
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[_no_redirects(venue)]
     ) as session:
