@@ -11,6 +11,7 @@ from benchmarks.measure import perf_counter_ns, progress
 from benchmarks.rows import Row, Target, figure
 from bot.domain.instrument import Feed, Instrument
 from bot.market.columns import Columns
+from bot.market.gate_again import gate_again
 from bot.market.window import Window
 from bot.recording.restart import fill_windows
 from bot.settings import QuoteGateSettings
@@ -43,7 +44,7 @@ def rows(rounds: int) -> list[Row]:
 def _filled(store: ArchiveStore, instruments: list[Instrument]) -> float:
     windows = {one.id: Window(grid=window_day.GRID) for one in instruments}
     begun_ns = perf_counter_ns()
-    filled = fill_windows(store, windows, _END_NS, gate=QuoteGateSettings())
+    filled = fill_windows(store, windows, _END_NS, gate=gate_again(QuoteGateSettings()))
     taken_ns = perf_counter_ns() - begun_ns
     return sum(one.rows for one in filled.values()) * 1e3 / taken_ns
 

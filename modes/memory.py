@@ -169,6 +169,7 @@ class Memory:
 
 def _refilled(store: "ArchiveStore", engine: Engine, settings: Settings, now_ns: int) -> dict[str, int]:
     """Put what the archive has of the last hours back into the engine's memory; how many rows, by what they are."""
+    from bot.market.gate_again import gate_again
     from bot.recording.restart import fill_funding, fill_trades, fill_windows
 
     hold_ns = round(settings.window.hold_h * _HOUR_NS)
@@ -177,7 +178,7 @@ def _refilled(store: "ArchiveStore", engine: Engine, settings: Settings, now_ns:
     trades = {name: slot.trades for name, slot in slots.items()}
     rates = {name: slot.funding_rates for name, slot in slots.items() if slot.instrument.is_perpetual}
     filled = {
-        "quotes": fill_windows(store, quotes, now_ns, hold_ns, gate=settings.quote_gate),
+        "quotes": fill_windows(store, quotes, now_ns, hold_ns, gate=gate_again(settings.quote_gate)),
         "trades": fill_trades(store, trades, now_ns, hold_ns),
         "funding rates": fill_funding(store, rates, now_ns, hold_ns),
     }

@@ -9,12 +9,11 @@ import pyarrow as pa
 from bot.market.columns import Columns
 from bot.market.funding_history import FundingColumns
 from bot.market.gap_marks import GapMarks, KnownGap
+from bot.market.gate_again import GateAgain, Standing
 from bot.market.trade_window import TradeColumns
 from bot.recording.archived import Wanted, newest_first
 from bot.recording.directory import Directory
-from bot.recording.gate_again import Standing, passed
 from bot.recording.kept_rows import chosen, quotes_of, rates_of, trades_of, usable_quotes
-from bot.settings import QuoteGateSettings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
 
@@ -94,13 +93,13 @@ def fill_windows(
     now_ns: int,
     hold_ns: int = DAY_NS,
     *,
-    gate: QuoteGateSettings | None = None,
+    gate: GateAgain | None = None,
 ) -> dict[str, Filled]:
     """Load the quotes of the last `hold_ns` into the windows, before the first quote of this run.
 
     Quotes that no gate lets pass whatever came before them (no number, nothing offered, crossed, older than their
     predecessor) are left out, as they were left out when they came; so are those that `gate` refuses as stale or as a
-    jump, asked again (`bot.recording.gate_again`).
+    jump, asked again (`bot.market.gate_again`).
 
     Args:
         store: The archive.
@@ -166,7 +165,7 @@ def _fill(
     return filled
 
 
-def _gated(parts: Iterator[tuple[str, Columns]], gate: QuoteGateSettings) -> Iterator[tuple[str, Columns]]:
+def _gated(parts: Iterator[tuple[str, Columns]], gate: GateAgain) -> Iterator[tuple[str, Columns]]:
     """The rows that the gate lets pass; what stood before a part is told by the one that comes after it."""
     waiting: dict[str, Columns] = {}
     for name, part in parts:
@@ -179,8 +178,8 @@ def _gated(parts: Iterator[tuple[str, Columns]], gate: QuoteGateSettings) -> Ite
         yield name, _passed(part, gate, None)
 
 
-def _passed(columns: Columns, gate: QuoteGateSettings, before: Standing | None) -> Columns:
-    return chosen(columns, passed(columns, gate, before))
+def _passed(columns: Columns, gate: GateAgain, before: Standing | None) -> Columns:
+    return chosen(columns, gate(columns, before))
 
 
 def _gaps(store: SegmentStore, wanted: Wanted, name: str) -> list[KnownGap]:

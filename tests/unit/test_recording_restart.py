@@ -15,6 +15,7 @@ from bot.domain.market import PublicTrade, TopOfBook
 from bot.market.columns import Columns
 from bot.market.funding_history import FundingHistory
 from bot.market.gap_marks import FOR_EVER_NS, GapMarks
+from bot.market.gate_again import gate_again
 from bot.market.quote_gate import QuoteGate
 from bot.market.trade_window import TradeWindow
 from bot.recording import archived
@@ -208,7 +209,7 @@ def again(*files: Sequence[dict[str, Any]], **gate: float) -> list[int]:
     for rows in files:
         store.write(Channel.QUOTES, str(SPOT), pa.Table.from_pylist(list(rows), SCHEMAS[Channel.QUOTES]), KNOWN)
     window = Loaded()
-    fill_windows(store, {BTC.id: window}, NOW_NS, gate=QuoteGateSettings(**gate))
+    fill_windows(store, {BTC.id: window}, NOW_NS, gate=gate_again(QuoteGateSettings(**gate)))
     return [(NOW_NS - int(ts_ns)) // 1_000_000 for ts_ns in window.all("ts_recv_ns")]
 
 

@@ -5,6 +5,7 @@ have none. So the rules are applied to the rows, with the settings of now. What 
 late a quote was that carries no time of its own (Binance spot), and what a clock measured by a request had said.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,6 +25,15 @@ class Standing(NamedTuple):
 
     bid: float
     ask: float
+
+
+GateAgain = Callable[[Columns, Standing | None], Bits]
+"""Which rows are let pass, in order of receipt, behind the prices that stood before them."""
+
+
+def gate_again(settings: QuoteGateSettings) -> GateAgain:
+    """The gate of these settings."""
+    return lambda columns, before: passed(columns, settings, before)
 
 
 def passed(columns: Columns, settings: QuoteGateSettings, before: Standing | None) -> Bits:
