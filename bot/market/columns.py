@@ -20,7 +20,8 @@ ROW = np.dtype(
     ]
 )
 """One row of the hot buffer: 56 bytes, packed by `ROW_FORMAT`."""
-ROW_FORMAT = "=qqqdddd"
+ROW_FORMAT = "@qqqdddd"
+"""Native, which is packed faster than any other byte order, and has no gaps: every value takes eight bytes."""
 RowValues = tuple[int, int, int, float, float, float, float]
 """One row, in the order of the columns."""
 

@@ -3,6 +3,7 @@
 import mmap
 import sys
 from bisect import bisect_left
+from collections.abc import Callable
 from struct import Struct
 
 import numpy as np
@@ -15,7 +16,7 @@ _NO_HUGE_PAGES = getattr(mmap, "MADV_NOHUGEPAGE", None)
 """Linux only."""
 _POPULATE_WRITE = 23
 """Linux from 5.14 on: `madvise` has pages ready at a quarter of what their faults cost. Python has no name for it."""
-_unpack_from = Struct(ROW_FORMAT).unpack_from
+unpack_row: Callable[[memoryview, int], RowValues] = Struct(ROW_FORMAT).unpack_from
 
 
 class HotBuffer:
@@ -25,16 +26,14 @@ class HotBuffer:
     buffer is left behind rather than reused: views that were handed out stay true.
     """
 
-    __slots__ = ("capacity", "columns", "first_row", "memory", "pages", "recv_ns")
+    __slots__ = ("_is_ready", "capacity", "columns", "first_row", "memory", "pages", "recv_ns")
 
-    def __init__(self, first_row: int, capacity: int) -> None:
+    def __init__(self, first_row: int, capacity: int, used: mmap.mmap | None = None) -> None:
+        """`used` is the memory of a buffer that nobody looks at any more (`is_free`), large enough for the capacity."""
         self.first_row = first_row
-        self.capacity = capacity
-        # Anonymous memory costs nothing until it is written: no bytes for a quiet instrument. numpy.empty would ask
-        # for huge pages, and finding one has been measured to take 5 ms.
-        self.pages = mmap.mmap(-1, capacity * ROW_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if _NO_HUGE_PAGES is not None:
-            self.pages.madvise(_NO_HUGE_PAGES)
+        self.capacity = capacity if used is None else len(used) // ROW_BYTES
+        self._is_ready = used is not None
+        self.pages = _new_pages(capacity * ROW_BYTES) if used is None else used
         self.memory = memoryview(self.pages)
         rows = np.frombuffer(self.memory.toreadonly(), ROW)
         self.columns = Columns(*(rows[name] for name in Columns._fields))
@@ -47,8 +46,7 @@ class HotBuffer:
 
     def row(self, number: int) -> RowValues:
         """One row, in the order of the columns."""
-        values: RowValues = _unpack_from(self.memory, (number - self.first_row) * ROW_BYTES)
-        return values
+        return unpack_row(self.memory, (number - self.first_row) * ROW_BYTES)
 
     def view(self, start_row: int, stop_row: int) -> Columns:
         """Rows `start_row` to `stop_row` without copying; both must be written rows of this buffer."""
@@ -56,6 +54,8 @@ class HotBuffer:
 
     def touch(self, start_row: int, stop_row: int) -> None:
         """Have the pages of rows not yet written ready: a page fault costs more than ten appends do."""
+        if self._is_ready:
+            return
         start, stop = (start_row - self.first_row) * ROW_BYTES, (stop_row - self.first_row) * ROW_BYTES
         if _CAN_POPULATE:
             start -= start % mmap.PAGESIZE
@@ -81,6 +81,24 @@ class HotBuffer:
         if source.start < source.stop:
             self.touch(start_row, stop_row)
         self.memory[target] = other.memory[source]
+
+
+def _new_pages(size_bytes: int) -> mmap.mmap:
+    # Anonymous memory costs nothing until it is written: no bytes for a quiet instrument. numpy.empty would ask for
+    # huge pages, and finding one has been measured to take 5 ms.
+    pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if _NO_HUGE_PAGES is not None:
+        pages.madvise(_NO_HUGE_PAGES)
+    return pages
+
+
+def is_free(pages: mmap.mmap) -> bool:
+    """Whether nobody has a view of the memory of a buffer that was left behind."""
+    try:
+        pages.resize(len(pages))  # refused as long as there is one
+    except (BufferError, SystemError):
+        return False
+    return True
 
 
 def release_some(pages: mmap.mmap) -> bool:

@@ -68,12 +68,12 @@ def pack_ints(values: Ints) -> tuple[Codec, Ints]:
 def pack_floats(values: Floats, grid: Grid | None) -> tuple[Codec, Floats]:
     """How these floats are stored, and what is stored; as they came unless every one of them is on the grid."""
     values = np.ascontiguousarray(values)
-    ticks = None if grid is None else _ticks(values, grid)
-    if grid is not None and ticks is not None:
-        low = ticks.min()
-        ticks -= low
-        code = _code(int(ticks.max()))
+    found = None if grid is None else _ticks(values, grid)
+    if grid is not None and found is not None:
+        ticks, low, high = found
+        code = _code(int(high - low))
         if code is not None:
+            ticks -= low
             return Codec(code, int(low), *grid), ticks
     return _AS_THEY_CAME, values
 
@@ -86,21 +86,21 @@ def _code(span: int) -> str | None:
     return "I" if span <= 0xFFFF_FFFF else None
 
 
-def _ticks(values: Floats, grid: Grid) -> Floats | None:
-    """How many multiples each value is; None where one of them would not come back bit by bit."""
+def _ticks(values: Floats, grid: Grid) -> tuple[Floats, float, float] | None:
+    """How many multiples each value is, the least and the most; None where one would not come back bit by bit."""
     multiple, divisor = grid
     with np.errstate(over="ignore", invalid="ignore"):
         ticks: Floats = values * divisor
         if multiple != 1:
             ticks /= multiple
         np.rint(ticks, out=ticks)
-        low, high = float(ticks.min()) * multiple, float(ticks.max()) * multiple
-        if not (low > -_EXACT and high < _EXACT):  # NaN is in no range either
+        low, high = float(ticks.min()), float(ticks.max())
+        if not (low * multiple > -_EXACT and high * multiple < _EXACT):  # NaN is in no range either
             return None
         if low <= 0:
             ticks += 0.0  # −0.0 is no whole number: it must not seem to come back
         back = ticks * multiple / divisor if multiple != 1 else ticks / divisor
-    return ticks if bool((back.view(np.int64) == values.view(np.int64)).all()) else None
+    return (ticks, low, high) if back.tobytes() == values.tobytes() else None
 
 
 def decoded_ints(stored: NDArray[Any], codec: Codec) -> Ints:

@@ -4,8 +4,9 @@ Rows are numbered from the first one ever appended; rows from before it, which a
 Segments hold the rows up to `_sealed` without a hole, the hot buffer those from its `first_row` on; the two may
 overlap, so rows can be sealed at any time and leave the buffer later. When the buffer is nearly full, a next one is
 filled with what is not sealed, a few thousand rows a step, while rows still go to the old one; it takes over once it
-has caught up. No step does more than bounded work: copying the last six minutes of a busy instrument at once would
-stop everything for several milliseconds.
+has caught up. The old one's memory is kept for the one after it: new memory would cost a tenth of an append. No step
+does more than bounded work: copying the last six minutes of a busy instrument at once would stop everything for several
+milliseconds.
 """
 
 from array import array
@@ -15,7 +16,7 @@ from mmap import mmap
 import numpy as np
 
 from bot.market.columns import EMPTY, Columns, RowValues
-from bot.market.hot_buffer import ROW_BYTES, HotBuffer, release_some
+from bot.market.hot_buffer import ROW_BYTES, HotBuffer, is_free, release_some, unpack_row
 from bot.market.packing import Bits, Floats
 from bot.market.segment import Grids, Segment
 
@@ -45,6 +46,7 @@ class RowStore:
         "_retired",
         "_rolling_ns",
         "_sealed",
+        "_spare",
         "_successor",
         "changes",
         "has_evicted",
@@ -64,6 +66,7 @@ class RowStore:
         self._sealed = 0
         self._successor: HotBuffer | None = None
         self._copied = 0
+        self._spare: mmap | None = None
         self._retired: mmap | None = None
         self.has_evicted = False
         self.changes = array("q")
@@ -83,7 +86,8 @@ class RowStore:
     @property
     def nbytes(self) -> int:
         """Bytes of all rows held and their price-change index; buffers count at their full capacity."""
-        hot_rows = self.hot.capacity + (self._successor.capacity if self._successor else 0)
+        spare_rows = 0 if self._spare is None else len(self._spare) // ROW_BYTES
+        hot_rows = self.hot.capacity + spare_rows + (self._successor.capacity if self._successor else 0)
         index = self.changes.buffer_info()[1] * self.changes.itemsize
         return hot_rows * ROW_BYTES + index + sum(segment.nbytes for segment in self.segments)
 
@@ -144,14 +148,25 @@ class RowStore:
     def _move(self, appended: int) -> None:
         if self._successor is None:
             self._copied = self._sealed
-            self._successor = HotBuffer(self._sealed, _capacity(appended - self._sealed))
+            self._successor = self._next_buffer(_capacity(appended - self._sealed))
         stop_row = min(appended, self._copied + COPY_ROWS)
         self._successor.copy_from(self.hot, self._copied, stop_row)
         self._copied = stop_row
         if stop_row == appended:
-            self._retired = self.hot.pages
+            self._spare = self.hot.pages
             self.hot = self._successor
             self._successor = None
+
+    def _next_buffer(self, capacity: int) -> HotBuffer:
+        """Memory of the one before is used again where it has three quarters of the room, and not more than twice."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return HotBuffer(self._sealed, capacity)
+        rows = len(spare) // ROW_BYTES
+        if 3 * capacity <= 4 * rows <= 8 * capacity and is_free(spare):
+            return HotBuffer(self._sealed, capacity, spare)
+        self._retired = spare
+        return HotBuffer(self._sealed, capacity)
 
     def load(self, columns: Columns, changed: Bits, young: int, appended: int) -> None:
         """Put rows before the oldest one, nothing having been evicted.
@@ -206,9 +221,10 @@ class RowStore:
         return hot.first_at(ts_ns, appended - hot.first_row)
 
     def row_before(self, ts_ns: int, appended: int) -> RowValues | None:
-        """The newest row received before `ts_ns`; None where none is held. Looks each thing up once."""
+        """The newest row received before `ts_ns`; None where none is held. Looks each thing up once, calling little."""
         hot = self.hot
-        if self.segments and ts_ns <= hot.recv_ns[0]:
+        recv_ns = hot.recv_ns
+        if self.segments and ts_ns <= recv_ns[0]:
             at = bisect_left(self._last_ns, ts_ns)
             if at < len(self.segments):
                 segment = self.segments[at]
@@ -216,7 +232,10 @@ class RowStore:
                 if number > segment.first_row:
                     return segment.row(number - 1)
                 return self.segments[at - 1].row(number - 1) if at else None
-        number = hot.first_at(ts_ns, appended - hot.first_row) - 1
+        at = bisect_left(recv_ns, ts_ns, 0, appended - hot.first_row) - 1
+        if at >= 0:
+            return unpack_row(hot.memory, at * ROW_BYTES)
+        number = hot.first_row - 1
         return self.row(number) if number >= self.oldest_row else None
 
     def row(self, number: int) -> RowValues:

@@ -273,8 +273,10 @@ class Window:
         """Receive time and quote of the newest row received at `ts_ns` or before; None where none is held."""
         if ts_ns >= self.last_recv_ns:
             return None if self._last is None else (self.last_recv_ns, self._last)
-        row = self._row_as_of(ts_ns)
-        return None if row is None else (row[0], quote_of(row))
+        row = self._store.row_before(ts_ns + 1, self.appended)
+        if row is None or row[0] < self.last_recv_ns - self._hold_ns:
+            return None
+        return row[0], quote_of(row)
 
     def _row_as_of(self, ts_ns: int) -> RowValues | None:
         row = self._store.row_before(ts_ns + 1, self.appended)
