@@ -77,7 +77,7 @@ def headline(engine: Engine) -> str:
     priced = [(net, state) for state in engine.routes if (net := state.watch.net_bps) is not None]
     if priced:
         _, nearest = max(priced, key=lambda pair: pair[0])
-        assumed = " (ASSUMED funding)" if nearest.watch.assumed else ""
+        assumed = " (in part ASSUMED)" if nearest.watch.assumed else ""
         return f"needs {nearest.watch.needed_bps:.1f} bps{assumed}, best now {nearest.watch.gross_bps:.1f}"
     if not engine.routes:
         return "no route: no two instruments share base and quote currency"
@@ -120,8 +120,13 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
     words = limit.replace("_", " ")
     if unit == KNOWN:
         return f"{words} is not known"
-    wanted = f"at most {allowed:.5g} allowed" if observed > allowed else f"at least {allowed:.5g} needed"
-    return f"{words} {observed:.5g} {unit}, {wanted}"
+    wanted = f"at most {_digits(allowed)} allowed" if observed > allowed else f"at least {_digits(allowed)} needed"
+    return f"{words} {_digits(observed)} {unit}, {wanted}"
+
+
+def _digits(figure: float) -> str:
+    """Five digits, and never an exponent where a person reads an amount."""
+    return f"{figure:.0f}" if 1e5 <= abs(figure) < 1e15 else f"{figure:.5g}"
 
 
 def combined_views(engine: Engine, printed: Printed) -> dict[str, dict[str, Any]]:
