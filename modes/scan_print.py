@@ -280,7 +280,7 @@ def _short(row: ScanRow) -> str:
         # What stands before the figures and names of one row.
         return row.status.partition(":")[0].partition(" of ")[0]
     missing = sorted({one.partition(" ")[0] for one in row.unknown})
-    return f"without {', '.join(missing)}" if missing else "does not hold"
+    return f"without {', '.join(missing)}" if missing else "that hold nothing"
 
 
 def _suspects(scan: Scan) -> Sequence[ScanRow]:
