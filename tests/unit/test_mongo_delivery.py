@@ -161,3 +161,25 @@ async def test_a_worker_does_one_thing_after_the_other_in_a_thread_of_its_own() 
     assert three == 3
     worker.close()
     await until(lambda: not thread.is_alive())
+
+
+async def test_a_database_that_answers_slowly_does_not_hold_up_the_start(tmp_path: Path) -> None:
+    class Slow:
+        """Takes every connection, and answers nothing."""
+
+        def __getitem__(self, name: str) -> "Slow":
+            return self
+
+        async def find_one(self, *query: Any) -> None:
+            await asyncio.Event().wait()
+
+        close = find_one
+
+    store = FolderStore(tmp_path)
+    with shipper_of(tmp_path, store, "mongodb://127.0.0.1:1", "test", client=lambda target: Slow()) as shipper:
+        begun = monotonic()
+        assert not await shipper.check(within_s=0.05)
+        assert monotonic() - begun < 5
+        assert shipper.status().state is State.AWAY
+        assert "not ready within 0.05 s" in shipper.status().message
+        await shipper.stop()

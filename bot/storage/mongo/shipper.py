@@ -7,6 +7,7 @@ acknowledged batch moves the cursor; what was sent and not acknowledged is sent 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -112,20 +113,28 @@ class MongoShipper:
         self._task: asyncio.Task[None] | None = None
         self._refreshed_ns = self._retried_ns = 0
 
-    async def check(self) -> bool:
+    async def check(self, within_s: float = 5.0) -> bool:
         """Look at the database before the start; False where it cannot be reached, which is no reason not to start.
+
+        One that answers slowly is not waited for: the market is, and what is wrong with it is told when it has answered.
 
         Raises:
             StorageError: If it must not be written to: a newer program wrote it, or its quotes have the other form.
         """
         client = self._connect(self._target)
         try:
-            await prepare(client[self._target.database], self._layout)
+            async with asyncio.timeout(within_s):
+                await prepare(client[self._target.database], self._layout)
         except PyMongoError as error:
             self._be(State.AWAY, told(error, self._target))
             return False
+        except TimeoutError:
+            self._be(State.AWAY, f"it was not ready within {within_s:g} s")
+            return False
         finally:
-            await client.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await client.close()
         return True
 
     def start(self) -> None:
