@@ -11,6 +11,7 @@ from exchanges.bybit.terms import BybitTerms
 from exchanges.coinbase.terms import CoinbaseTerms
 from exchanges.common.api_keys import ApiKeys
 from exchanges.kraken.terms import KrakenTerms
+from exchanges.registry import TRADING_VENUES
 
 _SOURCES: Mapping[str, Callable[..., TermsSource]] = {
     "binance": BinanceTerms,
@@ -32,4 +33,7 @@ def terms_sources(
         {asset for listed in by_feed.values() for one in listed.values() for asset in (one.base, one.quote)}
     )
     venues = sorted({feed.venue for feed in by_feed} & _SOURCES.keys())
-    return [_SOURCES[venue](by_feed, assets, settings, clock, keys) for venue in venues]
+    # A key belongs to the venues that orders are sent to; no other hears of it.
+    return [
+        _SOURCES[venue](by_feed, assets, settings, clock, keys if venue in TRADING_VENUES else None) for venue in venues
+    ]
