@@ -178,7 +178,8 @@ def test_an_import_that_was_killed_goes_on_and_doubles_nothing(server: Waiting, 
     assert (len(done.summary["already"]), len(done.summary["imported"])) == (1, 1)
     assert rows(data_dir) == 200
     days = [path for path, _ in server.asked[asked:] if path.endswith(".zip")]
-    assert [path.rpartition("-aggTrades-")[2] for path in days] == [f"{SECOND_DAY}.zip"]
+    # The request that was held back is answered now, too; the first day is not asked for again.
+    assert {path.rpartition("-aggTrades-")[2] for path in days} == {f"{SECOND_DAY}.zip"}
     assert not (data_dir / "downloads" / "import.spool").exists()
 
 

@@ -30,7 +30,7 @@ class LocalExchanges:
     """Binance USDⓈ-M and Bybit linear on one port, for public market data."""
 
     def __init__(self) -> None:
-        lines = {feed: [line.split(" ", 1) for line in rows] for feed, rows in sample_lines(1, 1).items()}
+        lines = {feed: [line.split(" ", 1) for line in rows] for feed, rows in sample_lines(1, 5).items()}
         self.frames = {
             feed: [(int(stamp) - START_NS, payload.strip().encode()) for stamp, payload in rows]
             for feed, rows in lines.items()
