@@ -67,7 +67,8 @@ def _market(console: Console, market: MarketReport) -> None:
         console.print(_routes(market.routes))
     _extremes(console, market.pairs)
     if market.open_pairs:
-        console.print(_pairs("Open pairs: unrealised, in no figure above", market.open_pairs, "unrealised"))
+        title = "Open pairs: unrealised at the last mids, before exit costs; in no figure above"
+        console.print(_pairs(title, market.open_pairs, "unrealised"))
     console.print()
 
 
@@ -145,7 +146,8 @@ def _bridge(line: MoneyLine) -> Table:
             Text(("= " if bold else "  ") + name), _money(amount), _bps(amount, line.notional), end_section=bold
         )
     if line.open_pairs:
-        table.add_row(Text(f"  unrealised, {line.open_pairs} open pairs (apart)"), _money(line.unrealised), Text("-"))
+        words = f"  unrealised at mids, {line.open_pairs} open pairs (apart)"
+        table.add_row(Text(words), _money(line.unrealised), Text("-"))
     return table
 
 
@@ -153,7 +155,7 @@ def _routes(routes: Sequence[RouteLine]) -> Table:
     more = f" (first {_ROUTES} of {len(routes)})" if len(routes) > _ROUTES else ""
     table = Table(box=box.SIMPLE_HEAD, title=f"Routes{more}", title_justify="left")
     table.add_column("route", overflow="fold", ratio=2)
-    for name in ("attempts", "missed", "won", "profit", "best bps", "needed"):
+    for name in ("attempts", "missed", "won", "profit", "best at a decision", "needed"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("refused", overflow="fold", ratio=1)
     for line in routes[:_ROUTES]:

@@ -1,5 +1,6 @@
 """The order books behind the quotes: where their gap-checked builders hand them in, and where they are looked at."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +13,7 @@ from bot.ports import FeedState
 from bot.pricing.ladder import Ladder, ladder
 
 _NAMED_MALFORMED = 20
+_NAMED_LOSSES = 3
 
 
 @runtime_checkable
@@ -43,6 +45,8 @@ class BookDesk:
         self._show = venue.on_book if isinstance(venue, FillsFromBooks) else None
         self._event = event
         self.malformed = 0
+        self.lost: Counter[str] = Counter()
+        """By instrument id: how often its book was not to be used any more."""
 
     def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
         """A change arrived; `book` has it, or is None while it may not be used."""
@@ -56,6 +60,15 @@ class BookDesk:
         s = self._slots[slot]
         if state is not BookState.VALID and s.book is not None:
             self._hand_over(s, None)
+            self._say_lost(s, state, reason)
+
+    def _say_lost(self, s: InstrumentSlot, state: BookState, reason: str) -> None:
+        self.lost[s.instrument.id] += 1
+        count = self.lost[s.instrument.id]
+        if count <= _NAMED_LOSSES or count & (count - 1) == 0:  # then only each time their number has doubled
+            times = "" if count == 1 else f" ({count} times so far)"
+            why = f"order book {state.value}{times}: {reason}; sizes follow the quote until it is whole"
+            self._event("info" if count <= _NAMED_LOSSES else "warning", f"{s.instrument.id}: {why}")
 
     def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
         """A frame that belongs to no book."""

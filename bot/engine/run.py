@@ -365,7 +365,7 @@ def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
         f"decisions   taken {decisions['taken']}, refused: {refused}",
         f"orders      {summary['orders']}, fills {summary['fills']}, open pairs {summary['open_pairs']}",
         f"realised    {_amounts(summary['pnl'])}",
-        f"unrealised  {_amounts(summary['unrealised'])}",
+        f"unrealised  {_amounts(summary['unrealised'])} (closing at the quotes, exit fees in)",
         f"break-even  {headline(engine)}",
         *_compared(summary["calm_comparison"]),
     ]

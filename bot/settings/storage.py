@@ -18,7 +18,7 @@ FIRST_INSTRUMENT = "binance:BTC/USDT:USDT"
 class ArchiveSettings(Section):
     """Market data on disk."""
 
-    enabled: bool = Field(default=True, description="Keep what live and simulated runs see; --mode record always does.")
+    enabled: bool = Field(default=True, description="Keep what live runs see; --mode record always keeps.")
     url: str | None = Field(
         default=None, description="Directory or URL (s3://BUCKET/PREFIX) of the files; unset: data_dir/archive."
     )

@@ -11,7 +11,7 @@ class TermsSettings(Section):
     max_fee_age_s: Positive = Field(default=21_600.0, description="Older fees of an account refuse its routes.")
     max_funding_age_s: Positive = Field(default=7_200.0, description="Older funding schedules refuse their routes.")
     max_listing_age_s: Positive = Field(default=1_800.0, description="Older listings refuse their instruments.")
-    max_network_age_s: Positive = Field(default=3_600.0, description="Older networks and wallets refuse transfers.")
+    max_network_age_s: Positive = Field(default=300.0, description="Older networks and wallets refuse transfers.")
     retry_s: Positive = Field(default=60.0, description="Between two questions to a venue that did not answer.")
     transfer_processing_s: NotNegative = Field(
         default=600.0, description="Mean time that two venues take for a transfer beside the chain, assumed."
