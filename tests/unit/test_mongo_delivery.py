@@ -170,12 +170,12 @@ async def test_a_database_that_answers_slowly_does_not_hold_up_the_start(tmp_pat
         def __getitem__(self, name: str) -> "Slow":
             return self
 
-        async def find_one(self, *query: Any) -> None:
+        async def find_one(self, *_: Any) -> None:
             await asyncio.Event().wait()
 
         close = find_one
 
-    store = FolderStore(tmp_path)
+    store = FolderStore(tmp_path / "archive")
     with shipper_of(tmp_path, store, "mongodb://127.0.0.1:1", "test", client=lambda target: Slow()) as shipper:
         begun = monotonic()
         assert not await shipper.check(within_s=0.05)

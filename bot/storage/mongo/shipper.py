@@ -116,7 +116,7 @@ class MongoShipper:
     async def check(self, within_s: float = 5.0) -> bool:
         """Look at the database before the start; False where it cannot be reached, which is no reason not to start.
 
-        One that answers slowly is not waited for: the market is, and what is wrong with it is told when it has answered.
+        Nor is one that answers slowly: what is wrong with it is told when it has answered.
 
         Raises:
             StorageError: If it must not be written to: a newer program wrote it, or its quotes have the other form.
