@@ -1,4 +1,4 @@
-"""Fault 21: a venue's clock jumps away from where it was measured. Reads are asked again, orders never by themselves."""
+"""Fault 21: a venue's clock jumps away from where it was measured. Reads are asked again, orders never are."""
 
 import pytest
 

@@ -119,7 +119,9 @@ class Binance:
 
 @settings(max_examples=150, deadline=None)
 @given(EVENTS, st.lists(FATES, min_size=5, max_size=30), IS_FUTURES, st.sampled_from([4, 20]), st.sampled_from([2, 50]))
-def test_fault_07_and_06_and_10_a_book_of_binance_is_the_venues_or_not_to_be_used(events, fates, is_futures, depth, waiting):
+def test_fault_07_and_06_and_10_a_book_of_binance_is_the_venues_or_not_to_be_used(
+    events, fates, is_futures, depth, waiting
+):
     market = Binance(events, is_futures, depth)
     heard = Events()
     builder = BinanceBookBuilder(depth, heard, max_waiting=waiting)

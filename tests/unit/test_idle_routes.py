@@ -17,10 +17,18 @@ class BesideIdle(RandomMarket):
     """The market of the active pair, event for event, and quotes of others in the same batches."""
 
     def __init__(self, seed, bench, idle):
-        super().__init__(seed, bench, ACTIVE, single=True)
+        super().__init__(seed, bench, ACTIVE)
         self.others = range(ACTIVE, ACTIVE + idle)
         self.dice = Random(seed)
         self.numbers = 10**9
+
+    def play(self, events=EVENTS):
+        """Each event of the pair is a batch, whatever the others add to it."""
+        for _ in range(events):
+            self.now_ns += self.random.randrange(1_000_000, 60_000_000)
+            self.bench.clock.advance_to(self.now_ns)
+            self.event(self.random.random(), self.random.randrange(self.venues))
+            self.engine.on_batch_end(self.now_ns)
 
     def event(self, dice, slot):
         before = self.dice.random() < 0.5

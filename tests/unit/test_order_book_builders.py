@@ -291,9 +291,7 @@ def test_fault_10_repeated_and_older_changes_of_bybit(live_bybit: BybitBookBuild
     b"{", bybit("other", 101, [], []), bybit("delta", -1, [], []), bybit("delta", 101, [["NaN", "1"]], []),
     bybit("delta", 101, [["1"]], []), bybit("delta", 101, [], [], cts="soon"),
 ])  # fmt: skip
-def test_fault_13_and_16_malformed_frames_of_bybit_take_the_book_away(
-    live_bybit: BybitBookBuilder, raw: bytes
-) -> None:
+def test_fault_13_and_16_malformed_frames_of_bybit_take_the_book_away(live_bybit: BybitBookBuilder, raw: bytes) -> None:
     live_bybit.on_frame(raw, 0)
     assert live_bybit.book is None
     assert isinstance(live_bybit.error, MalformedPayload)
