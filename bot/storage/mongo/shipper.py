@@ -14,7 +14,7 @@ from enum import StrEnum
 from pymongo.errors import PyMongoError
 
 from bot.clock import Clock
-from bot.errors import StorageError
+from bot.errors import BotError, StorageError
 from bot.storage.mongo.batches import Source
 from bot.storage.mongo.collections import Layout, prepare
 from bot.storage.mongo.cursors import CursorFile
@@ -109,6 +109,7 @@ class MongoShipper:
         self._message = ""
         self._failures = 0
         self._stopping = False
+        self._is_stopped = False
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._refreshed_ns = self._retried_ns = 0
@@ -144,13 +145,18 @@ class MongoShipper:
 
     async def stop(self, within_s: float = 5.0) -> None:
         """Deliver what waits, for `within_s` seconds at most; what remains is delivered at the next start."""
-        self._stopping = True
+        if self._is_stopped:
+            return
+        self._is_stopped = self._stopping = True
         self._woken.set()
         if self._task is not None:
             done, _ = await asyncio.wait({self._task}, timeout=within_s)
             if not done:
                 self._task.cancel()
                 await asyncio.wait({self._task}, timeout=1.0)
+        with suppress(TimeoutError, BotError):
+            # What is told to wait for the next start is what waits now, and not when it was looked at last.
+            await asyncio.wait_for(self._refresh(), within_s)
         for outlet in self._outlets:
             outlet.close()
         self._worker.close()
