@@ -220,7 +220,7 @@ def test_an_open_pair_stands_apart(tmp_path):
     assert (money.bridge.profit, money.open_pairs) == (0, 1)
     assert money.unrealised == Decimal("1.0")  # 0.2 × 2 on the spot, 0.3 × 2 on the perpetual
     assert market.runs[0].unexplained is None
-    assert "unrealised, 1 open pairs (apart)" in render_table(report)
+    assert "unrealised at mids, 1 open pairs (apart)" in render_table(report)
 
 
 def test_a_failed_pair_that_still_holds_a_position_is_not_realised(tmp_path):

@@ -270,7 +270,8 @@ def test_no_cell_of_a_csv_is_a_formula() -> None:
     assert float(negative["net_bps"]) != 0.0, "a number below zero stays a number"
 
 
-def test_a_table_says_unknown_and_suspect() -> None:
+def test_a_table_says_unknown_and_suspect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     house = two_perps()
     house.sink.by_id[OTHER_PERP.id].funding_terms = None
     text = printed_table(scan(house), 20)

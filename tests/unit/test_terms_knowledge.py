@@ -118,7 +118,7 @@ async def test_nothing_is_known_before_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("what", "kind", "age_s"),
-    [("fees", TermsKind.FEES, 21_600), ("funding", TermsKind.FUNDING, 7200), ("networks", TermsKind.NETWORKS, 3600)],
+    [("fees", TermsKind.FEES, 21_600), ("funding", TermsKind.FUNDING, 7200), ("networks", TermsKind.NETWORKS, 300)],
 )
 async def test_each_is_known_until_it_is_too_old(what: str, kind: TermsKind, age_s: int) -> None:
     world = World()
@@ -218,9 +218,9 @@ async def test_it_is_asked_again_before_anything_is_too_old_and_not_without_end(
     world = World()
     assert world.terms.needs_asking()
     await world.terms.refresh()
-    world.wait(900)
+    world.wait(150)
     assert not world.terms.needs_asking()
-    world.wait(1)  # half of the half hour that listings are good for
+    world.wait(1)  # half of the five minutes that networks are good for
     assert world.terms.needs_asking()
     world.source.says["fees"] = VenueUnavailable("binance", "away")
     await world.terms.refresh()
