@@ -25,7 +25,7 @@ def replay(ticks: Sequence[Tick]) -> Iterator[Round | None]:
     """A round of its backtest, in quotes a second; None where it is not installed."""
     python = os.environ.get("CRYPTO_PIPE_HFTBACKTEST_PYTHON", str(ROOT / ".venv-hftbacktest" / "bin" / "python"))
     if not Path(python).exists():
-        progress("hftbacktest is absent; `make bench-hftbacktest` installs it")
+        progress("hftbacktest is absent: python3 -m venv .venv-hftbacktest, and pip install hftbacktest==2.4.4 there")
         yield None
         return
     with TemporaryDirectory(prefix="crypto-pipe-hft-") as directory:
