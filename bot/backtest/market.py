@@ -12,6 +12,7 @@ from bot.clock import SystemClock, VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
+from bot.errors import InvariantError
 from bot.ports import FrameTap, MarketEnd, MarketSink
 
 STOPPED = "stopped before the end of the tape"
@@ -84,8 +85,12 @@ class TapeMarket:
         """Rows that were played."""
 
     def printed(self, feed: Feed, raw: bytes) -> PrintedQuote:
-        """A tape has no digits; nobody looks at a backtest while it runs."""
-        raise NotImplementedError("a tape holds numbers, not what the venue printed")
+        """Never asked: quotes of a tape come without a payload, and who looks at the engine leaves those out.
+
+        Raises:
+            InvariantError: In any case.
+        """
+        raise InvariantError("a tape holds numbers, not what the venue printed")
 
     def progress(self) -> float | None:
         """Part of the time that has been played."""

@@ -114,7 +114,7 @@ class InstrumentSlot:
         self.recv_ns = 0
         self.event_age_ns: int | None = None
         self.raw: bytes | None = None
-        """Payload of the newest accepted quote: it holds the digits that the venue printed."""
+        """Payload of the newest accepted quote: it holds the digits that the venue printed; empty from a tape."""
         self.book: OrderBook | None = None
         """What stands behind the quote, while it is known to be right."""
         self.book_ns = 0

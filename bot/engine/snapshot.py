@@ -133,19 +133,19 @@ def combined_views(engine: Engine, printed: Printed) -> dict[str, dict[str, Any]
     """By unified symbol: every venue's top of book with the venue's digits, as it is shown to programs."""
     by_symbol: dict[str, list[InstrumentSlot]] = {}
     for slot in engine.slots:
-        if slot.raw is not None:
+        if slot.raw:  # a tape has no payloads
             by_symbol.setdefault(slot.instrument.symbol, []).append(slot)
     return {
         symbol: combined_view(
             max(slot.event_time_ns() for slot in slots) // 1_000_000,
-            {slot.instrument.venue: printed(slot.instrument.feed, slot.raw) for slot in slots if slot.raw is not None},
+            {slot.instrument.venue: printed(slot.instrument.feed, slot.raw) for slot in slots if slot.raw},
         )
         for symbol, slots in by_symbol.items()
     }
 
 
 def _top_row(slot: InstrumentSlot, now_ns: int, printed: Printed) -> TopRow:
-    quote = printed(slot.instrument.feed, slot.raw) if slot.raw is not None else None
+    quote = printed(slot.instrument.feed, slot.raw) if slot.raw else None
     last = slot.quote
     return TopRow(
         venue=slot.instrument.venue,

@@ -18,8 +18,9 @@ from bot.backtest.skim import Skimmer
 from bot.backtest.tape import Piece, TapeWriter
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
-from bot.domain.market import FundingRate, TopOfBook
+from bot.domain.market import FundingRate, PrintedQuote, TopOfBook
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.snapshot import take_snapshot
 from bot.ports import FeedState
 from bot.settings import PaperSettings, Settings
 from bot.storage.journal import SqliteJournal
@@ -229,3 +230,12 @@ def test_a_market_that_trades_still_trades_when_it_is_skimmed() -> None:
     pieces = random_tape(5, 4_000, 0.0)
     with played(pieces, "0", skims=True) as (engine, _, _):
         assert engine.desk.fills > 0
+
+
+def test_whoever_looks_at_a_backtest_that_goes_on_does_not_stop_it() -> None:
+    def printed(feed: Feed, raw: bytes) -> PrintedQuote:
+        raise AssertionError("a tape has no payloads to print")
+
+    with played(random_tape(5, 800, 0.0), "0", skims=True) as (engine, _, _):
+        snapshot = take_snapshot(engine, engine.started_ns, printed, progress=0.5, finished=False, comparison="")
+    assert len(snapshot.routes) == 2
