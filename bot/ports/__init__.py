@@ -1,0 +1,59 @@
+"""What the machine needs from others, as Protocols; `main.py` hands the parts to each other.
+
+A **slot** is the small integer under which the engine knows one instrument of this run: the path from bytes to
+decision indexes lists with it instead of hashing names.
+"""
+
+from bot.ports.journal import Journal, RecordKind
+from bot.ports.market import (
+    FeedState,
+    FrameDecoder,
+    FrameTap,
+    LiveVenueModule,
+    Market,
+    MarketEnd,
+    MarketReader,
+    MarketSink,
+    VenueModule,
+)
+from bot.ports.strategy import (
+    ExitBounds,
+    Holding,
+    InstrumentView,
+    NoTerms,
+    RoundTripWatch,
+    RouteTerms,
+    RouteWatch,
+    Statistics,
+    Strategy,
+    TransferEstimate,
+)
+from bot.ports.venue import Actions, OrderListener, QuoteDrivenVenue, TermsSource
+
+__all__ = [
+    "Actions",
+    "ExitBounds",
+    "FeedState",
+    "FrameDecoder",
+    "FrameTap",
+    "Holding",
+    "InstrumentView",
+    "Journal",
+    "LiveVenueModule",
+    "Market",
+    "MarketEnd",
+    "MarketReader",
+    "MarketSink",
+    "NoTerms",
+    "OrderListener",
+    "QuoteDrivenVenue",
+    "RecordKind",
+    "RoundTripWatch",
+    "RouteTerms",
+    "RouteWatch",
+    "Statistics",
+    "Strategy",
+    "TermsSource",
+    "TransferEstimate",
+    "VenueModule",
+]

@@ -1,0 +1,87 @@
+"""What changes an account, what hears of it, and what a venue tells of its terms."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.fees import FeeSchedule
+from bot.domain.funding_terms import FundingTerms
+from bot.domain.instrument import Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.network import AssetNetwork
+from bot.domain.order import Fill, Order, Side
+from bot.domain.terms import Listing, Told, WalletMove
+
+
+class TermsSource(Protocol):
+    """One venue as the engine asks it for its terms. Every question may raise `VenueError`."""
+
+    venue: str
+
+    async def fees(self) -> Told[FeeSchedule] | None:
+        """By instrument id, of this account; None where there is no key to ask with."""
+
+    async def funding(self) -> Told[FundingTerms]:
+        """By the id of every perpetual."""
+
+    async def listings(self) -> Told[Listing]:
+        """By instrument id: status and delivery, as they are now."""
+
+    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
+        """By asset; None where there is no key to ask with."""
+
+    async def moves(self) -> Sequence[WalletMove]:
+        """Withdrawals and deposits of the last weeks that have ended; none where there is no key to ask with."""
+
+
+class OrderListener(Protocol):
+    """Hears what becomes of orders."""
+
+    def on_order(self, order: Order) -> None:
+        """An order's state changed."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """Part of an order was done; delivered before the order state that includes it."""
+
+
+class Actions(Protocol):
+    """What changes the account. Calls return at once; results come to the listener."""
+
+    def submit(self, order: Order) -> None:
+        """Send an order whose intent is durable. Every submitted order ends in a terminal `on_order`."""
+
+    def cancel(self, order: Order) -> None:
+        """Ask to cancel it; a terminal order is left as it is."""
+
+    def balances(self) -> Sequence[Balance]:
+        """Every wallet as it is known now."""
+
+    def positions(self) -> Sequence[Position]:
+        """Every derivative position that is not flat."""
+
+    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
+        """How large an order on this side the wallet covers, in quote units, fees not counted."""
+
+
+class QuoteDrivenVenue(Actions, Protocol):
+    """A venue as the engine drives it: the paper venue fills from the quotes it is shown, others from their own."""
+
+    listener: OrderListener | None
+    on_funding: Callable[[FundingPayment], None] | None
+    """Hears of payments that the venue settles by its own clock."""
+
+    async def start(self) -> None:
+        """Connect; orders may be submitted afterwards."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    def on_quote(self, slot: int, quote: TopOfBook) -> None:
+        """A quote that passed the gate."""
+
+    def on_quote_refused(self, slot: int) -> None:
+        """The instrument has no valid quote until the next one."""
+
+    def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
+        """Settle funding now; None where nothing is held, and where the venue settles by its own clock."""
