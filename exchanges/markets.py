@@ -20,6 +20,7 @@ from bot.errors import VenueError
 from bot.ports import Market, QuoteDrivenVenue, TermsSource
 from bot.settings import Settings
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
@@ -95,8 +96,9 @@ async def opened_market(
             there = pointed_at(settings, address)
             market = await _connected(there, wanted.run_s, log, "simulated")
             keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
-            venue = _wire(market, there, keys, log)
-            terms = terms_sources(market.by_feed, there, market.clock, keys)
+            budgets = _budgets(market)
+            venue = _wire(market, there, keys, log, budgets)
+            terms = terms_sources(market.by_feed, there, market.clock, keys, budgets)
             deliver = asyncio.get_running_loop().call_soon_threadsafe
             silent = _without_orders(market)
             notes = [f"{venue}: watched and priced; no order can be sent there" for venue in sorted(silent)]
@@ -143,7 +145,19 @@ def _paper(market: Market, settings: Settings) -> VenueFactory:
     return paper
 
 
-def _wire(market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log) -> VenueFactory:
+def _budgets(market: LiveVenues) -> dict[str, RequestBudget]:
+    """One a venue, for everything that is signed there: it counts by address and account, not by who of us asks."""
+    from exchanges.binance import request_costs as binance
+    from exchanges.bybit import request_costs as bybit
+
+    rates = {"binance": binance.rates, "bybit": bybit.rates}
+    venues = {feed.venue for feed in market.by_feed} & TRADING_VENUES
+    return {venue: RequestBudget(venue, rates[venue](), market.clock) for venue in sorted(venues)}
+
+
+def _wire(
+    market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log, budgets: Mapping[str, RequestBudget]
+) -> VenueFactory:
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
     from exchanges.bybit.actions import BybitActions
@@ -156,7 +170,9 @@ def _wire(market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log) -> Ve
         spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
         return ConnectedVenue(
             {
-                venue: adapters[venue](market.by_feed, keys, settings, market.clock, spread, fees, log)
+                venue: adapters[venue](
+                    market.by_feed, keys, settings, market.clock, spread, fees, log, budget=budgets[venue]
+                )
                 for venue in venues
             }
         )

@@ -10,6 +10,7 @@ from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit.terms import BybitTerms
 from exchanges.coinbase.terms import CoinbaseTerms
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
 from exchanges.kraken.terms import KrakenTerms
 from exchanges.registry import TRADING_VENUES
 
@@ -22,9 +23,20 @@ _SOURCES: Mapping[str, Callable[..., TermsSource]] = {
 
 
 def terms_sources(
-    by_feed: Mapping[Feed, Mapping[str, Instrument]], settings: Settings, clock: Clock, keys: ApiKeys | None
+    by_feed: Mapping[Feed, Mapping[str, Instrument]],
+    settings: Settings,
+    clock: Clock,
+    keys: ApiKeys | None,
+    budgets: Mapping[str, RequestBudget] | None = None,
 ) -> Sequence[TermsSource]:
     """One for each venue of `by_feed` that tells its terms; without keys, what is public alone.
+
+    Args:
+        by_feed: Feed -> the venue's symbol -> instrument.
+        settings: Where the venues are.
+        clock: Stamps requests and answers.
+        keys: Of the account, where there is one.
+        budgets: By venue: what may be asked, shared with who trades there.
 
     Raises:
         SettingsError: If there are keys and an endpoint is not on this machine.
@@ -35,5 +47,8 @@ def terms_sources(
     venues = sorted({feed.venue for feed in by_feed} & _SOURCES.keys())
     # A key belongs to the venues that orders are sent to; no other hears of it.
     return [
-        _SOURCES[venue](by_feed, assets, settings, clock, keys if venue in TRADING_VENUES else None) for venue in venues
+        _SOURCES[venue](by_feed, assets, settings, clock, keys, (budgets or {}).get(venue))
+        if venue in TRADING_VENUES
+        else _SOURCES[venue](by_feed, assets, settings, clock, None)
+        for venue in venues
     ]

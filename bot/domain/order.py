@@ -89,6 +89,9 @@ class Order(BaseModel):
     price: Decimal | None = Field(default=None, gt=0)
     """None for a market order."""
     reduce_only: bool = False
+    reduces_risk: bool = Field(default=False, exclude=True)
+    """It evens out or closes what is held, whatever the venue knows of that: what is kept of a request budget for
+    cancels and hedges is there for it."""
     status: OrderStatus = OrderStatus.INTENT
     filled_quantity: Decimal = Decimal(0)
     average_price: Decimal | None = None

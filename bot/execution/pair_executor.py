@@ -397,6 +397,7 @@ class PairExecutor:
             quantity=quantity,
             price=price,
             reduce_only=reduces,
+            reduces_risk=not leg_name.startswith("open_"),
             ts_decision_ns=self._clock.now_ns(),
         )
         pair.orders[order.client_order_id] = (order, leg_name, expected)

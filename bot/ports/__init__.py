@@ -28,7 +28,7 @@ from bot.ports.strategy import (
     Strategy,
     TransferEstimate,
 )
-from bot.ports.venue import Actions, OrderListener, QuoteDrivenVenue, TermsSource
+from bot.ports.venue import Actions, HasDeadManSwitch, OrderListener, QuoteDrivenVenue, TellsStanding, TermsSource
 
 __all__ = [
     "Actions",
@@ -36,6 +36,7 @@ __all__ = [
     "FeedState",
     "FrameDecoder",
     "FrameTap",
+    "HasDeadManSwitch",
     "Holding",
     "InstrumentView",
     "Journal",
@@ -53,6 +54,7 @@ __all__ = [
     "RouteWatch",
     "Statistics",
     "Strategy",
+    "TellsStanding",
     "TermsSource",
     "TransferEstimate",
     "VenueModule",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
@@ -11,6 +11,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.network import AssetNetwork
 from bot.domain.order import Fill, Order, Side
+from bot.domain.standing import VenueStanding
 from bot.domain.terms import Listing, Told, WalletMove
 
 
@@ -85,3 +86,25 @@ class QuoteDrivenVenue(Actions, Protocol):
 
     def settle_funding(self, instrument: Instrument, rate: Decimal, mark_price: Decimal) -> FundingPayment | None:
         """Settle funding now; None where nothing is held, and where the venue settles by its own clock."""
+
+
+@runtime_checkable
+class TellsStanding(Protocol):
+    """A venue, or several, that can refuse us: by a ban, by a stream that is gone, by a key that is revoked."""
+
+    def blocked(self, venue: str) -> str | None:
+        """Why nothing new may be risked at `venue` now; None: it may, as far as is known."""
+
+    def standings(self) -> Sequence[VenueStanding]:
+        """Every venue's."""
+
+
+@runtime_checkable
+class HasDeadManSwitch(Protocol):
+    """A venue, or several, that cancel our orders by themselves when we are not heard for a time."""
+
+    def pet(self, within_s: float) -> None:
+        """Cancel every order of ours unless this is called again within `within_s`; 0: do not any more.
+
+        Returns at once. A venue that has no such switch, or refuses it, says so once and goes on.
+        """

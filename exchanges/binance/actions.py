@@ -12,12 +12,14 @@ from exchanges.binance.account_requests import BinanceAccount
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url, stream_url
 from exchanges.binance.order_requests import BinanceOrders
 from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
+from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol
+from exchanges.common.request_budget import RequestBudget
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
@@ -42,6 +44,7 @@ class BinanceActions(StreamedActions):
         log: Log,
         listener: OrderListener | None = None,
         on_funding: OnFunding | None = None,
+        budget: RequestBudget | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -55,12 +58,14 @@ class BinanceActions(StreamedActions):
             log: Takes lines for a person.
             listener: Hears of orders and fills; may be set later, before the first order.
             on_funding: Hears of funding payments; may be set later.
+            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If an endpoint is not on this machine, or a feed cannot be traded.
         """
         own = instruments_of(VENUE, by_feed)
-        http = VenueHttp(VENUE, clock)
+        budget = budget or RequestBudget(VENUE, rates(), clock)
+        http = VenueHttp(VENUE, clock, budget)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
         desk = OrderDesk(clock, listener)
         # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.

@@ -11,8 +11,10 @@ from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInFo
 from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
+from exchanges.common.keyed_rest import lane_of
 from exchanges.common.order_desk import OrderReport
 from exchanges.common.refusals import Refusal
+from exchanges.common.request_pool import Lane
 
 _ORDER_ROW = TypeAdapter(OrderRow)
 _PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
@@ -45,7 +47,8 @@ class BinanceOrders:
         if rest is None or symbol is None:
             raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
         try:
-            await rest.place(_PATHS[order.instrument.segment], order.client_order_id, new_order(symbol, order))
+            path = _PATHS[order.instrument.segment]
+            await rest.place(path, order.client_order_id, new_order(symbol, order), lane_of(order))
         except Refusal as refusal:
             await self._settle_doubt(order, refusal)
 
@@ -77,7 +80,8 @@ class BinanceOrders:
             VenueError: It cannot be asked.
         """
         try:
-            row = await self._rest(order).read(_PATHS[order.instrument.segment], _ORDER_ROW, self._named(order))
+            path = _PATHS[order.instrument.segment]
+            row = await self._rest(order).read(path, _ORDER_ROW, self._named(order), Lane.REDUCE)
         except Refusal as refusal:
             if refusal.is_no_such_order:
                 return None
@@ -92,7 +96,7 @@ class BinanceOrders:
             VenueError: It cannot be asked.
         """
         values = {"symbol": self._symbols[order.instrument.id], "orderId": report.venue_order_id or ""}
-        rows = await self._rest(order).read(_TRADES[order.instrument.segment], TRADES, values)
+        rows = await self._rest(order).read(_TRADES[order.instrument.segment], TRADES, values, Lane.REDUCE)
         return [fill_of_trade(order, row) for row in rows]
 
     def _rest(self, order: Order) -> SignedRest:

@@ -52,6 +52,11 @@ def checked(answer: Answer) -> str:
     raise error
 
 
+def code_of(answer: Answer) -> int:
+    """Binance's code in an answer that is an error; 0 where it has none."""
+    return _complaint(answer.text)[0]
+
+
 def _complaint(text: str) -> tuple[int, str]:
     try:
         body: Any = json.loads(text)

@@ -13,11 +13,14 @@ from bot.domain.instrument import Feed, Segment
 from bot.errors import VenueUnavailable
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.private_schemas import ServerTime
-from exchanges.binance.refusals import checked
+from exchanges.binance.refusals import checked, code_of
+from exchanges.binance.request_costs import cost, learn, refused_for
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.request_budget import Cost
+from exchanges.common.request_pool import Lane
+from exchanges.common.venue_http import Answer, VenueHttp
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -35,19 +38,20 @@ class SignedRest(KeyedRest[str]):
             SettingsError: If `base_url` is not on this machine.
         """
         super().__init__(base_url, keys, http, clock, checked)
+        self._feed = feed
         self._prefix = "/api" if feed.segment is Segment.SPOT else "/fapi"
         self._time = "/v3/time" if feed.segment is Segment.SPOT else "/v1/time"
         self._headers = {"X-MBX-APIKEY": self._key}
         self._form_headers = {**self._headers, "Content-Type": _FORM}
 
-    async def read(self, path: str, kind: TypeAdapter[_T], values: Values) -> _T:
+    async def read(self, path: str, kind: TypeAdapter[_T], values: Values, lane: Lane = Lane.READ) -> _T:
         """A signed question; asked once more when Binance did not like our clock.
 
         Raises:
             Refusal: Binance refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        text = await self._asked(lambda: self._signed("GET", path, values, READ_WINDOW_MS, READ_S))
+        text = await self._asked(lambda: self._signed("GET", path, values, READ_WINDOW_MS, READ_S, lane))
         return _understood(path, kind, text)
 
     async def public(self, path: str, kind: TypeAdapter[_T], values: Values) -> _T:
@@ -56,8 +60,17 @@ class SignedRest(KeyedRest[str]):
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-        answer = await self._http.request("GET", self._url(path) + _query(values), {}, None, READ_S)
-        return _understood(path, kind, self._checked(answer))
+        return _understood(path, kind, await self.public_text(path, values))
+
+    async def public_text(self, path: str, values: Values, lane: Lane = Lane.READ) -> str:
+        """The same as it came.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        url = self._url(path) + _query(values)
+        charged = cost(self._feed, "GET", path, values)
+        return await self._paid(charged, lane, lambda: self._http.request("GET", url, {}, None, READ_S))
 
     async def key_only(self, method: str, path: str) -> str:
         """A request with the key and without a signature (`listenKey`): the answer's text.
@@ -65,10 +78,13 @@ class SignedRest(KeyedRest[str]):
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
-        answer = await self._http.request(method, self._url(path), self._headers, None, READ_S)
-        return self._checked(answer)
+        url = self._url(path)
+        charged = cost(self._feed, method, path, {})
+        return await self._paid(
+            charged, Lane.READ, lambda: self._http.request(method, url, self._headers, None, READ_S)
+        )
 
-    async def place(self, path: str, client_order_id: str, values: Values) -> None:
+    async def place(self, path: str, client_order_id: str, values: Values, lane: Lane = Lane.ORDER) -> None:
         """Send an order, once.
 
         Raises:
@@ -77,7 +93,7 @@ class SignedRest(KeyedRest[str]):
             Refusal: An order of this id may be there already: ask.
             VenueError: It did not arrive.
         """
-        await self._sent_once(client_order_id, self._signed("POST", path, values, ORDER_WINDOW_MS, ORDER_S))
+        await self._sent_once(client_order_id, self._signed("POST", path, values, ORDER_WINDOW_MS, ORDER_S, lane))
 
     async def cancel(self, path: str, values: Values) -> None:
         """Cancel an order.
@@ -86,7 +102,16 @@ class SignedRest(KeyedRest[str]):
             Refusal: Binance refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._signed("DELETE", path, values, READ_WINDOW_MS, ORDER_S)
+        await self._signed("DELETE", path, values, READ_WINDOW_MS, ORDER_S, Lane.REDUCE)
+
+    async def change(self, path: str, values: Values, lane: Lane = Lane.READ) -> None:
+        """Change something else than an order: a switch, a setting.
+
+        Raises:
+            Refusal: Binance refused what was asked.
+            VenueError: It cannot be asked, or refuses us.
+        """
+        await self._signed("POST", path, values, READ_WINDOW_MS, READ_S, lane)
 
     def stamped(self, values: Values) -> Values:
         """`values` with the key, the time and a signature over all of it, sorted as the WebSocket API wants it."""
@@ -95,15 +120,24 @@ class SignedRest(KeyedRest[str]):
         text = "&".join(f"{name}={value}" for name, value in ordered.items())
         return {**ordered, "signature": self._hmac.hex(text.encode())}
 
-    async def _signed(self, method: str, path: str, values: Values, window_ms: int, timeout_s: float) -> str:
-        text = urlencode({**values, "recvWindow": str(window_ms), "timestamp": str(self._now_ms())})
-        text = f"{text}&signature={self._hmac.hex(text.encode())}"
-        url = self._url(path)
-        if method == "POST":
-            answer = await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
-        else:
-            answer = await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
-        return self._checked(answer)
+    async def _signed(
+        self, method: str, path: str, values: Values, window_ms: int, timeout_s: float, lane: Lane
+    ) -> str:
+        async def send() -> Answer:
+            text = urlencode({**values, "recvWindow": str(window_ms), "timestamp": str(self._now_ms())})
+            text = f"{text}&signature={self._hmac.hex(text.encode())}"
+            url = self._url(path)
+            if method == "POST":
+                return await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
+            return await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
+
+        return await self._paid(cost(self._feed, method, path, values), lane, send)
+
+    def _learn(self, answer: Answer, charged: Cost) -> None:
+        learn(self._http.budget, self._feed, answer)
+
+    def _refused_for(self, answer: Answer, charged: Cost) -> list[str]:
+        return refused_for(self._feed, code_of(answer))
 
     async def _server_time_ms(self) -> int:
         return (await self.public(self._time, TypeAdapter(ServerTime), {})).ms

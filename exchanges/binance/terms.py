@@ -19,8 +19,10 @@ from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.funding import funding_terms
 from exchanges.binance.listings import read_listings
 from exchanges.binance.networks import WalletRest, read_moves, read_networks
+from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
 from exchanges.common.told import merged
 from exchanges.common.venue_http import VenueHttp
 
@@ -37,6 +39,7 @@ class BinanceTerms:
         settings: Settings,
         clock: Clock,
         keys: ApiKeys | None,
+        budget: RequestBudget | None = None,
     ) -> None:
         """Nothing is asked yet.
 
@@ -46,6 +49,7 @@ class BinanceTerms:
             settings: `venues.binance.*` says where Binance is.
             clock: Stamps requests and answers.
             keys: Of the account; None: only what is public is told.
+            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If there are keys and an endpoint is not on this machine.
@@ -54,7 +58,7 @@ class BinanceTerms:
         self._assets = assets
         self._settings = settings
         self._clock = clock
-        self._http = VenueHttp(VENUE, clock)
+        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock))
         self._rests: dict[Feed, SignedRest] = {}
         self._wallet: WalletRest | None = None
         if keys is not None:

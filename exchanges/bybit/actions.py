@@ -15,11 +15,13 @@ from exchanges.bybit.endpoints import rest_url, stream_url
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.order_requests import BybitOrders
 from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
+from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
+from exchanges.common.request_budget import RequestBudget
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
@@ -39,6 +41,7 @@ class BybitActions(StreamedActions):
         log: Log,
         listener: OrderListener | None = None,
         on_funding: OnFunding | None = None,
+        budget: RequestBudget | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -52,13 +55,15 @@ class BybitActions(StreamedActions):
             log: Takes lines for a person.
             listener: Hears of orders and fills; may be set later, before the first order.
             on_funding: Hears of funding payments; may be set later.
+            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If an endpoint is not on this machine, or differs between the feeds.
         """
         own = instruments_of(VENUE, by_feed)
         rest_base, private_url = _endpoints(own, settings)
-        http = VenueHttp(VENUE, clock)
+        budget = budget or RequestBudget(VENUE, rates(), clock)
+        http = VenueHttp(VENUE, clock, budget)
         rest = SignedRest(rest_base, keys, http, clock)
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.

@@ -8,8 +8,10 @@ from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
 from exchanges.bybit.signed_rest import Body, SignedRest, Values
+from exchanges.common.keyed_rest import lane_of
 from exchanges.common.order_desk import OrderReport
 from exchanges.common.refusals import Refusal
+from exchanges.common.request_pool import Lane
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
@@ -37,7 +39,7 @@ class BybitOrders:
         symbol = self._symbols.get(order.instrument.id)
         if symbol is None:
             raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
-        await self._rest.place(order.client_order_id, new_order(symbol, order))
+        await self._rest.place(order.client_order_id, new_order(symbol, order), lane_of(order))
 
     async def cancel(self, order: Order) -> None:
         """Ask to cancel it; an order that is final or unknown is left as it is.
@@ -59,7 +61,7 @@ class BybitOrders:
         """
         # Orders that ended long ago, or in masses, are in the history alone.
         for path in ("/v5/order/realtime", "/v5/order/history"):
-            found = await self._rest.read(path, OrderRows, self._named(order))
+            found = await self._rest.read(path, OrderRows, self._named(order), Lane.REDUCE)
             for row in found.rows:
                 if row.client_order_id == order.client_order_id:
                     return report_of(row)
@@ -74,7 +76,7 @@ class BybitOrders:
         values = self._place(order) | {"orderId": report.venue_order_id or "", "limit": _PAGE_ROWS}
         found: list[Fill] = []
         for _ in range(_MOST_PAGES):
-            page = await self._rest.read("/v5/execution/list", ExecutionRows, values)
+            page = await self._rest.read("/v5/execution/list", ExecutionRows, values, Lane.REDUCE)
             fills = (fill_of(order.instrument, row) for row in page.rows)
             found += [fill for fill in fills if fill is not None]
             if not page.next_cursor:

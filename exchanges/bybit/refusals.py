@@ -60,6 +60,14 @@ def checked(answer: Answer) -> Envelope:
     return envelope
 
 
+def code_of(answer: Answer) -> int:
+    """Bybit's code in an answer; 0 where it has none."""
+    try:
+        return Envelope.model_validate_json(answer.text).code
+    except ValidationError:
+        return 0
+
+
 def _complaint(envelope: Envelope) -> VenueError:
     words = f"{printable(envelope.message)} (code {envelope.code})"
     if envelope.code in _UNKNOWN:

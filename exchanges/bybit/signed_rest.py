@@ -5,6 +5,7 @@ Source: https://bybit-exchange.github.io/docs/v5/guide (authentication).
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -14,15 +15,21 @@ from bot.clock import Clock
 from bot.errors import OrderOutcomeUnknown, VenueUnavailable
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
-from exchanges.bybit.refusals import checked
+from exchanges.bybit.refusals import checked, code_of
+from exchanges.bybit.request_costs import cost, learn, refused_for, reset_ms
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
 from exchanges.common.refusals import Refusal
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.request_budget import Cost
+from exchanges.common.request_pool import Lane
+from exchanges.common.venue_http import Answer, VenueHttp
 
 _LOGIN_MS = 10_000
 """pybit's second is broken by a second of delay."""
+
+_LONGEST_HOLD_MS = 60_000
+"""Limits are counted by the second: a time further away is none of them."""
 
 _T = TypeVar("_T", bound=BaseModel)
 Values = dict[str, str]
@@ -40,20 +47,20 @@ class SignedRest(KeyedRest[Envelope]):
         """
         super().__init__(base_url, keys, http, clock, checked)
 
-    async def read(self, path: str, kind: type[_T], values: Values) -> _T:
+    async def read(self, path: str, kind: type[_T], values: Values, lane: Lane = Lane.READ) -> _T:
         """A signed question; asked once more when Bybit did not like our clock.
 
         Raises:
             Refusal: Bybit refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        envelope = await self._asked(lambda: self._get(path, values))
+        envelope = await self._asked(lambda: self._get(path, values, lane))
         try:
             return kind.model_validate(envelope.result)
         except ValidationError as error:
             raise VenueUnavailable(VENUE, f"answered {path} in an unknown way") from error
 
-    async def place(self, client_order_id: str, body: Body) -> None:
+    async def place(self, client_order_id: str, body: Body, lane: Lane = Lane.ORDER) -> None:
         """Send an order, once; the answer only acknowledges that it was taken.
 
         Raises:
@@ -62,7 +69,7 @@ class SignedRest(KeyedRest[Envelope]):
             VenueError: It did not arrive.
         """
         try:
-            await self._sent_once(client_order_id, self._post("/v5/order/create", body, ORDER_WINDOW_MS))
+            await self._sent_once(client_order_id, self._post("/v5/order/create", body, ORDER_WINDOW_MS, lane))
         except Refusal as refusal:
             raise OrderOutcomeUnknown(client_order_id, str(refusal)) from refusal
 
@@ -73,24 +80,50 @@ class SignedRest(KeyedRest[Envelope]):
             Refusal: Bybit refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._post("/v5/order/cancel", body, READ_WINDOW_MS)
+        await self._post("/v5/order/cancel", body, READ_WINDOW_MS, Lane.REDUCE)
+
+    async def change(self, path: str, body: Body, lane: Lane = Lane.READ) -> None:
+        """Change something else than an order: a switch, a setting.
+
+        Raises:
+            Refusal: Bybit refused what was asked.
+            VenueError: It cannot be asked, or refuses us.
+        """
+        await self._post(path, body, READ_WINDOW_MS, lane)
 
     def login(self) -> list[object]:
         """The `args` of a socket's `auth`."""
         expires = self._now_ms() + _LOGIN_MS
         return [self._key, expires, self._hmac.hex(f"GET/realtime{expires}".encode())]
 
-    async def _get(self, path: str, values: Values) -> Envelope:
+    async def _get(self, path: str, values: Values, lane: Lane) -> Envelope:
         query = urlencode(values)
-        headers = self._headers(query, READ_WINDOW_MS)
-        answer = await self._http.request("GET", f"{self._base}{path}?{query}", headers, None, READ_S)
-        return self._checked(answer)
+        url = f"{self._base}{path}?{query}"
+        return await self._paid(
+            cost(path, values),
+            lane,
+            lambda: self._http.request("GET", url, self._headers(query, READ_WINDOW_MS), None, READ_S),
+        )
 
-    async def _post(self, path: str, body: Body, window_ms: int) -> Envelope:
+    async def _post(self, path: str, body: Body, window_ms: int, lane: Lane) -> Envelope:
         text = json.dumps(body, separators=(",", ":"))
-        headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
-        answer = await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), ORDER_S)
-        return self._checked(answer)
+
+        async def send() -> Answer:
+            headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
+            return await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), ORDER_S)
+
+        return await self._paid(cost(path, body), lane, send)
+
+    def _learn(self, answer: Answer, charged: Cost) -> None:
+        learn(self._http.budget, charged, answer)
+
+    def _refused_for(self, answer: Answer, charged: Cost) -> list[str]:
+        return refused_for(charged, code_of(answer))
+
+    def _held_s(self, answer: Answer) -> float | None:
+        until_ms = reset_ms(answer)
+        left_ms = 0 if until_ms is None else until_ms - self._now_ms()
+        return left_ms / 1e3 if 0 < left_ms < _LONGEST_HOLD_MS else None
 
     def _headers(self, payload: str, window_ms: int) -> dict[str, str]:
         stamp = str(self._now_ms())
@@ -102,5 +135,6 @@ class SignedRest(KeyedRest[Envelope]):
         }
 
     async def _server_time_ms(self) -> int:
-        answer = await self._http.request("GET", f"{self._base}/v5/market/time", {}, None, READ_S)
-        return self._checked(answer).time_ms
+        path = "/v5/market/time"
+        send = partial(self._http.request, "GET", f"{self._base}{path}", {}, None, READ_S)
+        return (await self._paid(cost(path, {}), Lane.READ, send)).time_ms

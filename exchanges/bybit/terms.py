@@ -20,8 +20,10 @@ from exchanges.bybit.funding import funding_terms
 from exchanges.bybit.listings import read_listings
 from exchanges.bybit.networks import read_moves, read_networks
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
+from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
 from exchanges.common.told import merged
 from exchanges.common.venue_http import VenueHttp
 
@@ -38,6 +40,7 @@ class BybitTerms:
         settings: Settings,
         clock: Clock,
         keys: ApiKeys | None,
+        budget: RequestBudget | None = None,
     ) -> None:
         """Nothing is asked yet.
 
@@ -47,6 +50,7 @@ class BybitTerms:
             settings: `venues.bybit.*` says where Bybit is.
             clock: Stamps requests and answers.
             keys: Of the account; None: only what is public is told.
+            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If there are keys and the endpoint is not on this machine.
@@ -55,7 +59,7 @@ class BybitTerms:
         self._assets = assets
         self._settings = settings
         self._clock = clock
-        self._http = VenueHttp(VENUE, clock)
+        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock))
         base = rest_url(next(iter(self._by_feed), SPOT), settings)
         self._rest = None if keys is None else SignedRest(base, keys, self._http, clock)
 

@@ -5,16 +5,21 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from bot.clock import Clock
-from bot.errors import Banned, ClockSkew, GeoBlocked, OrderOutcomeUnknown, VenueError
+from bot.domain.order import Order
+from bot.errors import Banned, ClockSkew, GeoBlocked, OrderOutcomeUnknown, RateLimited, VenueError
 from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.loopback import require_loopback
 from exchanges.common.refusals import Refusal, ServerFault
+from exchanges.common.request_budget import Cost
+from exchanges.common.request_pool import Lane
 from exchanges.common.venue_http import Answer, AnswerLost, VenueHttp
 
 READ_S = 5.0
 ORDER_S = 1.0
 READ_WINDOW_MS = 5000
+_HELD_S = 10.0
+"""After a refusal for too many requests that names no time."""
 
 _T = TypeVar("_T")
 _AnswerT = TypeVar("_AnswerT")
@@ -58,6 +63,44 @@ class KeyedRest(ABC, Generic[_AnswerT]):
     async def _server_time_ms(self) -> int:
         """The venue's time, UTC ms."""
 
+    @abstractmethod
+    def _learn(self, answer: Answer, charged: Cost) -> None:
+        """Take what an answer's headers say of the venue's limits."""
+
+    @abstractmethod
+    def _refused_for(self, answer: Answer, charged: Cost) -> list[str]:
+        """The limits that a refusal for too many requests is about."""
+
+    def _held_s(self, answer: Answer) -> float | None:
+        """How long an answer says that they are to be left alone, where its error does not tell."""
+        return None
+
+    async def _paid(self, cost: Cost, lane: Lane, send: Callable[[], Awaitable[Answer]]) -> _AnswerT:
+        """The answer to one request, sent as soon as the budget has room for it: it is signed after the wait.
+
+        Raises:
+            RateLimited: There is no room, or the venue says so; in neither case was it executed.
+            VenueError: As the answer means it.
+        """
+        budget = self._http.budget
+        ticket = await budget.acquire(cost, lane)
+        try:
+            answer = await send()
+        finally:
+            ticket.settle()
+        self._learn(answer, cost)
+        try:
+            checked = self._check(answer)
+        except (Banned, GeoBlocked) as ban:
+            budget.bans.sit_out(ban)
+            raise
+        except RateLimited as limited:
+            limited.retry_after_s = self._held_s(answer) or limited.retry_after_s or _HELD_S
+            budget.hold(self._refused_for(answer, cost), limited.retry_after_s)
+            raise
+        budget.bans.answered()
+        return checked
+
     async def _asked(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """The answer; asked once more when the venue did not like our clock."""
         try:
@@ -87,13 +130,6 @@ class KeyedRest(ABC, Generic[_AnswerT]):
                 raise
             raise refusal.of_order(client_order_id) from refusal
 
-    def _checked(self, answer: Answer) -> _AnswerT:
-        try:
-            return self._check(answer)
-        except (Banned, GeoBlocked) as ban:
-            self._http.sit_out(ban)
-            raise
-
     async def _measure_quietly(self) -> None:
         try:
             await self.open()
@@ -103,3 +139,8 @@ class KeyedRest(ABC, Generic[_AnswerT]):
 
     def _now_ms(self) -> int:
         return (self._clock.now_ns() + self._offset_ns) // 1_000_000
+
+
+def lane_of(order: Order) -> Lane:
+    """Where an order stands in a budget: the reserve is for what reduces risk."""
+    return Lane.REDUCE if order.reduces_risk or order.reduce_only else Lane.ORDER

@@ -15,11 +15,10 @@ from bot.clock import Clock, SystemClock
 from bot.errors import AuthenticationFailed, Banned, GeoBlocked, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.loopback import require_loopback
 from exchanges.common.private_stream import PROTOCOL_PING_S
+from exchanges.common.request_budget import RequestBudget
 
 _CONNECT_S = 1.0
 _MAX_MESSAGE_BYTES = 10_485_760
-_BAN_S = 10.0
-"""Of a ban whose end the venue does not name: one request in so long finds out whether it is over."""
 _BY_HANDSHAKE: dict[int, type[VenueError]] = {
     401: AuthenticationFailed,
     403: Banned,
@@ -45,13 +44,17 @@ class Answer:
 class VenueHttp:
     """One venue over HTTP; `open` it first, and `close` it."""
 
-    def __init__(self, venue: str, clock: Clock | None = None) -> None:
-        """Nothing is connected; `clock` measures bans, None is the system's."""
+    def __init__(self, venue: str, clock: Clock | None = None, budget: RequestBudget | None = None) -> None:
+        """Nothing is connected.
+
+        Args:
+            venue: For messages.
+            clock: Measures the ban of a venue without a budget; None is the system's.
+            budget: What may be asked, shared with whoever else asks this venue; None: nothing is counted.
+        """
         self._venue = venue
-        self._clock = clock or SystemClock()
+        self.budget = budget or RequestBudget(venue, (), clock or SystemClock())
         self._session: aiohttp.ClientSession | None = None
-        self._ban: VenueError | None = None
-        self._banned_until_ns = 0
 
     def open(self) -> None:
         """Make the pool; nothing is connected yet."""
@@ -65,11 +68,6 @@ class VenueHttp:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-    def sit_out(self, ban: VenueError) -> None:
-        """Send nothing before `ban` is over: a venue makes it longer for every request that comes in the meantime."""
-        self._ban = ban
-        self._banned_until_ns = self._clock.monotonic_ns() + round((ban.retry_after_s or _BAN_S) * 1e9)
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
@@ -92,7 +90,7 @@ class VenueHttp:
             VenueError: It was not sent.
         """
         require_loopback(url)
-        self._refuse_while_banned()
+        self.budget.bans.check()
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         try:
             async with self._opened().request(
@@ -115,7 +113,7 @@ class VenueHttp:
             VenueError: Why there is none.
         """
         require_loopback(url)
-        self._refuse_while_banned()
+        self.budget.bans.check()
         try:
             return await self._opened().ws_connect(
                 URL(url, encoded=True),
@@ -128,13 +126,6 @@ class VenueHttp:
             raise kind(self._venue, f"the private stream was refused with HTTP {error.status}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise VenueUnavailable(self._venue, f"no private stream ({type(error).__name__})") from None
-
-    def _refuse_while_banned(self) -> None:
-        left_s = (self._banned_until_ns - self._clock.monotonic_ns()) / 1e9
-        if self._ban is not None and left_s > 0:
-            words = f"not asked: it refuses this address for another {left_s:.1f} s"
-            raise type(self._ban)(self._venue, words, retry_after_s=left_s)
-        self._ban = None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

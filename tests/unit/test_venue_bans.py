@@ -25,7 +25,7 @@ async def test_nothing_is_sent_before_it_is_over(named_s: float | None, seconds:
     clock = VirtualClock()
     http = VenueHttp("binance", clock)
     http.open()
-    http.sit_out(Banned("binance", "banned", retry_after_s=named_s))
+    http.budget.bans.sit_out(Banned("binance", "banned", retry_after_s=named_s))
     for second in (0, seconds - 1):
         clock.advance_to(second * S)
         refused = await outcome(http)
