@@ -113,6 +113,9 @@ class ExecutionSettings(Section):
     hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
     retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge.")
     order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
+    order_entry: Literal["socket", "rest"] = Field(
+        default="socket", description="How orders reach the venues; while a socket is down they go by REST."
+    )
 
 
 class OrderBookSettings(Section):

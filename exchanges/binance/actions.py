@@ -1,4 +1,4 @@
-"""Orders at Binance: spot and USDⓈ-M, over REST, with the truth from the user-data streams."""
+"""Orders at Binance: spot and USDⓈ-M, by socket or REST, the truth by the user-data streams."""
 
 import random
 from collections.abc import Mapping
@@ -9,18 +9,21 @@ from bot.domain.instrument import Feed, Instrument
 from bot.ports import OrderListener
 from bot.settings import Settings
 from exchanges.binance.account_requests import BinanceAccount
-from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url, stream_url
+from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, rest_url, stream_url
 from exchanges.binance.order_requests import BinanceOrders
 from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
 from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
+from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol
 from exchanges.common.request_budget import RequestBudget
+from exchanges.common.socket_orders import SocketOrders
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
+from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
 
@@ -81,17 +84,25 @@ class BinanceActions(StreamedActions):
             )
             for feed, rest in rests.items()
         ]
+        sockets: dict[Feed, TradeSocket] = {}
+        if settings.execution.order_entry == "socket":
+            for feed, rest in rests.items():
+                protocol = BinanceTrade(feed, order_socket_url(feed, settings), rest, symbols)
+                sockets[feed] = TradeSocket(
+                    protocol, budget=budget, settings=settings.connection, clock=clock, rng=rng, log=log
+                )
         super().__init__(
             desk=desk,
             wallets=wallets,
             funding=funding,
-            orders=BinanceOrders(rests, symbols),
+            orders=SocketOrders(BinanceOrders(rests, symbols), sockets),
             account=BinanceAccount(rests, own, http, wallets, clock),
             protocols=protocols,
             settings=settings.connection,
             clock=clock,
             rng=rng,
             log=log,
+            trade_sockets=list(sockets.values()),
         )
 
 

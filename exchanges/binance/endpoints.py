@@ -12,6 +12,7 @@ INVERSE = Feed(venue=VENUE, segment=Segment.INVERSE)
 
 _REST = {Segment.SPOT: "https://api.binance.com", Segment.LINEAR: "https://fapi.binance.com"}
 _STREAM = {Segment.SPOT: "wss://stream.binance.com:9443", Segment.LINEAR: "wss://fstream.binance.com"}
+_ORDER_SOCKET = {Segment.SPOT: "wss://ws-api.binance.com", Segment.LINEAR: "wss://ws-fapi.binance.com"}
 
 REFUSED = {
     451: "Binance does not serve this place (HTTP 451)",
@@ -35,6 +36,15 @@ def stream_url(feed: Feed, settings: Settings) -> str:
         SettingsError: If the feed cannot be read live.
     """
     return (configured(feed, settings).stream_url or _own(feed, _STREAM)).rstrip("/")
+
+
+def order_socket_url(feed: Feed, settings: Settings) -> str:
+    """Base of the WebSocket API that takes orders, without a slash at the end.
+
+    Raises:
+        SettingsError: If the feed cannot be traded.
+    """
+    return (configured(feed, settings).stream_url or _own(feed, _ORDER_SOCKET)).rstrip("/")
 
 
 def _own(feed: Feed, hosts: dict[Segment, str]) -> str:

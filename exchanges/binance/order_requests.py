@@ -1,6 +1,6 @@
 """Orders as Binance's REST interface takes them: one endpoint each for spot and USDⓈ-M, with the same parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
 
 from pydantic import TypeAdapter
@@ -17,7 +17,7 @@ from exchanges.common.refusals import Refusal
 from exchanges.common.request_pool import Lane
 
 _ORDER_ROW = TypeAdapter(OrderRow)
-_PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
+ORDER_PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
 _TRADES = {Segment.SPOT: "/v3/myTrades", Segment.LINEAR: "/v1/userTrades"}
 _SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
@@ -47,8 +47,21 @@ class BinanceOrders:
         if rest is None or symbol is None:
             raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
         try:
-            path = _PATHS[order.instrument.segment]
+            path = ORDER_PATHS[order.instrument.segment]
             await rest.place(path, order.client_order_id, new_order(symbol, order), lane_of(order))
+        except Refusal as refusal:
+            await self._settle_doubt(order, refusal)
+
+    async def settle(self, order: Order, sending: Awaitable[object]) -> None:
+        """What `sending` it over a socket came to.
+
+        Raises:
+            OrderRejected: Binance refused it.
+            OrderOutcomeUnknown: It may have arrived.
+            VenueError: It did not arrive.
+        """
+        try:
+            await self._rest(order).sent_once(order.client_order_id, sending)
         except Refusal as refusal:
             await self._settle_doubt(order, refusal)
 
@@ -68,7 +81,7 @@ class BinanceOrders:
             VenueError: It cannot be asked.
         """
         try:
-            await self._rest(order).cancel(_PATHS[order.instrument.segment], self._named(order))
+            await self._rest(order).cancel(ORDER_PATHS[order.instrument.segment], self._named(order))
         except Refusal as refusal:
             if not refusal.is_no_such_order:
                 raise
@@ -80,7 +93,7 @@ class BinanceOrders:
             VenueError: It cannot be asked.
         """
         try:
-            path = _PATHS[order.instrument.segment]
+            path = ORDER_PATHS[order.instrument.segment]
             row = await self._rest(order).read(path, _ORDER_ROW, self._named(order), Lane.REDUCE)
         except Refusal as refusal:
             if refusal.is_no_such_order:

@@ -93,7 +93,7 @@ class SignedRest(KeyedRest[str]):
             Refusal: An order of this id may be there already: ask.
             VenueError: It did not arrive.
         """
-        await self._sent_once(client_order_id, self._signed("POST", path, values, ORDER_WINDOW_MS, ORDER_S, lane))
+        await self.sent_once(client_order_id, self._signed("POST", path, values, ORDER_WINDOW_MS, ORDER_S, lane))
 
     async def cancel(self, path: str, values: Values) -> None:
         """Cancel an order.

@@ -1,4 +1,4 @@
-"""Orders at Bybit: spot and linear on the unified account, over REST, with the truth from the private stream."""
+"""Orders at Bybit: spot and linear on the unified account, by socket or REST, the truth by private stream."""
 
 import random
 from collections.abc import Mapping
@@ -17,12 +17,15 @@ from exchanges.bybit.order_requests import BybitOrders
 from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
 from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
+from exchanges.bybit.trade_socket import BybitTrade
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.request_budget import RequestBudget
+from exchanges.common.socket_orders import SocketOrders
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
+from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.venue_http import VenueHttp
 from exchanges.common.wallet_book import WalletBook
 
@@ -61,7 +64,8 @@ class BybitActions(StreamedActions):
             SettingsError: If an endpoint is not on this machine, or differs between the feeds.
         """
         own = instruments_of(VENUE, by_feed)
-        rest_base, private_url = _endpoints(own, settings)
+        rest_base, stream_base = _endpoints(own, settings)
+        private_url = f"{stream_base}/v5/private"
         budget = budget or RequestBudget(VENUE, rates(), clock)
         http = VenueHttp(VENUE, clock, budget)
         rest = SignedRest(rest_base, keys, http, clock)
@@ -70,26 +74,32 @@ class BybitActions(StreamedActions):
         wallets = WalletBook(lambda _: WALLET, fees, settings.paper.initial_margin_ratio, locks_margin=False)
         funding = FundingDesk(on_funding)
         symbols = {instrument.id: symbol for listed in own.values() for symbol, instrument in listed.items()}
+        sockets: list[TradeSocket] = []
+        if settings.execution.order_entry == "socket":
+            protocol = BybitTrade(f"{stream_base}/v5/trade", rest, symbols)
+            connection = settings.connection
+            sockets = [TradeSocket(protocol, budget=budget, settings=connection, clock=clock, rng=rng, log=log)]
         super().__init__(
             desk=desk,
             wallets=wallets,
             funding=funding,
-            orders=BybitOrders(rest, symbols),
+            orders=SocketOrders(BybitOrders(rest, symbols), {feed: socket for feed in own for socket in sockets}),
             account=BybitAccount(rest, own, http, wallets, clock),
             protocols=[BybitPrivateStream(private_url, rest, http, PrivateTopics(own, desk, wallets, funding, log))],
             settings=settings.connection,
             clock=clock,
             rng=rng,
             log=log,
+            trade_sockets=sockets,
         )
 
 
 def _endpoints(own: Mapping[Feed, object], settings: Settings) -> tuple[str, str]:
-    """REST base and private stream of the one account that all feeds share."""
+    """Bases of REST and of the streams of the one account that all feeds share."""
     feeds = [feed for feed in (LINEAR, SPOT) if feed in own] or [LINEAR]
     bases = {rest_url(feed, settings) for feed in feeds}
     streams = {urlsplit(stream_url(feed, settings)) for feed in feeds}
-    hosts = {f"{stream.scheme}://{stream.netloc}/v5/private" for stream in streams}
+    hosts = {f"{stream.scheme}://{stream.netloc}" for stream in streams}
     if len(bases) > 1 or len(hosts) > 1:
         raise SettingsError("venues.bybit: spot and linear are one account and must have the same URLs")
     return bases.pop(), hosts.pop()

@@ -1,6 +1,6 @@
 """Orders as Bybit's v5 REST interface takes them: one endpoint for spot and linear."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Instrument, Segment
@@ -40,6 +40,16 @@ class BybitOrders:
         if symbol is None:
             raise OrderRejected(order.client_order_id, f"{order.instrument.id} is not traded here")
         await self._rest.place(order.client_order_id, new_order(symbol, order), lane_of(order))
+
+    async def settle(self, order: Order, sending: Awaitable[object]) -> None:
+        """What `sending` it over a socket came to.
+
+        Raises:
+            OrderRejected: Bybit refused it.
+            OrderOutcomeUnknown: It may have arrived.
+            VenueError: It did not arrive.
+        """
+        await self._rest.settle(order.client_order_id, sending)
 
     async def cancel(self, order: Order) -> None:
         """Ask to cancel it; an order that is final or unknown is left as it is.

@@ -4,7 +4,7 @@ Source: https://bybit-exchange.github.io/docs/v5/guide (authentication).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -68,8 +68,18 @@ class SignedRest(KeyedRest[Envelope]):
             OrderOutcomeUnknown: It may have arrived, or an order of this id is there already.
             VenueError: It did not arrive.
         """
+        await self.settle(client_order_id, self._post("/v5/order/create", body, ORDER_WINDOW_MS, lane))
+
+    async def settle(self, client_order_id: str, sending: Awaitable[object]) -> None:
+        """What `sending` a new order, by whatever way, came to.
+
+        Raises:
+            OrderRejected: Bybit refused it.
+            OrderOutcomeUnknown: It may have arrived, or an order of this id is there already.
+            VenueError: It did not arrive.
+        """
         try:
-            await self._sent_once(client_order_id, self._post("/v5/order/create", body, ORDER_WINDOW_MS, lane))
+            await self.sent_once(client_order_id, sending)
         except Refusal as refusal:
             raise OrderOutcomeUnknown(client_order_id, str(refusal)) from refusal
 
@@ -95,6 +105,10 @@ class SignedRest(KeyedRest[Envelope]):
         """The `args` of a socket's `auth`."""
         expires = self._now_ms() + _LOGIN_MS
         return [self._key, expires, self._hmac.hex(f"GET/realtime{expires}".encode())]
+
+    def header(self, window_ms: int) -> dict[str, str]:
+        """Of a request over the trade socket, which is refused when it is older than `window_ms` on arrival."""
+        return {"X-BAPI-TIMESTAMP": str(self._now_ms()), "X-BAPI-RECV-WINDOW": str(window_ms)}
 
     async def _get(self, path: str, values: Values, lane: Lane) -> Envelope:
         query = urlencode(values)

@@ -88,6 +88,11 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             answer = await send()
         finally:
             ticket.settle()
+        return self._judged(answer, cost)
+
+    def _judged(self, answer: Answer, cost: Cost) -> _AnswerT:
+        """What an answer to a request of this `cost` means; the budget is told of it."""
+        budget = self._http.budget
         self._learn(answer, cost)
         try:
             checked = self._check(answer)
@@ -109,8 +114,16 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             await self.open()
             return await ask()
 
-    async def _sent_once(self, client_order_id: str, sending: Awaitable[object]) -> None:
-        """A new order.
+    def error_in(self, answer: Answer, cost: Cost) -> VenueError | None:
+        """What an answer, by whatever way it came, says is wrong; None: nothing. The budget is told of it."""
+        try:
+            self._judged(answer, cost)
+        except VenueError as error:
+            return error
+        return None
+
+    async def sent_once(self, client_order_id: str, sending: Awaitable[object]) -> None:
+        """What `sending` a new order, by whatever way, came to.
 
         Raises:
             OrderRejected: The venue refused it.

@@ -9,7 +9,7 @@ acknowledged, and that the venue does not know after that time, will not come an
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from itertools import chain, repeat
 from typing import Any, Protocol
 
@@ -32,10 +32,10 @@ _ASK_OPEN_S = 10.0
 class OrderGateway(Protocol):
     """Requests about orders, as one venue spells them."""
 
-    async def place(self, order: Order) -> None:
-        """Send it; returns when the venue has acknowledged it.
+    def place(self, order: Order) -> Awaitable[None]:
+        """Send it, in this very call where the way to the venue allows that; done when the venue has acknowledged it.
 
-        Raises:
+        Raises (what is awaited):
             OrderRejected: The venue refused it.
             OrderOutcomeUnknown: It may have arrived, or not.
             VenueError: It did not arrive, or was turned away unread.
@@ -80,7 +80,11 @@ class OrderCarrier:
             OrderRejected: If its client order id was used before.
         """
         flight = self._desk.open(order)
-        self._spawn(self._carry(flight))
+        # Here and not in the task: it would begin a turn of the loop later, after the other leg's.
+        placing = self._gateway.place(flight.order)
+        task = self._spawn(self._carry(flight, placing))
+        if isinstance(placing, Coroutine):
+            task.add_done_callback(lambda _: placing.close())  # a task that is stopped before it begins leaves it so
 
     def cancel(self, order: Order) -> None:
         """Ask to cancel it, once it has arrived; an order that is over, or not ours, is left as it is."""
@@ -102,10 +106,10 @@ class OrderCarrier:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _carry(self, flight: Flight) -> None:
+    async def _carry(self, flight: Flight, placing: Awaitable[None]) -> None:
         order = flight.order
         try:
-            await self._gateway.place(order)
+            await placing
             flight.known.set()
         except OrderOutcomeUnknown as unknown:
             if not flight.is_over:
@@ -183,10 +187,11 @@ class OrderCarrier:
     def _age_s(self, flight: Flight) -> float:
         return (self._clock.monotonic_ns() - flight.begun_ns) / 1e9
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -17,6 +17,7 @@ from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_carrier import OrderCarrier, OrderGateway
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol, PrivateStream
+from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.wallet_book import WalletBook
 
 _BETWEEN_REPAIRS_S = 1.0
@@ -72,6 +73,7 @@ class StreamedActions:
         clock: Clock,
         rng: random.Random,
         log: Log,
+        trade_sockets: Sequence[TradeSocket] = (),
     ) -> None:
         self._desk = desk
         self._wallets = wallets
@@ -84,6 +86,7 @@ class StreamedActions:
             PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._gap.set, log=log)
             for protocol in protocols
         ]
+        self._trade_sockets = trade_sockets
         self._clock = clock
         self._is_open = False
         self._chores: list[asyncio.Task[None]] = []
@@ -112,6 +115,11 @@ class StreamedActions:
         return self._desk.in_flight
 
     @property
+    def sends_by_socket(self) -> bool:
+        """Whether an order would go out by a socket now, whatever its feed; else REST may have to carry it."""
+        return bool(self._trade_sockets) and all(socket.is_ready for socket in self._trade_sockets)
+
+    @property
     def reconnects(self) -> int:
         """How often a private stream had to be connected again."""
         return sum(stream.reconnects for stream in self._streams)
@@ -128,6 +136,7 @@ class StreamedActions:
             for stream in self._streams:
                 await stream.start()
             await self._account.load_account()
+            await asyncio.gather(*(socket.start() for socket in self._trade_sockets))
         except BaseException:
             await self.stop()
             raise
@@ -144,6 +153,7 @@ class StreamedActions:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
         await self._carrier.stop()
+        await asyncio.gather(*(socket.stop() for socket in self._trade_sockets))
         await asyncio.gather(*(stream.stop() for stream in self._streams))
         await self._account.close()
 

@@ -122,8 +122,7 @@ class VenueHttp:
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CONNECT_S),
             )
         except aiohttp.WSServerHandshakeError as error:
-            kind = _BY_HANDSHAKE.get(error.status, VenueUnavailable)
-            raise kind(self._venue, f"the private stream was refused with HTTP {error.status}") from None
+            raise of_handshake(self._venue, "the private stream", error.status) from None
         except (aiohttp.ClientError, OSError) as error:
             raise VenueUnavailable(self._venue, f"no private stream ({type(error).__name__})") from None
 
@@ -131,3 +130,10 @@ class VenueHttp:
         if self._session is None:
             raise VenueUnavailable(self._venue, "is not connected")
         return self._session
+
+
+def of_handshake(venue: str, name: str, status: int, retry_after: str = "") -> VenueError:
+    """Why `venue` answered the handshake of the socket `name` with this status; `retry_after` is the header's text."""
+    retry_after_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+    kind = _BY_HANDSHAKE.get(status, VenueUnavailable)
+    return kind(venue, f"{name} was refused with HTTP {status}", retry_after_s=retry_after_s)

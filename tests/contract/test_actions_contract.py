@@ -129,12 +129,15 @@ class OnLoop:
 
 
 class SimulatedBench:
-    """Binance and Bybit over real sockets to the simulated exchanges, routed by venue."""
+    """Binance and Bybit over real sockets to the simulated exchanges, routed by venue; orders by REST."""
+
+    way = "rest"
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
         self._stack = contextlib.AsyncExitStack()
         self._rig: Rig = self._runner.run(self._stack.enter_async_context(rig()))
+        self._rig.way = self.way
         self.heard = Heard()
         self._routed = RoutedActions({venue: self._rig.actions(venue) for venue in ("binance", "bybit")})
         self._routed.listener = self.heard
@@ -161,7 +164,13 @@ class SimulatedBench:
         self._runner.close()
 
 
-@pytest.fixture(params=[PaperBench, SimulatedBench], ids=["paper", "simulated"])
+class SocketBench(SimulatedBench):
+    """The same with orders by the venues' sockets."""
+
+    way = "socket"
+
+
+@pytest.fixture(params=[PaperBench, SimulatedBench, SocketBench], ids=["paper", "simulated", "socket"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made: Bench = request.param()
     made.show(SPOT, "50000", "50000.1")

@@ -202,6 +202,8 @@ class Rig:
     relay: Relay
     heard: Heard = field(default_factory=Heard)
     log: list[tuple[str, str]] = field(default_factory=list)
+    way: str = "rest"
+    """How orders go to the venue: `rest` or `socket`."""
 
     def settings(self, rest: str | None = None, stream: str | None = None) -> Settings:
         endpoint = EndpointSettings(
@@ -209,7 +211,8 @@ class Rig:
         )
         connection = {"backoff_first_s": 0.05, "backoff_cap_s": 0.1}
         venues = {venue: {"spot": endpoint, "linear": endpoint} for venue in VENUES}
-        return Settings.model_validate({"venues": venues, "connection": connection})
+        execution = {"order_entry": self.way}
+        return Settings.model_validate({"venues": venues, "connection": connection, "execution": execution})
 
     def keys(self, venue: str) -> ApiKeys:
         found = self.exchanges[venue].credentials

@@ -22,14 +22,19 @@ from tests.integration.sim_fault_requests_rig import Sim, simulated
 EVERYWHERE = pytest.mark.parametrize("what", INSTRUMENTS, ids=[str(one.feed) for one in INSTRUMENTS])
 LINEAR = [one for one in INSTRUMENTS if one.is_perpetual]
 EVERY_VENUE = pytest.mark.parametrize("what", LINEAR, ids=VENUES)
-ORDER = {"binance": "v1/order", "bybit": "v5/order/create"}
+BOTH_WAYS = pytest.mark.parametrize("way", ["socket", "rest"])
+ORDER = {
+    "rest": {"binance": "v1/order", "bybit": "v5/order/create"},
+    "socket": {"binance": "order.place", "bybit": "order.create"},
+}
+CANCEL = {"rest": {"binance": "DELETE", "bybit": "order/cancel"}, "socket": dict.fromkeys(VENUES, "order.cancel")}
 KINDS = {"binance": BinanceActions, "bybit": BybitActions}
 
 
 class Trader:
     """One venue's account, as the bot uses it."""
 
-    def __init__(self, sim: Sim, venue: str) -> None:
+    def __init__(self, sim: Sim, venue: str, way: str) -> None:
         self.sim = sim
         self.heard = Heard()
         self.log: list[tuple[str, str]] = []
@@ -37,6 +42,7 @@ class Trader:
         settings = Settings.model_validate({
             "venues": {venue: {"spot": endpoint, "linear": endpoint}},
             "connection": {"backoff_first_s": 0.05, "backoff_cap_s": 0.1},
+            "execution": {"order_entry": way},
         })  # fmt: skip
         keys = ApiKeys(key=SecretStr(sim.key), secret=SecretStr(sim.secret))
         self.actions: Any = KINDS[venue](
@@ -63,9 +69,9 @@ class Trader:
 
 
 @contextlib.asynccontextmanager
-async def trader(venue: str) -> AsyncIterator[Trader]:
+async def trader(venue: str, way: str = "socket") -> AsyncIterator[Trader]:
     async with simulated() as sim:
-        one = Trader(sim, venue)
+        one = Trader(sim, venue, way)
         await one.actions.start()
         try:
             yield one
@@ -74,8 +80,9 @@ async def trader(venue: str) -> AsyncIterator[Trader]:
 
 
 @EVERYWHERE
-async def test_an_order_whose_answer_is_lost_is_filled_and_never_sent_twice(what: Instrument) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_an_order_whose_answer_is_lost_is_filled_and_never_sent_twice(what: Instrument, way: str) -> None:
+    async with trader(what.venue, way) as one:
         one.grow_deaf(what)
         number = one.sim.order(f"lost-answer,venue={what.venue},segment={what.segment}")
         final = await one.trade(what, "a")
@@ -87,8 +94,9 @@ async def test_an_order_whose_answer_is_lost_is_filled_and_never_sent_twice(what
 
 
 @EVERYWHERE
-async def test_a_lost_order_ends_as_not_placed_and_is_never_sent_twice(what: Instrument) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_a_lost_order_ends_as_not_placed_and_is_never_sent_twice(what: Instrument, way: str) -> None:
+    async with trader(what.venue, way) as one:
         number = one.sim.order(f"lost-order,venue={what.venue},segment={what.segment}")
         final = await one.trade(what, "a")
         assert final.status is OrderStatus.REJECTED
@@ -98,10 +106,11 @@ async def test_a_lost_order_ends_as_not_placed_and_is_never_sent_twice(what: Ins
 
 
 @EVERY_VENUE
-async def test_an_order_that_is_answered_too_late_is_asked_for(what: Instrument) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_an_order_that_is_answered_too_late_is_asked_for(what: Instrument, way: str) -> None:
+    async with trader(what.venue, way) as one:
         one.grow_deaf(what)
-        number = one.sim.order(f"latency,venue={what.venue},amount=1500,match={ORDER[what.venue]},count=1")
+        number = one.sim.order(f"latency,venue={what.venue},amount=1500,match={ORDER[way][what.venue]},count=1")
         assert (await one.trade(what, "a")).status is OrderStatus.FILLED
         assert one.said("no answer in 1 s; asking")
         assert one.sim.struck(number) == 1
@@ -110,9 +119,10 @@ async def test_an_order_that_is_answered_too_late_is_asked_for(what: Instrument)
 
 @EVERY_VENUE
 @pytest.mark.parametrize("kind", ["http-429", "http-503", "http-403", "http-451", "http-418"])
-async def test_a_refusal_ends_an_order_at_once(what: Instrument, kind: str) -> None:
-    async with trader(what.venue) as one:
-        number = one.sim.order(f"{kind},venue={what.venue},match={ORDER[what.venue]}")
+@BOTH_WAYS
+async def test_a_refusal_ends_an_order_at_once(what: Instrument, way: str, kind: str) -> None:
+    async with trader(what.venue, way) as one:
+        number = one.sim.order(f"{kind},venue={what.venue},match={ORDER[way][what.venue]}")
         final = await one.trade(what, "a")
         assert final.status is OrderStatus.REJECTED
         assert final.ts_final_ns is not None
@@ -123,8 +133,9 @@ async def test_a_refusal_ends_an_order_at_once(what: Instrument, kind: str) -> N
 
 
 @EVERY_VENUE
-async def test_not_one_request_goes_out_during_a_ban(what: Instrument) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_not_one_request_goes_out_during_a_ban(what: Instrument, way: str) -> None:
+    async with trader(what.venue, way) as one:
         number = one.sim.order(f"http-418,venue={what.venue},amount=2,for_s=1.5")
         assert (await one.trade(what, "a")).status is OrderStatus.REJECTED
         for client_order_id in "bcd":
@@ -141,13 +152,15 @@ async def test_not_one_request_goes_out_during_a_ban(what: Instrument) -> None:
 
 @EVERY_VENUE
 @pytest.mark.parametrize("kind", ["lost-order", "lost-answer", "http-429"])
-async def test_a_cancel_that_is_lost_is_sent_again(what: Instrument, kind: str) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_a_cancel_that_is_lost_is_sent_again(what: Instrument, way: str, kind: str) -> None:
+    async with trader(what.venue, way) as one:
         resting = an_order("a", what, quantity="0.01", price="60000", time_in_force=TimeInForce.GTC)
         one.actions.submit(resting)
         await until(lambda: one.sim.placed(what.venue, what.segment) == ["a"])
-        match = "DELETE" if what.venue == "binance" else "order/cancel"
-        number = one.sim.order(f"{kind},venue={what.venue},match={match},count=1{',amount=1' * (kind == 'http-429')}")
+        number = one.sim.order(
+            f"{kind},venue={what.venue},match={CANCEL[way][what.venue]},count=1{',amount=1' * (kind == 'http-429')}"
+        )
         one.actions.cancel(resting)
         await until(lambda: one.actions.in_flight == 0)
         assert one.ended("a").status is OrderStatus.CANCELLED
@@ -155,8 +168,9 @@ async def test_a_cancel_that_is_lost_is_sent_again(what: Instrument, kind: str) 
 
 
 @EVERY_VENUE
-async def test_maintenance_is_sat_out(what: Instrument) -> None:
-    async with trader(what.venue) as one:
+@BOTH_WAYS
+async def test_maintenance_is_sat_out(what: Instrument, way: str) -> None:
+    async with trader(what.venue, way) as one:
         one.sim.order(f"maintenance,venue={what.venue},for_s=1")
         await until(lambda: one.said("connecting again"))
         assert (await one.trade(what, "a")).status is OrderStatus.REJECTED
