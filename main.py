@@ -1,18 +1,21 @@
 """Crypto Pipe: reads the command line and does what it asks for."""
 
+from __future__ import annotations  # the types below are of libraries that `--mode kill` has no time to load
+
 import errno
 import io
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from bot.command_line import Arguments, parse
 from bot.errors import BotError, ExitCode, InvariantError, SettingsError
-from bot.settings.display import show_config
-from bot.settings.loader import LoadedSettings
-from bot.settings.reference import json_schema
-from strategies.registry import strategy_settings
+from modes.kill_words import asks_to_kill
+
+if TYPE_CHECKING:
+    from bot.command_line import Arguments
+    from bot.settings.loader import LoadedSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return calm_day.compare(words[1:])
     try:
+        if asks_to_kill(words) and (code := _killed(words)) is not None:
+            return _flushed(code)
+        from bot.command_line import parse
+
         return _flushed(_dispatch(parse(words), words))
     except InvariantError as error:
         print(f"crypto-pipe: this is a bug of ours, and trading has stopped: {error}", file=sys.stderr)
@@ -70,7 +77,20 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _killed(words: Sequence[str]) -> int | None:
+    """The exit code of `--mode kill`, before anything is loaded that it does not need; None: asked for otherwise."""
+    from modes import kill
+    from modes.kill_words import quick_words
+
+    asked = quick_words(words, os.environ, kill.SETTINGS_FILE)
+    return None if asked is None else kill.kill(asked)
+
+
 def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
+    from bot.settings.display import show_config
+    from bot.settings.reference import json_schema
+    from strategies.registry import strategy_settings
+
     if arguments.json_schema:
         print(json.dumps(json_schema(strategy_settings()), indent=2))
         return ExitCode.OK
@@ -172,6 +192,14 @@ def _query(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -
     return query.run_query(arguments, loaded.settings)
 
 
+def _kill(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    """What the quick way did not understand."""
+    from modes import kill
+    from modes.kill_words import KillWords
+
+    return kill.kill(KillWords(loaded.settings.data_dir, arguments.flatten, arguments.json))
+
+
 def _post_mortem(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     from modes import post_mortem
 
@@ -185,6 +213,7 @@ _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] 
     "backup": _backup,
     "export": _export,
     "import": _import,
+    "kill": _kill,
     "post-mortem": _post_mortem,
     "query": _query,
     "record": _record,

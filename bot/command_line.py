@@ -51,6 +51,7 @@ MODES = (
     Mode("backup", "data", "copy the data directory to another place, checked"),
     Mode("restore", "data", "make an empty data directory of a backup"),
     Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
+    Mode("kill", "safety", "halt for good, cancel every open order, say what is held"),
 )
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
@@ -104,6 +105,7 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "seed": ("simulate", "action", "record", "scan"),
     "fault": ("simulate", "action", "record", "scan"),
     "host": ("simulate",),
+    "flatten": ("kill",),
     **BELONGS_TO,
 }
 
@@ -164,6 +166,8 @@ class Arguments:
     json_schema: bool
     real_money: bool
     """One of three locks; it opens nothing alone."""
+    flatten: bool = False
+    """Of a kill: close every derivative position too, at the market."""
     parent: int | None = None
     """Stop when this process is gone."""
     linger_s: float = 0.0
@@ -326,6 +330,7 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--settings", metavar="PATH", type=told(path), help="settings file (default: settings.yaml beside main.py)"
     )
+    group.add_argument("--flatten", action="store_true", help="with --mode kill: close every position at the market")
     group.add_argument("--with-parent", dest="parent", type=int, help=argparse.SUPPRESS)
     group.add_argument("--linger", dest="linger_s", type=float, default=0.0, help=argparse.SUPPRESS)
     group.add_argument("--show-config", action="store_true", help="print the merged settings, secrets masked, and stop")

@@ -4,6 +4,7 @@
     ├── SettingsError              do not start
     ├── RecordingError             the recording cannot be read: do not start
     ├── StorageError               the journal cannot be written or read
+    ├── Halted                     a person has to look first: do not start
     ├── InvariantError             our bug: stop trading
     ├── MarketDataError
     │   ├── MalformedPayload         keep it, count it, go on
@@ -63,6 +64,12 @@ class StorageError(BotError):
     """The journal cannot be opened, written or understood."""
 
     exit_code = ExitCode.STORAGE
+
+
+class Halted(BotError):
+    """Trading was halted in this data directory, and nobody has taken the halt away."""
+
+    exit_code = ExitCode.RISK_HALT
 
 
 class InvariantError(BotError):

@@ -19,7 +19,9 @@ from bot.domain.instrument import Feed
 from bot.errors import VenueError
 from bot.ports import Market, QuoteDrivenVenue, TermsSource
 from bot.settings import Settings
+from exchanges.accounts import order_accounts
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.emergency import Account
 from exchanges.common.request_budget import RequestBudget
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
@@ -50,6 +52,8 @@ class OpenMarket:
     """Venues of it that are watched and priced, and that no order can be sent to."""
     notes: Sequence[str] = ()
     """What a person should know of it before the first decision, a line each."""
+    accounts: Sequence[Account] = ()
+    """Where its orders will be; none where they go to the paper venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ async def opened_market(
             deliver = asyncio.get_running_loop().call_soon_threadsafe
             silent = _without_orders(market)
             notes = [f"{venue}: watched and priced; no order can be sent there" for venue in sorted(silent)]
-            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, notes)
+            accounts = order_accounts(market.by_feed, there, keys, "simulated")
+            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, notes, accounts)
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:

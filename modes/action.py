@@ -14,14 +14,16 @@ from bot.command_line import Arguments
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
 from bot.engine.run import EngineRun, RunResult
-from bot.errors import ExitCode, SettingsError
+from bot.errors import ExitCode, Halted, SettingsError, StorageError
 from bot.headless import Headless, opening_line
 from bot.ports import Market
+from bot.risk.halt_flag import read_flag, way_out
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
 from modes.house import MAIN, settings_file
+from modes.kill_accounts import remember_accounts
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
         raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
     headless = Headless(as_json=arguments.json)
     if settings.market != "recorded":
+        _refuse_halted(settings.data_dir)
         headless.log("info", opening_line(settings.market, arguments.for_s))
     try:
         result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words)))
@@ -57,6 +60,12 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
     if result.halted:
         return ExitCode.RISK_HALT
     return ExitCode.OK if result.complete else ExitCode.SETTINGS
+
+
+def _refuse_halted(data_dir: Path) -> None:
+    flag = read_flag(data_dir)
+    if flag is not None:
+        raise Halted(f"{flag.words()}; look at the venues first, then: {way_out(data_dir)}")
 
 
 def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
@@ -98,6 +107,7 @@ async def _run_on(
 
     settings = loaded.settings
     market = opened.market
+    _remember_accounts(opened, settings)
     info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
@@ -139,6 +149,16 @@ async def _run_on(
     if arguments.record_raw is None:
         return await run.run()
     return await _recorded_raw(run, market, arguments.record_raw, headless)
+
+
+def _remember_accounts(opened: "OpenMarket", settings: Settings) -> None:
+    if not opened.accounts:
+        return
+    try:
+        remember_accounts(settings.data_dir, settings.market, opened.accounts)
+    except OSError as error:
+        why = f"{settings.data_dir} cannot take where orders will be, and --mode kill could not find them"
+        raise StorageError(f"{why}: {error.strerror}") from error
 
 
 async def _terms(opened: "OpenMarket", settings: Settings, headless: Headless) -> "RunTerms | None":

@@ -80,13 +80,15 @@ class PairDesk:
             settings=settings.execution,
             quotes=self._quote,
             id_prefix=run_id,
-            may_open=lambda: self.gate.state is TradingState.ACTIVE,
+            may_open=self._may_open,
             on_pair=self._on_pair,
             on_pair_fill=self._on_pair_fill,
             on_sent=self._on_sent,
             on_halt=self.gate.halt,
         )
         self.executor.why_not_now = self._why_not_now
+        self.before_sending: Callable[[], None] = _nothing
+        """Called before anything that opens is sent; may halt the gate."""
         self.portfolio.follow(self.executor)
         venue.listener = self
         venue.on_funding = self.on_funding
@@ -130,6 +132,10 @@ class PairDesk:
         )
         # The executor tells of the new pair (`_on_pair`) before it returns.
         self.executor.open(opportunity)
+
+    def _may_open(self) -> bool:
+        self.before_sending()
+        return self.gate.state is TradingState.ACTIVE
 
     def _why_not_now(self, pair: Pair) -> str | None:
         """The limit that an approved pair does not meet any more: prices went on while the disk wrote its intents."""
@@ -334,3 +340,7 @@ def _realised_bps(profit: Decimal, pair: Pair) -> float | None:
 
 def _delivered(instrument: Instrument) -> str:
     return "" if instrument.delivery_ns is None else f", to be delivered at {instrument.delivery_ns // 10**9} (UTC s)"
+
+
+def _nothing() -> None:
+    """Nobody wants to look."""

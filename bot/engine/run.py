@@ -29,6 +29,7 @@ from bot.engine.summary import run_summary
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.risk.gate import TradingState
+from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
 
 SOCKET = Path("run") / "engine.sock"
@@ -146,8 +147,11 @@ class EngineRun:
             )
             desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
-        if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop
+        self._kill: KillSwitch | None = None
+        if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
             engine = self.engine
+            self._kill = KillSwitch(settings.data_dir, engine.desk.gate, market.clock)
+            engine.desk.before_sending = self._kill.look
             self._lag = LagWatch(
                 engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
             )
@@ -170,7 +174,7 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            for watch in (self._watch, self._lag, self._surface):
+            for watch in (self._kill, self._watch, self._lag, self._surface):
                 if watch is not None:
                     watch.start()
             for line in before:
@@ -187,7 +191,7 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            for watch in (self._watch, self._lag, self._surface):
+            for watch in (self._kill, self._watch, self._lag, self._surface):
                 if watch is not None:
                     watch.stop()
             if self._comparison is not None:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from bot.domain.instrument import Feed
+if TYPE_CHECKING:
+    from bot.domain.instrument import Feed
 
 _NAMED = 3
 
@@ -14,7 +16,7 @@ class StreamPlan:
 
     name: str
     """Feed and route, for messages: `binance.linear /public`."""
-    feed: Feed
+    feed: "Feed"
     url: str
     streams: tuple[str, ...]
     """What it carries, in the venue's spelling; for messages."""

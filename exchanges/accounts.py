@@ -1,0 +1,48 @@
+"""Where a run's orders will be, for whoever has to cancel them without the run."""
+
+from collections.abc import Mapping, Sequence
+
+from bot.domain.instrument import Feed, Instrument
+from bot.settings import Settings
+from exchanges.binance import endpoints as binance
+from exchanges.bybit import endpoints as bybit
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.emergency import Account
+from exchanges.registry import TRADING_VENUES
+
+_REST_URLS = {"binance": binance.rest_url, "bybit": bybit.rest_url}
+
+
+def order_accounts(
+    by_feed: Mapping[Feed, Mapping[str, Instrument]], settings: Settings, keys: ApiKeys, market: str
+) -> Sequence[Account]:
+    """One account for each venue of `by_feed` that takes orders.
+
+    Args:
+        by_feed: What is traded, by feed and the venue's symbol.
+        settings: Where the venues are.
+        keys: What signs, at every one of them.
+        market: `simulated`, `testnet` or `live`.
+    """
+    venues = sorted({feed.venue for feed in by_feed} & TRADING_VENUES)
+    return [_account(venue, by_feed, settings, keys, market) for venue in venues]
+
+
+def _account(
+    venue: str,
+    by_feed: Mapping[Feed, Mapping[str, Instrument]],
+    settings: Settings,
+    keys: ApiKeys,
+    market: str,
+) -> Account:
+    feeds = {feed: found for feed, found in by_feed.items() if feed.venue == venue}
+    settles = {instrument.settle for found in feeds.values() for instrument in found.values() if instrument.settle}
+    return Account(
+        venue=venue,
+        market=market,
+        rest_urls={str(feed.segment): _REST_URLS[venue](feed, settings) for feed in feeds},
+        symbols={str(feed.segment): list(found) for feed, found in feeds.items()},
+        settles=sorted(settles),
+        key=keys.key.get_secret_value(),
+        secret=keys.secret.get_secret_value(),
+    )
