@@ -4,6 +4,7 @@ A **slot** is the small integer under which the engine knows one instrument of t
 decision indexes lists with it instead of hashing names.
 """
 
+from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, RebuiltFromFills
 from bot.ports.journal import Journal, RecordKind
 from bot.ports.market import (
     FeedState,
@@ -31,13 +32,16 @@ from bot.ports.strategy import (
 from bot.ports.venue import Actions, HasDeadManSwitch, OrderListener, QuoteDrivenVenue, TellsStanding, TermsSource
 
 __all__ = [
+    "AccountQuestions",
     "Actions",
     "ExitBounds",
     "FeedState",
     "FrameDecoder",
     "FrameTap",
+    "HasAccounts",
     "HasDeadManSwitch",
     "Holding",
+    "Holdings",
     "InstrumentView",
     "Journal",
     "LiveVenueModule",
@@ -46,8 +50,10 @@ __all__ = [
     "MarketReader",
     "MarketSink",
     "NoTerms",
+    "OrderFound",
     "OrderListener",
     "QuoteDrivenVenue",
+    "RebuiltFromFills",
     "RecordKind",
     "RoundTripWatch",
     "RouteTerms",

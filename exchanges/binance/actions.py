@@ -8,6 +8,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.ports import OrderListener
 from bot.settings import Settings
+from exchanges.binance.account_history import BinanceHistory
 from exchanges.binance.account_requests import BinanceAccount
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, rest_url, stream_url
 from exchanges.binance.order_requests import BinanceOrders
@@ -16,6 +17,7 @@ from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.asked_account import AskedAccount
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
@@ -91,12 +93,16 @@ class BinanceActions(StreamedActions):
                 sockets[feed] = TradeSocket(
                     protocol, budget=budget, settings=settings.connection, clock=clock, rng=rng, log=log
                 )
+        orders = BinanceOrders(rests, symbols)
+        account = BinanceAccount(rests, own, http, wallets, clock)
+        history = BinanceHistory(rests, own, clock)
         super().__init__(
             desk=desk,
             wallets=wallets,
             funding=funding,
-            orders=SocketOrders(BinanceOrders(rests, symbols), sockets),
-            account=BinanceAccount(rests, own, http, wallets, clock),
+            orders=SocketOrders(orders, sockets),
+            account=account,
+            questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
             protocols=protocols,
             settings=settings.connection,
             clock=clock,

@@ -18,7 +18,7 @@ from exchanges.common.request_pool import Lane
 
 _ORDER_ROW = TypeAdapter(OrderRow)
 ORDER_PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}
-_TRADES = {Segment.SPOT: "/v3/myTrades", Segment.LINEAR: "/v1/userTrades"}
+TRADE_PATHS = {Segment.SPOT: "/v3/myTrades", Segment.LINEAR: "/v1/userTrades"}
 _SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTX"}
@@ -99,7 +99,7 @@ class BinanceOrders:
             if refusal.is_no_such_order:
                 return None
             raise
-        reason = _reason(row.status, row.words)
+        reason = reason_of(row.status, row.words)
         return OrderReport(order.client_order_id, row.status, row.filled, row.order_id, reason)
 
     async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
@@ -109,7 +109,7 @@ class BinanceOrders:
             VenueError: It cannot be asked.
         """
         values = {"symbol": self._symbols[order.instrument.id], "orderId": report.venue_order_id or ""}
-        rows = await self._rest(order).read(_TRADES[order.instrument.segment], TRADES, values, Lane.REDUCE)
+        rows = await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)
         return [fill_of_trade(order, row) for row in rows]
 
     def _rest(self, order: Order) -> SignedRest:
@@ -179,9 +179,10 @@ def fill_of_event(instrument: Instrument, event: Execution) -> Fill | None:
 def report_of_event(event: Execution) -> OrderReport:
     """The state that an order event tells of."""
     words = event.words if event.spot_reason == "NONE" else f"{event.words}: {event.spot_reason}"
-    reason = _reason(event.status, words)
+    reason = reason_of(event.status, words)
     return OrderReport(event.client_order_id, event.status, event.filled, event.order_id, reason)
 
 
-def _reason(status: OrderStatus, words: str) -> str | None:
+def reason_of(status: OrderStatus, words: str) -> str | None:
+    """Why an order ended, in Binance's word for it; None while it is open, or filled."""
     return words if status.is_terminal and status is not OrderStatus.FILLED else None

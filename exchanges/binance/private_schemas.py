@@ -6,7 +6,7 @@ Source: https://developers.binance.com/docs (spot and USDⓈ-M: account endpoint
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from bot.domain.order import OrderStatus, Side
 from exchanges.binance.schemas import MsAsNs
@@ -45,7 +45,9 @@ class _Row(BaseModel):
 class OrderRow(_Row):
     """An order as both segments' queries show it."""
 
+    symbol: str = ""
     order_id: str = Field(validation_alias="orderId")
+    client_order_id: str = Field(default="", validation_alias="clientOrderId")
     words: StatusWord = Field(validation_alias="status")
     filled: Amount = Field(validation_alias="executedQty")
 
@@ -59,6 +61,7 @@ class TradeRow(_Row):
     """One of our fills: a row of `myTrades` or `userTrades`."""
 
     trade_id: str = Field(validation_alias="id")
+    order_id: str = Field(default="", validation_alias="orderId")
     price: Amount
     quantity: Amount = Field(validation_alias="qty")
     fee: Amount = Field(validation_alias="commission")
@@ -66,6 +69,7 @@ class TradeRow(_Row):
     maker: bool = False
     is_maker: bool = Field(default=False, validation_alias="isMaker")
     """Spot's spelling."""
+    is_buyer: bool = Field(default=False, validation_alias=AliasChoices("isBuyer", "buyer"))
     ts_ns: MsAsNs = Field(validation_alias="time")
 
 

@@ -10,6 +10,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.errors import SettingsError
 from bot.ports import OrderListener
 from bot.settings import Settings
+from exchanges.bybit.account_history import BybitHistory
 from exchanges.bybit.account_requests import WALLET, BybitAccount
 from exchanges.bybit.endpoints import rest_url, stream_url
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
@@ -19,6 +20,7 @@ from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.bybit.trade_socket import BybitTrade
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.asked_account import AskedAccount
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.order_desk import OrderDesk
@@ -79,12 +81,16 @@ class BybitActions(StreamedActions):
             protocol = BybitTrade(f"{stream_base}/v5/trade", rest, symbols)
             connection = settings.connection
             sockets = [TradeSocket(protocol, budget=budget, settings=connection, clock=clock, rng=rng, log=log)]
+        orders = BybitOrders(rest, symbols)
+        account = BybitAccount(rest, own, http, wallets, clock)
+        history = BybitHistory(rest, own, clock)
         super().__init__(
             desk=desk,
             wallets=wallets,
             funding=funding,
-            orders=SocketOrders(BybitOrders(rest, symbols), {feed: socket for feed in own for socket in sockets}),
-            account=BybitAccount(rest, own, http, wallets, clock),
+            orders=SocketOrders(orders, {feed: socket for feed in own for socket in sockets}),
+            account=account,
+            questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
             protocols=[BybitPrivateStream(private_url, rest, http, PrivateTopics(own, desk, wallets, funding, log))],
             settings=settings.connection,
             clock=clock,

@@ -125,6 +125,7 @@ class OrderRows(_Row):
     """`data` of topic `order`, `list` over HTTP."""
 
     rows: tuple[OrderRow, ...] = Field(validation_alias=AliasChoices("data", "list"))
+    next_cursor: str = Field(default="", validation_alias="nextPageCursor")
 
 
 class ExecutionRows(_Row):

@@ -10,7 +10,7 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.order import Order, Side
 from bot.errors import InvariantError, VenueError
-from bot.ports import OrderListener
+from bot.ports import AccountQuestions, OrderListener
 from bot.settings import ConnectionSettings
 from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.funding_desk import FundingDesk, OnFunding
@@ -74,8 +74,11 @@ class StreamedActions:
         rng: random.Random,
         log: Log,
         trade_sockets: Sequence[TradeSocket] = (),
+        questions: AccountQuestions,
     ) -> None:
         self._desk = desk
+        self.questions = questions
+        """The account as the venue itself knows it."""
         self._wallets = wallets
         self._funding = funding
         self._account = account

@@ -9,7 +9,7 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, Side
 from bot.errors import BotError, OrderRejected
-from bot.ports import Actions, OrderListener
+from bot.ports import AccountQuestions, Actions, OrderListener
 
 
 class ConnectedActions(Actions, Protocol):
@@ -17,6 +17,8 @@ class ConnectedActions(Actions, Protocol):
 
     listener: OrderListener | None
     on_funding: Callable[[FundingPayment], None] | None
+    questions: AccountQuestions
+    """The account as the venue itself knows it."""
 
     async def start(self) -> None:
         """Connect."""
@@ -60,6 +62,10 @@ class RoutedActions:
     def in_flight(self) -> int:
         """Orders of all venues whose final state has not been told yet."""
         return sum(venue.in_flight for venue in self._by_venue.values())
+
+    def accounts(self) -> Sequence[AccountQuestions]:
+        """Whom to ask for what every venue itself knows."""
+        return [venue.questions for venue in self._by_venue.values()]
 
     async def start(self) -> None:
         """Connect every venue at once.
