@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.clock import SystemClock
+from bot.domain.money import money_words
 from bot.domain.route import Decision, Outcome
 from bot.engine.engine import Engine
 from bot.engine.run import RunResult, summary_lines
@@ -107,10 +108,10 @@ class Headless:
                 print(file=sys.stderr)
 
 
-def opening_line(market: str, for_s: float | None) -> str:
+def opening_line(market: str, for_s: float | None, *, real_money: bool = False) -> str:
     """For a market without an end: which it is, whose money it trades, and when the run ends."""
     until = "until Ctrl-C" if for_s is None else f"for {for_s:g} s, or until Ctrl-C"
-    return f"{market.upper()} market, paper money: runs {until}, then sums up"
+    return f"{market.upper()} market, {money_words(market, real_money)}: runs {until}, then sums up"
 
 
 def decision_line(decision: Decision) -> str:

@@ -14,18 +14,18 @@ _REST_URLS = {"binance": binance.rest_url, "bybit": bybit.rest_url}
 
 
 def order_accounts(
-    by_feed: Mapping[Feed, Mapping[str, Instrument]], settings: Settings, keys: ApiKeys, market: str
+    by_feed: Mapping[Feed, Mapping[str, Instrument]], settings: Settings, keys: Mapping[str, ApiKeys], market: str
 ) -> Sequence[Account]:
     """One account for each venue of `by_feed` that takes orders.
 
     Args:
         by_feed: What is traded, by feed and the venue's symbol.
         settings: Where the venues are.
-        keys: What signs, at every one of them.
+        keys: What signs, by venue.
         market: `simulated`, `testnet` or `live`.
     """
     venues = sorted({feed.venue for feed in by_feed} & TRADING_VENUES)
-    return [_account(venue, by_feed, settings, keys, market) for venue in venues]
+    return [_account(venue, by_feed, settings, keys[venue], market) for venue in venues]
 
 
 def _account(

@@ -2,14 +2,15 @@
 
 recorded    files on a virtual clock, orders to the paper venue
 simulated   exchanges in a process of ours, orders over the wire to them
-live        the real exchanges, orders to the paper venue
+live        the real exchanges, orders to the paper venue; with keys, to them
+testnet     the exchanges' test systems, orders to them
 """
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -64,6 +65,8 @@ class Wanted:
     run_s: float | None
     main: Path
     """The program itself, which also serves the simulated exchanges."""
+    keys: Mapping[str, ApiKeys] = field(default_factory=dict)
+    """Venue -> the account that orders of `live` and `testnet` are sent for; none: they go to the paper venue."""
 
 
 @asynccontextmanager
@@ -78,16 +81,8 @@ async def opened_market(
     """
     if settings.market == "recorded":
         yield _recorded(settings, wanted, log, on_scan)
-    elif settings.market == "live":
-        market = await _connected(settings, wanted.run_s, log, "live")
-        # Imported here, as everywhere: the client libraries take a second to load, and recorded markets need none.
-        from exchanges.terms import terms_sources
-
-        # This version signs for no address but this machine's: of a live market, what is public.
-        terms = terms_sources(market.by_feed, settings, market.clock, None)
-        deliver = asyncio.get_running_loop().call_soon_threadsafe
-        notes = _played_alone(market)
-        yield OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
+    elif settings.market in ("live", "testnet"):
+        yield await _outside(settings, wanted, log)
     else:
         # Imported here: servers and protocols take half a second to load, and only this market needs them.
         from exchanges.simulator.process import pointed_at, simulator_process
@@ -100,14 +95,36 @@ async def opened_market(
             there = pointed_at(settings, address)
             market = await _connected(there, wanted.run_s, log, "simulated")
             keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
+            own = dict.fromkeys(TRADING_VENUES, keys)
             budgets = _budgets(market)
-            venue = _wire(market, there, keys, log, budgets)
-            terms = terms_sources(market.by_feed, there, market.clock, keys, budgets)
+            terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
             deliver = asyncio.get_running_loop().call_soon_threadsafe
             silent = _without_orders(market)
-            notes = [f"{venue}: watched and priced; no order can be sent there" for venue in sorted(silent)]
-            accounts = order_accounts(market.by_feed, there, keys, "simulated")
-            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, notes, accounts)
+            venue = _wire(market, there, own, log, budgets)
+            accounts = order_accounts(market.by_feed, there, own, "simulated")
+            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, _told(silent), accounts)
+
+
+async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
+    """The real exchanges or their test systems; without keys, paper money at prices that are real."""
+    market = await _connected(settings, wanted.run_s, log, settings.market)
+    # Imported here, as everywhere: the client libraries take a second to load, and recorded markets need none.
+    from exchanges.terms import terms_sources
+
+    budgets = _budgets(market)
+    terms = terms_sources(market.by_feed, settings, market.clock, wanted.keys, budgets)
+    deliver = asyncio.get_running_loop().call_soon_threadsafe
+    if not wanted.keys:
+        notes = _played_alone(market)
+        return OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
+    silent = _without_orders(market)
+    venue = _wire(market, settings, wanted.keys, log, budgets)
+    accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
+    return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts)
+
+
+def _told(silent: frozenset[str]) -> list[str]:
+    return [f"{venue}: watched and priced; no order can be sent there" for venue in sorted(silent)]
 
 
 def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgress) -> OpenMarket:
@@ -161,7 +178,7 @@ def _budgets(market: LiveVenues) -> dict[str, RequestBudget]:
 
 
 def _wire(
-    market: LiveVenues, settings: Settings, keys: ApiKeys, log: Log, budgets: Mapping[str, RequestBudget]
+    market: LiveVenues, settings: Settings, keys: Mapping[str, ApiKeys], log: Log, budgets: Mapping[str, RequestBudget]
 ) -> VenueFactory:
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
@@ -176,7 +193,7 @@ def _wire(
         return ConnectedVenue(
             {
                 venue: adapters[venue](
-                    market.by_feed, keys, settings, market.clock, spread, fees, log, budget=budgets[venue]
+                    market.by_feed, keys[venue], settings, market.clock, spread, fees, log, budget=budgets[venue]
                 )
                 for venue in venues
             }

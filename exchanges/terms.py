@@ -26,20 +26,20 @@ def terms_sources(
     by_feed: Mapping[Feed, Mapping[str, Instrument]],
     settings: Settings,
     clock: Clock,
-    keys: ApiKeys | None,
+    keys: Mapping[str, ApiKeys],
     budgets: Mapping[str, RequestBudget] | None = None,
 ) -> Sequence[TermsSource]:
-    """One for each venue of `by_feed` that tells its terms; without keys, what is public alone.
+    """One for each venue of `by_feed` that tells its terms; where `keys` has none for it, what is public alone.
 
     Args:
         by_feed: Feed -> the venue's symbol -> instrument.
         settings: Where the venues are.
         clock: Stamps requests and answers.
-        keys: Of the account, where there is one.
+        keys: Venue -> of the account, where there is one.
         budgets: By venue: what may be asked, shared with who trades there.
 
     Raises:
-        SettingsError: If there are keys and an endpoint is not on this machine.
+        SettingsError: If a key must not be used at an endpoint.
     """
     assets = sorted(
         {asset for listed in by_feed.values() for one in listed.values() for asset in (one.base, one.quote)}
@@ -47,7 +47,7 @@ def terms_sources(
     venues = sorted({feed.venue for feed in by_feed} & _SOURCES.keys())
     # A key belongs to the venues that orders are sent to; no other hears of it.
     return [
-        _SOURCES[venue](by_feed, assets, settings, clock, keys, (budgets or {}).get(venue))
+        _SOURCES[venue](by_feed, assets, settings, clock, keys.get(venue), (budgets or {}).get(venue))
         if venue in TRADING_VENUES
         else _SOURCES[venue](by_feed, assets, settings, clock, None)
         for venue in venues

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,11 @@ from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
 from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
+from modes.locks import is_real, unlocked_keys
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
+    from exchanges.common.api_keys import ApiKeys
     from exchanges.markets import OpenMarket
     from modes.memory import Memory
     from modes.terms import RunTerms
@@ -42,14 +44,15 @@ COMPARED_S = 3600.0
 def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     """Run the engine without a screen; returns the exit code."""
     settings = loaded.settings
-    if settings.real_money or arguments.real_money:
-        raise SettingsError("real money is not supported by this version; leave --real-money and real_money away")
+    keys = unlocked_keys(settings, flag=arguments.real_money, environ=os.environ)
+    if is_real(settings, keys):
+        raise SettingsError("real money is not traded without a preflight, which this version does not have")
     headless = Headless(as_json=arguments.json)
     if settings.market != "recorded":
         _refuse_halted(settings.data_dir)
-        headless.log("info", opening_line(settings.market, arguments.for_s))
+        headless.log("info", opening_line(settings.market, arguments.for_s, real_money=is_real(settings, keys)))
     try:
-        result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words)))
+        result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words), keys))
     finally:
         headless.close()
     headless.finish(result)
@@ -87,13 +90,17 @@ def _comparison(arguments: Arguments, loaded: LoadedSettings, words: Sequence[st
 
 
 async def _run(
-    arguments: Arguments, loaded: LoadedSettings, headless: Headless, comparison: Comparison | None
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    headless: Headless,
+    comparison: Comparison | None,
+    keys: Mapping[str, "ApiKeys"],
 ) -> RunResult:
     from exchanges.markets import Wanted, opened_market
 
-    wanted = Wanted(arguments.recording, arguments.for_s, MAIN)
+    wanted = Wanted(arguments.recording, arguments.for_s, MAIN, keys)
     async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
-        return await _run_on(opened, arguments, loaded, headless, comparison)
+        return await _run_on(opened, arguments, loaded, headless, comparison, real_money=is_real(loaded.settings, keys))
 
 
 async def _run_on(
@@ -102,13 +109,15 @@ async def _run_on(
     loaded: LoadedSettings,
     headless: Headless,
     comparison: Comparison | None,
+    *,
+    real_money: bool,
 ) -> RunResult:
     from exchanges.price_lists import PRICE_LISTS
 
     settings = loaded.settings
     market = opened.market
     _remember_accounts(opened, settings)
-    info = RunInfo(_new_run_id(), settings.strategy, market.name, False, loaded.digest, VERSION)
+    info = RunInfo(_new_run_id(), settings.strategy, market.name, real_money, loaded.digest, VERSION)
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,

@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.durable_text import write_durably
 from exchanges.common.emergency import Account
+from exchanges.signing import signing_hosts
 
 _FOLDER = "run"
 _SIMULATED = "simulated"
@@ -63,5 +64,6 @@ def _account(row: dict[str, Any]) -> Account:
         rest_urls={str(segment): str(url) for segment, url in row["rest_urls"].items()},
         symbols={str(segment): [str(name) for name in names] for segment, names in row["symbols"].items()},
         settles=[str(coin) for coin in row["settles"]],
+        hosts=signing_hosts(str(row["market"]), str(row["venue"])),
     )
     return replace(account, key=str(row.get("simulated_key", "")), secret=str(row.get("simulated_secret", "")))

@@ -36,7 +36,7 @@ CHANNELS = {
 }
 """By what may be asked of the market."""
 _SHOWN = 8
-_MARKETS = (LIVE, "simulated", "recorded")
+_MARKETS = (LIVE, "testnet", "simulated", "recorded")
 _EVER = (-(2**63), 2**63 - 1)
 
 

@@ -41,6 +41,11 @@ class Reached:
     """Of the simulated exchanges; this version signs for no other."""
     lost: "asyncio.Future[VenueError] | None" = None
 
+    @property
+    def own_keys(self) -> Mapping[str, ApiKeys]:
+        """By venue."""
+        return {} if self.keys is None else dict.fromkeys(TRADING_VENUES, self.keys)
+
 
 @asynccontextmanager
 async def reached(settings: Settings, log: Log) -> AsyncIterator[Reached]:
@@ -49,7 +54,7 @@ async def reached(settings: Settings, log: Log) -> AsyncIterator[Reached]:
     Raises:
         VenueError: If the simulated exchanges do not come up.
     """
-    if settings.market == "live":
+    if settings.market in ("live", "testnet"):
         yield Reached(settings, None)
         return
     from exchanges.simulator.process import pointed_at, simulator_process
@@ -188,7 +193,7 @@ async def _accounts(by_feed: ByFeed, there: Reached, notes: list[str]) -> dict[F
     traded = {feed: listed for feed, listed in by_feed.items() if feed.venue in TRADING_VENUES and listed}
     one_each = {feed: dict([next(iter(listed.items()))]) for feed, listed in traded.items()}
     found: dict[Feed, FeeSchedule] = {}
-    for source in terms_sources(one_each, there.settings, SystemClock(), there.keys):
+    for source in terms_sources(one_each, there.settings, SystemClock(), there.own_keys):
         try:
             told = await source.fees()
         except VenueError as error:
@@ -201,7 +206,7 @@ async def _accounts(by_feed: ByFeed, there: Reached, notes: list[str]) -> dict[F
 async def take_funding(by_feed: ByFeed, there: Reached, sink: ScanSink) -> list[str]:
     """Ask every venue for the funding of its perpetuals, and give it to `sink`; why not, a line a venue."""
     troubles = []
-    for source in terms_sources(by_feed, there.settings, SystemClock(), None):
+    for source in terms_sources(by_feed, there.settings, SystemClock(), {}):
         try:
             sink.take_funding((await source.funding()).values)
         except VenueError as error:

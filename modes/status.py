@@ -9,6 +9,7 @@ from bot.clock import SystemClock
 from bot.command_line import Arguments
 from bot.control.client import attach
 from bot.control.messages import Finished
+from bot.domain.money import money_words
 from bot.domain.snapshot import FeedRow, JobRow, RouteRow, ShipperRow, SizeRow, Snapshot, SurfaceRow
 from bot.engine.run import SOCKET
 from bot.errors import ExitCode
@@ -65,7 +66,7 @@ async def _ask(settings: Settings) -> Snapshot:
 
 def status_lines(shown: Snapshot) -> list[str]:
     """A snapshot for a person, section by section."""
-    money = "REAL MONEY" if shown.real_money else "paper money"
+    money = money_words(shown.market, shown.real_money)
     head = [
         f"{shown.market.upper()} market, {money}: {shown.state}",
         f"run {shown.run_id}, {shown.strategy}, ran {duration(shown.now_ns - shown.started_ns)}, "

@@ -14,6 +14,7 @@ from bot.control.messages import Command
 from bot.control.server import ControlServer
 from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
+from bot.domain.money import money_words
 from bot.domain.route import Decision
 from bot.domain.snapshot import UpkeepStatus
 from bot.engine.break_even import BreakEvenDesk
@@ -283,7 +284,7 @@ class EngineRun:
 
     def _opening_lines(self) -> list[str]:
         """What a person should know before the first decision."""
-        money = "REAL MONEY" if self._info.real_money else "paper money"
+        money = money_words(self._info.market, self._info.real_money)
         lines = [f"run {self._info.run_id}: {self._info.strategy} on the {self._info.market} market, {money}"]
         for feed, fees in self._fees.items():
             lines.append(f"{feed}: taker {fees.taker_bps} bps, maker {fees.maker_bps} bps ({fees.words})")
@@ -358,7 +359,7 @@ class EngineRun:
 def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
     """A run's summary for a person."""
     decisions = summary["decisions"]
-    unit = "REAL MONEY" if summary["real_money"] else "paper money"
+    unit = money_words(summary["market"], summary["real_money"])
     refused = ", ".join(f"{reason} {count}" for reason, count in decisions["refused"].items()) or "none"
     return [
         f"{summary['market'].upper()} market, {unit}: {'complete' if summary['complete'] else 'INCOMPLETE'}",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.settings.history import ImportSettings
+from bot.settings.keys import KeySettings
 from bot.settings.look import BreakEvenSettings, ScanSettings
 from bot.settings.risk import RiskSettings
 from bot.settings.section import (
@@ -177,8 +178,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     strategy: str = Field(default="arbitrage", description="Which strategy decides.")
-    market: Literal["recorded", "simulated", "live"] = Field(default="simulated", description="Where quotes come from.")
+    market: Literal["recorded", "simulated", "live", "testnet"] = Field(
+        default="simulated", description="Where quotes come from."
+    )
     real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
+    keys: KeySettings = KeySettings()
     data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
     instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(
         default_factory=dict, description="Live markets: venue -> segment -> unified symbols to watch."

@@ -5,6 +5,7 @@ from decimal import Decimal
 from textual.content import Content
 from textual.widget import Widget
 
+from bot.domain.money import money_words
 from bot.domain.snapshot import Snapshot
 from bot.tui.words import duration, moment, moneys, progress_bar, time_of_day, tone_of
 
@@ -51,7 +52,8 @@ class Header(Widget):
 
     def _badges(self, shown: Snapshot) -> Content:
         market = _badge(f"{shown.market.upper()} MARKET", _MARKETS.get(shown.market, "$warning"))
-        money = _badge("REAL MONEY", "$error") if shown.real_money else _badge("PAPER MONEY", "$foreground")
+        whose = money_words(shown.market, shown.real_money).upper()
+        money = _badge(whose, "$error" if shown.real_money else "$foreground")
         state, colour = _STATES.get(shown.state, (shown.state, "$warning"))
         notices = [_badge(notice, "$warning") for notice in self._notices]
         return Content(" ").join([market, money, _badge(state, colour), *notices])

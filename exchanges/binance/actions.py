@@ -10,7 +10,7 @@ from bot.ports import OrderListener
 from bot.settings import Settings
 from exchanges.binance.account_history import BinanceHistory
 from exchanges.binance.account_requests import BinanceAccount
-from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, rest_url, stream_url
+from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, private_url, rest_url
 from exchanges.binance.order_requests import BinanceOrders
 from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
 from exchanges.binance.request_costs import rates
@@ -56,7 +56,7 @@ class BinanceActions(StreamedActions):
         Args:
             by_feed: Feed -> Binance's symbol -> instrument; feeds of other venues are left aside.
             keys: Of the account.
-            settings: `venues.binance.*` says where Binance is: on this machine.
+            settings: `venues.binance.*` says where Binance is.
             clock: Stamps requests and drives every timer.
             rng: Jitter of reconnects.
             fees: What a trade costs, for `affordable_notional`.
@@ -66,11 +66,11 @@ class BinanceActions(StreamedActions):
             budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
-            SettingsError: If an endpoint is not on this machine, or a feed cannot be traded.
+            SettingsError: If the key must not be used at an endpoint, or a feed cannot be traded.
         """
         own = instruments_of(VENUE, by_feed)
         budget = budget or RequestBudget(VENUE, rates(), clock)
-        http = VenueHttp(VENUE, clock, budget)
+        http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
         desk = OrderDesk(clock, listener)
         # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.
@@ -79,7 +79,7 @@ class BinanceActions(StreamedActions):
         symbols = {instrument.id: symbol for listed in own.values() for symbol, instrument in listed.items()}
         protocols: list[PrivateProtocol] = [
             _STREAMS[feed](
-                stream_url(feed, settings),
+                private_url(feed, settings),
                 rest,
                 http,
                 UserEvents(feed, own[feed], desk, wallets, funding.due.set, log),

@@ -1,18 +1,15 @@
-"""Where Binance is: its own hosts unless the settings name others."""
+"""Where Binance is: its own hosts, or those of its test systems, unless the settings name others."""
 
 from bot.domain.instrument import Feed, Segment
 from bot.errors import SettingsError
 from bot.settings import Settings
+from exchanges.binance import hosts
 from exchanges.common.own_hosts import configured
 
 VENUE = "binance"
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)
 LINEAR = Feed(venue=VENUE, segment=Segment.LINEAR)
 INVERSE = Feed(venue=VENUE, segment=Segment.INVERSE)
-
-_REST = {Segment.SPOT: "https://api.binance.com", Segment.LINEAR: "https://fapi.binance.com"}
-_STREAM = {Segment.SPOT: "wss://stream.binance.com:9443", Segment.LINEAR: "wss://fstream.binance.com"}
-_ORDER_SOCKET = {Segment.SPOT: "wss://ws-api.binance.com", Segment.LINEAR: "wss://ws-fapi.binance.com"}
 
 REFUSED = {
     451: "Binance does not serve this place (HTTP 451)",
@@ -26,16 +23,25 @@ def rest_url(feed: Feed, settings: Settings) -> str:
     Raises:
         SettingsError: If the feed cannot be read live.
     """
-    return (configured(feed, settings).rest_url or _own(feed, _REST)).rstrip("/")
+    return _base(feed, configured(feed, settings).rest_url, settings, hosts.REST, hosts.TEST_REST)
 
 
 def stream_url(feed: Feed, settings: Settings) -> str:
-    """Base of the streams, without a slash at the end.
+    """Base of the public streams, without a slash at the end.
 
     Raises:
         SettingsError: If the feed cannot be read live.
     """
-    return (configured(feed, settings).stream_url or _own(feed, _STREAM)).rstrip("/")
+    return _base(feed, configured(feed, settings).stream_url, settings, hosts.STREAM, hosts.TEST_STREAM)
+
+
+def private_url(feed: Feed, settings: Settings) -> str:
+    """Base of the private streams: spot's are on the WebSocket API, which has a host of its own.
+
+    Raises:
+        SettingsError: If the feed cannot be read live.
+    """
+    return _base(feed, configured(feed, settings).stream_url, settings, hosts.PRIVATE, hosts.TEST_PRIVATE)
 
 
 def order_socket_url(feed: Feed, settings: Settings) -> str:
@@ -44,10 +50,11 @@ def order_socket_url(feed: Feed, settings: Settings) -> str:
     Raises:
         SettingsError: If the feed cannot be traded.
     """
-    return (configured(feed, settings).stream_url or _own(feed, _ORDER_SOCKET)).rstrip("/")
+    return _base(feed, configured(feed, settings).stream_url, settings, hosts.ORDERS, hosts.TEST_ORDERS)
 
 
-def _own(feed: Feed, hosts: dict[Segment, str]) -> str:
-    if feed.segment not in hosts:
+def _base(feed: Feed, named: str | None, settings: Settings, own: hosts.Hosts, test: hosts.Hosts) -> str:
+    found = test if settings.market == "testnet" else own
+    if feed.segment not in found:
         raise SettingsError(f"{feed} is decoded from recordings only; live feeds are {SPOT} and {LINEAR}")
-    return hosts[feed.segment]
+    return (named or found[feed.segment]).rstrip("/")

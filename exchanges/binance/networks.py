@@ -44,7 +44,7 @@ class WalletRest(SignedRest):
         """Nothing is sent before `open`.
 
         Raises:
-            SettingsError: If `base_url` is not on this machine.
+            SettingsError: If the key must not be used at `base_url`.
         """
         super().__init__(SPOT, base_url, keys, http, clock)
 

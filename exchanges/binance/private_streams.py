@@ -25,7 +25,6 @@ from exchanges.binance.private_schemas import (
 from exchanges.binance.refusals import complaint
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.background import Log
-from exchanges.common.loopback import require_loopback
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.plan import printable
 from exchanges.common.venue_http import VenueHttp
@@ -122,7 +121,7 @@ class FuturesUserStream:
     beat_every_s = _KEEP_ALIVE_S
 
     def __init__(self, stream_url: str, rest: SignedRest, http: VenueHttp, events: UserEvents) -> None:
-        self._url = require_loopback(stream_url)
+        self._url = http.hosts.require(stream_url)
         self._rest = rest
         self._http = http
         self._events = events
@@ -164,7 +163,7 @@ class SpotUserStream:
     beat_every_s = _KEEP_ALIVE_S
 
     def __init__(self, stream_url: str, rest: SignedRest, http: VenueHttp, events: UserEvents) -> None:
-        self._url = require_loopback(stream_url)
+        self._url = http.hosts.require(stream_url)
         self._rest = rest
         self._http = http
         self._events = events

@@ -35,7 +35,7 @@ class SignedRest(KeyedRest[str]):
         """Nothing is sent before `open`.
 
         Raises:
-            SettingsError: If `base_url` is not on this machine.
+            SettingsError: If the key must not be used at `base_url`.
         """
         super().__init__(base_url, keys, http, clock, checked)
         self._feed = feed

@@ -1,7 +1,6 @@
 """Binance's fees, funding schedules, listings and networks: a `TermsSource`.
 
-Funding and listings are public and may be asked of the real exchange; the rest is signed, and goes to this machine
-only.
+Funding and listings are public and need no key; the rest is signed, and goes where the key may be used.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -23,6 +22,7 @@ from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.request_budget import RequestBudget
+from exchanges.common.signing_hosts import THIS_MACHINE
 from exchanges.common.told import merged
 from exchanges.common.venue_http import VenueHttp
 
@@ -52,19 +52,21 @@ class BinanceTerms:
             budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
-            SettingsError: If there are keys and an endpoint is not on this machine.
+            SettingsError: If there are keys and they must not be used at an endpoint.
         """
         self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
         self._assets = assets
         self._settings = settings
         self._clock = clock
-        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock))
+        hosts = THIS_MACHINE if keys is None else keys.hosts
+        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock), hosts)
         self._rests: dict[Feed, SignedRest] = {}
         self._wallet: WalletRest | None = None
         if keys is not None:
             for feed in (SPOT, LINEAR):
                 self._rests[feed] = SignedRest(feed, rest_url(feed, settings), keys, self._http, clock)
-            self._wallet = WalletRest(rest_url(SPOT, settings), keys, self._http, clock)
+            if settings.market != "testnet":  # which has no `/sapi`
+                self._wallet = WalletRest(rest_url(SPOT, settings), keys, self._http, clock)
 
     async def fees(self) -> Told[FeeSchedule] | None:
         """What this account pays, by instrument id; None without keys.
@@ -72,20 +74,16 @@ class BinanceTerms:
         Raises:
             VenueError: Binance cannot be asked, or refuses.
         """
-        wallet = self._wallet
-        if wallet is None:
+        asked = [feed for feed in self._by_feed if feed in self._rests and (feed == LINEAR or self._wallet is not None)]
+        if not asked:
             return None
         async with self._connected():
-            answers = [
-                await self._fees_of(feed, listed, wallet)
-                for feed, listed in self._by_feed.items()
-                if feed in self._rests
-            ]
+            answers = [await self._fees_of(feed, self._by_feed[feed]) for feed in asked]
         return merged(answers, self._clock.now_ns())
 
-    async def _fees_of(self, feed: Feed, listed: Mapping[str, Instrument], wallet: WalletRest) -> Told[FeeSchedule]:
-        rest, now_ns = self._rests[feed], self._clock.now_ns()
-        if feed.segment is Segment.SPOT:
+    async def _fees_of(self, feed: Feed, listed: Mapping[str, Instrument]) -> Told[FeeSchedule]:
+        rest, now_ns, wallet = self._rests[feed], self._clock.now_ns(), self._wallet
+        if feed.segment is Segment.SPOT and wallet is not None:
             await wallet.open()
             await rest.open()
             return await spot_fees(rest, wallet, feed, listed, now_ns)

@@ -21,7 +21,6 @@ from exchanges.binance.order_requests import ORDER_PATHS, new_order
 from exchanges.binance.request_costs import cost
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.keyed_rest import READ_WINDOW_MS
-from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
 from exchanges.common.refusals import ServerFault
 from exchanges.common.request_budget import Cost
@@ -99,10 +98,11 @@ class BinanceTrade:
             symbols: Binance's symbol by instrument id.
 
         Raises:
-            SettingsError: If `stream_url` is not on this machine.
+            SettingsError: If the key must not be used at `stream_url`.
         """
         self.name = f"{feed} order socket"
-        self.url = require_loopback(f"{stream_url}{_PATHS[feed.segment]}")
+        self.hosts = rest.hosts
+        self.url = rest.hosts.require(f"{stream_url}{_PATHS[feed.segment]}")
         self.handshake: Cost = {f"{feed.segment} weight 1M": _HANDSHAKE[feed.segment]}
         self._feed = feed
         self._path = ORDER_PATHS[feed.segment]

@@ -53,7 +53,7 @@ class BybitActions(StreamedActions):
         Args:
             by_feed: Feed -> Bybit's symbol -> instrument; feeds of other venues are left aside.
             keys: Of the account.
-            settings: `venues.bybit.*` says where Bybit is: on this machine.
+            settings: `venues.bybit.*` says where Bybit is.
             clock: Stamps requests and drives every timer.
             rng: Jitter of reconnects.
             fees: What a trade costs, for `affordable_notional`.
@@ -63,13 +63,13 @@ class BybitActions(StreamedActions):
             budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
-            SettingsError: If an endpoint is not on this machine, or differs between the feeds.
+            SettingsError: If the key must not be used at an endpoint, or endpoints differ between the feeds.
         """
         own = instruments_of(VENUE, by_feed)
         rest_base, stream_base = _endpoints(own, settings)
         private_url = f"{stream_base}/v5/private"
         budget = budget or RequestBudget(VENUE, rates(), clock)
-        http = VenueHttp(VENUE, clock, budget)
+        http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rest = SignedRest(rest_base, keys, http, clock)
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.

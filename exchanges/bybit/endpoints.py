@@ -1,11 +1,9 @@
-"""Where Bybit is: its own hosts unless the settings name others; and what it means when one says 403."""
+"""Where Bybit is: its own hosts, or those of its testnet, unless the settings name others; and what a 403 means."""
 
 from bot.domain.instrument import Feed
 from bot.settings import Settings
+from exchanges.bybit import hosts
 from exchanges.common.own_hosts import configured
-
-_REST = "https://api.bybit.com"
-_STREAM = "wss://stream.bybit.com"
 
 FORBIDDEN = (
     "refused with HTTP 403. Bybit says so for two reasons: it does not serve this place (the USA and others), or this "
@@ -15,10 +13,12 @@ FORBIDDEN = (
 
 def rest_url(feed: Feed, settings: Settings) -> str:
     """Base of the REST interface, without a slash at the end."""
-    return (configured(feed, settings).rest_url or _REST).rstrip("/")
+    own = hosts.TEST_REST if settings.market == "testnet" else hosts.REST
+    return (configured(feed, settings).rest_url or own).rstrip("/")
 
 
 def stream_url(feed: Feed, settings: Settings) -> str:
     """The public stream of the feed's segment."""
-    base = (configured(feed, settings).stream_url or _STREAM).rstrip("/")
+    own = hosts.TEST_STREAM if settings.market == "testnet" else hosts.STREAM
+    base = (configured(feed, settings).stream_url or own).rstrip("/")
     return f"{base}/v5/public/{feed.segment}"

@@ -19,7 +19,6 @@ from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRo
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.background import Log
 from exchanges.common.funding_desk import FundingDesk
-from exchanges.common.loopback import require_loopback
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.plan import printable
 from exchanges.common.venue_http import VenueHttp
@@ -117,7 +116,7 @@ class BybitPrivateStream:
     beat_every_s = _PING_EVERY_S
 
     def __init__(self, url: str, rest: SignedRest, http: VenueHttp, topics: PrivateTopics) -> None:
-        self._url = require_loopback(url)
+        self._url = http.hosts.require(url)
         self._rest = rest
         self._http = http
         self._topics = topics

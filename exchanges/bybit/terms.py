@@ -1,7 +1,6 @@
 """Bybit's fees, funding schedules, listings and networks: a `TermsSource`.
 
-Funding and listings are public and may be asked of the real exchange; the rest is signed, and goes to this machine
-only.
+Funding and listings are public and need no key; the rest is signed, and goes where the key may be used.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -24,6 +23,7 @@ from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.request_budget import RequestBudget
+from exchanges.common.signing_hosts import THIS_MACHINE
 from exchanges.common.told import merged
 from exchanges.common.venue_http import VenueHttp
 
@@ -53,13 +53,14 @@ class BybitTerms:
             budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
-            SettingsError: If there are keys and the endpoint is not on this machine.
+            SettingsError: If there are keys and they must not be used at the endpoint.
         """
         self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
         self._assets = assets
         self._settings = settings
         self._clock = clock
-        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock))
+        hosts = THIS_MACHINE if keys is None else keys.hosts
+        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock), hosts)
         base = rest_url(next(iter(self._by_feed), SPOT), settings)
         self._rest = None if keys is None else SignedRest(base, keys, self._http, clock)
 

@@ -17,7 +17,6 @@ from exchanges.bybit.order_requests import new_order
 from exchanges.bybit.request_costs import cost
 from exchanges.bybit.signed_rest import Body, SignedRest
 from exchanges.common.keyed_rest import READ_WINDOW_MS
-from exchanges.common.loopback import require_loopback
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
 from exchanges.common.request_budget import Cost
 from exchanges.common.trade_link import Reply, Request
@@ -49,9 +48,10 @@ class BybitTrade:
         """Speak for `rest`'s key; `symbols` is Bybit's symbol by instrument id.
 
         Raises:
-            SettingsError: If `url` is not on this machine.
+            SettingsError: If the key must not be used at `url`.
         """
-        self.url = require_loopback(url)
+        self.hosts = rest.hosts
+        self.url = rest.hosts.require(url)
         self._rest = rest
         self._symbols = symbols
         self._login_number = ""

@@ -5,6 +5,8 @@ import hmac
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
+
 
 class ApiKeys(BaseModel):
     """An API key and its secret; neither is shown by `str`, `repr` or `model_dump`."""
@@ -13,6 +15,8 @@ class ApiKeys(BaseModel):
 
     key: SecretStr
     secret: SecretStr
+    hosts: SigningHosts = THIS_MACHINE
+    """Where it may be used."""
 
 
 class Hmac:

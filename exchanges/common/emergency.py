@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from bot.clock import Clock
-from exchanges.common.loopback import require_loopback
+from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
 
 TIMEOUT_S = 2.0
 """Of one request: cancels may be tried again, and a slow answer is still one."""
@@ -37,6 +37,8 @@ class Account:
     """What its derivatives settle in."""
     key: str = field(default="", repr=False)
     secret: str = field(default="", repr=False)
+    hosts: SigningHosts = THIS_MACHINE
+    """Where it may be signed for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Sender:
             SettingsError: If an address is none that may be signed for.
         """
         for url in account.rest_urls.values():
-            require_loopback(url)
+            account.hosts.require(url)
         self._clock = clock
         self._secret = account.secret.encode()
         self._offset_ms = 0

@@ -9,7 +9,6 @@ from bot.domain.order import Order
 from bot.errors import Banned, ClockSkew, GeoBlocked, OrderOutcomeUnknown, RateLimited, VenueError
 from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
-from exchanges.common.loopback import require_loopback
 from exchanges.common.refusals import Refusal, ServerFault
 from exchanges.common.request_budget import Cost
 from exchanges.common.request_pool import Lane
@@ -41,9 +40,11 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             checked: An answer as the venue means it; raises what else it may mean.
 
         Raises:
-            SettingsError: If `base_url` is not on this machine.
+            SettingsError: If the key must not be used at `base_url`.
         """
-        self._base = require_loopback(base_url)
+        self.hosts = keys.hosts
+        """Where its key may be used."""
+        self._base = keys.hosts.require(base_url)
         self._key = keys.key.get_secret_value()
         self._hmac = Hmac(keys.secret)
         self._http = http

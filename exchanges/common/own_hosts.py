@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError
 from bot.settings import EndpointSettings, Settings
-from exchanges.common.loopback import require_loopback
+from exchanges.common.loopback import refuse_metadata, require_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class OwnHosts:
         return self._checked(configured(self.feed, settings).stream_url or self.stream, settings)
 
     def _checked(self, url: str, settings: Settings) -> str:
+        if settings.market == "testnet":
+            raise SettingsError(f"{self.feed} has no test system: leave it out of instruments")
         if settings.market == "simulated":
             # The simulated market promises that nothing leaves the machine, and there is no simulated exchange of it.
             try:
@@ -46,5 +48,13 @@ class OwnHosts:
 
 
 def configured(feed: Feed, settings: Settings) -> EndpointSettings:
-    """What the settings say of a feed's addresses; nothing where they do not name it."""
-    return settings.venues.get(feed.venue, {}).get(str(feed.segment), EndpointSettings())
+    """What the settings say of a feed's addresses; nothing where they do not name it.
+
+    Raises:
+        SettingsError: If it is where a cloud tells a machine its own secrets: no exchange is there.
+    """
+    found = settings.venues.get(feed.venue, {}).get(str(feed.segment), EndpointSettings())
+    for url in (found.rest_url, found.stream_url):
+        if url is not None:
+            refuse_metadata(url)
+    return found

@@ -18,9 +18,9 @@ from bot.clock import Clock, Timer
 from bot.domain.order import Order
 from bot.errors import MalformedPayload, VenueError, VenueUnavailable
 from exchanges.common.background import Log
-from exchanges.common.loopback import require_loopback
 from exchanges.common.plan import printable
 from exchanges.common.request_budget import Cost
+from exchanges.common.signing_hosts import SigningHosts
 from exchanges.common.venue_http import Answer, AnswerLost, of_handshake
 
 PING_EVERY_S = 10.0
@@ -55,6 +55,8 @@ class TradeProtocol(Protocol):
     name: str
     """For messages."""
     url: str
+    hosts: SigningHosts
+    """Where the key that it speaks for may be used."""
     heartbeat: bytes | None
     """Sent every `PING_EVERY_S` beside the ping of WebSocket itself; None: that one is enough."""
 
@@ -274,7 +276,7 @@ async def dial(link: TradeLink, protocol: TradeProtocol, patience_s: float) -> N
     """Connect `link`.
 
     Raises:
-        SettingsError: If the address is not on this machine.
+        SettingsError: If the address is none that the key may be used at.
         VenueError: Why there is no connection.
     """
     venue, name = protocol.venue, protocol.name
@@ -283,7 +285,7 @@ async def dial(link: TradeLink, protocol: TradeProtocol, patience_s: float) -> N
             # No proxy and no redirect: where orders go is what the settings say, nothing else.
             _, listener = await ws_connect(
                 lambda *_: link,
-                require_loopback(protocol.url),
+                protocol.hosts.require(protocol.url),
                 max_frame_size=_MAX_ANSWER_BYTES,
                 max_redirects=0,
                 proxy=None,

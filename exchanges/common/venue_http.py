@@ -1,4 +1,4 @@
-"""Signed requests and private sockets of one venue: one pool of connections, to this machine only.
+"""Signed requests and private sockets of one venue: one pool of connections, to the hosts of an allow-list alone.
 
 It knows how a request failed: whether it was never sent, or sent and the answer lost. The clients of the exchanges do
 not tell the two apart (python-binance calls both "unable to connect", pybit sleeps and sends again), and cost 0.6 and
@@ -13,9 +13,9 @@ from yarl import URL
 
 from bot.clock import Clock, SystemClock
 from bot.errors import AuthenticationFailed, Banned, GeoBlocked, RateLimited, VenueError, VenueUnavailable
-from exchanges.common.loopback import require_loopback
 from exchanges.common.private_stream import PROTOCOL_PING_S
 from exchanges.common.request_budget import RequestBudget
+from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
 
 _CONNECT_S = 1.0
 _MAX_MESSAGE_BYTES = 10_485_760
@@ -44,15 +44,23 @@ class Answer:
 class VenueHttp:
     """One venue over HTTP; `open` it first, and `close` it."""
 
-    def __init__(self, venue: str, clock: Clock | None = None, budget: RequestBudget | None = None) -> None:
+    def __init__(
+        self,
+        venue: str,
+        clock: Clock | None = None,
+        budget: RequestBudget | None = None,
+        hosts: SigningHosts = THIS_MACHINE,
+    ) -> None:
         """Nothing is connected.
 
         Args:
             venue: For messages.
             clock: Measures the ban of a venue without a budget; None is the system's.
             budget: What may be asked, shared with whoever else asks this venue; None: nothing is counted.
+            hosts: Where it sends anything at all: those of the key.
         """
         self._venue = venue
+        self.hosts = hosts
         self.budget = budget or RequestBudget(venue, (), clock or SystemClock())
         self._session: aiohttp.ClientSession | None = None
 
@@ -85,11 +93,11 @@ class VenueHttp:
             timeout_s: For the whole of it.
 
         Raises:
-            SettingsError: If the address is not on this machine.
+            SettingsError: If the address is none that the key may be used at.
             AnswerLost: It was written, and no answer came.
             VenueError: It was not sent.
         """
-        require_loopback(url)
+        self.hosts.require(url)
         self.budget.bans.check()
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_S)
         try:
@@ -109,10 +117,10 @@ class VenueHttp:
         """A WebSocket that notices within `PROTOCOL_PING_S` and a half that its peer is gone.
 
         Raises:
-            SettingsError: If the address is not on this machine.
+            SettingsError: If the address is none that the key may be used at.
             VenueError: Why there is none.
         """
-        require_loopback(url)
+        self.hosts.require(url)
         self.budget.bans.check()
         try:
             return await self._opened().ws_connect(

@@ -74,7 +74,7 @@ def _desk(bench: Bench, url: str) -> tuple[TermsDesk, list[Awaitable[None]]]:
     by_feed = {SPOT.feed: {"ETHUSDT": SPOT}, LINEAR.feed: {"ETHUSDT": LINEAR}}
     there = settings(url)
     terms = Terms(
-        terms_sources(by_feed, there, SystemClock(), None), bench.instruments, bench.engine.fees, there, bench.clock,
+        terms_sources(by_feed, there, SystemClock(), {}), bench.instruments, bench.engine.fees, there, bench.clock,
         lambda *_: None, PastTransfers(None, lambda *_: None),
     )  # fmt: skip
     asking: list[Awaitable[None]] = []
@@ -169,7 +169,7 @@ def _source(venue: str, segment: Segment, url: str) -> Any:
     feed = Feed(venue=venue, segment=segment)
     here = EndpointSettings(rest_url=url)
     there = Settings.model_validate({"venues": {venue: {segment.value: here}}})
-    (source,) = terms_sources({feed: _listed(feed)}, there, SystemClock(), None)
+    (source,) = terms_sources({feed: _listed(feed)}, there, SystemClock(), {})
     return source
 
 

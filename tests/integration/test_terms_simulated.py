@@ -36,6 +36,7 @@ BY_FEED: dict[Feed, dict[str, Instrument]] = {
     if str(feed.segment) != "inverse"
 }
 KEYS = ApiKeys(key=SecretStr("key"), secret=SecretStr("secret"))
+OWN = dict.fromkeys(("binance", "bybit"), KEYS)
 PERPETUAL = {"binance": "binance:BTC/USDT:USDT", "bybit": "bybit:BTC/USDT:USDT"}
 
 
@@ -46,7 +47,7 @@ def settings(url: str) -> Settings:
 
 def sources(here: Here) -> dict[str, Any]:
     keys = ApiKeys(key=SecretStr(here.sim.key), secret=SecretStr(here.sim.secret))
-    found = terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), keys)
+    found = terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), dict.fromkeys(("binance", "bybit"), keys))
     return {source.venue: source for source in found}
 
 
@@ -82,7 +83,7 @@ async def test_the_token_counts_while_it_is_switched_on_and_there_is_some() -> N
 
 async def test_funding_is_told_without_keys_and_from_the_start() -> None:
     async with connected() as here:
-        for source in terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), None):
+        for source in terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), {}):
             told = await source.funding()
             assert told.wrong == {}
             terms = told.values[PERPETUAL[source.venue]]
@@ -144,7 +145,7 @@ async def _both(asked: dict[str, Any]) -> bool:
 
 async def test_a_wrong_key_is_an_error_and_no_price_list() -> None:
     async with connected() as here:
-        for source in terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), KEYS):
+        for source in terms_sources(BY_FEED, settings(here.sim.http), SystemClock(), OWN):
             with pytest.raises(VenueError):
                 await source.fees()
             with pytest.raises(VenueError):
@@ -236,7 +237,7 @@ async def test_an_answer_of_bybit_that_is_none_is_an_error(result: Any) -> None:
 
 
 async def test_a_venue_that_is_not_there_is_an_error_of_the_venue() -> None:
-    for source in terms_sources(BY_FEED, settings("http://127.0.0.1:1"), SystemClock(), KEYS):
+    for source in terms_sources(BY_FEED, settings("http://127.0.0.1:1"), SystemClock(), OWN):
         for ask in (source.fees, source.funding, source.networks, source.moves):
             with pytest.raises(VenueError):
                 await asyncio.wait_for(ask(), 60)

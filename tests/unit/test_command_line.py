@@ -134,7 +134,7 @@ def test_every_mode_is_run_by_the_program() -> None:
             ("--mode", "postmortem"),
             "; did you mean post-mortem?",
         ),
-        (("--market", "lvie"), "--market: must be one of recorded, simulated, live; did you mean live?"),
+        (("--market", "lvie"), "--market: must be one of recorded, simulated, live, testnet; did you mean live?"),
         (("--speed", "2x"), "--speed: must be one of max, 1x, 10x"),
         (("--recording", "a.gz"), "--recording: write FEED=PATH, for example binance.spot=spot.gz"),
         (("--recording", "binance.spot="), "--recording: write FEED=PATH"),

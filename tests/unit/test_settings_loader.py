@@ -175,7 +175,10 @@ REFUSALS = [
         "paper: {initial_margin_ratio: 2}\n",
         "settings.yaml:2: paper.initial_margin_ratio must be a number above 0 and at most 1",
     ),
-    ("market: recoded\n", "settings.yaml:2: market must be one of recorded, simulated, live; did you mean recorded?"),
+    (
+        "market: recoded\n",
+        "settings.yaml:2: market must be one of recorded, simulated, live, testnet; did you mean recorded?",
+    ),
     ("demo: {edge_bps: .nan}\n", "settings.yaml:2: demo.edge_bps must be a number at most 50"),
     ("demo: {plain: nan}\n", "settings.yaml:2: demo.plain must be a finite number"),
     ("demo: {plain: 1e999}\n", "settings.yaml:2: demo.plain must be a finite number"),
@@ -244,7 +247,10 @@ def test_a_wrong_file_is_one_line_with_its_place(tmp_path: Path, text: str, mess
             "--set: market_overrides stand in the settings file",
         ),
         ({"sets": ("strategy=dmeo",)}, "--set: unknown strategy (known: demo); did you mean demo?"),
-        ({"cli": {"market": "liev"}}, "--market: market must be one of recorded, simulated, live; did you mean live?"),
+        (
+            {"cli": {"market": "liev"}},
+            "--market: market must be one of recorded, simulated, live, testnet; did you mean live?",
+        ),
         (
             {"sets": ("fees.binanse.spot.taker_bps=1",), "venues": ["binance"]},
             "unknown venue fees.binanse (known: binance)",

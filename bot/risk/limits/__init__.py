@@ -90,7 +90,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         StillListed(risk.stop_before_delivery_h),
         HealthyFeeds(risk.max_reconnects_per_minute, risk.max_malformed_per_minute),
         MaxRejects(risk.max_rejects_per_minute),
-        ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market == "live"),
+        ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market in ("live", "testnet")),
         PersistentEdge(risk.persistent_edge_s),
         QuotePeg(risk.max_depeg_bps, tuple(risk.pegged)),
         CollarToMean(risk.price_collar_bps),

@@ -1,0 +1,1 @@
+"""API keys out of the keyring, a file or the environment."""

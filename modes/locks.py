@@ -1,0 +1,68 @@
+"""The locks on real orders: what must be said before one is signed, and whose account it is then."""
+
+from collections.abc import Mapping, MutableMapping
+
+from bot.errors import SettingsError
+from bot.settings import Settings
+from exchanges.common.api_keys import ApiKeys
+from exchanges.keys.finding import find_keys
+from exchanges.keys.names import forget
+from exchanges.registry import TRADING_VENUES
+
+
+def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str, str]) -> Mapping[str, ApiKeys]:
+    """Venue -> the account that orders are sent for; none where they go to the paper venue or to our own exchanges.
+
+    Afterwards no API key stands in `environ`: what is started from here must not inherit one.
+
+    Args:
+        settings: Say the market, and `real_money`.
+        flag: Whether `--real-money` was given.
+        environ: Environment variables of this process.
+
+    Raises:
+        SettingsError: If real money was asked for and a lock is closed: one line that names every one of them.
+    """
+    try:
+        if settings.market == "testnet":
+            _refuse_real_money(settings, flag=flag)
+        elif not _is_unlocked(settings, flag=flag):
+            return {}
+        return find_keys(_traded(settings), settings.market, settings.keys, environ)
+    finally:
+        forget(environ)
+
+
+def is_real(settings: Settings, keys: Mapping[str, ApiKeys]) -> bool:
+    """Whether orders that are sent with `keys` move real money."""
+    return bool(keys) and settings.market == "live"
+
+
+def _is_unlocked(settings: Settings, *, flag: bool) -> bool:
+    """Whether real money is to be traded; where nobody asked for it, it is not."""
+    if not (flag or settings.real_money):
+        return False
+    closed = [
+        *([] if settings.market == "live" else [f"the market is {settings.market}: add --market live"]),
+        *([] if flag else ["--real-money was not given"]),
+        *([] if settings.real_money else ["real_money is not true in the settings"]),
+    ]
+    if closed:
+        raise SettingsError(
+            f"real money stays locked: {'; '.join(closed)}; or, for paper money, leave --real-money and real_money away"
+        )
+    return True
+
+
+def _refuse_real_money(settings: Settings, *, flag: bool) -> None:
+    if flag or settings.real_money:
+        said = "--real-money" if flag else "real_money"
+        raise SettingsError(f"the testnet knows no real money: leave {said} away, or use --market live")
+
+
+def _traded(settings: Settings) -> frozenset[str]:
+    named = {venue for venue, feeds in settings.instruments.items() if any(feeds.values())}
+    traded = frozenset(named & TRADING_VENUES)
+    if not traded:
+        raise SettingsError(f"no venue to trade on: instruments names none of {', '.join(sorted(TRADING_VENUES))}")
+    return traded
