@@ -5,6 +5,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict
 
 from bot.domain.instrument import Instrument
+from bot.domain.margin import PositionMargin
 
 
 class Balance(BaseModel):
@@ -34,6 +35,8 @@ class Position(BaseModel):
     """Quote units; 0 when flat."""
     realised: Decimal = Decimal(0)
     """Profit already booked to the wallet, in the settle asset, without fees and funding."""
+    margin: PositionMargin | None = None
+    """The venue's own figures; None where it tells none, or has not told them since the position changed."""
 
 
 class FundingPayment(BaseModel):

@@ -1,16 +1,30 @@
-"""How the margin wallets would stand with a proposal filled."""
+"""How the margin wallets stand, now and with a proposal filled: by the venues' own figures where they tell them.
+
+Of a position that the venue has told a margin of, that margin counts, moved along with the price since; its liquidation
+price bounds the distance. Where the venue tells sums of the whole wallet, equity and maintenance begin with these: they
+count positions of other programs, and collateral that is not the settle asset. A figure of an open position that is
+missing, negative or no number makes the wallet's figures NaN, and every limit refuses.
+"""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from bot.domain.account import Position
-from bot.domain.instrument import Instrument, Segment
+from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.margin import MarginSource, WalletMargin
 from bot.domain.order import Side
 from bot.domain.route import Route, TradeLeg
 from bot.engine.slot import InstrumentSlot
-from bot.ports import Actions
+from bot.ports import Actions, TellsMargins
 from bot.risk.limits import Proposal
+from bot.risk.maintenance import Maintenance
 from bot.risk.margin import MarginAfter, MarginPosition, margin_figures
+
+_NAN = float("nan")
+_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""What a venue's sums in USD are counted against one to one."""
+_LEAST_SURE = (MarginSource.ASSUMED, MarginSource.TIERS, MarginSource.VENUE)
 
 
 class _Held(NamedTuple):
@@ -19,12 +33,32 @@ class _Held(NamedTuple):
     instrument: Instrument
     quantity: float
     average_price: float
+    maintenance: float | None
+    """The venue's figure; None where it told none."""
+    mark_price: float
+    liquidation_price: float | None
+
+    def told(self) -> MarginPosition:
+        """As the venue counted it."""
+        return _valued(self, self.mark_price)
+
+    def distance_bps(self, price: float) -> float:
+        """From `price` to the venue's liquidation price; 0 beyond it, infinite where there is none."""
+        if self.liquidation_price is None:
+            return inf
+        away = self.liquidation_price / price - 1.0
+        return max(0.0, away if self.quantity < 0 else -away) * 1e4
 
 
 class _Wallet(NamedTuple):
     name: str
+    venue: str
     cash: float
+    """With which equity at prices now is cash + Σ unrealised."""
+    beside: float
+    """Maintenance margin of what is not in `held`."""
     held: tuple[_Held, ...]
+    is_broken: bool
 
 
 class _Added(NamedTuple):
@@ -48,7 +82,6 @@ class _Touched(NamedTuple):
     """A wallet that a route trades from."""
 
     wallet: _Wallet
-    venue: str
     slot: InstrumentSlot | None
     """Of its first leg there: whose volatility counts."""
     added: tuple[_Added, ...]
@@ -58,12 +91,16 @@ class Margins:
     """Takes balances and positions from the venues when they may have changed, and values them at each question."""
 
     def __init__(self, actions: Actions, slots: Mapping[str, InstrumentSlot], maintenance_ratio: float) -> None:
+        """`maintenance_ratio` is assumed where a venue tells nothing."""
         self._actions = actions
+        self._telling = actions if isinstance(actions, TellsMargins) else None
         self._slots = slots
         self._maintenance_ratio = maintenance_ratio
         self._wallets: dict[str, _Wallet | None] = {}
         self._touched: dict[str, tuple[_Touched, ...] | None] = {}
         """By route: what does not change with prices."""
+        self._maintenance: dict[str, Maintenance] = {}
+        """By instrument."""
         self._proposal: Proposal | None = None
         self._after: Sequence[MarginAfter] | None = None
 
@@ -71,6 +108,7 @@ class Margins:
         """Balances or positions may be others: a fill, a payment, a second that has passed."""
         self._wallets.clear()
         self._touched.clear()
+        self._maintenance.clear()
         self._proposal = None
 
     def after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
@@ -82,6 +120,25 @@ class Margins:
             self._proposal, self._after = proposal, self._figures(proposal)
         return self._after
 
+    def now(self) -> Sequence[MarginAfter]:
+        """Each margin wallet of the run's instruments that is known, as it stands; NaN where its figures are broken."""
+        for slot in self._slots.values():
+            if slot.instrument.is_perpetual:
+                self._wallet(slot.instrument)
+        wallets = {wallet.name: wallet for wallet in self._wallets.values() if wallet is not None}
+        return [self._stand(wallet, (), None) for wallet in wallets.values()]
+
+    def assumed(self) -> Sequence[Feed]:
+        """Feeds with an instrument whose maintenance margin no venue tells."""
+        perpetuals = [slot.instrument for slot in self._slots.values() if slot.instrument.is_perpetual]
+        untold = [one for one in perpetuals if self._telling is None or self._telling.margin_tiers(one) is None]
+        return tuple(dict.fromkeys(one.feed for one in untold))
+
+    def held_in(self, wallet_name: str) -> frozenset[str]:
+        """Ids of the instruments that a wallet holds positions in."""
+        wallets = (wallet for wallet in self._wallets.values() if wallet is not None and wallet.name == wallet_name)
+        return frozenset(held.instrument.id for wallet in wallets for held in wallet.held)
+
     def _figures(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         route = proposal.route
         if route.id not in self._touched:
@@ -90,15 +147,50 @@ class Margins:
         if touched is None:
             return None
         found: list[MarginAfter] = []
-        for wallet, venue, slot, added in touched:
-            positions = self._valued(wallet)
-            if positions is None:
+        for wallet, slot, added in touched:
+            if any(self._price(held.instrument) is None for held in wallet.held):
                 return None
-            positions += [one.filled(proposal) for one in added]
-            ratio, distance_bps = margin_figures(wallet.cash, positions, self._maintenance_ratio)
-            volatility = None if slot is None else slot.statistics.volatility_bps_per_sqrt_s
-            found.append(MarginAfter(wallet.name, venue, ratio, distance_bps, volatility))
+            found.append(self._stand(wallet, [one.filled(proposal) for one in added], slot))
         return found
+
+    def _stand(self, wallet: _Wallet, added: Sequence[MarginPosition], slot: InstrumentSlot | None) -> MarginAfter:
+        """A wallet with these positions added, at the prices now."""
+        positions, bound_bps = self._valued(wallet, added)
+        volatility = None if slot is None else slot.statistics.volatility_bps_per_sqrt_s
+        if wallet.is_broken or positions is None:
+            return MarginAfter(wallet.name, wallet.venue, _NAN, _NAN, volatility)
+        positions += added
+        ratio, distance_bps = margin_figures(wallet.cash, positions, self._needed, wallet.beside)
+        # NaN first: the smaller of it and a number must be NaN.
+        distance_bps = min(distance_bps, bound_bps) if distance_bps == distance_bps else distance_bps
+        return MarginAfter(wallet.name, wallet.venue, ratio, distance_bps, volatility, self._source(positions))
+
+    def _valued(self, wallet: _Wallet, added: Sequence[MarginPosition]) -> tuple[list[MarginPosition] | None, float]:
+        """What the wallet carries at the prices now, None where one has no price; and the nearest liquidation price.
+
+        The liquidation price of a position that is made smaller moves away.
+        """
+        positions, bound_bps = [], inf
+        for held in wallet.held:
+            price = self._price(held.instrument)
+            if price is None:
+                return None, bound_bps
+            positions.append(_valued(held, price))
+            smaller = any(one.instrument == held.instrument.id and one.notional * held.quantity < 0 for one in added)
+            if not smaller:
+                bound_bps = min(bound_bps, held.distance_bps(price))
+        return positions, bound_bps
+
+    def _needed(self, instrument: str, notional: float) -> float:
+        return self._maintenance[instrument].needed(notional)
+
+    def _source(self, positions: Sequence[MarginPosition]) -> MarginSource:
+        """The least sure of them."""
+        by_instrument: dict[str, float] = {}
+        for one in positions:
+            by_instrument[one.instrument] = by_instrument.get(one.instrument, 0.0) + one.notional
+        found = {self._maintenance[name].source(notional) for name, notional in by_instrument.items()}
+        return next((source for source in _LEAST_SURE if source in found), MarginSource.VENUE)
 
     def _find_touched(self, route: Route) -> tuple[_Touched, ...] | None:
         """Each wallet once: legs that lie in it are counted together. None where one is not known."""
@@ -110,27 +202,14 @@ class Margins:
             wallet = self._wallet(leg.instrument)
             if wallet is None:
                 return None
+            if leg.instrument.id not in self._maintenance:
+                self._maintenance[leg.instrument.id] = self._terms(leg.instrument, None)
             wallets[wallet.name] = wallet
             legs.setdefault(wallet.name, []).append(leg)
         return tuple(
-            _Touched(
-                wallets[name],
-                own[0].instrument.venue,
-                self._slots.get(own[0].instrument.id),
-                tuple(_added(leg) for leg in own),
-            )
+            _Touched(wallets[name], self._slots.get(own[0].instrument.id), tuple(_added(leg) for leg in own))
             for name, own in legs.items()
         )
-
-    def _valued(self, wallet: _Wallet) -> list[MarginPosition] | None:
-        """What the wallet carries at the prices now; None where one has no price."""
-        positions = []
-        for held in wallet.held:
-            price = self._price(held.instrument)
-            if price is None:
-                return None
-            positions.append(_valued(held, price))
-        return positions
 
     def _price(self, instrument: Instrument) -> float | None:
         """Mid now, or lately on average; None for what is not watched."""
@@ -154,12 +233,47 @@ class Margins:
         same = next((known for known in self._wallets.values() if known is not None and known.name == label), None)
         if same is not None:
             return same  # one object for one wallet, whichever instrument asked first
-        held = [
-            _held(position)
+        positions = [
+            position
             for position in self._actions.positions()
             if position.instrument.settle == instrument.settle and _wallet_name(position.instrument, cash) == name
         ]
-        return _Wallet(label, float(cash[name]), tuple(held))
+        held = tuple(_held(position) for position in positions)
+        for one in held:
+            self._maintenance[one.instrument.id] = self._terms(one.instrument, one)
+        told = self._told(name, instrument)
+        if not all(each is None or each.is_usable for each in (told, *(one.margin for one in positions))):
+            return _Wallet(label, instrument.venue, _NAN, _NAN, held, is_broken=True)
+        cash_now, beside = _as_told(float(cash[name]), held, told)
+        return _Wallet(label, instrument.venue, cash_now, beside, held, is_broken=False)
+
+    def _told(self, wallet: str, instrument: Instrument) -> WalletMargin | None:
+        """The venue's own sums of what is margin for the instrument."""
+        if self._telling is None:
+            return None
+        for one in self._telling.wallet_margins():
+            whole = one.asset is None and instrument.settle in _DOLLARS
+            if one.wallet == wallet and (whole or one.asset == instrument.settle):
+                return one
+        return None
+
+    def _terms(self, instrument: Instrument, held: _Held | None) -> Maintenance:
+        tiers = None if self._telling is None else self._telling.margin_tiers(instrument)
+        if held is None or held.maintenance is None:
+            return Maintenance(self._maintenance_ratio, tiers)
+        counted_at = abs(held.told().notional)
+        price = self._price(instrument)
+        now = counted_at if price is None else abs(_valued(held, price).notional)
+        return Maintenance(self._maintenance_ratio, tiers, held.maintenance / counted_at, now)
+
+
+def _as_told(cash: float, held: Sequence[_Held], told: WalletMargin | None) -> tuple[float, float]:
+    """Cash, and maintenance of what is not in `held`, with which the sums at the venue's marks are the venue's."""
+    if told is None or any(one.maintenance is None for one in held):
+        return cash, 0.0
+    unrealised = sum(one.told().unrealised for one in held)
+    known = sum(one.maintenance for one in held if one.maintenance is not None)
+    return float(told.equity) - unrealised, max(0.0, float(told.maintenance) - known)
 
 
 def _wallet_name(instrument: Instrument, known: Mapping[str, object]) -> str | None:
@@ -174,7 +288,18 @@ def _wallet_name(instrument: Instrument, known: Mapping[str, object]) -> str | N
 
 def _held(position: Position) -> _Held:
     quantity = float(position.quantity * position.instrument.contract_multiplier)
-    return _Held(position.instrument, quantity, float(position.average_price))
+    told = position.margin
+    if told is None or not told.is_usable:
+        return _Held(position.instrument, quantity, float(position.average_price), None, _NAN, None)
+    liquidation = told.liquidation_price
+    return _Held(
+        position.instrument,
+        quantity,
+        float(position.average_price),
+        float(told.maintenance),
+        float(told.mark_price),
+        None if liquidation is None else float(liquidation),
+    )
 
 
 def _valued(held: _Held, price: float) -> MarginPosition:

@@ -13,6 +13,7 @@ from bot.domain.route import Opportunity, Outcome
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.funding import FundingClock
+from bot.engine.margin_guard import MarginGuard
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
@@ -63,6 +64,7 @@ class PairDesk:
         self.ledger = Ledger()
         self._funding = FundingClock(slots, venue, self.ledger, journal, clock)
         self.portfolio = EnginePortfolio(venue, clock, self._slots, feeds, settings.risk)
+        self._margin_guard = MarginGuard(self.portfolio.margins, settings.risk.close_distance_bps, self._event)
         self.gate = RiskGate(
             all_limits(settings),
             self.portfolio,
@@ -197,10 +199,13 @@ class PairDesk:
         self.gate.watch_loss(now_ns)
         self.portfolio.on_wallets()  # venues pay and charge without a word
         self.executor.look()
+        endangered = self._margin_guard.endangered()
         for state in self._routes.values():
             self.portfolio.observe_edge(state.route, self._offered(state))
             if state.holding is not None:
                 self._leave_delisted(state, now_ns)
+            if state.holding is not None and any(one.id in endangered for one in state.route.instruments):
+                self.close(state, "liquidation_distance", now_ns)
 
     def _offered(self, state: RouteState) -> float | None:
         """The route's gross edge at the newest quotes, also while it has no price yet: suspicion needs no warm-up."""

@@ -293,6 +293,9 @@ class EngineRun:
                 lines.append(f"{slot.instrument.feed}: no fees known, its routes are refused")
         for feed, bps in self._funding.items():
             lines.append(f"{feed}: funding {bps} bps per 8 h ASSUMED until the venue tells it")
+        needed = f"{self.engine.settings.risk.maintenance_margin_ratio:g} of the notional"
+        for feed in self.engine.desk.portfolio.margins.assumed():
+            lines.append(f"{feed}: maintenance margin {needed} ASSUMED, no venue tells it")
         lines += self._notes
         lines.append(f"{len(self.engine.routes)} routes over {len(self.engine.slots)} instruments")
         return lines

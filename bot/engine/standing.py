@@ -31,6 +31,21 @@ def _pair_row(pair: Pair) -> PairRow:
     )
 
 
+def _margin_rows(engine: Engine) -> Iterator[LimitRow]:
+    """Of every wallet that carries something; a figure that cannot be told is left out, and the limits refuse."""
+    margins, risk = engine.desk.portfolio.margins, engine.settings.risk
+    for now in margins.now():
+        if not margins.held_in(now.wallet):
+            continue
+        rests_on = f"maintenance margin: {now.source}"
+        if isfinite(now.ratio):
+            limit, unit = f"margin_ratio {now.wallet}", f"of equity ({rests_on})"
+            yield LimitRow(limit=limit, observed=now.ratio, allowed=risk.max_margin_ratio, unit=unit)
+        if isfinite(now.distance_bps):
+            limit, unit = f"liquidation_distance {now.wallet}", f"bps, at least ({rests_on})"
+            yield LimitRow(limit=limit, observed=now.distance_bps, allowed=risk.min_liquidation_distance_bps, unit=unit)
+
+
 def _limit_rows(engine: Engine, now_ns: int) -> Iterator[LimitRow]:
     risk, portfolio = engine.settings.risk, engine.desk.portfolio
     instruments = [slot.instrument for slot in engine.slots]
@@ -49,6 +64,7 @@ def _limit_rows(engine: Engine, now_ns: int) -> Iterator[LimitRow]:
     yield row("orders_per_minute", portfolio.orders_last_minute(now_ns), risk.max_orders_per_minute, "orders")
     yield row("daily_loss", max(0.0, -portfolio.realised_today(now_ns)), risk.max_daily_loss, "quote units")
     yield row("cumulative_loss", max(0.0, -portfolio.realised_total()), risk.max_cumulative_loss, "quote units")
+    yield from _margin_rows(engine)
     drift, pairs = portfolio.drift()
     if pairs and isfinite(drift):
         yield row("drift", drift, risk.max_drift_bps, "bps")

@@ -29,7 +29,15 @@ from bot.ports.strategy import (
     Strategy,
     TransferEstimate,
 )
-from bot.ports.venue import Actions, HasDeadManSwitch, OrderListener, QuoteDrivenVenue, TellsStanding, TermsSource
+from bot.ports.venue import (
+    Actions,
+    HasDeadManSwitch,
+    OrderListener,
+    QuoteDrivenVenue,
+    TellsMargins,
+    TellsStanding,
+    TermsSource,
+)
 
 __all__ = [
     "AccountQuestions",
@@ -60,6 +68,7 @@ __all__ = [
     "RouteWatch",
     "Statistics",
     "Strategy",
+    "TellsMargins",
     "TellsStanding",
     "TermsSource",
     "TransferEstimate",

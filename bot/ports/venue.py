@@ -8,6 +8,7 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument
+from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.market import TopOfBook
 from bot.domain.network import AssetNetwork
 from bot.domain.order import Fill, Order, Side
@@ -63,6 +64,17 @@ class Actions(Protocol):
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
         """How large an order on this side the wallet covers, in quote units, fees not counted."""
+
+
+@runtime_checkable
+class TellsMargins(Protocol):
+    """A venue that tells how it counts margin, beside `Position.margin`."""
+
+    def wallet_margins(self) -> Sequence[WalletMargin]:
+        """Its own sums, where they are as new as the positions."""
+
+    def margin_tiers(self, instrument: Instrument) -> MarginTiers | None:
+        """How its maintenance margin grows with the notional; None where that is not known."""
 
 
 class QuoteDrivenVenue(Actions, Protocol):

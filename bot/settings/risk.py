@@ -55,8 +55,12 @@ class RiskSettings(Section):
     max_margin_ratio: Ratio = Field(
         default=0.5, description="Maintenance margin over equity, per wallet, once filled; the venue liquidates at 1."
     )
+    close_distance_bps: NotNegative = Field(
+        default=200.0,
+        description="A wallet nearer to its liquidation than this: pairs with a position in it are closed.",
+    )
     maintenance_margin_ratio: Ratio = Field(
-        default=0.01, description="Part of a derivative's notional that venues want covered, assumed."
+        default=0.01, description="Part of a derivative's notional that a venue wants covered, ASSUMED until it tells."
     )
     min_liquidation_distance_bps: NotNegative = Field(
         default=1000.0, description="Adverse move of all prices that liquidates a wallet, once filled."

@@ -10,6 +10,7 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.errors import VenueError
 from exchanges.binance.endpoints import LINEAR, VENUE
+from exchanges.binance.margins import BRACKETS, FUTURES_ACCOUNT, position_margin, tiers_of, wallet_margin
 from exchanges.binance.private_schemas import (
     FUNDINGS,
     FUTURES_BALANCES,
@@ -80,8 +81,41 @@ class BinanceAccount:
             else:
                 rows = await rest.read("/v3/balance", FUTURES_BALANCES, {})
                 held = [Balance(wallet=str(feed), asset=row.asset, total=row.total) for row in rows]
-                await self._load_positions(feed, rest)
             self._wallets.set_wallet(str(feed), held, asked_at)
+        await self.load_margins()
+
+    async def load_margins(self) -> None:
+        """Ask how positions and their wallet stand.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        rest = self._rests.get(LINEAR)
+        if rest is None:
+            return
+        asked_at = self._wallets.mark()
+        await self._load_positions(LINEAR, rest)
+        account = await rest.read("/v3/account", FUTURES_ACCOUNT, {})
+        for row in account.assets:
+            self._wallets.set_margin(wallet_margin(str(LINEAR), row), asked_at)
+
+    async def load_tiers(self) -> Sequence[str]:
+        """Ask how the maintenance margin grows with the notional; names what of the answer cannot be used.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        rest = self._rests.get(LINEAR)
+        if rest is None:
+            return ()
+        rows = {row.symbol: row for row in await rest.read("/v1/leverageBracket", BRACKETS, {})}
+        wrong = []
+        for symbol, instrument in self._by_feed[LINEAR].items():
+            try:
+                self._wallets.set_tiers(instrument, tiers_of(rows[symbol]))
+            except (KeyError, ValueError) as error:
+                wrong.append(f"{instrument.id}: {'not in the answer' if isinstance(error, KeyError) else error}")
+        return wrong
 
     async def _load_positions(self, feed: Feed, rest: SignedRest) -> None:
         asked_at = self._wallets.mark()
@@ -139,5 +173,10 @@ class BinanceAccount:
 
 def _position(instrument: Instrument, row: PositionRow | None, wallets: WalletBook) -> Position:
     quantity, price = (row.quantity, row.entry_price) if row is not None else (Decimal(0), Decimal(0))
-    realised = wallets.position(instrument).realised
-    return Position(instrument=instrument, quantity=quantity, average_price=price, realised=realised)
+    return Position(
+        instrument=instrument,
+        quantity=quantity,
+        average_price=price,
+        realised=wallets.position(instrument).realised,
+        margin=position_margin(row),
+    )

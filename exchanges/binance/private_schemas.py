@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 
 from bot.domain.order import OrderStatus, Side
 from exchanges.binance.schemas import MsAsNs
+from exchanges.common.figures import BROKEN, Figure, PriceOrNone
 
 Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
 
@@ -102,6 +103,38 @@ class PositionRow(_Row):
     """LONG and SHORT in hedge mode, which is not traded in."""
     quantity: Amount = Field(validation_alias="positionAmt")
     entry_price: Amount = Field(validation_alias="entryPrice")
+    maintenance: Figure = Field(default=BROKEN, validation_alias="maintMargin")
+    mark_price: Figure = Field(default=BROKEN, validation_alias="markPrice")
+    liquidation_price: PriceOrNone = Field(default=BROKEN, validation_alias="liquidationPrice")
+
+
+class MarginRow(_Row):
+    """A row of `assets` in USDⓈ-M `account`."""
+
+    asset: str
+    equity: Figure = Field(default=BROKEN, validation_alias="marginBalance")
+    maintenance: Figure = Field(default=BROKEN, validation_alias="maintMargin")
+
+
+class FuturesAccount(_Row):
+    """USDⓈ-M `account`."""
+
+    assets: tuple[MarginRow, ...]
+
+
+class BracketRow(_Row):
+    """A row of `brackets` in `leverageBracket`."""
+
+    floor: float = Field(validation_alias="notionalFloor")
+    ratio: float = Field(validation_alias="maintMarginRatio")
+    deduction: float = Field(default=0.0, validation_alias="cum")
+
+
+class SymbolBrackets(_Row):
+    """A row of `leverageBracket`."""
+
+    symbol: str
+    brackets: tuple[BracketRow, ...]
 
 
 class IncomeRow(_Row):

@@ -7,6 +7,7 @@ from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import VenueError
+from exchanges.bybit.margins import position_margin, tiers_of, wallet_margin
 from exchanges.bybit.normalize import LINEAR, VENUE
 from exchanges.bybit.private_schemas import (
     CoinRow,
@@ -14,6 +15,7 @@ from exchanges.bybit.private_schemas import (
     ExecutionRows,
     PositionRow,
     PositionRows,
+    RiskLimitRows,
     WalletRows,
 )
 from exchanges.bybit.signed_rest import SignedRest
@@ -67,7 +69,34 @@ class BybitAccount:
         asked_at = self._wallets.mark()
         found = await self._rest.read("/v5/account/wallet-balance", WalletRows, {"accountType": "UNIFIED"})
         self._wallets.set_wallet(WALLET, [balance_of(coin) for row in found.rows for coin in row.coins], asked_at)
+        for row in found.rows:
+            if (margin := wallet_margin(WALLET, row)) is not None:
+                self._wallets.set_margin(margin, asked_at)
         await self._load_positions()
+
+    async def load_margins(self) -> None:
+        """Ask how positions and their wallet stand.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        await self.load_account()
+
+    async def load_tiers(self) -> Sequence[str]:
+        """Ask how the maintenance margin grows with the notional; names what of the answers cannot be used.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+        wrong = []
+        for symbol, instrument in self._linear.items():
+            values = {"category": "linear", "symbol": symbol}
+            found = await self._rest.read("/v5/market/risk-limit", RiskLimitRows, values)
+            try:
+                self._wallets.set_tiers(instrument, tiers_of([row for row in found.rows if row.symbol == symbol]))
+            except ValueError as error:
+                wrong.append(f"{instrument.id}: {error}")
+        return wrong
 
     async def _load_positions(self) -> None:
         asked_at = self._wallets.mark()
@@ -117,8 +146,13 @@ def position_of(instrument: Instrument, row: PositionRow | None, wallets: Wallet
     """A position; flat where there is no row. What it has realised is kept: Bybit counts fees into its own figure."""
     quantity = Decimal(0) if row is None else row.quantity
     price = Decimal(0) if row is None or not quantity else row.entry_price
-    realised = wallets.position(instrument).realised
-    return Position(instrument=instrument, quantity=quantity, average_price=price, realised=realised)
+    return Position(
+        instrument=instrument,
+        quantity=quantity,
+        average_price=price,
+        realised=wallets.position(instrument).realised,
+        margin=position_margin(row),
+    )
 
 
 def funding_of(instrument: Instrument, row: ExecutionRow, wallets: WalletBook) -> FundingPayment:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.domain.order import OrderStatus, Side
+from exchanges.common.figures import BROKEN, Figure, PriceOrNone
 
 _MS = 1_000_000
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
@@ -97,6 +98,9 @@ class PositionRow(_Row):
     side: str = ""
     size: Blank
     entry_price: Blank = Field(default=Decimal(0), validation_alias=AliasChoices("entryPrice", "avgPrice"))
+    maintenance: Figure = Field(default=BROKEN, validation_alias="positionMM")
+    mark_price: Figure = Field(default=BROKEN, validation_alias="markPrice")
+    liquidation_price: PriceOrNone = Field(default=BROKEN, validation_alias="liqPrice")
 
     @property
     def quantity(self) -> Decimal:
@@ -119,6 +123,9 @@ class WalletRow(_Row):
 
     account: str = Field(validation_alias="accountType")
     coins: tuple[CoinRow, ...] = Field(default=(), validation_alias="coin")
+    equity_words: str = Field(default="", validation_alias="totalMarginBalance")
+    maintenance_words: str = Field(default="", validation_alias="totalMaintenanceMargin")
+    """Both are empty where the account counts every position for itself (isolated margin)."""
 
 
 class OrderRows(_Row):
@@ -146,6 +153,23 @@ class WalletRows(_Row):
     """`data` of topic `wallet`, `list` over HTTP."""
 
     rows: tuple[WalletRow, ...] = Field(validation_alias=AliasChoices("data", "list"))
+
+
+class RiskLimitRow(_Row):
+    """A row of `market/risk-limit`."""
+
+    symbol: str
+    up_to: float = Field(validation_alias="riskLimitValue", gt=0, allow_inf_nan=False)
+    maintenance: float = Field(validation_alias="maintenanceMargin", gt=0, allow_inf_nan=False)
+    initial: float = Field(validation_alias="initialMargin", gt=0, allow_inf_nan=False)
+    leverage: float = Field(validation_alias="maxLeverage", gt=0, allow_inf_nan=False)
+    deduction: Blank = Field(default=Decimal(0), validation_alias="mmDeduction")
+
+
+class RiskLimitRows(_Row):
+    """`list` of `market/risk-limit`."""
+
+    rows: tuple[RiskLimitRow, ...] = Field(validation_alias="list")
 
 
 class Envelope(_Row):

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import AuthenticationFailed, MalformedPayload, VenueUnavailable
-from exchanges.bybit.account_requests import balance_of, funding_of, position_of
+from exchanges.bybit.account_requests import WALLET, balance_of, funding_of, position_of
+from exchanges.bybit.margins import wallet_margin
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.order_requests import fill_of, report_of
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRows, PositionRows, WalletRows
@@ -103,6 +104,8 @@ class PrivateTopics:
             if row.account == "UNIFIED":
                 for coin in row.coins:
                     self._wallets.set_balance(balance_of(coin))
+                if (margin := wallet_margin(WALLET, row)) is not None:
+                    self._wallets.set_margin(margin)
 
     def _instrument(self, category: str, symbol: str) -> Instrument | None:
         feed = _FEEDS.get(category)

@@ -8,12 +8,14 @@ from typing import Protocol
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument
+from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.errors import InvariantError, VenueError
 from bot.ports import AccountQuestions, OrderListener
 from bot.settings import ConnectionSettings
 from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.funding_desk import FundingDesk, OnFunding
+from exchanges.common.margin_watch import MarginWatch
 from exchanges.common.order_carrier import OrderCarrier, OrderGateway
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol, PrivateStream
@@ -40,6 +42,20 @@ class AccountGateway(Protocol):
 
     async def load_account(self) -> None:
         """Ask for balances and positions, and put them into the wallet book.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+
+    async def load_margins(self) -> None:
+        """Ask how positions and their wallets stand, and put it into the wallet book.
+
+        Raises:
+            VenueError: It cannot be asked, or refuses.
+        """
+
+    async def load_tiers(self) -> Sequence[str]:
+        """Ask how the maintenance margin grows with the notional; names what of the answer cannot be used.
 
         Raises:
             VenueError: It cannot be asked, or refuses.
@@ -91,6 +107,7 @@ class StreamedActions:
         ]
         self._trade_sockets = trade_sockets
         self._clock = clock
+        self._margins = MarginWatch(account, wallets, clock, log)
         self._is_open = False
         self._chores: list[asyncio.Task[None]] = []
 
@@ -139,13 +156,16 @@ class StreamedActions:
             for stream in self._streams:
                 await stream.start()
             await self._account.load_account()
+            await self._margins.ask_tiers()
             await asyncio.gather(*(socket.start() for socket in self._trade_sockets))
         except BaseException:
             await self.stop()
             raise
         self._is_open = True
         loop = asyncio.get_running_loop()
-        self._chores = [loop.create_task(chore) for chore in (self._ask_for_funding(), self._fill_gaps())]
+        self._chores = [
+            loop.create_task(chore) for chore in (self._ask_for_funding(), self._fill_gaps(), self._margins.run())
+        ]
         for chore in self._chores:
             chore.add_done_callback(report_failure)
 
@@ -182,6 +202,14 @@ class StreamedActions:
     def positions(self) -> Sequence[Position]:
         """Every derivative position that is not flat, as the venue told it last."""
         return self._wallets.positions()
+
+    def wallet_margins(self) -> Sequence[WalletMargin]:
+        """The venue's own sums, of wallets that have not changed since they were told."""
+        return self._wallets.margins()
+
+    def margin_tiers(self, instrument: Instrument) -> MarginTiers | None:
+        """How the venue's maintenance margin grows; None where it has not told."""
+        return self._wallets.tiers(instrument)
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
         """Quote units that its wallet covers for a new trade at `price`, less what orders on their way will need.

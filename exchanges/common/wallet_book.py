@@ -7,6 +7,7 @@ from math import inf, nextafter
 from bot.domain.account import Balance, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from exchanges.common.order_desk import Flight
 
@@ -44,7 +45,13 @@ class WalletBook:
         self._positions: dict[str, Position] = {}
         self._told: dict[tuple[str, str], int] = {}
         self._count = 0
+        self._told_last: dict[str, int] = {}
+        """By wallet: when a stream told of it last."""
         self._prices: dict[str, Decimal] = {}
+        self._margins: dict[tuple[str, str | None], WalletMargin] = {}
+        self._tiers: dict[str, MarginTiers] = {}
+        self.on_news: Callable[[], None] = lambda: None
+        """Called when a stream has told a balance or a position: margins are others than they were."""
 
     def mark(self) -> int:
         """Now, for a snapshot that is asked for next."""
@@ -55,6 +62,8 @@ class WalletBook:
         key = (balance.wallet, balance.asset)
         if self._is_news(key, asked_at):
             self._balances[key] = balance
+            if asked_at is None:
+                self._margins_changed(balance.wallet)
 
     def set_wallet(self, wallet: str, balances: Iterable[Balance], asked_at: int) -> None:
         """Take a whole wallet from a snapshot: an asset that is not in it is gone."""
@@ -69,6 +78,31 @@ class WalletBook:
         """Take an absolute position, flat ones too."""
         if self._is_news(("position", position.instrument.id), asked_at):
             self._positions[position.instrument.id] = position
+            if asked_at is None:
+                self._margins_changed(self._wallet_of(position.instrument))
+
+    def set_margin(self, margin: WalletMargin, asked_at: int | None = None) -> None:
+        """Take a venue's own sums of a wallet; they hold until its balances or positions change."""
+        if asked_at is None or self._told_last.get(margin.wallet, 0) <= asked_at:
+            self._margins[margin.wallet, margin.asset] = margin
+
+    def margins(self) -> Sequence[WalletMargin]:
+        """The venue's own sums, of wallets that have not changed since."""
+        return list(self._margins.values())
+
+    def set_tiers(self, instrument: Instrument, tiers: MarginTiers) -> None:
+        """Take how the venue's maintenance margin grows."""
+        self._tiers[instrument.id] = tiers
+
+    def tiers(self, instrument: Instrument) -> MarginTiers | None:
+        """None where the venue has not told them."""
+        return self._tiers.get(instrument.id)
+
+    def _margins_changed(self, wallet: str) -> None:
+        self._told_last[wallet] = self._count
+        for key in [key for key in self._margins if key[0] == wallet]:
+            del self._margins[key]
+        self.on_news()
 
     def add_realised(self, instrument: Instrument, profit: Decimal) -> None:
         """Book profit to a position, where the venue tells it by fill."""

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument
+from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.errors import BotError, OrderRejected
-from bot.ports import AccountQuestions, Actions, OrderListener
+from bot.ports import AccountQuestions, Actions, OrderListener, TellsMargins
 
 
 class ConnectedActions(Actions, Protocol):
@@ -115,3 +116,13 @@ class RoutedActions:
         """Quote units that the wallet at the instrument's venue covers; 0 where nobody trades there."""
         venue = self._by_venue.get(instrument.venue)
         return 0.0 if venue is None else venue.affordable_notional(instrument, side, price)
+
+    def wallet_margins(self) -> Sequence[WalletMargin]:
+        """What the venues that tell margins say of whole wallets."""
+        telling = (venue for venue in self._by_venue.values() if isinstance(venue, TellsMargins))
+        return list(chain.from_iterable(venue.wallet_margins() for venue in telling))
+
+    def margin_tiers(self, instrument: Instrument) -> MarginTiers | None:
+        """Of the instrument's venue; None where it tells none."""
+        venue = self._by_venue.get(instrument.venue)
+        return venue.margin_tiers(instrument) if isinstance(venue, TellsMargins) else None

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from math import inf, isnan, nan
 
@@ -26,6 +26,10 @@ D = Decimal
 S = 1_000_000_000
 HOUR = 3_600 * S
 DAY = 24 * HOUR
+
+
+def flat(ratio: float) -> Callable[[str, float], float]:
+    return lambda _, notional: ratio * abs(notional)
 
 
 def long(notional: float, name: str = "a", base: str = "BTC", profit: float = 0.0) -> MarginPosition:
@@ -53,7 +57,7 @@ def long(notional: float, name: str = "a", base: str = "BTC", profit: float = 0.
     ],
 )
 def test_margin_by_hand(cash: float, positions: list[MarginPosition], ratio: float, distance_bps: float) -> None:
-    assert margin_figures(cash, positions, 0.01) == pytest.approx((ratio, distance_bps), rel=1e-12)
+    assert margin_figures(cash, positions, flat(0.01)) == pytest.approx((ratio, distance_bps), rel=1e-12)
 
 
 @given(
@@ -63,11 +67,11 @@ def test_margin_by_hand(cash: float, positions: list[MarginPosition], ratio: flo
 )
 def test_at_the_distance_a_short_wallet_is_liquidated(cash: float, notionals: list[float], share: float) -> None:
     positions = [long(notional, str(n), str(n)) for n, notional in enumerate(notionals)]
-    ratio, distance_bps = margin_figures(cash, positions, share)
+    ratio, distance_bps = margin_figures(cash, positions, flat(share))
     x = distance_bps / 1e4
     if ratio < 1:
         moved = [long(p.notional * (1 + x), p.instrument, p.base, p.notional * x) for p in positions]
-        assert margin_figures(cash, moved, share)[0] == pytest.approx(1.0, rel=1e-6)
+        assert margin_figures(cash, moved, flat(share))[0] == pytest.approx(1.0, rel=1e-6)
 
 
 @given(
@@ -77,16 +81,16 @@ def test_at_the_distance_a_short_wallet_is_liquidated(cash: float, notionals: li
     added=st.floats(-1e6, 0.0),
 )
 def test_more_cash_is_safer_and_more_of_a_position_is_not(cash: float, more: float, short: float, added: float) -> None:
-    ratio, distance = margin_figures(cash, [long(short)], 0.01)
-    richer, further = margin_figures(cash + more, [long(short)], 0.01)
-    fuller, nearer = margin_figures(cash, [long(short), long(added)], 0.01)
+    ratio, distance = margin_figures(cash, [long(short)], flat(0.01))
+    richer, further = margin_figures(cash + more, [long(short)], flat(0.01))
+    fuller, nearer = margin_figures(cash, [long(short), long(added)], flat(0.01))
     assert richer <= ratio <= fuller + 1e-12
     assert further >= distance >= nearer - 1e-6
 
 
 @pytest.mark.parametrize("broken", [nan, inf, -inf])
 def test_margin_of_broken_figures_is_no_number(broken: float) -> None:
-    for figures in (margin_figures(broken, [long(nan)], 0.01), margin_figures(nan, [long(5000.0)], 0.01)):
+    for figures in (margin_figures(broken, [long(nan)], flat(0.01)), margin_figures(nan, [long(5000.0)], flat(0.01))):
         assert all(isnan(figure) for figure in figures)
 
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from bot.domain.margin import MarginSource
 from bot.domain.order import Side
 from bot.risk.limits.base import Proposal, Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.margin import MarginAfter
 
 FAR_BPS = 10_000.0
 """A margin that only doubling the price eats is not asked how long it lasts."""
@@ -44,7 +46,7 @@ class MaxMarginRatio:
             return unknown("margin_ratio")
         for after in wallets:
             if not is_within(after.ratio, self.allowed):
-                return at_most(f"margin_ratio {after.wallet}", after.ratio, self.allowed, "of equity")
+                return at_most(f"margin_ratio {after.wallet}", after.ratio, self.allowed, f"of equity{_mark(after)}")
         return None
 
 
@@ -62,7 +64,7 @@ class LiquidationDistance:
         for after in wallets:
             if not after.distance_bps >= self.needed_bps:
                 limit = f"liquidation_distance {after.wallet}"
-                return at_least(limit, after.distance_bps, self.needed_bps, "bps")
+                return at_least(limit, after.distance_bps, self.needed_bps, f"bps{_mark(after)}")
         return None
 
 
@@ -85,7 +87,12 @@ class TimeToMarginCall:
             needed_s = self.top_up_s if told_s is None else told_s
             if not needed_s >= 0.0:
                 return unknown(f"margin_call {after.wallet}")
-            refused = at_least(f"margin_call {after.wallet}", after.lasts_s(), needed_s, "s")
+            refused = at_least(f"margin_call {after.wallet}", after.lasts_s(), needed_s, f"s{_mark(after)}")
             if refused is not None:
                 return refused
         return None
+
+
+def _mark(after: MarginAfter) -> str:
+    """What a person has to know of a figure that rests on a setting."""
+    return " (maintenance margin ASSUMED)" if after.source is MarginSource.ASSUMED else ""

@@ -1,0 +1,30 @@
+"""Figures of a venue that may be broken without spoiling the row that they stand in."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+BROKEN = Decimal("NaN")
+"""In place of a figure that is missing, or no number: whoever needs it refuses."""
+
+
+def figure(text: Any) -> Decimal:
+    """`text` as a number; NaN where it is none."""
+    try:
+        return Decimal(str(text)) if text not in ("", None) else BROKEN
+    except InvalidOperation:
+        return BROKEN
+
+
+def _price(text: Any) -> Decimal | None:
+    # Venues write a price that does not exist as 0 or as nothing.
+    if text in ("", None):
+        return None
+    price = figure(text)
+    return None if price == 0 else price
+
+
+Figure = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(figure)]
+PriceOrNone = Annotated[Annotated[Decimal, Field(allow_inf_nan=True)] | None, BeforeValidator(_price)]
+"""None: the venue says that there is none; NaN: it says nothing that can be read."""
