@@ -89,6 +89,17 @@ class Ledger:
         return shares
 
     @exact
+    def restore_funding(self, pair_id: str, asset: str, amount: Decimal) -> None:
+        """Book a part of a payment that an earlier run shared out to this pair.
+
+        Raises:
+            InvariantError: If the pair is unknown.
+        """
+        pair = self._known(pair_id)
+        with self._changing(pair):
+            pair.book_funding(asset, amount)
+
+    @exact
     def close_pair(self, pair_id: str) -> bool:
         """Nothing more is planned for it: its flows move from open to realised; returns whether they did.
 

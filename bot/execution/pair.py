@@ -11,7 +11,7 @@ from typing import Any
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, Side
-from bot.domain.route import Opportunity
+from bot.domain.route import HoldLeg, Leg, Opportunity, TradeLeg
 from bot.execution.grid import decimal_price
 
 
@@ -142,6 +142,7 @@ class Pair:
             "pair": self.id,
             "route": opportunity.route.id,
             "kind": opportunity.route.kind,
+            "legs": [_words(leg) for leg in opportunity.route.legs],
             "state": self.state.value,
             "quantity": str(opportunity.quantity),
             "base_asset": self.buy.instrument.base,
@@ -165,3 +166,12 @@ class Pair:
             "ts_open_ns": self.opened_ns,
             "ts_close_ns": self.closed_ns,
         }
+
+
+def _words(leg: Leg) -> list[str | float | bool | None]:
+    """A leg as short as it can be told; instruments by their ids, which other records spell out."""
+    if isinstance(leg, TradeLeg):
+        return ["trade", leg.instrument.id, leg.side.value, leg.liquidity.value]
+    if isinstance(leg, HoldLeg):
+        return ["hold", leg.expected_s]
+    return ["transfer", leg.asset, leg.from_venue, leg.to_venue, leg.network, leg.deferred]

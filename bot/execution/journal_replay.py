@@ -1,0 +1,226 @@
+"""What a run had in hand, rebuilt from its journal alone: pairs that are not over, their orders, fills and funding.
+
+Records come in the order in which they were appended, of one run or of several that follow one another: a pair that a
+run left is told on by the one that took it over. A pair that is over is forgotten again, so that a long journal needs
+no more room than what is open at a time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from bot.domain.instrument import Instrument
+from bot.domain.legs import HoldLeg, Leg, Liquidity, TradeLeg
+from bot.domain.order import Fill, Order, Side
+from bot.domain.route import Cost, Opportunity, Route
+from bot.errors import StorageError
+from bot.execution.ledger import Ledger
+from bot.execution.pair import Pair, PairLeg, PairState
+from bot.ports import RecordKind
+
+KINDS = (RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING)
+"""What it is rebuilt from; beside RUN, which names the instruments."""
+_HOLD_S = 60.0
+"""Of a pair whose record does not tell how long it was to be held: nothing is decided by it any more."""
+
+
+class Entry(Protocol):
+    """One record of a journal."""
+
+    @property
+    def kind(self) -> RecordKind:
+        """What it tells of."""
+
+    @property
+    def key(self) -> str:
+        """Which pair, order, fill or instrument."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """Plain data."""
+
+
+@dataclass(slots=True)
+class LeftPair:
+    """A pair that is not over, as the journal left it."""
+
+    pair: Pair
+    """`pending` holds its orders without a final state: whether they were sent, nobody knows."""
+    fills: list[Fill]
+    """Each once, in the order of the journal."""
+    funding: list[tuple[str, Decimal]]
+    """Its parts of funding payments, as (asset, amount)."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the journal has told of one pair so far."""
+
+    body: Mapping[str, Any]
+    orders: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    fills: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    funding: list[tuple[str, Decimal]] = field(default_factory=list)
+
+
+class JournalReplay:
+    """Takes records one by one; at any moment `left` answers what was in hand after the last of them."""
+
+    def __init__(self, instruments: Mapping[str, Instrument] | None = None) -> None:
+        """Nothing is told yet. `instruments` (by id) are taken before what the journal says of them: grids change."""
+        self._known = dict(instruments or {})
+        self._told_instruments: dict[str, Mapping[str, Any]] = {}
+        self._pairs: dict[str, _Told] = {}
+
+    def take(self, record: Entry) -> None:
+        """The next record, of whatever kind."""
+        body = record.body
+        if record.kind is RecordKind.RUN:
+            for one in body.get("instruments", ()):
+                self._told_instruments[f"{one['venue']}:{one['symbol']}"] = one
+        elif record.kind is RecordKind.PAIR:
+            self._take_pair(record.key, body)
+        elif (told := self._pairs.get(body.get("pair") or "")) is not None:
+            self._take_part(told, record)
+
+    def _take_pair(self, pair_id: str, body: Mapping[str, Any]) -> None:
+        if PairState(body["state"]).is_over:
+            self._pairs.pop(pair_id, None)
+        elif (told := self._pairs.get(pair_id)) is None:
+            self._pairs[pair_id] = _Told(body)
+        else:
+            told.body = body
+
+    def _take_part(self, told: _Told, record: Entry) -> None:
+        body = record.body
+        if record.kind is RecordKind.ORDER:
+            told.orders[record.key] = body
+            self._name(body)
+        elif record.kind is RecordKind.FILL:
+            told.fills.setdefault((self._name(body), body["fill_id"]), body)
+        elif record.kind is RecordKind.FUNDING:
+            told.funding.append((body["asset"], Decimal(body["payment"])))
+
+    def _name(self, body: Mapping[str, Any]) -> str:
+        one = body["instrument"]
+        name = f"{one['venue']}:{one['symbol']}"
+        self._told_instruments[name] = one
+        return name
+
+    def left(self) -> list[LeftPair]:
+        """Every pair that is not over, in the order of opening.
+
+        Raises:
+            StorageError: If a record of one of them is not what this version writes.
+        """
+        return [self.rebuilt(pair_id) for pair_id in self._pairs]
+
+    def rebuilt(self, pair_id: str) -> LeftPair:
+        """One of them, which must not be over.
+
+        Raises:
+            StorageError: If a record of it is not what this version writes.
+        """
+        told = self._pairs[pair_id]
+        try:
+            pair = self._pair(pair_id, told.body)
+            for order_id, body in told.orders.items():
+                order = self._of(Order, body)
+                pair.orders[order_id] = (order, body["leg"], Decimal(body["expected_price"]))
+                if not order.status.is_terminal:
+                    pair.pending.add(order_id)
+            fills = [self.fill(body) for body in told.fills.values()]
+        except (KeyError, ValueError, TypeError) as error:
+            raise StorageError(f"pair {pair_id} cannot be rebuilt from the journal: {error!r}") from error
+        for fill in fills:
+            pair.count(fill)
+        return LeftPair(pair, fills, list(told.funding))
+
+    def fill(self, body: Mapping[str, Any]) -> Fill:
+        """The fill of a record's body."""
+        self._name(body)
+        fill: Fill = self._of(Fill, body)
+        return fill
+
+    def _pair(self, pair_id: str, body: Mapping[str, Any]) -> Pair:
+        opportunity = self._opportunity(body)
+        route, expected = opportunity.route, body["expected"]
+        prices = {Side.BUY: Decimal(expected["buy_price"]), Side.SELL: Decimal(expected["sell_price"])}
+        if route.is_round_trip:
+            side = route.opening[0].side
+            buy = sell = PairLeg(route.buy, side, prices[side])
+        else:
+            buy = PairLeg(route.buy, Side.BUY, prices[Side.BUY])
+            sell = PairLeg(route.sell, Side.SELL, prices[Side.SELL])
+        pair = Pair(pair_id, opportunity, buy, sell, opened_ns=body["ts_open_ns"], state=PairState(body["state"]))
+        pair.close_reason = body["close_reason"]
+        if (leaving := body["exit_expected"]) is not None:
+            pair.exit_expected = (Decimal(leaving["buy_price"]), Decimal(leaving["sell_price"]))
+        return pair
+
+    def _opportunity(self, body: Mapping[str, Any]) -> Opportunity:
+        expected = body["expected"]
+        return Opportunity(
+            route=Route(kind=body["kind"], legs=tuple(self._legs(body))),
+            ts_ns=body["ts_open_ns"],
+            quantity=Decimal(body["quantity"]),
+            buy_price=float(expected["buy_price"]),
+            sell_price=float(expected["sell_price"]),
+            gross_edge_bps=expected["gross_bps"],
+            costs=tuple(Cost.model_validate(cost) for cost in expected["costs"]),
+            net_edge_bps=expected["net_bps"],
+        )
+
+    def _legs(self, body: Mapping[str, Any]) -> Iterable[Leg]:
+        told = body.get("legs")
+        if told is None:  # an older version's: both sides are taken at once, held, and taken back
+            trades = [(body["buy"], Side.BUY), (body["sell"], Side.SELL)]
+            opening = [TradeLeg(instrument=self._instrument(one), side=side) for one, side in trades]
+            return [*opening, HoldLeg(expected_s=_HOLD_S), *(_back(leg) for leg in opening)]
+        return [self._leg(words) for words in told]
+
+    def _leg(self, words: list[Any]) -> Leg:
+        kind, *rest = words
+        if kind == "hold":
+            return HoldLeg(expected_s=rest[0])
+        if kind != "trade":
+            raise ValueError(f"a leg of kind {kind} is taken up by nobody")
+        instrument, side, liquidity = rest
+        return TradeLeg(instrument=self._instrument(instrument), side=Side(side), liquidity=Liquidity(liquidity))
+
+    def _instrument(self, instrument_id: str) -> Instrument:
+        if instrument_id not in self._known:
+            self._known[instrument_id] = Instrument.model_validate(self._told_instruments[instrument_id])
+        return self._known[instrument_id]
+
+    def _of(self, kind: Any, body: Mapping[str, Any]) -> Any:
+        """The `kind` (an order, a fill) that a body holds, on the instrument as it is known now."""
+        fields = {name: value for name, value in body.items() if name in kind.model_fields}
+        return kind.model_validate({**fields, "instrument": self._instrument(self._name(body))})
+
+
+def replay_ledger(records: Iterable[Entry], instruments: Mapping[str, Instrument] | None = None) -> Ledger:
+    """The ledger of all pairs of these records, ended ones too: positions, fees, funding and profit from fills alone.
+
+    Raises:
+        StorageError: If a record is not what this version writes.
+    """
+    replay, ledger, pairs = JournalReplay(instruments), Ledger(), dict[str, Pair]()
+    for record in records:
+        replay.take(record)
+        body = record.body
+        if record.kind is RecordKind.PAIR and record.key not in pairs:
+            pair = pairs[record.key] = replay.rebuilt(record.key).pair
+            ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
+        elif record.kind is RecordKind.PAIR and PairState(body["state"]).is_over:
+            ledger.close_pair(record.key)
+        elif record.kind is RecordKind.FILL:
+            fill = replay.fill(body)
+            ledger.on_fill(body["pair"], pairs[body["pair"]].leg_of(fill.instrument).side, fill)
+        elif record.kind is RecordKind.FUNDING and body["pair"] is not None:
+            ledger.restore_funding(body["pair"], body["asset"], Decimal(body["payment"]))
+    return ledger
+
+
+def _back(leg: TradeLeg) -> TradeLeg:
+    return leg.model_copy(update={"side": leg.side.opposite})
