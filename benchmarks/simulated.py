@@ -14,9 +14,11 @@ import uvloop
 from benchmarks.apart import apart
 from bot.clock import SystemClock
 from bot.domain.instrument import Segment
+from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.binance.app import Options
 from exchanges.simulator.binance.limits import Limits, limits_of
 from exchanges.simulator.bybit.options import BybitOptions
+from exchanges.simulator.core.values import NewOrder, OrderView, Refusal
 from exchanges.simulator.server import Address, SimulatorServer
 
 SCENARIO = "lively"
@@ -48,8 +50,14 @@ class Simulated:
 
     def usage(self) -> Usage:
         """What the server has used of its core; asking costs it nothing that counts."""
-        self.commands.send(None)
+        self.commands.send("usage")
         told: Usage = self.commands.recv()
+        return told
+
+    def arrivals(self) -> list[int]:
+        """When each order since the last call reached the matching engines, perf_counter ns, in their order."""
+        self.commands.send("arrivals")
+        told: list[int] = self.commands.recv()
         return told
 
 
@@ -79,19 +87,38 @@ async def _run(commands: Connection, seed: int, rate: float, best_interval_ms: i
 
     def on_command() -> None:
         try:
-            commands.recv()
+            asked = commands.recv()
         except EOFError:
             stop.set()
-        else:
+            return
+        if asked == "usage":
             commands.send(usage())
+        else:
+            commands.send(list(arrived))
+            arrived.clear()
 
     address = await server.start(0)
+    arrived: list[int] = []
+    for exchange in (server.binance, server.bybit):
+        _note_arrivals(exchange, arrived)
     # As `--mode simulate` does.
     gc.collect()
     gc.freeze()
     commands.send(address)
     asyncio.get_running_loop().add_reader(commands.fileno(), on_command)
     await server.run(stop)
+
+
+def _note_arrivals(exchange: SimulatedExchange, arrived: list[int]) -> None:
+    """Put down when each order is placed. All processes of a machine read one monotonic clock."""
+    account = exchange.accounts[0]
+    place = account.place
+
+    def noted(order: NewOrder, ts_ns: int) -> OrderView | Refusal:
+        arrived.append(time.perf_counter_ns())
+        return place(order, ts_ns)
+
+    account.place = noted  # type: ignore[method-assign]
 
 
 def _unlimited(limits: Limits) -> Limits:

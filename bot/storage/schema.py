@@ -70,6 +70,11 @@ def to_row(seq: int, run_id: str, kind: RecordKind, ts_ns: int, key: str, body: 
     return seq, run_id, kind.value, ts_ns, key, text, _checksum(seq, run_id, kind.value, ts_ns, key, text)
 
 
+def size_of(row: Row) -> int:
+    """About how many bytes it takes in the file."""
+    return len(row[5]) + 150
+
+
 def insert(rows: int) -> str:
     """The statement that appends that many rows; their fields follow one another as its parameters."""
     return f"INSERT INTO records ({COLUMNS}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608

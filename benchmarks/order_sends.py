@@ -1,0 +1,281 @@
+"""From the decision to both orders of a pair written, their intents on the disk first; and the same through ccxt."""
+
+import asyncio
+import gc
+import os
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any, NamedTuple, Protocol
+
+import uvloop
+from pydantic import SecretStr
+
+from benchmarks.measure import progress, quantile
+from benchmarks.order_sends_peer import CcxtPair
+from benchmarks.rows import Row, Target, against, figure
+from benchmarks.simulated import SCENARIO, Simulated, simulated
+from bot.clock import SystemClock
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Order, Side
+from bot.domain.route import Opportunity, Route, TradeLeg
+from bot.execution.pair import Pair
+from bot.execution.pair_executor import PairExecutor
+from bot.settings import EndpointSettings, Settings
+from bot.storage.journal import SqliteJournal
+from exchanges.binance import request_costs as binance_costs
+from exchanges.binance import shipped as binance
+from exchanges.binance.actions import BinanceActions
+from exchanges.bybit import request_costs as bybit_costs
+from exchanges.bybit import shipped as bybit
+from exchanges.bybit.actions import BybitActions
+from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
+from exchanges.routed.actions import RoutedActions
+from exchanges.simulator.market.listings import FIRST_PRICES
+
+SYMBOL = "BTCUSDT"
+QUANTITY = Decimal("0.002")
+_PAIRS = 60
+_A_SECOND = 20
+_MANY = 1_000
+_P50 = Target("value", at_most=True, limit=2.0, unit="ms")
+_P99 = Target("value", at_most=True, limit=10.0, unit="ms")
+_GAP = Target("value", at_most=True, limit=1.0, unit="ms")
+_HALF = Target("ratio", at_most=True, limit=0.5, unit="ms")
+
+
+class Sent(NamedTuple):
+    """One pair: when it was decided, and when each of its orders had been written, perf_counter ns."""
+
+    decided_ns: int
+    written_ns: tuple[int, int]
+
+
+class Way(Protocol):
+    """One way to send the two orders of a pair."""
+
+    async def send(self, buy: Instrument, sell: Instrument, number: str) -> Sent:
+        """Write the intents, wait until they are on the disk, send both; returns when both are answered."""
+
+
+class _Burst(NamedTuple):
+    p50_ms: float
+    p99_ms: float
+    gap_p99_ms: float
+    arrival_gap_p50_ms: float
+    arrival_gap_p99_ms: float
+
+
+def rows(rounds: int) -> list[Row]:
+    """Ours beside ccxt's in every round, and what one fsync of such a size takes by itself."""
+    with simulated() as server:
+        bursts, disk = uvloop.run(_measure(server, rounds))
+    ours, peer = bursts
+    note = (
+        f"BTC spot at Binance and Bybit, IOC orders that fill, {_A_SECOND} pairs a second, {_PAIRS} a round; the pair "
+        f"executor, the journal on disk, {SCENARIO} exchanges on the other core; ccxt: the same intents and fsync, "
+        "then both create_order gathered, its rate limiter off; written: transport.send has returned, of ccxt aiohttp "
+        "is about to give the request to its transport"
+    )
+
+    def row(name: str, at: int, target: Target | None, words: str = note) -> Row:
+        return against(name, "ms", [one[at] for one in ours], "ccxt", [one[at] for one in peer], target, words)
+
+    arrived = (
+        "between the moments at which the exchanges' matching engine had the two, one process, one after the other"
+    )
+    return [
+        row("decision to both orders written, fsync included, p50", 0, _P50),
+        row("decision to both orders written, fsync included, p99", 1, _P99),
+        row("the same, p50 against ccxt", 0, _HALF),
+        row("gap between the two sends, p99", 2, _GAP),
+        row("gap between the two arrivals, p50", 3, None, arrived),
+        row("gap between the two arrivals, p99", 4, None, arrived),
+        figure("8 KiB written and fdatasync, p50", "ms", [one[0] for one in disk], None, "what the disk alone takes"),
+        figure("8 KiB written and fdatasync, p99", "ms", [one[1] for one in disk], None, "what the disk alone takes"),
+    ]
+
+
+async def _measure(
+    server: Simulated, rounds: int
+) -> tuple[tuple[list[_Burst], list[_Burst]], list[tuple[float, float]]]:
+    ours: list[_Burst] = []
+    peer: list[_Burst] = []
+    disk: list[tuple[float, float]] = []
+    numbers = count()
+    with TemporaryDirectory(prefix="crypto-pipe-benchmark-") as directory:
+        journal = SqliteJournal(Path(directory), "benchmark", deliver=asyncio.get_running_loop().call_soon_threadsafe)
+        try:
+            async with _own_pairs(server, journal) as own, CcxtPair.opened(server.address, journal) as ccxt:
+                for number in range(rounds + 1):
+                    progress(f"order sends: round {number} of {rounds}")
+                    took = {
+                        way: await _burst(server, way, numbers) for way in ((own, ccxt) if number % 2 else (ccxt, own))
+                    }
+                    alone = await asyncio.to_thread(_fsyncs, Path(directory))
+                    if number:  # the first one warms up
+                        ours.append(took[own])
+                        peer.append(took[ccxt])
+                        disk.append(alone)
+        finally:
+            journal.close()
+    return (ours, peer), disk
+
+
+async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:
+    gc.collect()
+    await asyncio.sleep(0.2)  # what came during the collection is read
+    await asyncio.to_thread(server.arrivals)
+    sides = (
+        binance.INSTRUMENTS[Feed.parse("binance.spot")][SYMBOL],
+        bybit.INSTRUMENTS[Feed.parse("bybit.spot")][SYMBOL],
+    )
+    sent: list[Sent] = []
+    begun_ns = perf_counter_ns()
+    for at in range(_PAIRS):
+        await asyncio.sleep(max(0.0, (begun_ns + at * 1_000_000_000 // _A_SECOND - perf_counter_ns()) / 1e9))
+        buy, sell = sides if at % 2 else sides[::-1]
+        sent.append(await way.send(buy, sell, f"s{next(numbers)}"))
+    took = sorted((max(one.written_ns) - one.decided_ns) / 1e6 for one in sent)
+    gaps = sorted(abs(one.written_ns[0] - one.written_ns[1]) / 1e6 for one in sent)
+    arrived = await asyncio.to_thread(server.arrivals)
+    if len(arrived) != 2 * _PAIRS:
+        raise RuntimeError(f"{2 * _PAIRS} orders were sent, and {len(arrived)} arrived: the figures would mean nothing")
+    apart = sorted((second - first) / 1e6 for first, second in zip(arrived[::2], arrived[1::2], strict=True))
+    return _Burst(
+        quantile(took, 0.5), quantile(took, 0.99), quantile(gaps, 0.99), quantile(apart, 0.5), quantile(apart, 0.99)
+    )
+
+
+def _fsyncs(directory: Path) -> tuple[float, float]:
+    """p50 and p99 of a small write to a file that has its room, ms."""
+    took: list[float] = []
+    path = directory / "fsync"
+    path.write_bytes(bytes(8_192 * _PAIRS))
+    with path.open("r+b", buffering=0) as file:
+        os.fsync(file.fileno())
+        for _ in range(_PAIRS):
+            begun_ns = perf_counter_ns()
+            file.write(b"x" * 8_192)
+            os.fdatasync(file.fileno())
+            took.append((perf_counter_ns() - begun_ns) / 1e6)
+    took.sort()
+    return quantile(took, 0.5), quantile(took, 0.99)
+
+
+class _OwnPairs:
+    """The pair executor over the bot's own adapters."""
+
+    def __init__(self, actions: RoutedActions, journal: SqliteJournal) -> None:
+        self._actions = actions
+        self._written: list[int] = []
+        self._over = asyncio.Event()
+        self._executor = PairExecutor(
+            actions=self,
+            journal=journal,
+            clock=SystemClock(),
+            settings=Settings().execution,
+            quotes=_quote,
+            id_prefix="own",
+            may_open=lambda: True,
+            on_pair=self._on_pair,
+            on_pair_fill=lambda pair, leg, fill: None,
+            on_sent=lambda order: None,
+            on_halt=_fail,
+        )
+        actions.listener = self._executor
+
+    async def send(self, buy: Instrument, sell: Instrument, number: str) -> Sent:
+        """Open a pair, and wait until it is over."""
+        self._written.clear()
+        self._over.clear()
+        legs = (TradeLeg(instrument=buy, side=Side.BUY), TradeLeg(instrument=sell, side=Side.SELL))
+        price = float(FIRST_PRICES["BTC"])
+        decided_ns = perf_counter_ns()
+        self._executor.open(
+            Opportunity(
+                route=Route(kind="inventory", legs=legs),
+                ts_ns=SystemClock().now_ns(),
+                quantity=QUANTITY,
+                # So far off that the book fills them, however far it has wandered.
+                buy_price=price * 1.01,
+                sell_price=price * 0.99,
+                gross_edge_bps=0.0,
+                costs=(),
+                net_edge_bps=0.0,
+            )
+        )
+        async with asyncio.timeout(60):
+            await self._over.wait()
+        first, second, *more = self._written
+        if more:
+            raise RuntimeError(f"{len(more)} orders more than two: a leg was not filled at once")
+        return Sent(decided_ns, (first, second))
+
+    def _on_pair(self, pair: Pair) -> None:
+        if pair.state.is_over:
+            self._over.set()
+
+    # `Actions`, as the executor sees it
+
+    def submit(self, order: Order) -> None:
+        """Pass it on, and note when it has been written."""
+        self._actions.submit(order)
+        self._written.append(perf_counter_ns())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._actions, name)
+
+
+@asynccontextmanager
+async def _own_pairs(server: Simulated, journal: SqliteJournal) -> AsyncIterator[_OwnPairs]:
+    address, clock = server.address, SystemClock()
+    endpoint = EndpointSettings(rest_url=address.url, stream_url=address.ws_url)
+    settings = Settings.model_validate({"venues": {venue: {"spot": endpoint} for venue in ("binance", "bybit")}})
+    keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
+    by_feed: dict[Feed, Mapping[str, Instrument]] = {}
+    for known, name in ((binance.INSTRUMENTS, "binance.spot"), (bybit.INSTRUMENTS, "bybit.spot")):
+        feed = Feed.parse(name)
+        by_feed[feed] = {SYMBOL: known[feed][SYMBOL]}
+    fees = {feed: FeeSchedule(feed=feed, maker_bps=Decimal(10), taker_bps=Decimal(10), source="") for feed in by_feed}
+    # More than the venues allow; whether there is room is asked all the same.
+    rates = {"binance": binance_costs.rates(), "bybit": bybit_costs.rates()}
+    kinds = {"binance": BinanceActions, "bybit": BybitActions}
+    actions = RoutedActions(
+        {
+            venue: kinds[venue](
+                by_feed, keys, settings, clock, random.Random(1), fees, _log,
+                budget=RequestBudget(venue, [replace(rate, limit=rate.limit * _MANY) for rate in rates[venue]], clock),
+            )
+            for venue in kinds
+        }
+    )  # fmt: skip
+    pairs = _OwnPairs(actions, journal)
+    await actions.start()
+    try:
+        yield pairs
+    finally:
+        await actions.stop()
+
+
+def _quote(instrument: Instrument) -> TopOfBook:
+    price = float(FIRST_PRICES["BTC"])
+    return TopOfBook(bid_price=price, bid_qty=1.0, ask_price=price, ask_qty=1.0, sequence=1)
+
+
+def _log(level: str, text: str) -> None:
+    if level != "info":
+        progress(text)
+
+
+def _fail(why: str) -> None:
+    raise RuntimeError(why)
