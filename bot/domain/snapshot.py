@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bot.domain.standing import VenueStanding
+
 
 class _Shown(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
@@ -241,6 +243,8 @@ class Snapshot(_Shown):
     feeds: tuple[FeedRow, ...]
     surface: tuple[SurfaceRow, ...] = ()
     """The routes that were priced over the ladder of sizes so far, best first."""
+    venues: tuple[VenueStanding, ...] = ()
+    """How we stand with each venue that orders are sent to, and what its request limits have left."""
     pairs: tuple[PairRow, ...] = ()
     limits: tuple[LimitRow, ...] = ()
     views: dict[str, dict[str, Any]] = {}

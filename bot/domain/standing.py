@@ -27,7 +27,8 @@ class VenueStanding(BaseModel):
 
     venue: str
     blocked: str | None = None
-    """Why nothing new may be risked there now: a ban, a private stream that is not whole. None: it may."""
+    """Why nothing new may be risked there now: a ban, a private stream that is not whole. None: it may, as far as its
+    budgets have room, which they lack and have again many times a minute."""
     blocked_s: float | None = None
     """How long, where the venue has said so."""
     refused: str | None = None

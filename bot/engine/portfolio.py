@@ -14,7 +14,7 @@ from bot.engine.prices import Prices
 from bot.engine.slot import InstrumentSlot
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
-from bot.ports import Actions
+from bot.ports import Actions, TellsStanding
 from bot.risk.edge_history import EdgeHistory
 from bot.risk.limits import Proposal
 from bot.risk.margin import MarginAfter
@@ -46,6 +46,7 @@ class EnginePortfolio:
             settings: What counts as suspicious, and how many pairs the drift is taken over.
         """
         self._actions = actions
+        self._standings = actions if isinstance(actions, TellsStanding) else None
         self._clock = clock
         self._slots = slots
         self._feeds = feeds
@@ -229,6 +230,10 @@ class EnginePortfolio:
         return self._listed.get(instrument.id, instrument) if self._listed else instrument
 
     # Venues
+
+    def blocked(self, venue: str) -> str | None:
+        """Why nothing new may be risked at a venue now; None: it may, or it does not tell."""
+        return None if self._standings is None else self._standings.blocked(venue)
 
     def feed(self, feed: Feed) -> FeedHealth | None:
         """How it has been lately."""

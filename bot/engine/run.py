@@ -19,6 +19,7 @@ from bot.domain.route import Decision
 from bot.domain.snapshot import UpkeepStatus
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
+from bot.engine.dead_man import DeadMan
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
 from bot.engine.left_open import left_open
@@ -27,6 +28,7 @@ from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
 from bot.engine.summary import run_summary
+from bot.engine.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.risk.gate import TradingState
@@ -156,6 +158,9 @@ class EngineRun:
             self._lag = LagWatch(
                 engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
             )
+        desk = self.engine.desk
+        self._venues = VenueWatch(self._venue, desk.gate, desk.executor.pairs, self.engine.event, market.clock)
+        self._dead_man = DeadMan(self._venue, market.clock, settings.execution.dead_man_s)
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
@@ -175,7 +180,7 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            for watch in (self._kill, self._watch, self._lag, self._surface):
+            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, self._dead_man):
                 if watch is not None:
                     watch.start()
             for line in before:
@@ -192,12 +197,13 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            for watch in (self._kill, self._watch, self._lag, self._surface):
+            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues):
                 if watch is not None:
                     watch.stop()
             if self._comparison is not None:
                 await self._comparison.stop()
             await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
+            self._dead_man.stop()
             await self._venue.stop()
             if self._beside is not None:
                 await self._beside.stop()
@@ -346,6 +352,7 @@ class EngineRun:
             comparison="" if (told := self._compared()) is None else short_line(told),
             upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
             surface=self._surface.rows(now_ns),
+            venues=self._venues.standings(),
         )
 
     def _compared(self) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 from bot.domain.instrument import Feed
 from bot.domain.market import PrintedQuote, combined_view
 from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, SurfaceRow, TopRow, UpkeepStatus
+from bot.domain.standing import VenueStanding
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
@@ -28,6 +29,7 @@ def take_snapshot(
     comparison: str = "",
     upkeep: UpkeepStatus = _NO_UPKEEP,
     surface: tuple[SurfaceRow, ...] = (),
+    venues: tuple[VenueStanding, ...] = (),
 ) -> Snapshot:
     """The engine now.
 
@@ -40,6 +42,7 @@ def take_snapshot(
         comparison: What another day earns, in one line.
         upkeep: Jobs and the way to MongoDB.
         surface: Break-even of the routes over a ladder of sizes.
+        venues: How we stand with the venues that orders are sent to.
     """
     desk = engine.desk
     engine.look()
@@ -64,6 +67,7 @@ def take_snapshot(
         routes=tuple(_route_row(state) for state in engine.routes),
         feeds=tuple(_feed_rows(engine, now_ns)),
         surface=surface,
+        venues=venues,
         pairs=pair_rows(engine),
         limits=limit_rows(engine, now_ns),
         views=combined_views(engine, printed),

@@ -117,6 +117,9 @@ class ExecutionSettings(Section):
     order_entry: Literal["socket", "rest"] = Field(
         default="socket", description="How orders reach the venues; while a socket is down they go by REST."
     )
+    dead_man_s: NotNegative = Field(
+        default=30.0, le=300, description="A venue that hears nothing for so long cancels what rests there; 0: never."
+    )
 
 
 class OrderBookSettings(Section):

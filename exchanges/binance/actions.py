@@ -10,10 +10,11 @@ from bot.ports import OrderListener
 from bot.settings import Settings
 from exchanges.binance.account_history import BinanceHistory
 from exchanges.binance.account_requests import BinanceAccount
+from exchanges.binance.dead_man import BinanceDeadMan
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, private_url, rest_url
 from exchanges.binance.order_requests import BinanceOrders
 from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
-from exchanges.binance.request_costs import rates
+from exchanges.binance.request_costs import order_cost, rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.common.api_keys import ApiKeys
@@ -27,6 +28,7 @@ from exchanges.common.socket_orders import SocketOrders
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.venue_http import VenueHttp
+from exchanges.common.venue_state import VenueState
 from exchanges.common.wallet_book import WalletBook
 
 _STREAMS: Mapping[Feed, type[SpotUserStream] | type[FuturesUserStream]] = {
@@ -72,6 +74,9 @@ class BinanceActions(StreamedActions):
         budget = budget or RequestBudget(VENUE, rates(), clock)
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
+        state = VenueState(budget, [order_cost(feed) for feed in own], clock, log)
+        for rest in rests.values():
+            rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)
         # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.
         wallets = WalletBook(_wallet, fees, settings.paper.initial_margin_ratio, locks_margin=True)
@@ -104,6 +109,8 @@ class BinanceActions(StreamedActions):
             account=account,
             questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
             protocols=protocols,
+            state=state,
+            dead_man=BinanceDeadMan(rests.get(LINEAR), symbols),
             settings=settings.connection,
             clock=clock,
             rng=rng,

@@ -104,14 +104,14 @@ class SignedRest(KeyedRest[str]):
         """
         await self._signed("DELETE", path, values, READ_WINDOW_MS, ORDER_S, Lane.REDUCE)
 
-    async def change(self, path: str, values: Values, lane: Lane = Lane.READ) -> None:
-        """Change something else than an order: a switch, a setting.
+    async def set_switch(self, path: str, values: Values) -> None:
+        """Arm or put away a dead-man switch; that our key may not do so says nothing of the rest.
 
         Raises:
             Refusal: Binance refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._signed("POST", path, values, READ_WINDOW_MS, READ_S, lane)
+        await self._signed("POST", path, values, READ_WINDOW_MS, READ_S, Lane.REDUCE, may_lack_right=True)
 
     def stamped(self, values: Values) -> Values:
         """`values` with the key, the time and a signature over all of it, sorted as the WebSocket API wants it."""
@@ -121,7 +121,15 @@ class SignedRest(KeyedRest[str]):
         return {**ordered, "signature": self._hmac.hex(text.encode())}
 
     async def _signed(
-        self, method: str, path: str, values: Values, window_ms: int, timeout_s: float, lane: Lane
+        self,
+        method: str,
+        path: str,
+        values: Values,
+        window_ms: int,
+        timeout_s: float,
+        lane: Lane,
+        *,
+        may_lack_right: bool = False,
     ) -> str:
         async def send() -> Answer:
             text = urlencode({**values, "recvWindow": str(window_ms), "timestamp": str(self._now_ms())})
@@ -131,7 +139,8 @@ class SignedRest(KeyedRest[str]):
                 return await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
             return await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
 
-        return await self._paid(cost(self._feed, method, path, values), lane, send)
+        charged = cost(self._feed, method, path, values)
+        return await self._paid(charged, lane, send, may_lack_right=may_lack_right)
 
     def _learn(self, answer: Answer, charged: Cost) -> None:
         learn(self._http.budget, self._feed, answer)

@@ -12,11 +12,12 @@ from bot.ports import OrderListener
 from bot.settings import Settings
 from exchanges.bybit.account_history import BybitHistory
 from exchanges.bybit.account_requests import WALLET, BybitAccount
+from exchanges.bybit.dead_man import BybitDeadMan
 from exchanges.bybit.endpoints import rest_url, stream_url
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.order_requests import BybitOrders
 from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
-from exchanges.bybit.request_costs import rates
+from exchanges.bybit.request_costs import order_cost, rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.bybit.trade_socket import BybitTrade
 from exchanges.common.api_keys import ApiKeys
@@ -29,6 +30,7 @@ from exchanges.common.socket_orders import SocketOrders
 from exchanges.common.streamed_actions import StreamedActions, instruments_of
 from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.venue_http import VenueHttp
+from exchanges.common.venue_state import VenueState
 from exchanges.common.wallet_book import WalletBook
 
 
@@ -71,6 +73,8 @@ class BybitActions(StreamedActions):
         budget = budget or RequestBudget(VENUE, rates(), clock)
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rest = SignedRest(rest_base, keys, http, clock)
+        state = VenueState(budget, [order_cost(feed) for feed in own], clock, log)
+        rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.
         wallets = WalletBook(lambda _: WALLET, fees, settings.paper.initial_margin_ratio, locks_margin=False)
@@ -84,6 +88,7 @@ class BybitActions(StreamedActions):
         orders = BybitOrders(rest, symbols)
         account = BybitAccount(rest, own, http, wallets, clock)
         history = BybitHistory(rest, own, clock)
+        stream = BybitPrivateStream(private_url, rest, http, PrivateTopics(own, desk, wallets, funding, log))
         super().__init__(
             desk=desk,
             wallets=wallets,
@@ -91,13 +96,16 @@ class BybitActions(StreamedActions):
             orders=SocketOrders(orders, {feed: socket for feed in own for socket in sockets}),
             account=account,
             questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
-            protocols=[BybitPrivateStream(private_url, rest, http, PrivateTopics(own, desk, wallets, funding, log))],
+            protocols=[stream],
+            state=state,
+            dead_man=BybitDeadMan(rest, stream),
             settings=settings.connection,
             clock=clock,
             rng=rng,
             log=log,
             trade_sockets=sockets,
         )
+        stream.on_unprotected = self.switch.on_refused
 
 
 def _endpoints(own: Mapping[Feed, object], settings: Settings) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Source: https://bybit-exchange.github.io/docs/v5/ws/connect.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ _TOPICS = ("order", "execution", "position", "wallet")
 _ANSWER_S = 5.0
 _PING_EVERY_S = 20.0
 """A private connection without a message is cut after ten minutes."""
+_PROTECTING = "dcp"
 _FEEDS = {"spot": SPOT, "linear": LINEAR}
 
 
@@ -123,6 +125,10 @@ class BybitPrivateStream:
         self._rest = rest
         self._http = http
         self._topics = topics
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._protections: set[str] = set()
+        self.on_unprotected: Callable[[str], None] = lambda why: None
+        """Hears, in Bybit's words, that it does not offer disconnection protection to this account."""
 
     async def connect(self) -> aiohttp.ClientWebSocketResponse:
         """A socket that is logged in and subscribed.
@@ -136,10 +142,46 @@ class BybitPrivateStream:
                 raise AuthenticationFailed(VENUE, "refused the login to the private stream; check key and clock")
             if not await self._ask(socket, {"op": "subscribe", "args": list(_TOPICS)}):
                 raise VenueUnavailable(VENUE, "refused the subscription to the private topics")
+            for topic in self._protections:
+                # Apart from the others: an account that has lost it keeps its orders and fills.
+                await socket.send_json(_joining(topic))
         except BaseException:
             await socket.close()
             raise
+        self._socket = socket
         return socket
+
+    async def protect(self, topic: str) -> None:
+        """Join a topic of disconnection protection, now and on every connection to come.
+
+        Raises:
+            VenueError: There is no connection now.
+        """
+        if topic not in self._protections:
+            self._protections.add(topic)
+            await self._say(_joining(topic))
+
+    async def unprotect(self, topics: frozenset[str]) -> None:
+        """Leave these topics; the connection that is gone has left them already."""
+        self._protections -= topics
+        with suppress(VenueUnavailable):
+            await self._say({"op": "unsubscribe", "args": sorted(topics)})
+
+    async def sign_of_life(self) -> None:
+        """Let Bybit hear of us.
+
+        Raises:
+            VenueError: There is no connection now.
+        """
+        await self._say({"op": "ping"})
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        try:
+            if self._socket is None or self._socket.closed:
+                raise VenueUnavailable(VENUE, "the private stream is not connected")
+            await self._socket.send_json(message)
+        except (aiohttp.ClientError, OSError) as error:
+            raise VenueUnavailable(VENUE, f"the private stream broke ({type(error).__name__})") from error
 
     async def _ask(self, socket: aiohttp.ClientWebSocketResponse, request: dict[str, Any]) -> bool:
         """Whether it was granted; messages that come before the answer are taken."""
@@ -166,8 +208,15 @@ class BybitPrivateStream:
         Raises:
             MalformedPayload: If it is not understood.
         """
-        self._topics.take(_parsed(text))
+        message = _parsed(text)
+        if isinstance(message, dict) and message.get("req_id") == _PROTECTING and message.get("success") is False:
+            self.on_unprotected(printable(message.get("ret_msg")))
+        self._topics.take(message)
         return True
+
+
+def _joining(topic: str) -> dict[str, Any]:
+    return {"op": "subscribe", "req_id": _PROTECTING, "args": [topic]}
 
 
 def _parsed(text: str) -> Any:

@@ -5,6 +5,7 @@ Source: https://bybit-exchange.github.io/docs/v5/rate-limit.
 
 from collections.abc import Mapping
 
+from bot.domain.instrument import Feed
 from exchanges.common.request_budget import Cost, RequestBudget
 from exchanges.common.request_pool import Rate
 from exchanges.common.venue_http import Answer
@@ -54,6 +55,11 @@ def cost(path: str, values: Mapping[str, object]) -> Cost:
     """What a request takes."""
     group = group_of(path, values)
     return {ADDRESS: 1} if group is None else {ADDRESS: 1, group: 1}
+
+
+def order_cost(feed: Feed) -> Cost:
+    """What a new order takes."""
+    return cost("/v5/order/create", {"category": str(feed.segment)})
 
 
 def group_of(path: str, values: Mapping[str, object]) -> str | None:

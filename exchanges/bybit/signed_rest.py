@@ -33,7 +33,7 @@ _LONGEST_HOLD_MS = 60_000
 
 _T = TypeVar("_T", bound=BaseModel)
 Values = dict[str, str]
-Body = Mapping[str, str | bool]
+Body = Mapping[str, str | bool | int]
 
 
 class SignedRest(KeyedRest[Envelope]):
@@ -92,14 +92,14 @@ class SignedRest(KeyedRest[Envelope]):
         """
         await self._post("/v5/order/cancel", body, READ_WINDOW_MS, Lane.REDUCE)
 
-    async def change(self, path: str, body: Body, lane: Lane = Lane.READ) -> None:
-        """Change something else than an order: a switch, a setting.
+    async def set_switch(self, path: str, body: Body) -> None:
+        """Arm a dead-man switch; that our key may not do so says nothing of the rest.
 
         Raises:
             Refusal: Bybit refused what was asked.
             VenueError: It cannot be asked, or refuses us.
         """
-        await self._post(path, body, READ_WINDOW_MS, lane)
+        await self._post(path, body, READ_WINDOW_MS, Lane.REDUCE, may_lack_right=True)
 
     def login(self) -> list[object]:
         """The `args` of a socket's `auth`."""
@@ -119,14 +119,16 @@ class SignedRest(KeyedRest[Envelope]):
             lambda: self._http.request("GET", url, self._headers(query, READ_WINDOW_MS), None, READ_S),
         )
 
-    async def _post(self, path: str, body: Body, window_ms: int, lane: Lane) -> Envelope:
+    async def _post(
+        self, path: str, body: Body, window_ms: int, lane: Lane, *, may_lack_right: bool = False
+    ) -> Envelope:
         text = json.dumps(body, separators=(",", ":"))
 
         async def send() -> Answer:
             headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
             return await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), ORDER_S)
 
-        return await self._paid(cost(path, body), lane, send)
+        return await self._paid(cost(path, body), lane, send, may_lack_right=may_lack_right)
 
     def _learn(self, answer: Answer, charged: Cost) -> None:
         learn(self._http.budget, charged, answer)

@@ -6,7 +6,16 @@ from typing import Generic, TypeVar
 
 from bot.clock import Clock
 from bot.domain.order import Order
-from bot.errors import Banned, ClockSkew, GeoBlocked, OrderOutcomeUnknown, RateLimited, VenueError
+from bot.errors import (
+    AuthenticationFailed,
+    Banned,
+    ClockSkew,
+    GeoBlocked,
+    OrderOutcomeUnknown,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
 from exchanges.common.api_keys import ApiKeys, Hmac
 from exchanges.common.clock_offset import measure_offset
 from exchanges.common.refusals import Refusal, ServerFault
@@ -51,6 +60,8 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         self._clock = clock
         self._offset_ns = 0
         self._check = checked
+        self.on_error: Callable[[VenueError], None] = lambda error: None
+        """Hears that our key is refused, and that an order was turned away."""
 
     async def open(self) -> None:
         """Measure the venue's clock.
@@ -76,8 +87,12 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         """How long an answer says that they are to be left alone, where its error does not tell."""
         return None
 
-    async def _paid(self, cost: Cost, lane: Lane, send: Callable[[], Awaitable[Answer]]) -> _AnswerT:
+    async def _paid(
+        self, cost: Cost, lane: Lane, send: Callable[[], Awaitable[Answer]], *, may_lack_right: bool = False
+    ) -> _AnswerT:
         """The answer to one request, sent as soon as the budget has room for it: it is signed after the wait.
+
+        Where our key `may_lack_right` to it, a refusal of the key says nothing of the rest.
 
         Raises:
             RateLimited: There is no room, or the venue says so; in neither case was it executed.
@@ -89,7 +104,12 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             answer = await send()
         finally:
             ticket.settle()
-        return self._judged(answer, cost)
+        try:
+            return self._judged(answer, cost)
+        except AuthenticationFailed as refused:
+            if not may_lack_right:
+                self.on_error(refused)
+            raise
 
     def _judged(self, answer: Answer, cost: Cost) -> _AnswerT:
         """What an answer to a request of this `cost` means; the budget is told of it."""
@@ -120,6 +140,8 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         try:
             self._judged(answer, cost)
         except VenueError as error:
+            if isinstance(error, AuthenticationFailed):
+                self.on_error(error)
             return error
         return None
 
@@ -143,6 +165,9 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             if refusal.may_exist:
                 raise
             raise refusal.of_order(client_order_id) from refusal
+        except VenueUnavailable as unavailable:
+            self.on_error(unavailable)
+            raise
 
     async def _measure_quietly(self) -> None:
         try:

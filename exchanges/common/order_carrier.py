@@ -24,6 +24,8 @@ ORDER_WINDOW_MS = 1000
 _NEVER_COMES_S = ORDER_WINDOW_MS / 1e3 + 0.5
 """After this time an order that the venue does not know will not come: the window, and what clocks may differ."""
 _ASK_AFTER_S = (0.25, 0.5, 1.0, 2.0)
+_ASK_REFUSED_S = 60.0
+"""While the venue does not take our key."""
 _MOMENT_S = 0.05
 _ASK_OPEN_S = 10.0
 """An order that rests in the book is asked for this often: its fills come through the private stream."""
@@ -128,7 +130,7 @@ class OrderCarrier:
             try:
                 await self._ask(flight)
             except VenueError as error:
-                held_off_s = error.retry_after_s or 0.0
+                held_off_s = _ASK_REFUSED_S if isinstance(error, AuthenticationFailed) else error.retry_after_s or 0.0
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
 
     async def _ask(self, flight: Flight) -> None:

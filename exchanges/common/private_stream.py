@@ -49,6 +49,19 @@ class PrivateProtocol(Protocol):
         """
 
 
+class StreamWatch(Protocol):
+    """Hears whether a private stream is heard."""
+
+    def on_unheard(self, stream: str, why: str) -> None:
+        """It is gone."""
+
+    def on_heard(self, stream: str) -> None:
+        """It is there again."""
+
+    def on_error(self, error: VenueError) -> None:
+        """Our key was refused."""
+
+
 class PrivateStream:
     """One protocol, connected again and again until it is stopped. All calls come on the loop's thread."""
 
@@ -60,15 +73,17 @@ class PrivateStream:
         clock: Clock,
         rng: random.Random,
         on_gap: Callable[[], None],
+        watch: StreamWatch,
         log: Log,
     ) -> None:
         """Nothing happens before `start`. `on_gap` is called after every reconnect, and after a message that was not
-        understood: something may have been missed."""
+        understood: something may have been missed. `watch` hears of the time without a stream."""
         self._protocol = protocol
         self._settings = settings
         self._clock = clock
         self._rng = rng
         self._on_gap = on_gap
+        self._watch = watch
         self._log = log
         self._task: asyncio.Task[None] | None = None
         self.reconnects = 0
@@ -92,6 +107,7 @@ class PrivateStream:
     async def _supervise(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             why = await self._serve(socket)
+            self._watch.on_unheard(self._protocol.name, why)
             self._log("warning", f"{self._protocol.name}: {why}; connecting again")
             again = await self._reconnect()
             if again is None:
@@ -99,6 +115,7 @@ class PrivateStream:
             socket = again
             self.reconnects += 1
             self._log("info", f"{self._protocol.name}: connected again, asking for what was missed")
+            self._watch.on_heard(self._protocol.name)
             self._on_gap()
 
     async def _reconnect(self) -> aiohttp.ClientWebSocketResponse | None:
@@ -109,6 +126,7 @@ class PrivateStream:
                 return await self._protocol.connect()
             except AuthenticationFailed as error:
                 self._log("error", f"{self._protocol.name}: {error}; the account is no longer heard")
+                self._watch.on_error(error)
                 return None
             except VenueError as error:
                 wait_s = max(backoff_s(attempt, self._settings, self._rng), error.retry_after_s or 0.0)

@@ -127,6 +127,11 @@ class RequestBudget:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
 
+    def short_of(self, cost: Cost, lane: Lane) -> str | None:
+        """The pool that has no room for such a request now; None: it might go."""
+        short = self._short(cost, lane, self._waiting)
+        return None if short is None else short[0]
+
     # What the venue says
 
     def told(self, pool: str, used: int | None = None, limit: int | None = None) -> None:

@@ -10,20 +10,25 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
-from bot.errors import InvariantError, VenueError
+from bot.domain.standing import VenueStanding
+from bot.errors import AuthenticationFailed, InvariantError, VenueError
 from bot.ports import AccountQuestions, OrderListener
 from bot.settings import ConnectionSettings
 from exchanges.common.background import Log, pause, report_failure
+from exchanges.common.dead_man import DeadManGateway, DeadManSwitch
 from exchanges.common.funding_desk import FundingDesk, OnFunding
 from exchanges.common.margin_watch import MarginWatch
 from exchanges.common.order_carrier import OrderCarrier, OrderGateway
 from exchanges.common.order_desk import OrderDesk
 from exchanges.common.private_stream import PrivateProtocol, PrivateStream
 from exchanges.common.trade_socket import TradeSocket
+from exchanges.common.venue_state import VenueState
 from exchanges.common.wallet_book import WalletBook
 
 _BETWEEN_REPAIRS_S = 1.0
 """A stream that talks nonsense must not make us ask without end."""
+_REFUSED_S = 60.0
+"""Who does not take our key is not asked again and again."""
 _FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -85,6 +90,8 @@ class StreamedActions:
         orders: OrderGateway,
         account: AccountGateway,
         protocols: Sequence[PrivateProtocol],
+        state: VenueState,
+        dead_man: DeadManGateway,
         settings: ConnectionSettings,
         clock: Clock,
         rng: random.Random,
@@ -99,10 +106,13 @@ class StreamedActions:
         self._funding = funding
         self._account = account
         self._log = log
+        self._state = state
         self._carrier = OrderCarrier(desk, orders, clock, log)
+        self.switch = DeadManSwitch(dead_man, log, self._resting)
+        """The venue's dead-man switch."""
         self._gap = asyncio.Event()
         self._streams = [
-            PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._gap.set, log=log)
+            PrivateStream(protocol, settings=settings, clock=clock, rng=rng, on_gap=self._on_gap, watch=state, log=log)
             for protocol in protocols
         ]
         self._trade_sockets = trade_sockets
@@ -144,6 +154,14 @@ class StreamedActions:
         """How often a private stream had to be connected again."""
         return sum(stream.reconnects for stream in self._streams)
 
+    def blocked(self, venue: str) -> str | None:
+        """Why nothing new may be risked here now; None: it may."""
+        return self._state.blocked()
+
+    def standings(self) -> Sequence[VenueStanding]:
+        """How we stand with this venue."""
+        return (self._state.standing(),)
+
     async def start(self) -> None:
         """Connect, log in to the private streams, and ask for balances and positions.
 
@@ -175,6 +193,7 @@ class StreamedActions:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
+        await self.switch.stop()
         await self._carrier.stop()
         await asyncio.gather(*(socket.stop() for socket in self._trade_sockets))
         await asyncio.gather(*(stream.stop() for stream in self._streams))
@@ -190,6 +209,7 @@ class StreamedActions:
         if not self._is_open:
             raise InvariantError(f"{order.instrument.venue} was given an order while it was not started")
         self._carrier.submit(order)
+        self.switch.on_submit(order)
 
     def cancel(self, order: Order) -> None:
         """Ask to cancel it; one that is over, or that was never submitted here, is left as it is."""
@@ -218,6 +238,18 @@ class StreamedActions:
         """
         return self._wallets.affordable_notional(instrument, side, price, self._desk.flying)
 
+    def pet(self, within_s: float) -> None:
+        """Have the venue cancel what rests unless this is called again within `within_s`; 0: not any more."""
+        if self._is_open:
+            self.switch.pet(within_s)
+
+    def _resting(self) -> frozenset[Instrument]:
+        return frozenset(one.order.instrument for one in self._desk.flying if one.order.time_in_force.rests)
+
+    def _on_gap(self) -> None:
+        self._state.on_repairing()
+        self._gap.set()
+
     async def _fill_gaps(self) -> None:
         """Messages may have been missed: ask for what they would have told, until all of it was answered."""
         while True:
@@ -231,7 +263,9 @@ class StreamedActions:
             except VenueError as error:
                 self._log("error", f"what was missed could not be asked for: {error}")
                 self._gap.set()
-                wait_s = max(wait_s, error.retry_after_s or 0.0)
+                wait_s = max(wait_s, error.retry_after_s or 0.0, _REFUSED_S * isinstance(error, AuthenticationFailed))
+            if not self._gap.is_set():
+                self._state.on_repaired()
             await pause(self._clock, wait_s)
 
     async def _ask_for_funding(self) -> None:

@@ -9,8 +9,9 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument
 from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
+from bot.domain.standing import VenueStanding
 from bot.errors import BotError, OrderRejected
-from bot.ports import AccountQuestions, Actions, OrderListener, TellsMargins
+from bot.ports import AccountQuestions, Actions, HasDeadManSwitch, OrderListener, TellsMargins, TellsStanding
 
 
 class ConnectedActions(Actions, Protocol):
@@ -67,6 +68,23 @@ class RoutedActions:
     def accounts(self) -> Sequence[AccountQuestions]:
         """Whom to ask for what every venue itself knows."""
         return [venue.questions for venue in self._by_venue.values()]
+
+    def blocked(self, venue: str) -> str | None:
+        """Why nothing new may be risked at a venue now; None: it may, as far as it tells."""
+        found = self._by_venue.get(venue)
+        return found.blocked(venue) if isinstance(found, TellsStanding) else None
+
+    def standings(self) -> Sequence[VenueStanding]:
+        """Of every venue that tells."""
+        return [
+            one for venue in self._by_venue.values() if isinstance(venue, TellsStanding) for one in venue.standings()
+        ]
+
+    def pet(self, within_s: float) -> None:
+        """Keep the dead-man switch of every venue that has one from firing, or put it away."""
+        for venue in self._by_venue.values():
+            if isinstance(venue, HasDeadManSwitch):
+                venue.pet(within_s)
 
     async def start(self) -> None:
         """Connect every venue at once.

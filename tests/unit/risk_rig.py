@@ -114,6 +114,7 @@ class Held:
     listed: dict[str, Instrument] = field(default_factory=dict)
     conditions: dict[str, Condition | None] = field(default_factory=dict)
     uncertain_ms: float | None = 10.0
+    blocked_at: dict[str, str] = field(default_factory=dict)
 
     def open_pairs(self) -> int:
         return self.pairs
@@ -180,6 +181,9 @@ class Held:
 
     def feed(self, feed: Feed) -> Condition | None:
         return self.conditions.get(str(feed), Condition())
+
+    def blocked(self, venue: str) -> str | None:
+        return self.blocked_at.get(venue)
 
     def clock_uncertainty_ms(self, venue: str) -> float | None:
         return self.uncertain_ms

@@ -120,6 +120,8 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.HealthyFeeds(5, 100), Held(conditions={"bybit.linear": Condition(FeedState.LIVE, 0, 101)}), {}, False, "m"),
     (limits.HealthyFeeds(5, 100), Held(conditions={"bybit.linear": Condition(FeedState.FAILED)}), {}, False, "feed"),
     (limits.HealthyFeeds(5, 100), Held(conditions={"bybit.linear": Condition(FeedState.RECONNECTING)}), {}, False, "f"),
+    (limits.OpenVenues(), Held(blocked_at={"kraken": "it bans us"}), {}, True, ""),
+    (limits.OpenVenues(), Held(blocked_at={"bybit": "it bans us"}), {}, False, "venue_blocked bybit"),
     (limits.MaxRejects(10), Held(rejects=10), {}, True, ""),
     (limits.MaxRejects(10), Held(rejects=11), {}, False, "rejects binance"),
     (limits.ClockUncertainty(250.0, must_be_measured=True), Held(uncertain_ms=250.0), {}, True, ""),
@@ -183,7 +185,7 @@ def test_every_limit_is_tried_from_both_sides() -> None:
 
 
 def test_the_shipped_limits_let_a_good_proposal_pass() -> None:
-    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 30
+    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 31
 
 
 BROKEN = st.sampled_from([nan, inf, -inf, -1.0, -1e-300])

@@ -16,7 +16,7 @@ from bot.risk.limits.sizes import (
     MaxPositionNotional,
     MaxVenueNotional,
 )
-from bot.risk.limits.venues import ClockUncertainty, HealthyFeeds, MaxRejects, StillListed
+from bot.risk.limits.venues import ClockUncertainty, HealthyFeeds, MaxRejects, OpenVenues, StillListed
 from bot.settings import Settings
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "MaxVenueNotional",
     "NothingInFlight",
     "OnePairPerRoute",
+    "OpenVenues",
     "OppositeSides",
     "PersistentEdge",
     "Portfolio",
@@ -89,6 +90,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         MaxDrift(risk.max_drift_bps, risk.drift_pairs),
         StillListed(risk.stop_before_delivery_h),
         HealthyFeeds(risk.max_reconnects_per_minute, risk.max_malformed_per_minute),
+        OpenVenues(),
         MaxRejects(risk.max_rejects_per_minute),
         ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market in ("live", "testnet")),
         PersistentEdge(risk.persistent_edge_s),

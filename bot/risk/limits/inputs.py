@@ -138,6 +138,9 @@ class Portfolio(Protocol):
     def currency_rate(self, currency: str, other: str) -> float | None:
         """Price of one unit of `currency` in `other`, from spot markets that are watched."""
 
+    def blocked(self, venue: str) -> str | None:
+        """Why nothing new may be risked at a venue now, in words; None: it may."""
+
     def listing(self, instrument: Instrument) -> Instrument:
         """The instrument as its venue lists it now: status and delivery date."""
 

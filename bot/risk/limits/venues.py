@@ -36,6 +36,19 @@ class HealthyFeeds:
         return None
 
 
+class OpenVenues:
+    """Nothing new at a venue that bans us, does not take our key, or cannot tell what becomes of our orders."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Each leg's venue."""
+        for leg in proposal.route.opening:
+            venue = leg.instrument.venue
+            why = portfolio.blocked(venue)
+            if why is not None:
+                return Refused(f"venue_blocked {venue}", 0.0, 1.0, f"open ({why})")
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class MaxRejects:
     """A venue that rejects order after order says something that a person should read."""
