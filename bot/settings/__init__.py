@@ -25,6 +25,7 @@ from bot.settings.section import (
     WalletName,
 )
 from bot.settings.storage import ArchiveSettings, BackupSettings, JobSettings, MongoSettings
+from bot.settings.telling import LogSettings, MetricsSettings, NotificationSettings
 from bot.settings.terms import TermsSettings
 
 
@@ -217,3 +218,6 @@ class Settings(BaseModel):
     import_history: ImportSettings = ImportSettings()
     break_even: BreakEvenSettings = BreakEvenSettings()
     scan: ScanSettings = ScanSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,41 @@
+"""A thread that does slow things one after another, and a queue with an end before it."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+Work = Callable[[], None]
+
+
+class Outbox:
+    """Work for a thread of its own; `put` never waits. What `work` raises is its own business to handle."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        """Begin; at most `limit` things wait, more are dropped and counted."""
+        self._queue: queue.Queue[Work | None] = queue.Queue(limit)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        self.dropped = 0
+        """How many found no room."""
+
+    def put(self, work: Work) -> bool:
+        """Do it soon; False where there was no room."""
+        try:
+            self._queue.put_nowait(work)
+        except queue.Full:
+            self.dropped += 1
+            return False
+        return True
+
+    def close(self, wait_s: float) -> bool:
+        """Do what waits, for no longer than `wait_s`; whether all of it was done."""
+        try:
+            self._queue.put(None, timeout=wait_s)
+        except queue.Full:
+            return False
+        self._thread.join(wait_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
