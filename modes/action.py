@@ -25,6 +25,7 @@ from bot.version import VERSION
 from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
 from modes.locks import is_real, unlocked_keys
+from modes.telling import Telling
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
@@ -112,12 +113,28 @@ async def _run_on(
     *,
     real_money: bool,
 ) -> RunResult:
-    from exchanges.price_lists import PRICE_LISTS
-
-    settings = loaded.settings
-    market = opened.market
+    settings, market = loaded.settings, opened.market
     _remember_accounts(opened, settings)
     info = RunInfo(_new_run_id(), settings.strategy, market.name, real_money, loaded.digest, VERSION)
+    telling = Telling(settings, info, os.environ, headless.log)
+    try:
+        return await _run_told(opened, arguments, loaded, headless, comparison, info, telling)
+    finally:
+        await asyncio.to_thread(telling.close)  # a service that does not answer may take its seconds
+
+
+async def _run_told(
+    opened: "OpenMarket",
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    headless: Headless,
+    comparison: Comparison | None,
+    info: RunInfo,
+    telling: Telling,
+) -> RunResult:
+    from exchanges.price_lists import PRICE_LISTS
+
+    settings, market = loaded.settings, opened.market
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,
@@ -137,7 +154,7 @@ async def _run_on(
         venue=opened.venue,
         settings=settings,
         journal=journal if memory is None else memory.journal,
-        log=headless.log,
+        log=telling.log,
         show_decision=headless.on_decision,
         comparison=comparison,
         beside=memory if terms is None else terms,
@@ -147,7 +164,9 @@ async def _run_on(
         no_orders_at=opened.no_orders_at,
         notes=opened.notes,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
+        watches=[telling],
     )
+    telling.watch(run)
     headless.watch(run.engine, market, run.stop)
     from exchanges.depth.books import HasBooks
 

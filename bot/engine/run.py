@@ -16,7 +16,7 @@ from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
 from bot.domain.money import money_words
 from bot.domain.route import Decision
-from bot.domain.snapshot import UpkeepStatus
+from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.dead_man import DeadMan
@@ -70,6 +70,16 @@ class Beside(Protocol):
         """Jobs and the way to MongoDB, for the screen; cheap, and right before the start too."""
 
 
+class Watch(Protocol):
+    """Something that goes on while the engine decides."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End."""
+
+
 class EngineRun:
     """Puts the parts of one run together and takes them apart again, in order, whatever ends it."""
 
@@ -92,6 +102,7 @@ class EngineRun:
         tiers: Mapping[Feed, Sequence[FeeTier]] | None = None,
         no_orders_at: Collection[str] = (),
         notes: Sequence[str] = (),
+        watches: Sequence[Watch] = (),
     ) -> None:
         """Build the run.
 
@@ -112,11 +123,13 @@ class EngineRun:
             tiers: Each venue's price list, from the lowest tier: at which of them a route would trade.
             no_orders_at: Venues that nobody can send orders to.
             notes: What else a person should know before the first decision, a line each.
+            watches: Started when the engine has been, and stopped before what it traded with goes away.
         """
         self._info = info
         self._market = market
         self._journal = journal
         self._log_line = log
+        self._watches = tuple(watches)
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
         self._funding = assumed_funding(feeds, settings)
@@ -168,7 +181,7 @@ class EngineRun:
         self._failure: BotError | None = None
         self._lost: VenueError | None = None
         self._finished = False
-        self._control = ControlServer(settings.data_dir / SOCKET, self._snapshot, self._on_command, SystemClock())
+        self._control = ControlServer(settings.data_dir / SOCKET, self.snapshot, self._on_command, SystemClock())
 
     async def run(self) -> RunResult:
         """Run to the market's end, a signal, or a `stop` command; the journal is whole and closed afterwards."""
@@ -180,7 +193,7 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, self._dead_man):
+            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, self._dead_man, *self._watches):
                 if watch is not None:
                     watch.start()
             for line in before:
@@ -197,7 +210,7 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues):
+            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, *self._watches):
                 if watch is not None:
                     watch.stop()
             if self._comparison is not None:
@@ -341,7 +354,8 @@ class EngineRun:
         else:
             gate.resume("resume was asked for")
 
-    def _snapshot(self) -> Any:
+    def snapshot(self) -> Snapshot:
+        """How the run stands now; for the engine's thread."""
         now_ns = self._market.clock.now_ns()
         return take_snapshot(
             self.engine,

@@ -2,7 +2,7 @@
 
 import urllib.request
 from collections.abc import Callable
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from bot.clock import Clock, Timer
@@ -61,6 +61,8 @@ class Heartbeat:
         try:
             with self._open(self._url, timeout=_PATIENCE_S) as answer:
                 answer.read(64)
+        except HTTPError as refused:
+            refused.close()
         except (URLError, OSError, ValueError):
             return  # nobody here can do anything about it: whoever waits for the beat is the alarm
 

@@ -3,8 +3,10 @@
 import json
 import logging
 import logging.handlers
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +37,18 @@ class JsonLog:
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = logging.handlers.RotatingFileHandler(path, maxBytes=max_bytes, backupCount=keep, encoding="utf-8")
-            path.chmod(0o600)
+            self._file = _File(path, maxBytes=max_bytes, backupCount=keep, encoding="utf-8")
         except OSError as error:
             raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
         self._file.setFormatter(logging.Formatter("%(message)s"))
-        self._file.handleError = self._on_error  # type: ignore[method-assign] - stderr is not ours to fill
         self._about = dict(about)
         self._clock = clock
         self._outbox = Outbox("log file", _WAITING)
-        self.failed = 0
+
+    @property
+    def failed(self) -> int:
         """Lines that the disk did not take."""
+        return self._file.failed
 
     def write(self, level: str, text: str) -> None:
         """One line; returns at once."""
@@ -61,7 +64,18 @@ class JsonLog:
         if self._outbox.close(_CLOSE_S):
             self._file.close()
 
-    def _on_error(self, record: logging.LogRecord) -> None:
+
+class _File(logging.handlers.RotatingFileHandler):
+    """Counts what the disk does not take: stderr is not its to fill."""
+
+    failed = 0
+
+    def _open(self) -> TextIOWrapper:
+        """The newest file, which its owner alone may read."""
+        return open(os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        """One more."""
         self.failed += 1
 
 

@@ -127,22 +127,25 @@ def _of_feeds(shown: Snapshot) -> Iterator[Metric]:
     yield _counter("quotes_refused", "Top of books that may not be traded on", ["feed"], refused)
     malformed = [([one.feed], float(one.malformed)) for one in feeds]
     yield _counter("malformed", "Frames that did not decode", ["feed"], malformed)
-    yield _counter("reconnects", "Connections made anew", ["feed"], [([one.feed], float(one.reconnects)) for one in feeds])
+    yield _counter(
+        "reconnects", "Connections made anew", ["feed"], [([one.feed], float(one.reconnects)) for one in feeds]
+    )
     live = [([one.feed], float(one.state == "live")) for one in feeds]
     yield _gauge("feed_live", "1: data frames arrive", ["feed"], live)
-    yield _gauge("frame_age_seconds", "Since the last frame", ["feed"], [([f.feed], _s(f.last_frame_age_ms)) for f in feeds])
+    yield _gauge(
+        "frame_age_seconds", "Since the last frame", ["feed"], [([f.feed], _s(f.last_frame_age_ms)) for f in feeds]
+    )
     offsets = [([one.feed], _s(one.clock_offset_ms)) for one in feeds]
     yield _gauge("clock_offset_seconds", "The venue's clock minus ours", ["feed"], offsets)
 
 
 def _of_routes(shown: Snapshot) -> Iterator[Metric]:
     routes = shown.routes
-    for name, what, figure in (
-        ("offered_bps", "Gross edge offered now", lambda route: route.gross_bps),
-        ("needed_bps", "Gross edge at which the route breaks even", lambda route: route.needed_bps),
-        ("net_bps", "Offered less needed", lambda route: route.net_bps),
-    ):
-        yield _gauge(name, what, ["route"], [([route.route], figure(route)) for route in routes])
+    offered = [([one.route], one.gross_bps) for one in routes]
+    yield _gauge("offered_bps", "Gross edge offered now", ["route"], offered)
+    needed = [([one.route], one.needed_bps) for one in routes]
+    yield _gauge("needed_bps", "Gross edge at which the route breaks even", ["route"], needed)
+    yield _gauge("net_bps", "Offered less needed", ["route"], [([one.route], one.net_bps) for one in routes])
 
 
 def _of_limits(shown: Snapshot) -> Iterator[Metric]:
@@ -151,8 +154,12 @@ def _of_limits(shown: Snapshot) -> Iterator[Metric]:
     allowed = [([one.limit, one.unit], one.allowed) for one in shown.limits]
     yield _gauge("limit_allowed", "What it allows", ["limit", "unit"], allowed)
     jobs = shown.upkeep.jobs
-    yield _counter("job_failures", "Turns of a job that failed", ["job"], [([job.name], float(job.failures)) for job in jobs])
-    yield _counter("job_missed", "Turns of a job that were missed", ["job"], [([job.name], float(job.missed)) for job in jobs])
+    yield _counter(
+        "job_failures", "Turns of a job that failed", ["job"], [([job.name], float(job.failures)) for job in jobs]
+    )
+    yield _counter(
+        "job_missed", "Turns of a job that were missed", ["job"], [([job.name], float(job.missed)) for job in jobs]
+    )
 
 
 def _amounts(amounts: Any) -> list[tuple[list[str], float]]:

@@ -7,6 +7,7 @@ together. A service that does not answer costs a thread some time, and trading n
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -142,14 +143,17 @@ class AppriseSender:
         Raises:
             ValueError: If one is not understood. Its text is not in the message: it holds a token.
         """
-        import apprise  # takes a third of a second, and few runs need it
-
         for name in ("apprise", "urllib3", "requests"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # they log URLs, tokens included
-        self._apprise = apprise.Apprise()
-        for at, url in enumerate(urls.split(), 1):
-            if not self._apprise.add(url):
-                raise ValueError(f"address {at} in {URLS} is none that apprise knows")
+        with warnings.catch_warnings():
+            # It looks for a module that Python 3.13 has no more, and has its own where that is missing.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import apprise  # takes a third of a second, and few runs need it
+
+            self._apprise = apprise.Apprise()
+            known = [self._apprise.add(url) for url in urls.split()]
+        if not all(known):
+            raise ValueError(f"address {known.index(False) + 1} in {URLS} is none that apprise knows")
 
     def send(self, title: str, text: str) -> bool:
         """Whether every service took it."""
