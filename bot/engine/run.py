@@ -193,7 +193,15 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
-            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, self._dead_man, *self._watches):
+            for watch in (
+                self._kill,
+                self._watch,
+                self._lag,
+                self._surface,
+                self._venues,
+                self._dead_man,
+                *self._watches,
+            ):
                 if watch is not None:
                     watch.start()
             for line in before:
