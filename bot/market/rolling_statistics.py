@@ -2,6 +2,7 @@
 
 from math import inf, log, sqrt
 
+from bot.market.rolling_path import Path, Prices, Rolls, Standing
 from bot.market.rolling_totals import RollingTotals, Totals
 
 
@@ -139,6 +140,53 @@ class RollingStatistics:
             )
         )
         self._counted = self.seen
+
+    def path(self, prices: Prices, rolls: Rolls) -> Path | None:
+        """What `update` with each of the prices and `roll` at each of the times, in order, would make of it.
+
+        Nothing is changed before `follow`. None where it has to be done one by one: no price counts at present, or
+        the rolls do not close a bucket each.
+        """
+        if self.interrupted or not self.next_roll_ns or not len(rolls.ts_ns):
+            return None
+        is_regular = len(rolls.ts_ns) == 1 or int(rolls.ts_ns[1] - rolls.ts_ns[0]) == self._bucket_ns
+        if not is_regular or rolls.ts_ns[-1] < self.next_roll_ns or rolls.ts_ns[0] < self._ts_ns:
+            return None
+        if int(rolls.ts_ns[0]) >= self.next_roll_ns + self._bucket_ns:
+            return None
+        if len(prices.ts_ns) and prices.ts_ns[0] < self._ts_ns:
+            return None
+        return Path(self._standing(), self._past.copy(), prices, rolls)
+
+    def _standing(self) -> Standing:
+        return Standing(
+            ts_ns=self._ts_ns,
+            next_roll_ns=self.next_roll_ns,
+            bucket_ns=self._bucket_ns,
+            bid=self._bid,
+            ask=self._ask,
+            close=self._close,
+            seen=self.seen,
+            counted=self._counted,
+            covered_ns=self._covered_ns,
+            mid_ns=self._mid_ns,
+            spread_ns=self._spread_ns,
+            high_bid=self._high_bid,
+            low_ask=self._low_ask,
+            price_changes=self._changes,
+        )
+
+    def follow(self, path: Path) -> None:
+        """Take what the path has become for what stands."""
+        self._past = path.past
+        end = path.end
+        self._ts_ns, self.next_roll_ns = end.ts_ns, end.next_roll_ns
+        self._bid, self._ask, self._close = end.bid, end.ask, end.close
+        self._mid = (end.bid + end.ask) / 2
+        self._spread_bps = (end.ask - end.bid) / self._mid * 1e4
+        self.seen, self._counted = end.seen, end.counted
+        self._covered_ns, self._mid_ns, self._spread_ns = end.covered_ns, end.mid_ns, end.spread_ns
+        self._high_bid, self._low_ask, self._changes = end.high_bid, end.low_ask, end.price_changes
 
     @property
     def covered_s(self) -> float:
