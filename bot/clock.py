@@ -7,7 +7,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 
@@ -79,12 +79,15 @@ class VirtualClock:
         heapq.heappush(self._timers, (self._now_ns + round(delay_s * 1e9), next(self._order), timer))
         return timer
 
-    def next_due_ns(self) -> int | None:
-        """When the next timer fires; None where none waits."""
+    def next_due_ns(self, leaving_out: Collection[Timer] = ()) -> int | None:
+        """When the next timer fires, some left out; None where none waits."""
         timers = self._timers
         while timers and timers[0][2].callback is None:
             heapq.heappop(timers)
-        return timers[0][0] if timers else None
+        if not leaving_out:
+            return timers[0][0] if timers else None
+        waiting = (due_ns for due_ns, _, one in timers if one.callback is not None and one not in leaving_out)
+        return min(waiting, default=None)
 
     def advance_to(self, ts_ns: int) -> None:
         """Move to `ts_ns`, firing every timer due on the way; an earlier time leaves the clock where it is."""

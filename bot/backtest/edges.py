@@ -1,6 +1,6 @@
 """What a route offers over a stretch of rows: first by bounds, and exactly where they do not answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -21,10 +21,18 @@ class Span(NamedTuple):
     high_ask: float
 
 
+class Merged(NamedTuple):
+    """Rows that move a price of one of two instruments, and after each the place of the price that each stands at."""
+
+    at: Ints
+    bought: Ints
+    sold: Ints
+
+
 class Stretch:
     """Rows that are looked at together."""
 
-    __slots__ = ("_moved", "_spans", "ranges", "slots", "stop", "tracks")
+    __slots__ = ("_merged", "_moved", "_spans", "paths", "ranges", "slots", "stop", "tracks")
 
     def __init__(
         self, slots: Sequence[InstrumentSlot], tracks: Sequence[Track], ranges: Sequence[Range], stop: int
@@ -36,6 +44,9 @@ class Stretch:
         self.stop = stop
         self._moved = [range_of(track.moved_numbers, *rows) for track, rows in zip(tracks, ranges, strict=True)]
         self._spans = [self._span(slot.index) for slot in slots]
+        self._merged: dict[tuple[int, int], Merged] = {}
+        self.paths: dict[RouteEdge, tuple[Ints, Floats]] = {}
+        """What each route offers along it, where somebody has asked."""
 
     def span(self, slot: InstrumentSlot) -> Span | None:
         """None without a quote."""
@@ -46,12 +57,23 @@ class Stretch:
         low, high = self._moved[slot.index]
         return int(self.tracks[slot.index].moved_at[low]) if low < high else self.stop
 
-    def moves(self, slot: InstrumentSlot, *, asks: bool) -> tuple[Ints, Floats]:
-        """Where its price moves, and its prices: first the one that stands already."""
+    def merged(self, buy: InstrumentSlot, sell: InstrumentSlot) -> Merged:
+        """The rows that move a price of either; the same for both directions."""
+        known = self._merged.get((buy.index, sell.index))
+        if known is None:
+            buy_at, sell_at = (self.tracks[one.index].moved_at[slice(*self._moved[one.index])] for one in (buy, sell))
+            at = np.sort(np.concatenate((buy_at, sell_at)), kind="stable")
+            known = Merged(at, np.searchsorted(buy_at, at, "right"), np.searchsorted(sell_at, at, "right"))
+            self._merged[buy.index, sell.index] = known
+            self._merged[sell.index, buy.index] = Merged(at, known.sold, known.bought)
+        return known
+
+    def prices(self, slot: InstrumentSlot, *, asks: bool) -> Floats:
+        """Its prices: first the one that stands already, then the ones that it moves to."""
         track, (low, high), quote = self.tracks[slot.index], self._moved[slot.index], slot.quote
         assert quote is not None, "a side without a quote offers nothing"
         prices = (track.moved_ask if asks else track.moved_bid)[low:high]
-        return track.moved_at[low:high], np.concatenate(([quote.ask_price if asks else quote.bid_price], prices))
+        return np.concatenate(([quote.ask_price if asks else quote.bid_price], prices))
 
     def _span(self, index: int) -> Span | None:
         quote, track, (low, high) = self.slots[index].quote, self.tracks[index], self._moved[index]
@@ -91,7 +113,7 @@ class RouteEdge:
             return stretch.stop
         low_bps, high_bps = bounds
         take_at_bps = state.watch.take_at_bps
-        is_above = self._now_bps() >= take_at_bps
+        is_above = self.now_bps() >= take_at_bps
         if (low_bps >= take_at_bps) if is_above else (high_bps < take_at_bps):
             return stretch.stop
         at, gross = self._path(stretch)
@@ -119,7 +141,7 @@ class RouteEdge:
         low_bps, high_bps = _bps(sold.low_ask, bought.high_bid), _bps(sold.high_ask, bought.low_bid)
         if bounds.low_bps < low_bps and high_bps < bounds.high_bps:
             return stretch.stop
-        at, edge = _edge(*stretch.moves(state.buy, asks=False), *stretch.moves(state.sell, asks=True), 1.0)
+        at, edge = self._edge(stretch, buys_at_ask=False, sells_at_ask=True, rate=1.0)
         return _first((edge <= bounds.low_bps) | (edge >= bounds.high_bps), at, stretch.stop)
 
     def _bounds(self, stretch: Stretch) -> tuple[float, float] | None:
@@ -132,7 +154,38 @@ class RouteEdge:
         rate = self._state.watch.rate
         return _bps(sell[0] * rate, buy[1]), _bps(sell[1] * rate, buy[0])
 
-    def _now_bps(self) -> float:
+    def first_above(self, stretch: Stretch, bps: float) -> int:
+        """The first row after which so much is offered; the stretch's end where none is."""
+        bounds = self._bounds(stretch)
+        if bounds is None or bounds[1] < bps:
+            return stretch.stop
+        at, gross = self._path(stretch)
+        return _first(gross >= bps, at, stretch.stop)
+
+    def taken_at(
+        self, stretch: Stretch, moments_ns: Ints, times: Sequence[int], above_bps: float
+    ) -> Iterator[tuple[int, float]]:
+        """What takers are offered on both sides at some moments, rows of the same time not included.
+
+        Where it never is above a figure, the last moment stands for all. `times` are those of all rows.
+        """
+        bought, sold = stretch.span(self._state.buy), stretch.span(self._state.sell)
+        if bought is None or sold is None:
+            return
+        highest_bps = _bps(sold.high_bid, bought.low_ask)
+        if highest_bps <= above_bps:
+            yield int(moments_ns[-1]), highest_bps
+            return
+        at, gross = self._edge(stretch, buys_at_ask=True, sells_at_ask=False, rate=1.0)
+        buy, sell = self._state.buy.quote, self._state.sell.quote
+        assert buy is not None
+        assert sell is not None
+        gross = np.concatenate(([_bps(sell.bid_price, buy.ask_price)], gross))
+        stood = gross[np.searchsorted(np.asarray(times)[at], moments_ns)]
+        yield from zip(moments_ns.tolist(), stood.tolist(), strict=True)
+
+    def now_bps(self) -> float:
+        """What is offered at the newest quotes; minus infinity without one."""
         buy, sell = self._state.buy.quote, self._state.sell.quote
         if buy is None or sell is None:
             return -inf
@@ -142,16 +195,22 @@ class RouteEdge:
 
     def _path(self, stretch: Stretch) -> tuple[Ints, Floats]:
         """The gross edge after every row that moves a price of either side; places in the piece, and bps."""
-        bought = stretch.moves(self._state.buy, asks=not self._buys_at_bid)
-        sold = stretch.moves(self._state.sell, asks=self._sells_at_ask)
-        return _edge(*bought, *sold, self._state.watch.rate)
+        known = stretch.paths.get(self)
+        if known is None:
+            known = stretch.paths[self] = self._edge(
+                stretch,
+                buys_at_ask=not self._buys_at_bid,
+                sells_at_ask=self._sells_at_ask,
+                rate=self._state.watch.rate,
+            )
+        return known
 
-
-def _edge(buy_at: Ints, buy: Floats, sell_at: Ints, sell: Floats, rate: float) -> tuple[Ints, Floats]:
-    """Element by element what a watch computes."""
-    at = np.sort(np.concatenate((buy_at, sell_at)))
-    sold, bought = sell[np.searchsorted(sell_at, at, "right")], buy[np.searchsorted(buy_at, at, "right")]
-    return at, (sold * rate / bought - 1.0) * 1e4
+    def _edge(self, stretch: Stretch, *, buys_at_ask: bool, sells_at_ask: bool, rate: float) -> tuple[Ints, Floats]:
+        """Element by element what a watch computes."""
+        buy, sell = self._state.buy, self._state.sell
+        rows = stretch.merged(buy, sell)
+        bought, sold = stretch.prices(buy, asks=buys_at_ask), stretch.prices(sell, asks=sells_at_ask)
+        return rows.at, (sold[rows.sold] * rate / bought[rows.bought] - 1.0) * 1e4
 
 
 def _bps(sell: float, buy: float) -> float:

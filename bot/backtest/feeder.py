@@ -18,7 +18,8 @@ class Feeder:
         self, sink: MarketSink, clock: VirtualClock, feeds: Sequence[Feed], books: BookPlayer | None = None
     ) -> None:
         self._sink = sink
-        self._clock = clock
+        self.clock = clock
+        """What is advanced."""
         self._feeds = feeds
         self._books = books
         self._piece: Piece | None = None
@@ -50,7 +51,7 @@ class Feeder:
 
     def _deliver(self, slot: int, ends: bool, row: RowValues) -> None:
         ts_ns = row[0]
-        self._clock.advance_to(ts_ns)
+        self.clock.advance_to(ts_ns)
         if slot >= 0:
             # Its digits are not known any more: what a venue prints is not on the tape.
             self._sink.on_quote(slot, quote_of(row), ts_ns, b"")

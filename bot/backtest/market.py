@@ -18,7 +18,7 @@ from bot.ports import FrameTap, MarketEnd, MarketSink
 STOPPED = "stopped before the end of the tape"
 _SLICE_NS = 20_000_000
 _TELL_NS = 1_000_000_000
-_STRETCH_ROWS = 65_536
+_STRETCH_ROWS = 262_144
 """Most rows between two looks at the real clock."""
 _LOOP_ROWS = 64
 """Rows that are fed before it is asked again whether some can be skimmed, while a pair is open."""
@@ -32,6 +32,9 @@ class Skims(Protocol):
 
     def is_quiet(self) -> bool:
         """Whether it may take any at present."""
+
+    def leap(self, start: int, stop: int) -> int:
+        """The same over many ticks of the engine."""
 
     def skim(self, start: int, stop: int) -> int:
         """The first row from `start` on that was not taken."""
@@ -173,6 +176,10 @@ class _Player:
         if skimmer is None or not skimmer.is_quiet():
             self._at = min(at + (_LOOP_ROWS if skimmer is not None else limit), limit)
             self._feeder.feed(at, self._at)
+            return
+        leapt = skimmer.leap(at, limit)
+        if leapt > at:
+            self._at, self._patience = leapt, 1
             return
         due_ns = self._clock.next_due_ns()
         before = limit if due_ns is None else bisect_left(self._times, due_ns, at, limit)

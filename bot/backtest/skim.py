@@ -15,6 +15,8 @@ import numpy as np
 
 from bot.backtest.edges import RouteEdge, Stretch
 from bot.backtest.feeder import Feeder
+from bot.backtest.leap import Leaper
+from bot.backtest.lessons import Lessons
 from bot.backtest.tape import Piece
 from bot.backtest.tracks import UNDATED, Carried, Range, TimedFrames, Track, range_of, tracks_of
 from bot.engine.engine import Engine
@@ -51,10 +53,13 @@ class Skimmer:
         self._clocks = [engine.clock_offsets[feed.venue] for feed in self._feeds]
         self._carried = Carried()
         self._edges = [RouteEdge(state) for state in engine.routes]
+        silent_ns = engine.settings.connection.stale_after_s * 1e9
+        self._leaper = Leaper(engine, feeder.clock, self._edges, silent_ns, self._take)
         self._times: Sequence[int] = ()
         self._tracks: list[Track] = []
         self._timed: list[TimedFrames] = []
         self._bad: list[int] = []
+        self._lessons = Lessons([], [], self._max_event_age_ns)
 
     def begin(self, piece: Piece) -> None:
         """Look through the next piece."""
@@ -63,11 +68,32 @@ class Skimmer:
             piece, self._slot_feeds, len(self._feeds), self._max_jump_bps, self._carried
         )
         self._bad = np.sort(np.concatenate([track.at[~track.plain] for track in self._tracks])).tolist()
+        self._lessons = Lessons(
+            [(track, self._clocks[place]) for track, place in zip(self._tracks, self._slot_feeds, strict=True)],
+            list(zip(self._timed, self._clocks, strict=True)),
+            self._max_event_age_ns,
+        )
+        goes_on = bool(np.all(piece.rows.ts_recv_ns[1:] >= piece.rows.ts_recv_ns[:-1]))
+        self._leaper.begin(self._times, self._tracks, self._lessons if goes_on else None)
 
     def is_quiet(self) -> bool:
         """Whether no pair is on its way in or out: those that are held have bounds."""
         held = sum(state.holding is not None for state in self._engine.routes)
         return held == len(self._engine.desk.executor.pairs)
+
+    def leap(self, start: int, stop: int) -> int:
+        """Take rows from `start` on over many ticks of the engine, and none at `stop` or later; no event comes.
+
+        Returns:
+            The first row that was not taken, before which a tick is due; `start` where nothing was.
+        """
+        slots = self._engine.slots
+        if start >= stop or any(slot.dirty for slot in slots) or not all(self._is_answered(slot) for slot in slots):
+            return start
+        bad = bisect_left(self._bad, start)
+        if bad < len(self._bad):
+            stop = min(stop, self._bad[bad])
+        return self._leaper.leap(start, stop) if start < stop else start
 
     def skim(self, start: int, stop: int) -> int:
         """Take rows from `start` on, none at `stop` or later, during which no timer is due and no event comes.
@@ -94,6 +120,7 @@ class Skimmer:
             return start
         for edge in self._edges:
             edge.note_best(stretch)
+        self._note_prices(stretch.ranges)
         self._take(start, stop, stretch.ranges)
         return stop
 
@@ -163,6 +190,12 @@ class Skimmer:
 
     # What a stretch leaves behind
 
+    def _note_prices(self, ranges: Sequence[Range]) -> None:
+        """In the statistics, all but the last row of each slot."""
+        for slot, track, (low, high) in zip(self._engine.slots, self._tracks, ranges, strict=True):
+            if high - 1 > low:
+                _note_prices(slot, track, low, high - 1)
+
     def _take(self, start: int, stop: int, ranges: Sequence[Range]) -> None:
         """All but the last row of each slot in one go; these last ones take the full way, in order."""
         last: set[int] = set()
@@ -184,7 +217,11 @@ class Skimmer:
             low, high = range_of(frames.places, start, stop)
             if low < high:
                 last.add(int(frames.at[high - 1]))
+        taught = start
         for at in sorted(last):
+            # What comes before this row teaches before it; where no tick was left out, none of it does.
+            self._lessons.learn(taught, at)
+            taught = at
             self._feed(at)
         for state in self._engine.routes:
             # A price may have moved last in a row that was skimmed; what is offered now is what people are shown.
@@ -204,19 +241,23 @@ def _apply(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
     slot.received += high - low
     slot.window.extend(columns, track.is_moved[low:high])
     first, last = range_of(track.moved_numbers, low, high)
-    updates = [statistics.update for statistics in (slot.statistics, *slot.spans.values())]
-    moved = track.moved[first:last]
-    for ts_ns, bid, ask in zip(
-        track.columns.ts_recv_ns[moved].tolist(),
-        track.moved_bid[first:last].tolist(),
-        track.moved_ask[first:last].tolist(),
-        strict=True,
-    ):
-        for update in updates:
-            update(ts_ns, bid, ask)
     if first < last:
         slot.gate.accept(float(track.moved_bid[last - 1]), float(track.moved_ask[last - 1]))
     slot.quote = slot.window.last()
     slot.sequence = int(columns.sequence[-1])
     slot.recv_ns = int(columns.ts_recv_ns[-1])
     slot.tell_index()
+
+
+def _note_prices(slot: InstrumentSlot, track: Track, low: int, high: int) -> None:
+    """What rows that passed the gate say to its statistics."""
+    first, last = range_of(track.moved_numbers, low, high)
+    updates = [statistics.update for statistics in (slot.statistics, *slot.spans.values())]
+    for ts_ns, bid, ask in zip(
+        track.columns.ts_recv_ns[track.moved[first:last]].tolist(),
+        track.moved_bid[first:last].tolist(),
+        track.moved_ask[first:last].tolist(),
+        strict=True,
+    ):
+        for update in updates:
+            update(ts_ns, bid, ask)

@@ -24,6 +24,7 @@ from bot.risk.limits import Proposal
 EXECUTION = "execution"
 _NOTHING = Decimal(0)
 _LOOK_S = 5.0
+_LOOK_NS = round(_LOOK_S * 1e9)
 _SAY_EVERY_NS = 60_000_000_000
 _ROUTES_A_LOOK = 4
 """A route takes the better part of a millisecond: so many hold nobody up."""
@@ -61,12 +62,36 @@ class BreakEvenDesk:
         self._priced = {state.route.id: state for state in engine.routes if isinstance(state.watch, PricedWatch)}
         self._rows: dict[str, SurfaceRow] = {}
         self._timer: Timer | None = None
+        self._due_ns = 0
         self._said: str | None = None
         self._said_ns: int | None = None
 
     def start(self) -> None:
         """Look every few seconds at what is in the way of the best route."""
+        self._wait()
+
+    def _wait(self) -> None:
+        self._due_ns = self._clock.now_ns() + _LOOK_NS
         self._timer = self._clock.call_later(_LOOK_S, self._look)
+
+    @property
+    def timer(self) -> Timer | None:
+        """What the next look waits for."""
+        return self._timer
+
+    def is_idle(self) -> bool:
+        """Whether what is in the way of the best route has been said, whichever of them is the best."""
+        routes = self._engine.routes
+        priced = [state for state in routes if state.watch.net_bps is not None] or routes[:1]
+        return all(state.pair is None and (state.reason or "") == self._said for state in priced)
+
+    def skip_to(self, ts_ns: int) -> None:
+        """Leave out the looks before this time."""
+        if self._timer is None or ts_ns <= self._due_ns:
+            return
+        self._timer.cancel()
+        self._due_ns -= (self._due_ns - ts_ns) // _LOOK_NS * _LOOK_NS
+        self._timer = self._clock.call_later((self._due_ns - self._clock.now_ns()) / 1e9, self._look)
 
     def stop(self) -> None:
         """Look no further."""
@@ -149,7 +174,7 @@ class BreakEvenDesk:
         return None
 
     def _look(self) -> None:
-        self._timer = self._clock.call_later(_LOOK_S, self._look)
+        self._wait()
         now_ns = self._clock.now_ns()
         best = max(self._engine.routes, key=_edge, default=None)
         if best is None or (self._said_ns is not None and now_ns - self._said_ns < _SAY_EVERY_NS):

@@ -17,12 +17,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from bot.clock import Clock
+from bot.clock import Clock, Timer
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision, Outcome
 from bot.engine.books import BookDesk, FillsFromTrades
+from bot.engine.bystander import Bystander
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
@@ -39,6 +40,7 @@ from bot.risk.limits import Proposal, Refused
 from bot.settings import Settings
 
 TICK_S = 1.0
+_TICK_NS = round(TICK_S * 1e9)
 NAMED_MALFORMED = 20
 """Malformed frames of a feed that are named one by one."""
 OUT_OF_ORDER = "out_of_order"
@@ -106,7 +108,11 @@ class Engine:
         self._clock = clock
         self._journal = journal
         self._log = log
-        self.started_ns = 0
+        self.started_ns = self.ticked_ns = 0
+        """When it began, and its newest tick."""
+        self._tick_timer: Timer | None = None
+        self.bystanders: list[Bystander] = []
+        """Who else has timers on its clock, and nothing to do while nothing happens."""
         self.clock_offsets = {instrument.venue: ClockOffset() for instrument in instruments}
         self.feeds = {instrument.feed: FeedHealth(instrument.feed) for instrument in instruments}
         self._delays = {feed: FeedDelay(self.clock_offsets[feed.venue]) for feed in self.feeds}
@@ -171,9 +177,9 @@ class Engine:
 
     def start(self) -> None:
         """Begin: the clock's time is the run's start."""
-        self.started_ns = self._clock.now_ns()
+        self.started_ns = self.ticked_ns = self._clock.now_ns()
         self.desk.start()
-        self._clock.call_later(TICK_S, self._tick)
+        self._tick_timer = self._clock.call_later(TICK_S, self._tick)
 
     # bot.ports.MarketSink
 
@@ -434,7 +440,8 @@ class Engine:
             if state.holding is not None:
                 self._consider_closing(state, now_ns)
         self._index.refresh()
-        self._clock.call_later(TICK_S, self._tick)
+        self._tick_timer = self._clock.call_later(TICK_S, self._tick)
+        self.ticked_ns = now_ns
 
     def _forget_if_silent(self, feed: Feed, health: FeedHealth, now_ns: int) -> None:
         """A recording that ends before the others, or has a gap, tells nobody: its last quotes are not for sale."""
@@ -444,6 +451,26 @@ class Engine:
             for s in slots:
                 if s.quote is not None:
                     self._forget_quote(s, f"feed_{FeedState.SILENT}", now_ns)
+
+    @property
+    def timers(self) -> tuple[Timer, ...]:
+        """Of the next tick, and of the bystanders."""
+        timers = (self._tick_timer, *(one.timer for one in self.bystanders))
+        return tuple(timer for timer in timers if timer is not None)
+
+    @property
+    def next_tick_ns(self) -> int:
+        """When it ticks next."""
+        return self.ticked_ns + _TICK_NS
+
+    def skip_ticks(self, until_ns: int) -> None:
+        """Leave out the ticks before `until_ns`, when one is due: somebody has done what they would have done."""
+        for one in self.bystanders:
+            one.skip_to(until_ns)
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        self._tick_timer = self._clock.call_later((until_ns - self._clock.now_ns()) / 1e9, self._tick)
+        self.ticked_ns = until_ns - _TICK_NS
 
     def look(self) -> None:
         """Bring up to date what each route offers, for whoever reads it: quotes that change no decision do not."""

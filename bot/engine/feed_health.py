@@ -1,11 +1,14 @@
 """How a feed is doing: what came, what was refused, how the connection is."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from bot.domain.instrument import Feed
 from bot.ports import FeedState
 
 _MINUTE_NS = 60_000_000_000
+_MARKS = 62
+"""More than a minute's ticks: what came before them is forgotten by the last one."""
 
 
 class FeedHealth:
@@ -64,6 +67,16 @@ class FeedHealth:
         self._quotes_before = quotes
         self._tick_before_ns = now_ns
         self._mark(now_ns)
+
+    def skip(self, ticks_ns: Sequence[int], quotes: int) -> None:
+        """Ticks through which the connection stayed as it is; `quotes` had come by the last of them.
+
+        What is told of the quotes is that of the next tick.
+        """
+        self._quotes_before = quotes
+        self._tick_before_ns = ticks_ns[-1]
+        for now_ns in ticks_ns[-_MARKS:]:
+            self._mark(now_ns)
 
     def _mark(self, now_ns: int) -> None:
         if not self._marks:

@@ -150,6 +150,7 @@ class EngineRun:
             no_orders_at=no_orders_at,
         )
         self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
+        self.engine.bystanders.append(self._surface)
         self._stop = asyncio.Event()
         self._data_dir = settings.data_dir
         self._order_timeout_s = settings.execution.order_timeout_ms / 1e3

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument
 from bot.domain.legs import TransferLeg
-from bot.ports import InstrumentView, TransferEstimate
+from bot.ports import InstrumentView, Statistics, TransferEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,11 @@ class PricingInputs:
     rules: PricingRules = PricingRules()
 
 
-def instrument_input(view: InstrumentView, now_ns: int, fill_probability: float | None = None) -> InstrumentInput:
-    """What the engine knows of an instrument now."""
-    statistics = view.statistics
+def instrument_input(
+    view: InstrumentView, now_ns: int, fill_probability: float | None = None, statistics: Statistics | None = None
+) -> InstrumentInput:
+    """What the engine knows of an instrument now; with other `statistics` than its own, where they are given."""
+    statistics = statistics or view.statistics
     return InstrumentInput(
         instrument=view.instrument,
         fees=view.fees,

@@ -8,7 +8,7 @@ from math import inf
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
 from bot.domain.route import Opportunity, Route
-from bot.ports import ExitBounds, Holding, InstrumentView, RouteTerms
+from bot.ports import ExitBounds, Holding, InstrumentView, RouteTerms, Statistics
 from bot.pricing.conversion import conversion
 from bot.pricing.costs import needs_conversion
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
@@ -19,6 +19,7 @@ NO_QUOTE = "no_quote"
 NET_EDGE = "net_edge"
 EXECUTION = "execution"
 DEFAULT_RULES = PricingRules()
+_ITS_OWN: Mapping[str, Statistics] = {}
 
 
 class PriceWatch:
@@ -104,7 +105,11 @@ class PriceWatch:
         self._limit = NET_EDGE
         self._exit_basis_bps = self.sheet.exit_basis_bps
 
-    def _gather(self, now_ns: int) -> PricingInputs:
+    def sheet_with(self, now_ns: int, statistics: Mapping[str, Statistics]) -> CostSheet | Unpriced:
+        """What `refresh` would sum at a time with these statistics, by instrument id; it changes nothing."""
+        return cost_sheet(self.route, self._gather(now_ns, statistics))
+
+    def _gather(self, now_ns: int, statistics: Mapping[str, Statistics] = _ITS_OWN) -> PricingInputs:
         route, views = self.route, self._views
         chance = self._fill_probability
         found = ((leg, self._terms.transfer(leg)) for leg in route.transfers)
@@ -112,7 +117,10 @@ class PriceWatch:
         if needs_conversion(route):
             turned = conversion(route.sell.quote, route.buy.quote, views.values())
         return PricingInputs(
-            instruments={one.id: instrument_input(views[one.id], now_ns, chance) for one in route.instruments},
+            instruments={
+                one.id: instrument_input(views[one.id], now_ns, chance, statistics.get(one.id))
+                for one in route.instruments
+            },
             transfers={leg: estimate for leg, estimate in found if estimate is not None},
             conversion=turned,
             rules=self._rules,

@@ -10,17 +10,18 @@ class EdgeHistory:
     coin under the same ticker, a venue that pays nothing out, or a contract of another size.
     """
 
-    __slots__ = ("_since_ns", "_suspicious_bps")
+    __slots__ = ("_since_ns", "suspicious_bps")
 
     def __init__(self, suspicious_bps: float) -> None:
-        self._suspicious_bps = suspicious_bps
+        self.suspicious_bps = suspicious_bps
+        """An edge above it is."""
         self._since_ns: dict[str, int] = {}
 
     def observe(self, route: str, gross_bps: float | None, now_ns: int) -> None:
         """The edge now; None, while a side has no quote, neither begins nor ends anything."""
         if gross_bps is None:
             return
-        if not gross_bps <= self._suspicious_bps:
+        if not gross_bps <= self.suspicious_bps:
             self._since_ns.setdefault(route, now_ns)
         else:
             self._since_ns.pop(route, None)
