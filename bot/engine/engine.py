@@ -250,9 +250,11 @@ class Engine:
                     self._refuse_route(state, ts_ns, limit, state.watch.figures(limit))
                     state.is_opportunity = False
             else:
-                state.watch.assess()  # what is offered and the best of the run go on while a pair is open
+                limit = state.watch.assess()  # what is offered and the best of the run go on while a pair is open
                 if state.holding is not None:
                     self._consider_closing(state, ts_ns)
+                elif limit is not None:
+                    self.desk.edge_gone(state)
 
     def on_trade(self, slot: int, trade: PublicTrade, ts_recv_ns: int) -> None:
         """A public trade dates its feed; it is kept for a day."""

@@ -7,6 +7,7 @@ from bot.clock import Clock
 from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, ListingStatus
+from bot.domain.legs import TradeLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
@@ -18,6 +19,7 @@ from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.errors import InvariantError
+from bot.execution.grid import own_touch, resting_price
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.quote_executor import REVERTED, QuoteExecutor
@@ -27,8 +29,10 @@ from bot.risk.gate import RiskGate, TradingState
 from bot.risk.limits import Proposal, all_limits
 from bot.settings import Settings
 
-REJECTED_IN_A_ROW = 5
-"""Pairs of one route, of which a venue refused an opening order: after that a person has to look."""
+FAILED_IN_A_ROW = 5
+"""Pairs of one route that a venue refused an order of, or that had to be unwound: then a person has to look."""
+PATIENT = frozenset({"edge_gone"})
+"""Reasons to leave that a difference which has closed gives: post-only legs may wait for somebody once more."""
 
 
 class PairDesk:
@@ -87,10 +91,16 @@ class PairDesk:
             on_pair_fill=self._on_pair_fill,
             on_sent=self._on_sent,
             on_halt=self.gate.halt,
+            taker_bps=self._taker_bps,
         )
         self.executor.why_not_now = self._why_not_now
         self.before_sending: Callable[[], None] = _nothing
         """Called before anything that opens is sent; may halt the gate."""
+        self.executor.on_alarm = lambda pair, text: self._event("error", f"ALARM: {text}")
+        self.executor.is_wanted = self._is_wanted
+        self.executor.leaves_patiently = PATIENT.__contains__
+        self._counted: dict[str, Decimal] = {}
+        """Profit of pairs that are over, as the results know it: a fill that comes late changes it."""
         self.portfolio.follow(self.executor)
         venue.listener = self
         venue.on_funding = self.on_funding
@@ -158,13 +168,18 @@ class PairDesk:
         limit = state.watch.assess()
         if limit is not None:
             return limit, state.watch.figures(limit)
-        buy, sell, gross_bps = self._quote(state.route.buy), self._quote(state.route.sell), state.watch.gross_bps
-        assert buy is not None
-        assert sell is not None
+        gross_bps = state.watch.gross_bps
         assert gross_bps is not None
+        prices = [self._price_now(leg) for leg in state.route.priced]
         quantity = float(pair.opportunity.quantity)
-        refused = self.gate.recheck(Proposal(state.route, now_ns, quantity, buy.ask_price, sell.bid_price, gross_bps))
+        refused = self.gate.recheck(Proposal(state.route, now_ns, quantity, prices[0], prices[-1], gross_bps))
         return None if refused is None else (refused.limit, (refused.observed, refused.allowed, refused.unit))
+
+    def _price_now(self, leg: TradeLeg) -> float:
+        quote = self._quote(leg.instrument)
+        assert quote is not None, "the watch has just priced it"
+        at_ask = (leg.side is Side.BUY) is not leg.is_maker
+        return quote.ask_price if at_ask else quote.bid_price
 
     def close(self, state: RouteState, why: str, ts_ns: int) -> None:
         """Leave a pair."""
@@ -184,6 +199,28 @@ class PairDesk:
         watch = self._routes[pair.opportunity.route.id].watch
         assert isinstance(watch, RoundTripWatch), "a round trip was opened, so it was sized by its watch"
         return watch
+
+    def _is_wanted(self, pair: Pair) -> bool:
+        """Whether a post-only entry would be placed now at the price at which it rests."""
+        state = self._routes[pair.opportunity.route.id]
+        if state.watch.assess() is not None:
+            return False
+        for leg in state.route.opening:
+            quote, mine = self._quote(leg.instrument), pair.leg_of(leg.instrument).expected_price
+            if leg.is_maker and (
+                quote is None or mine != resting_price(leg.instrument, leg.side, own_touch(quote, leg.side), quote)
+            ):
+                return False
+        return True
+
+    def edge_gone(self, state: RouteState) -> None:
+        """A pair is being opened on a route that is not worth it any more: no post-only entry of it waits longer."""
+        if state.pair is not None and state.pair.state is PairState.OPENING and not state.route.is_round_trip:
+            self.executor.take_back(state.pair)
+
+    def _taker_bps(self, instrument: Instrument) -> float:
+        schedule = self._fees.get(instrument.feed)
+        return 0.0 if schedule is None else float(schedule.taker_bps)
 
     def _wanted_entry(self, pair: Pair) -> float | None:
         """The price at which an entry would be placed now; None where it would not."""
@@ -268,46 +305,65 @@ class PairDesk:
 
     def _on_pair(self, pair: Pair) -> None:
         state = self._routes[pair.opportunity.route.id]
+        if pair.id in self._counted and not pair.state.is_over:
+            return  # it was over, and a fill came late: the executor sees it off
         if pair.state is PairState.OPENING:
             state.pair = pair
             self.ledger.open_pair(pair.id, state.route, pair.opened_ns)
         elif pair.state is PairState.OPEN:
             state.hold(pair, self._clock.now_ns())
-            state.rejected_in_a_row = 0
+            state.failed_in_a_row = 0
         elif pair.state.is_over:
             self._over(state, pair)
 
     def _over(self, state: RouteState, pair: Pair) -> None:
         now_ns = self._clock.now_ns()
-        state.pair = None
-        state.holding = None
-        state.is_opportunity = False
-        state.rest_until_ns = now_ns + self._cooldown_ns
         if not self.ledger.close_pair(pair.id):
             raise InvariantError(f"pair {pair.id} is over, and holds a derivative still")
         profit = self._in_quote(self.ledger.pair(pair.id).flows, pair)
-        self.portfolio.on_realised(profit, now_ns)
+        self.portfolio.on_realised(profit - self._counted.get(pair.id, Decimal(0)), now_ns)
+        was_over, self._counted[pair.id] = pair.id in self._counted, profit
+        why = f" ({pair.close_reason})" if pair.close_reason else ""
+        if not (len(pair.legs) == 1 or self._has_maker(pair)) or pair.state is not PairState.MISSED:
+            # An entry that nobody came for is priced anew, time and again.
+            self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
+        if not was_over:
+            self._leave(state, pair, profit, now_ns)
+        self.gate.watch_loss(now_ns)
+
+    def _leave(self, state: RouteState, pair: Pair, profit: Decimal, now_ns: int) -> None:
+        """The route is free again."""
+        state.pair = None
+        state.holding = None
+        state.is_opportunity = False
+        nobody_came = pair.state is PairState.MISSED and self._has_maker(pair)
+        state.rest_until_ns = now_ns + (0 if nobody_came else self._cooldown_ns)
         if (realised_bps := _realised_bps(profit, pair)) is not None:
             self.portfolio.on_outcome(pair.opportunity.net_edge_bps, realised_bps)
         if pair.close_reason == REVERTED:  # nobody decided: somebody came
             self._closed(state, pair, REVERTED, now_ns)
-        why = f" ({pair.close_reason})" if pair.close_reason else ""
-        if not (pair.is_round_trip and pair.state is PairState.MISSED):  # every entry that is priced anew is one
-            self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
-        self.gate.watch_loss(now_ns)
-        self._watch_rejections(state, pair)
+        self._watch_failures(state, pair)
 
-    def _watch_rejections(self, state: RouteState, pair: Pair) -> None:
-        """Halt a route's attempts that a venue refuses time after time: each may cost an unwound leg."""
+    def _watch_failures(self, state: RouteState, pair: Pair) -> None:
+        """Halt a route's attempts that fail on one leg time after time: each may cost an unwound leg."""
         orders = [order for order, _, _ in pair.orders.values()]
         rejected = [order for order in orders if order.status is OrderStatus.REJECTED and pair.opens(order)]
-        if rejected:
-            state.rejected_in_a_row += 1
-        elif pair.is_round_trip or (pair.state is PairState.CLOSED and not pair.opportunity.route.closing):
-            state.rejected_in_a_row = 0  # its entry was taken; or it was opened whole, and that was all there was to do
-        if state.rejected_in_a_row >= REJECTED_IN_A_ROW:
-            times = f"{state.rejected_in_a_row} pairs in a row"
-            self.gate.halt(f"{state.route.id}: {times} were refused by a venue, the last: {rejected[-1].reason}")
+        crossed = [order for order in rejected if order.time_in_force.rests]
+        if len(rejected) > len(crossed) or (crossed and pair.is_round_trip):
+            state.failed_in_a_row += 1
+            why = f"the last was refused by a venue: {rejected[-1].reason}"
+        elif pair.state is PairState.FAILED and any(name.startswith("hedge") for _, name, _ in pair.orders.values()):
+            state.failed_in_a_row += 1
+            why = "of the last one leg alone was filled"
+        else:
+            if pair.is_round_trip or (pair.state is PairState.CLOSED and not pair.opportunity.route.closing):
+                state.failed_in_a_row = 0  # its entry was taken; or it was opened whole, and that was all of it
+            return
+        if state.failed_in_a_row >= FAILED_IN_A_ROW:
+            self.gate.halt(f"{state.route.id}: {state.failed_in_a_row} pairs in a row failed; {why}")
+
+    def _has_maker(self, pair: Pair) -> bool:
+        return not pair.is_round_trip and any(leg.is_maker for leg in pair.opportunity.route.opening)
 
     def _in_quote(self, flows: Mapping[str, Decimal], pair: Pair) -> Decimal:
         """A pair's flows in its quote currency; a rest of base is worth what it was bought at."""

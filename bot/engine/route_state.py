@@ -13,13 +13,13 @@ class RouteState:
 
     __slots__ = (
         "buy",
+        "failed_in_a_row",
         "grid",
         "holding",
         "is_opportunity",
         "observed",
         "pair",
         "reason",
-        "rejected_in_a_row",
         "rest_until_ns",
         "route",
         "sell",
@@ -42,8 +42,8 @@ class RouteState:
         """Of the last decision: observed, allowed, unit."""
         self.is_opportunity = False
         self.rest_until_ns = 0
-        self.rejected_in_a_row = 0
-        """Pairs since one was opened whole, of which a venue refused an opening order."""
+        self.failed_in_a_row = 0
+        """Pairs since one was opened whole that a venue refused an order of, or that had to be unwound."""
 
     def hold(self, pair: Pair, now_ns: int) -> None:
         """The pair is open: what it was opened at, and what its fees come to."""

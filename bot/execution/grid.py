@@ -17,6 +17,11 @@ def touch(quote: TopOfBook, side: Side) -> Decimal:
     return decimal_price(quote.bid_price if side is Side.SELL else quote.ask_price)
 
 
+def own_touch(quote: TopOfBook, side: Side) -> Decimal:
+    """The best price at which orders of `side` wait."""
+    return touch(quote, side.opposite)
+
+
 def capped_price(instrument: Instrument, side: Side, expected: Decimal, cap_bps: float) -> Decimal:
     """The limit price of an order that may be `cap_bps` worse than `expected`: on the tick, above zero, no worse."""
     cap = decimal_price(cap_bps) / 10_000

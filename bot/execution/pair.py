@@ -4,14 +4,17 @@ A round trip is a pair whose two sides are one instrument, traded one way and la
 its `buy` and its `sell`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from bot.clock import Timer
 from bot.domain.instrument import Instrument
-from bot.domain.order import Fill, Order, Side
+from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import HoldLeg, Leg, Opportunity, TradeLeg
+from bot.execution.episode import Episode
 from bot.execution.grid import decimal_price
 
 
@@ -45,6 +48,13 @@ class PairLeg:
     """Signed base units: fills, less what the venue took as a fee in the base asset."""
     opened_quantity: Decimal = Decimal(0)
     opened_notional: Decimal = Decimal(0)
+    carried: Decimal = Decimal(0)
+    """Signed base units of dust that earlier pairs left here, and that this pair's closing takes along."""
+
+    @property
+    def net(self) -> Decimal:
+        """Signed base units that closing has to undo."""
+        return self.held + self.carried
 
     def on_fill(self, fill: Fill) -> None:
         """Count one fill of this leg."""
@@ -63,7 +73,7 @@ class PairLeg:
 
     def closable(self) -> Decimal:
         """What can be traded away, in venue units on the lot grid; the rest is dust."""
-        return self.instrument.floor_quantity(abs(self.held) / self.instrument.contract_multiplier)
+        return self.instrument.floor_quantity(abs(self.net) / self.instrument.contract_multiplier)
 
 
 @dataclass(slots=True)
@@ -79,6 +89,17 @@ class Pair:
     pending: set[str] = field(default_factory=set)
     """Client order ids that have no final state yet."""
     fruitless_rounds: int = 0
+    """Rounds since the last fill."""
+    completions: int = 0
+    """Orders for a missing leg in a row that brought nothing."""
+    has_given_up: bool = False
+    """It is not completed any more: what one leg is ahead is unwound."""
+    leaves_by_maker: bool = False
+    """Its closing begins with orders that rest."""
+    must_pause: bool = False
+    """A round has ended, or is on its way, that has filled nothing: the next one waits for a moment."""
+    retry: Timer | None = None
+    """Set while it waits for that moment."""
     close_reason: str | None = None
     exit_expected: tuple[Decimal, Decimal] | None = None
     """Buy-back price of the sold side, sell price of the bought side, when closing was decided."""
@@ -89,6 +110,14 @@ class Pair:
     """By client order id: what its fills sum to, venue units."""
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
     """Instrument and fill id of every fill counted: a venue may tell one twice."""
+    evening: set[str] = field(default_factory=set)
+    """Client ids of the orders that were to make it even."""
+    sent_ns: dict[str, int] = field(default_factory=dict)
+    """By client order id: when it left, monotonic."""
+    uneven: Episode | None = None
+    """Set while it is uneven, or may be for all that is known."""
+    episodes: list[Episode] = field(default_factory=list)
+    """The times when it was, that took longer than a moment or cost something."""
 
     @property
     def is_round_trip(self) -> bool:
@@ -103,7 +132,30 @@ class Pair:
     @property
     def imbalance(self) -> Decimal:
         """Signed base units that one leg holds and the other does not hedge: all that a round trip holds."""
-        return self.buy.held if self.is_round_trip else self.buy.held + self.sell.held
+        return self.buy.net if self.is_round_trip else self.buy.net + self.sell.net
+
+    def waiting(self) -> Iterator[Order]:
+        """Its orders without a final state, in the order in which they were made: a set has none that is the same
+        in every run."""
+        return (order for order, _, _ in list(self.orders.values()) if order.client_order_id in self.pending)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether an order of it that takes is written down or on its way: its answer decides what comes next."""
+        return any(not o.time_in_force.rests and o.status is not OrderStatus.UNKNOWN for o in self.waiting())
+
+    @property
+    def has_unknown(self) -> bool:
+        """Whether nobody knows what became of one of its orders."""
+        return any(order.status is OrderStatus.UNKNOWN for order in self.waiting())
+
+    def is_busy(self, leg: PairLeg) -> bool:
+        """Whether an order on this leg has no final state: no second one is sent beside it."""
+        return any(order.instrument.id == leg.instrument.id for order in self.waiting())
+
+    def other(self, leg: PairLeg) -> PairLeg:
+        """The leg across."""
+        return self.sell if leg is self.buy else self.buy
 
     def _expected(self, side: Side) -> Decimal:
         """The price that the decision expected to buy or sell at; a round trip's way back has no leg of its own."""
@@ -163,6 +215,8 @@ class Pair:
             else {"buy_price": str(exit_expected[0]), "sell_price": str(exit_expected[1])},
             "close_reason": self.close_reason,
             "held": {"buy": str(self._held(Side.BUY)), "sell": str(self._held(Side.SELL))},
+            "carried": {"buy": str(self.buy.carried), "sell": str(self.sell.carried)},
+            "unhedged": [episode.record() for episode in self.episodes],
             "ts_open_ns": self.opened_ns,
             "ts_close_ns": self.closed_ns,
         }

@@ -1,38 +1,51 @@
 """Opens and closes pairs: both legs at once, then whatever it takes to end balanced, flat, or halted and announced.
 
-A pair moves in **rounds**. A round writes the intents of its orders, waits until they are durable, sends them, and
-ends when every order of it is final. What the round left decides the next one:
+What comes next is decided from what is held and what is on its way, after every fill, every final state and every
+deadline, and never from a plan:
 
-    opening  both legs filled alike -> open (closed, where the route holds nothing); nothing filled -> missed;
-             one leg ahead -> unwind what it is ahead
-    closing  nothing left on either leg -> closed; something left -> another round
+    an order that takes is on its way  -> wait for its answer
+    one leg is ahead                   -> complete the other while that costs less, else unwind what it is ahead
+    opening, even, nothing pending     -> open (closed, where the route holds nothing), or missed
+    closing, something left            -> close what is left, both legs at once
+    closing, nothing left              -> closed
 
-A round that was needed to get even and filled nothing is fruitless; too many of them halt the bot. Even pairs stay
-even: while one leg has no quote, only what the other leg is ahead is traded.
+An order without an answer is UNKNOWN after a time: it is never sent again, its leg takes no second one, its venue no
+new risk; the other leg is evened by what is known, and evened again when the truth comes. `UnhedgedWatch` keeps the
+time: an alarm, then acting at any price, then HALTED. Even pairs stay even: while one leg has no quote, only what the
+other leg is ahead is traded.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
 from bot.clock import Clock
 from bot.domain.instrument import Instrument
-from bot.domain.market import TopOfBook
-from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
+from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
-from bot.errors import InvariantError, StorageError
-from bot.execution.grid import capped_price, decimal_price, meets_minimum, touch
+from bot.errors import InvariantError, OrderRejected, StorageError
+from bot.execution.dust import DustLedger
+from bot.execution.episode import Stage
+from bot.execution.grid import decimal_price, touch
 from bot.execution.pair import Pair, PairLeg, PairState
+from bot.execution.pair_orders import PairOrders, Quotes, ahead_by, is_to_be_hedged
+from bot.execution.unhedged import Unhedged, UnhedgedWatch
 from bot.ports import Actions, Journal, RecordKind
 from bot.settings import ExecutionSettings
 
-Quotes = Callable[[Instrument], TopOfBook | None]
-
 TOO_SMALL = "too_small"
 """Why a pair is closed at once: a side was filled with less than it could ever sell."""
+FLATTEN = "flatten"
+"""Why a pair is closed that a person wants gone."""
+LATE_FILL = "late_fill"
+"""Why a pair that was over is traded again: an order of it was filled after all."""
 
 _LEAST_WAIT_S = 0.01
 """Between two looks at a pair that waits for a quote: without a pause time itself would stand still."""
+_MOST_WAIT_S = 5.0
+"""Between two tries at a venue that refuses all of them."""
+_QUICK_TRIES = 10
 
 
 class PairExecutor:
@@ -52,21 +65,23 @@ class PairExecutor:
         on_pair_fill: Callable[[Pair, str, Fill], None],
         on_sent: Callable[[Order], None],
         on_halt: Callable[[str], None],
+        taker_bps: Callable[[Instrument], float] = lambda instrument: 0.0,
     ) -> None:
         """Build it.
 
         Args:
             actions: Where orders go.
             journal: Where intents must be durable first.
-            clock: For retries and order timeouts.
-            settings: Price cap, retries, waits.
+            clock: For retries and deadlines.
+            settings: Price cap, retries, waits, and the budget of being uneven.
             quotes: The newest quote of an instrument, None when it must not be traded on.
             id_prefix: Start of every client order id; unique to the run.
             may_open: Asked again when intents are durable: whether orders that add risk may still leave.
             on_pair: Hears every change of a pair's state.
             on_pair_fill: Hears every fill, once, with its pair and leg name.
             on_sent: Hears every order as it is sent.
-            on_halt: Called when a pair cannot be made even, or what a venue tells does not add up.
+            on_halt: Called when a pair is not even in time, or what a venue tells does not add up.
+            taker_bps: The fee of taking on an instrument: what unwinding costs.
         """
         self._actions = actions
         self._journal = journal
@@ -81,26 +96,47 @@ class PairExecutor:
         self._on_halt = on_halt
         self.on_not_durable = on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
+        self.on_alarm: Callable[[Pair, str], None] = lambda pair, text: None
+        """Called with what a person should know of a pair: uneven for too long, an unknown order, a fill too late."""
         self.why_not_now: Callable[[Pair], str | None] = lambda pair: None
         """Asked when the intents of what opens a pair are durable: what refuses it by now. None: it is sent."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
-        self._order_count = 0
+        self._unresolved: Counter[str] = Counter()
         self._pair_count = 0
+        self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
+        self._watch = UnhedgedWatch(clock, settings, self._on_stage)
+        self.dust = DustLedger(self._record_dust)
 
     @property
     def pairs(self) -> Mapping[str, Pair]:
         """Pairs that are not over, by id."""
         return self._pairs
 
+    def unresolved(self, venue: str) -> int:
+        """How many orders at a venue have an outcome that nobody knows: it takes no new risk meanwhile."""
+        return self._unresolved[venue]
+
+    def unhedged(self) -> list[Unhedged]:
+        """Every pair that is uneven now, or may be for all that is known."""
+        return [found for pair in self._pairs.values() if (found := self._watch.unhedged(pair)) is not None]
+
     def open(self, opportunity: Opportunity) -> Pair:
-        """Start a pair on both sides of an approved opportunity."""
+        """Start a pair on both sides of an approved opportunity; MISSED at once where a side cannot take its size."""
         route = opportunity.route
         buy = PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price))
         pair = self._begin(opportunity, buy, PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)))
-        self._round(pair, [self._opening_order(pair, leg) for leg in pair.legs])
+        why = self._orders.too_small(pair)
+        if why is not None:
+            pair.close_reason = why
+            self._over(pair, PairState.MISSED)
+        else:
+            self._enter(pair)
         return pair
+
+    def _enter(self, pair: Pair) -> None:
+        self._round(pair, [self._orders.opening(pair, leg) for leg in pair.legs])
 
     def _begin(self, opportunity: Opportunity, buy: PairLeg, sell: PairLeg) -> Pair:
         self._pair_count += 1
@@ -114,10 +150,48 @@ class PairExecutor:
         if pair.state is PairState.OPEN:
             self._start_closing(pair, reason)
 
+    def flatten(self, route_id: str | None = None) -> int:
+        """Close everything now, or every pair of one route; returns how many pairs that are.
+
+        A pair that is being opened is closed as soon as it is even; one that is being closed goes on.
+        """
+        wanted = [p for p in self._pairs.values() if route_id in (None, p.opportunity.route.id)]
+        for pair in wanted:
+            self._flatten(pair)
+        return len(wanted)
+
+    def _flatten(self, pair: Pair) -> None:
+        if pair.state is PairState.OPEN:
+            self.close(pair, FLATTEN)
+        elif pair.state is PairState.OPENING:
+            pair.close_reason = FLATTEN
+            pair.has_given_up = True
+            self._next(pair)
+
+    def adopt(self, pair: Pair) -> None:
+        """Go on with a pair that an earlier run began, from whatever state: open, uneven, closing.
+
+        Its orders without a final state (`Pair.pending`) have an unknown outcome, and are never sent again; what the
+        venue tells of them comes through `on_fill` and `on_order`, before or after. It is not completed any more:
+        the prices of its decision are gone. `on_pair` hears of its next change, not of the adoption.
+
+        Raises:
+            InvariantError: If it is over, or known already.
+        """
+        if pair.state.is_over or pair.id in self._pairs:
+            raise InvariantError(f"pair {pair.id} ({pair.state}) was to be adopted")
+        self._pairs[pair.id] = pair
+        for client_order_id in pair.orders:
+            self._pair_of_order[client_order_id] = pair
+        pair.has_given_up = True
+        for client_order_id in sorted(pair.pending):
+            self._mark_unknown(pair, client_order_id)
+        self._next(pair)
+
     def journal_failed(self, why: str) -> None:
         """No intent becomes durable any more: what waited for it reduces risk and is sent, or never leaves."""
         for pair in list(self._pairs.values()):
-            waiting = [order for order, _, _ in pair.orders.values() if order.status is OrderStatus.INTENT]
+            waiting = [order for order in pair.waiting() if order.status is OrderStatus.INTENT]
             if waiting:
                 self._not_durable(pair, waiting, why)
 
@@ -129,13 +203,41 @@ class PairExecutor:
         if not pair.count(fill):
             return
         pair.fruitless_rounds = 0
+        pair.must_pause = False
         order, leg_name, expected = pair.orders[fill.client_order_id]
+        if order.status.is_terminal:
+            self._came_late(pair, order)
         body = {**fill.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
         self._journal.record(RecordKind.FILL, fill.fill_id, fill.ts_event_ns, body)
         self._on_pair_fill(pair, leg_name, fill)
-        if order.status.is_terminal:
-            held = f"pair {pair.id} ({pair.state}) holds {pair.buy.held} and {pair.sell.held}"
-            self._on_halt(f"a fill of order {order.client_order_id} came after its final state: {held}")
+        if fill.client_order_id in pair.evening:
+            self._count_evening(pair, leg_name, fill)
+        self._next(pair)
+
+    def _count_evening(self, pair: Pair, leg_name: str, fill: Fill) -> None:
+        leg = pair.leg_of(fill.instrument)
+        completes = leg_name.startswith("open")
+        if completes:
+            pair.completions = 0
+        planned = leg.expected_price
+        if not completes and pair.state is PairState.CLOSING and pair.exit_expected is not None:
+            planned = pair.exit_expected[0 if leg.side is Side.SELL else 1]
+        elif not completes:
+            planned = leg.average_open_price or planned
+        self._watch.count(pair, fill, planned, is_extra=leg_name.startswith("hedge"))
+
+    def _came_late(self, pair: Pair, order: Order) -> None:
+        held = f"pair {pair.id} ({pair.state}) holds {pair.buy.net} and {pair.sell.net}"
+        self.on_alarm(pair, f"a fill of order {order.client_order_id} came after its final state: {held}")
+        if not pair.state.is_over:
+            return
+        keeps = pair.state is PairState.CLOSED and not pair.opportunity.route.closing
+        pair.state = PairState.OPENING if keeps else PairState.CLOSING
+        pair.has_given_up = True
+        pair.close_reason = pair.close_reason or LATE_FILL
+        pair.closed_ns = None
+        self._pairs[pair.id] = pair
+        self._changed(pair)
 
     def on_order(self, order: Order) -> None:
         """Take an order's new state; the last final one of a round ends the round."""
@@ -145,11 +247,25 @@ class PairExecutor:
             return
         pair.orders[order.client_order_id] = (order, leg_name, expected)
         self._record_order(pair, order)
+        if before.status is OrderStatus.UNKNOWN and order.status is not OrderStatus.UNKNOWN:
+            self._unresolved[order.instrument.venue] -= 1
         if order.status.is_terminal:
             self._check_filled(pair, order)
             pair.pending.discard(order.client_order_id)
-            if not pair.pending:
-                self._round_over(pair)
+            pair.sent_ns.pop(order.client_order_id, None)
+            if order.status is OrderStatus.REJECTED:
+                self._was_refused(pair, order)
+            self._ended(pair, order)
+
+    def _was_refused(self, pair: Pair, order: Order) -> None:
+        if pair.opens(order):
+            pair.completions += 1  # a venue that refuses is asked once less
+        else:
+            self.dust.refused(pair.leg_of(order.instrument))
+
+    def _ended(self, pair: Pair, order: Order) -> None:
+        """An order of the pair has its final state."""
+        self._next(pair)
 
     def _check_filled(self, pair: Pair, order: Order) -> None:
         told = pair.filled.get(order.client_order_id, Decimal(0))
@@ -187,11 +303,16 @@ class PairExecutor:
             sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
             _, leg_name, expected = pair.orders[order.client_order_id]
             pair.orders[order.client_order_id] = (sent, leg_name, expected)
+            pair.sent_ns[order.client_order_id] = self._clock.monotonic_ns()
             self._record_order(pair, sent)
             if not order.time_in_force.rests:
                 self._expect_end(pair, order)
             self._on_sent(sent)
-            self._actions.submit(sent)
+            try:
+                self._actions.submit(sent)
+            except OrderRejected as rejected:  # the venue was not asked: it will not tell either
+                update = {"status": OrderStatus.REJECTED, "reason": str(rejected), "ts_final_ns": now_ns}
+                self.on_order(sent.model_copy(update=update))
 
     def _expect_end(self, pair: Pair, order: Order) -> None:
         check = partial(self._check_outcome, pair, order.client_order_id)
@@ -200,6 +321,8 @@ class PairExecutor:
     def _why_withheld(self, pair: Pair) -> str | None:
         if not self._may_open():
             return "nothing new may be opened any more"
+        if pair.fill_ids:
+            return None  # what it is missing hedges what it has: the edge of the decision is not asked for again
         why = self.why_not_now(pair)
         if why is not None:
             pair.close_reason = why
@@ -219,52 +342,164 @@ class PairExecutor:
             update = {"status": OrderStatus.CANCELLED, "reason": reason, "ts_final_ns": now_ns}
             self.on_order(order.model_copy(update=update))
 
+    # Orders without an answer
+
     def _check_outcome(self, pair: Pair, client_order_id: str) -> None:
+        order = pair.orders[client_order_id][0]
+        if not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN:
+            self._lose_sight(pair, client_order_id)
+            self._next(pair)
+
+    def _lose_sight(self, pair: Pair, client_order_id: str) -> None:
+        """Wait for it no longer; whoever carries it goes on asking the venue what became of it."""
+        order = self._mark_unknown(pair, client_order_id)
+        self.on_alarm(pair, f"order {client_order_id} on {order.instrument.id} has no answer: its outcome is unknown")
+
+    def _mark_unknown(self, pair: Pair, client_order_id: str) -> Order:
         order, leg_name, expected = pair.orders[client_order_id]
-        if order.status.is_terminal:
-            return
         unknown = order.model_copy(update={"status": OrderStatus.UNKNOWN})
         pair.orders[client_order_id] = (unknown, leg_name, expected)
+        self._unresolved[order.instrument.venue] += 1
         self._record_order(pair, unknown)
-        self._on_halt(f"order {client_order_id} on {order.instrument.id} has no final state: its outcome is unknown")
+        return unknown
 
-    def _round_over(self, pair: Pair) -> None:
-        if pair.state is PairState.CLOSING:
-            self._after_closing(pair)
+    def _on_stage(self, pair: Pair, stage: Stage) -> None:
+        """A deadline of the budget has come."""
+        text = self._uneven_words(pair)
+        if stage is Stage.ALARMED:
+            self.on_alarm(pair, text)
+        elif stage is Stage.ACTING:
+            pair.has_given_up = True
+            self._stop_waiting(pair)
+            self._next(pair)
         else:
+            instruments = " and ".join(leg.instrument.id for leg in pair.legs)
+            self._on_halt(f"{text}: look at {instruments}")
+
+    def _stop_waiting(self, pair: Pair) -> None:
+        """Neither answers that are late nor a pause keep it from acting now."""
+        late = [o for o in pair.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
+        for order in late:
+            if not order.time_in_force.rests:
+                self._lose_sight(pair, order.client_order_id)
+        pair.must_pause = False
+        self._end_pause(pair)
+
+    def _uneven_words(self, pair: Pair) -> str:
+        found = self._watch.unhedged(pair)
+        assert found is not None, "a deadline comes while it is uneven"
+        base, quote = pair.buy.instrument.base, pair.buy.instrument.quote
+        unknown = [order.client_order_id for order in pair.waiting() if order.status is OrderStatus.UNKNOWN]
+        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
+        amount = f"{pair.imbalance:f} {base} (may be {found.quantity:f} {base}, {found.notional:.2f} {quote})"
+        return f"pair {pair.id} is uneven by {amount} for {found.seconds:.1f} s{words}"
+
+    # What comes next
+
+    def _next(self, pair: Pair) -> None:
+        """Decide from what is held and what is on its way."""
+        if pair.state.is_over:
+            return
+        hedged = not is_to_be_hedged(pair)
+        self._watch.look(pair, None if hedged else self._orders.leg_ahead(pair))
+        if pair.is_live or pair.retry is not None:
+            return
+        if pair.state is PairState.CLOSING:
+            self._close_step(pair)
+        else:
+            self._open_step(pair)
+
+    def _open_step(self, pair: Pair) -> None:
+        ahead = self._orders.leg_ahead(pair)
+        if ahead is not None:
+            self._even(pair, ahead)
+        elif pair.pending:
+            return  # what became of it, or of what rests, comes
+        elif pair.state is PairState.OPENING:
             self._after_opening(pair)
+        elif not any(self._orders.must_go(pair, leg) for leg in pair.legs):
+            self._over(pair, PairState.CLOSED)
 
     def _after_opening(self, pair: Pair) -> None:
-        ahead = self._leg_ahead(pair)
-        if ahead is not None:
-            self._unwind(pair, ahead)
-        elif pair.buy.closable() and pair.sell.closable():
-            if pair.opportunity.route.closing:
-                pair.state = PairState.OPEN
-                self._changed(pair)
-            else:
+        """Even, and nothing is on its way any more."""
+        if pair.buy.closable() and pair.sell.closable():
+            if not pair.opportunity.route.closing:
                 self._over(pair, PairState.CLOSED)
-        elif any(self._must_go(pair, leg) for leg in pair.legs):
+                return
+            pair.state = PairState.OPEN
+            self._changed(pair)
+            if pair.close_reason == FLATTEN:
+                self.close(pair, FLATTEN)
+        elif any(self._orders.must_go(pair, leg) for leg in pair.legs):
             self._start_closing(pair, TOO_SMALL)
         else:
             filled = pair.buy.opened_quantity or pair.sell.opened_quantity
             self._over(pair, PairState.FAILED if filled else PairState.MISSED)
 
-    def _unwind(self, pair: Pair, leg: PairLeg) -> None:
-        """Trade away what one leg is ahead; market orders, since being uneven costs more than the spread."""
-        wait_s = self._count_round(pair)
-        side, quantity = _reducing_side(leg), _ahead_by(pair, leg)
-        self._clock.call_later(
-            wait_s, lambda: self._round(pair, [self._market_order(pair, leg, side, quantity, f"hedge_{side}")])
-        )
+    def _even(self, pair: Pair, ahead: PairLeg) -> None:
+        """Complete the leg that is behind while that costs less, else trade away what the other is ahead."""
+        behind = pair.other(ahead)
+        may_complete = self._may_complete(pair, behind)
+        # The first try to unwind does not wait for another venue's refusals.
+        if pair.must_pause and (may_complete or pair.has_given_up):
+            self._pause(pair)
+            return
+        order = self._orders.completing(pair, ahead, behind) if may_complete else None
+        if order is not None:
+            pair.completions += 1
+        elif not pair.is_busy(ahead):
+            pair.has_given_up = True
+            order = self._orders.unwinding(pair, ahead)
+        elif self._must_act(pair) and self._may_add(pair, behind):
+            order = self._orders.hedging(pair, behind)
+        else:
+            return  # nothing beside an order whose outcome is not known: its end comes, or the budget does
+        pair.evening.add(order.client_order_id)
+        self._try(pair, [order])
+
+    def _may_complete(self, pair: Pair, behind: PairLeg) -> bool:
+        if pair.has_given_up or pair.state is not PairState.OPENING:
+            return False
+        return pair.completions < self._settings.complete_tries and self._may_add(pair, behind)
+
+    def _may_add(self, pair: Pair, leg: PairLeg) -> bool:
+        """Whether an order that makes this leg larger may leave: none of an unknown end is at its venue."""
+        is_clear = not pair.is_busy(leg) and not self.unresolved(leg.instrument.venue)
+        return is_clear and self._may_open() and self._orders.can_complete(pair, leg)
+
+    def _try(self, pair: Pair, orders: list[Order]) -> None:
+        pair.fruitless_rounds += 1
+        pair.must_pause = True
+        self._round(pair, orders)
+
+    def _pause(self, pair: Pair) -> None:
+        """Look again after a moment: longer, the more tries were in vain."""
+        doublings = max(0, pair.fruitless_rounds - _QUICK_TRIES)
+        wait_s = min(self._retry_wait_s * 2 ** min(doublings, 10), max(_MOST_WAIT_S, self._retry_wait_s))
+        pair.must_pause = False
+        pair.retry = self._clock.call_later(wait_s, lambda: self._look_again(pair))
+
+    def _look_again(self, pair: Pair) -> None:
+        pair.retry = None
+        self._next(pair)
+
+    def _end_pause(self, pair: Pair) -> None:
+        if pair.retry is not None:
+            pair.retry.cancel()
+            pair.retry = None
+
+    # Closing
 
     def _start_closing(self, pair: Pair, reason: str) -> None:
         pair.state = PairState.CLOSING
         pair.close_reason = reason
         pair.fruitless_rounds = 0
+        pair.must_pause = False
         self._expect_exit(pair)
+        for leg in pair.legs:
+            self.dust.offer(leg)
         self._changed(pair)
-        self._close_round(pair)
+        self._next(pair)
 
     def _expect_exit(self, pair: Pair) -> None:
         """Note the prices that closing starts at, as soon as both sides have one."""
@@ -272,151 +507,62 @@ class PairExecutor:
         if pair.exit_expected is None and buy is not None and sell is not None:
             pair.exit_expected = (touch(sell, Side.BUY), touch(buy, Side.SELL))
 
-    def _close_round(self, pair: Pair) -> None:
+    def _close_step(self, pair: Pair) -> None:
         self._expect_exit(pair)
-        left = [leg for leg in pair.legs if self._must_go(pair, leg)]
-        wanted = [(leg, leg.closable()) for leg in left]
-        if any(self._quotes(leg.instrument) is None for leg in left):
-            ahead = self._leg_ahead(pair)
-            wanted = [] if ahead is None else [(ahead, _ahead_by(pair, ahead))]
-        orders = [order for leg, quantity in wanted if (order := self._closing_order(pair, leg, quantity)) is not None]
-        if orders:
-            self._round(pair, orders)
-        else:
-            self._after_closing(pair)
-
-    def _after_closing(self, pair: Pair) -> None:
-        if not any(self._must_go(pair, leg) for leg in pair.legs):
-            self._over(pair, PairState.CLOSED)
+        left = [leg for leg in pair.legs if self._orders.must_go(pair, leg)]
+        if not left:
+            if not pair.pending:
+                self._over(pair, PairState.CLOSED)
             return
-        # Even, and both sides unfilled (no depth, no quote), is not urgent; uneven is.
-        wait_s = self._count_round(pair) if self._leg_ahead(pair) else self._retry_wait_s
-        self._clock.call_later(wait_s, lambda: self._close_round(pair))
+        if pair.must_pause:
+            self._pause(pair)
+            return
+        orders = self._closing_orders(pair, left)
+        if orders:
+            self._try(pair, orders)
+        elif not pair.pending:
+            self._pause(pair)
 
-    def _count_round(self, pair: Pair) -> float:
-        """Count one more try to get even; halts the bot after too many in vain, and goes on trying.
+    def _closing_orders(self, pair: Pair, left: list[PairLeg]) -> list[Order]:
+        """For all that is left; for the difference alone while a side has no quote, or an order without an end."""
+        wanted = [(leg, leg.closable()) for leg in left]
+        is_held_up = any(pair.is_busy(leg) or self._quotes(leg.instrument) is None for leg in left)
+        ahead = self._orders.leg_ahead(pair)
+        if is_held_up or any(pair.is_busy(leg) for leg in pair.legs):
+            wanted = [] if ahead is None or pair.is_busy(ahead) else [(ahead, ahead_by(pair, ahead))]
+        orders = []
+        for leg, quantity in wanted:
+            order = self._orders.closing(pair, leg, quantity, at_any_price=leg is ahead and self._must_act(pair))
+            if order is not None:
+                orders.append(order)
+                if leg is ahead:
+                    pair.evening.add(order.client_order_id)
+        return orders
 
-        Returns:
-            Seconds to wait before this try.
-        """
-        pair.fruitless_rounds += 1
-        if pair.fruitless_rounds > self._settings.hedge_retries:
-            tries = f"{pair.fruitless_rounds - 1} tries without a fill"
-            uneven = f"uneven by {pair.imbalance} {pair.buy.instrument.base}"
-            instruments = f"{pair.buy.instrument.id} and {pair.sell.instrument.id}"
-            self._on_halt(f"pair {pair.id} is {uneven} after {tries}: look at {instruments}")
-        return self._retry_wait_s if pair.fruitless_rounds > 1 else 0.0
+    def _must_act(self, pair: Pair) -> bool:
+        """Whether its budget is so far used up that any price is better than waiting; a bet never has to."""
+        return pair.uneven is not None and pair.uneven.stage >= Stage.ACTING and not pair.is_round_trip
 
     def _over(self, pair: Pair, state: PairState) -> None:
         pair.state = state
         pair.closed_ns = self._clock.now_ns()
+        self._end_pause(pair)
+        self._watch.end(pair)
         del self._pairs[pair.id]
         self._changed(pair)
+        self.dust.ended(pair)
 
-    # What can be traded away
-
-    def _leg_ahead(self, pair: Pair) -> PairLeg | None:
-        """The leg that holds more than the other hedges, if the venue takes an order for the difference."""
-        leg = max(pair.legs, key=lambda leg: abs(leg.held))
-        return leg if self._is_taken(pair, leg, _ahead_by(pair, leg)) else None
-
-    def _must_go(self, pair: Pair, leg: PairLeg) -> bool:
-        """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""
-        if leg.instrument.is_perpetual:
-            return leg.closable() > 0
-        return self._is_taken(pair, leg, leg.closable())
-
-    def _is_taken(self, pair: Pair, leg: PairLeg, quantity: Decimal) -> bool:
-        """Whether the venue takes an order that reduces this leg by `quantity` (venue units); less is dust."""
-        side = _reducing_side(leg)
-        quote = self._quotes(leg.instrument)
-        expected = leg.expected_price if quote is None else touch(quote, side)
-        price = min(expected, capped_price(leg.instrument, side, expected, self._settings.price_cap_bps))
-        reduces = self._reduces_position(pair, leg.instrument, side, quantity)
-        return meets_minimum(leg.instrument, quantity, price, reduces=reduces)
-
-    def _reduces_position(self, pair: Pair, instrument: Instrument, side: Side, quantity: Decimal) -> bool:
-        """Whether the account's one position of a derivative surely shrinks by all of this.
-
-        Pairs of several routes share that position: where one holds it long and another short, an order that closes
-        one of them opens the other way for the account, and the venue would refuse it as reduce-only. What another
-        pair's orders on their way will do to it is not known yet.
-        """
-        if not instrument.is_perpetual:
-            return False
-        held = Decimal(0)
-        for other in self._pairs.values():
-            for leg in other.legs:
-                if leg.instrument.id == instrument.id:
-                    held += leg.held
-                    if other.pending and other is not pair:
-                        return False
-        return -side.sign * held >= quantity * instrument.contract_multiplier
-
-    # Orders
-
-    def _opening_order(self, pair: Pair, leg: PairLeg) -> Order:
-        quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
-        price = capped_price(leg.instrument, leg.side, leg.expected_price, self._settings.price_cap_bps)
-        return self._order(pair, leg, leg.side, quantity, price, leg.expected_price, f"open_{leg.side}")
-
-    def _closing_order(self, pair: Pair, leg: PairLeg, quantity: Decimal) -> Order | None:
-        """An IOC order near the quote; None where there is no quote, or the venue would not take it now."""
-        quote = self._quotes(leg.instrument)
-        if quote is None or not self._is_taken(pair, leg, quantity):
-            return None
-        side = _reducing_side(leg)
-        expected = touch(quote, side)
-        price = capped_price(leg.instrument, side, expected, self._settings.price_cap_bps)
-        return self._order(pair, leg, side, quantity, price, expected, f"close_{side}")
-
-    def _market_order(self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, leg_name: str) -> Order:
-        quote = self._quotes(leg.instrument)
-        expected = leg.expected_price if quote is None else touch(quote, side)
-        return self._order(pair, leg, side, quantity, None, expected, leg_name)
-
-    def _order(
-        self,
-        pair: Pair,
-        leg: PairLeg,
-        side: Side,
-        quantity: Decimal,
-        price: Decimal | None,
-        expected: Decimal,
-        leg_name: str,
-        lifetime: TimeInForce = TimeInForce.IOC,
-    ) -> Order:
-        self._order_count += 1
-        reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
-        order = Order(
-            client_order_id=f"{pair.id}-{self._order_count}",
-            instrument=leg.instrument,
-            side=side,
-            type=OrderType.MARKET if price is None else OrderType.LIMIT,
-            time_in_force=lifetime,
-            quantity=quantity,
-            price=price,
-            reduce_only=reduces,
-            reduces_risk=not leg_name.startswith("open_"),
-            ts_decision_ns=self._clock.now_ns(),
-        )
-        pair.orders[order.client_order_id] = (order, leg_name, expected)
-        return order
+    # Writing down
 
     def _record_order(self, pair: Pair, order: Order) -> None:
         _, leg_name, expected = pair.orders[order.client_order_id]
         body = {**order.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
         self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
 
+    def _record_dust(self, instrument: Instrument, amount: Decimal) -> None:
+        body = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
+        self._journal.record(RecordKind.DUST, instrument.id, self._clock.now_ns(), body)
+
     def _changed(self, pair: Pair) -> None:
         self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
         self._on_pair(pair)
-
-
-def _reducing_side(leg: PairLeg) -> Side:
-    return Side.SELL if leg.held > 0 else Side.BUY
-
-
-def _ahead_by(pair: Pair, leg: PairLeg) -> Decimal:
-    """What one leg holds beyond the other, in its venue's units, in whole lots."""
-    return leg.instrument.floor_quantity(abs(pair.imbalance) / leg.instrument.contract_multiplier)

@@ -19,6 +19,8 @@ class RecordKind(StrEnum):
     FUNDING = "funding"
     """A funding payment on one of our positions."""
     BALANCE = "balance"
+    DUST = "dust"
+    """What lies on an instrument (`key`) that no venue takes as an order, in all, after a change."""
     JOB = "job"
     """A job of the timetable had its turn."""
     EVENT = "event"

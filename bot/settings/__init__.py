@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bot.settings.execution import ExecutionSettings as ExecutionSettings
 from bot.settings.history import ImportSettings
 from bot.settings.keys import KeySettings
 from bot.settings.look import BreakEvenSettings, ScanSettings
@@ -103,23 +104,6 @@ class PaperSettings(Section):
     initial_margin_ratio: Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
         default=Decimal("0.2"),
         description="Part of a derivative's notional that its wallet must have available.",
-    )
-
-
-class ExecutionSettings(Section):
-    """How pairs are executed."""
-
-    price_cap_bps: NotNegative = Field(
-        default=5.0, le=1000, description="Limit prices may be this much worse than decided."
-    )
-    hedge_retries: int = Field(default=5, ge=0, description="Tries to even out a half-filled pair before HALTED.")
-    retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge.")
-    order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
-    order_entry: Literal["socket", "rest"] = Field(
-        default="socket", description="How orders reach the venues; while a socket is down they go by REST."
-    )
-    dead_man_s: NotNegative = Field(
-        default=30.0, le=300, description="A venue that hears nothing for so long cancels what rests there; 0: never."
     )
 
 

@@ -276,8 +276,10 @@ def test_a_cancel_without_an_answer_is_an_unknown_outcome(bench: Bench) -> None:
     bench.clock.advance_to(60_000 * MS)
     assert bench.halts == []  # it rests: silence is what it should do
     bench.executor.take_back_entries()
-    bench.clock.advance_to(64_000 * MS)
-    assert "its outcome is unknown" in bench.halts[0]
+    bench.clock.advance_to(69_900 * MS)
+    assert (bench.journal.statuses("run-1-1")[-1], bench.halts) == ("unknown", [])
+    bench.clock.advance_to(70_000 * MS)
+    assert "the outcome of run-1-1 is unknown" in bench.halts[0]
 
 
 def test_at_the_end_of_a_run_nothing_rests_and_no_exit_is_placed_again(bench: Bench) -> None:

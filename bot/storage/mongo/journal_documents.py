@@ -17,6 +17,7 @@ COLLECTIONS: Mapping[RecordKind, str] = {
     RecordKind.FILL: "fills",
     RecordKind.FUNDING: "funding_payments",
     RecordKind.BALANCE: "balances",
+    RecordKind.DUST: "dust",
     RecordKind.EVENT: "events",
     RecordKind.JOB: "jobs",
 }

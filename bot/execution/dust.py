@@ -1,0 +1,71 @@
+"""What pairs leave behind that no venue takes as an order: remainders of lots, of minimums, and of fees in base.
+
+A pair that ends hands its remainder over; the next one that closes on that instrument takes it along, so that it is
+traded away as soon as it makes a lot, and does not grow for ever. Amounts are signed base units: positive lies in the
+wallet, negative was sold beyond what was held.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from bot.domain.instrument import Instrument
+from bot.execution.pair import Pair, PairLeg, PairState
+
+_NOTHING = Decimal(0)
+
+
+class DustLedger:
+    """Remainders by instrument. Every change is told, with the amount that is left by then."""
+
+    def __init__(self, on_change: Callable[[Instrument, Decimal], None]) -> None:
+        """Nothing is left behind yet."""
+        self._on_change = on_change
+        self._amounts: dict[str, Decimal] = {}
+
+    @property
+    def amounts(self) -> Mapping[str, Decimal]:
+        """Signed base units by instrument id; what came to nothing is not named."""
+        return self._amounts
+
+    def restore(self, amounts: Mapping[str, Decimal]) -> None:
+        """Take over what earlier runs left, by instrument id."""
+        self._amounts.update({instrument_id: amount for instrument_id, amount in amounts.items() if amount})
+
+    def add(self, instrument: Instrument, amount: Decimal) -> None:
+        """Something more, or less, was left on an instrument."""
+        if not amount:
+            return
+        total = self._amounts.get(instrument.id, _NOTHING) + amount
+        if total:
+            self._amounts[instrument.id] = total
+        else:
+            del self._amounts[instrument.id]
+        self._on_change(instrument, total)
+
+    def ended(self, pair: Pair) -> None:
+        """A pair is over: what it holds still is dust, and from now on nobody's.
+
+        Should a fill of it come later, then that fill alone is the pair's again.
+        """
+        for leg in _dusty(pair):
+            self.add(leg.instrument, leg.net)
+            leg.carried = -leg.held
+
+    def offer(self, leg: PairLeg) -> None:
+        """A leg is going to be closed: it takes along what lies on its instrument."""
+        amount = self._amounts.get(leg.instrument.id)
+        if amount is not None and not leg.instrument.is_perpetual:
+            leg.carried += amount
+            self.add(leg.instrument, -amount)
+
+    def refused(self, leg: PairLeg) -> bool:
+        """The venue would not have an order that held dust as well; whether there was any: it is put back."""
+        amount, leg.carried = leg.carried, _NOTHING
+        self.add(leg.instrument, amount)
+        return bool(amount)
+
+
+def _dusty(pair: Pair) -> list[PairLeg]:
+    """The legs whose rests are dust: a route that never closes moves a stock from venue to venue on purpose."""
+    moves_stock = not pair.opportunity.route.closing and pair.state is PairState.CLOSED
+    return [] if moves_stock else [leg for leg in pair.legs if not leg.instrument.is_perpetual]

@@ -1,0 +1,223 @@
+"""Maker first: a post-only leg rests until somebody comes, and every fill of it is hedged on the other side at once.
+
+    opening  the maker leg rests at its price. A fill makes the pair uneven, and the pair executor completes the other
+             leg by an IOC order (or unwinds, where that costs less); fills too small for the other venue wait for more
+             until the budget says act. Taken back when it is not wanted at its price any more, or has rested for too
+             long -> missed, or open with what was filled
+    both     rest, where both legs are makers: the first that is filled has the other taken back, and hedged
+    closing  where the edge is what says leave, a maker leg rests once more; what is left after that goes by IOC orders
+
+Nothing is sent on a leg while an order of it rests: it is taken back first, and its final state comes before the next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from bot.domain.order import Order, OrderStatus, Side, TimeInForce
+from bot.domain.route import Route
+from bot.execution.grid import own_touch, resting_price
+from bot.execution.pair import Pair, PairLeg, PairState
+from bot.execution.pair_executor import PairExecutor
+from bot.execution.pair_orders import reducing_side
+
+_NOT_ACTIVE = "not sent: taken back before its intent was durable"
+
+
+@dataclass(slots=True)
+class Rest:
+    """An order that waits in a book."""
+
+    order_id: str
+    pair_id: str
+    since_ns: int
+    """Monotonic."""
+    is_called_back: bool = False
+
+
+class MakerExecutor(PairExecutor):
+    """Runs pairs, and pairs with post-only legs."""
+
+    def __init__(self, **of_pairs: Any) -> None:
+        """Build it with what `PairExecutor` takes."""
+        super().__init__(**of_pairs)
+        self._rests: dict[str, Rest] = {}
+        self._is_ending = False
+        self.is_wanted: Callable[[Pair], bool] = lambda pair: True
+        """Whether a post-only entry would be placed now as it was."""
+        self.leaves_patiently: Callable[[str], bool] = lambda reason: False
+        """Whether a pair that is closed for this reason may wait for somebody to come."""
+        self.on_withdrawn: Callable[[], None] = lambda: None
+        """Called after `withdraw`, once no order rests any more."""
+
+    @property
+    def resting(self) -> int:
+        """Orders that rest, or are on their way to."""
+        return len(self._rests)
+
+    def rests_of(self, pair: Pair) -> list[Rest]:
+        """The orders of a pair that rest."""
+        return [rest for rest in self._rests.values() if rest.pair_id == pair.id]
+
+    def is_waiting(self, pair: Pair) -> bool:
+        """Whether all of a pair that is out is a post-only entry that nobody has come for."""
+        return pair.state is PairState.OPENING and not pair.fill_ids and bool(self.rests_of(pair))
+
+    def look(self) -> None:
+        """Once a second: entries that have rested for too long, or are not wanted any more."""
+        now_ns = self._clock.monotonic_ns()
+        for rest in list(self._rests.values()):
+            pair = self._pairs[rest.pair_id]
+            if not pair.is_round_trip:
+                self._look_at(pair, rest, now_ns)
+
+    def _look_at(self, pair: Pair, rest: Rest, now_ns: int) -> None:
+        is_old = now_ns - rest.since_ns >= self._settings.maker_rest_s * 1e9
+        is_entry = pair.state is PairState.OPENING
+        if is_old or (is_entry and not (self._may_open() and self.is_wanted(pair))):
+            self._call_back(rest)
+
+    def take_back(self, pair: Pair) -> None:
+        """What rests of a pair is not wanted any more; what was filled of it is hedged as ever."""
+        for rest in self.rests_of(pair):
+            self._call_back(rest)
+
+    def take_back_entries(self) -> None:
+        """Nothing new may be opened: no entry waits any longer."""
+        for pair in list(self._pairs.values()):
+            if pair.state is PairState.OPENING:
+                self.take_back(pair)
+
+    def withdraw(self) -> None:
+        """The run ends: no order stays behind; what is held is."""
+        self._is_ending = True
+        for rest in list(self._rests.values()):
+            self._call_back(rest)
+        self._tell_withdrawn()
+
+    # What comes next
+
+    def _enter(self, pair: Pair) -> None:
+        makers = _maker_legs(pair)
+        if makers:
+            quantity = pair.opportunity.quantity
+            for leg in makers:
+                leg.expected_price = self._resting_price(leg, leg.side, leg.expected_price)
+            wanted = [(leg, leg.side, quantity / leg.instrument.contract_multiplier, "open") for leg in makers]
+            self._let_rest(pair, wanted)
+        else:
+            super()._enter(pair)
+
+    def _flatten(self, pair: Pair) -> None:
+        self.take_back(pair)
+        super()._flatten(pair)
+
+    def _even(self, pair: Pair, ahead: PairLeg) -> None:
+        behind = pair.other(ahead)
+        if self._rests_on(pair, behind) and not pair.has_given_up:
+            self._take_back_from(pair, behind)  # the leg that is behind is to be taken, and not waited for
+            return
+        on_ahead = self._rests_on(pair, ahead)
+        if on_ahead and not pair.has_given_up and not self._orders.can_complete(pair, behind):
+            return  # more may come, until the other venue takes it
+        if on_ahead and not self._may_complete(pair, behind):
+            self._take_back_from(pair, ahead)
+            if not self._must_act(pair):
+                return
+        super()._even(pair, ahead)
+
+    def _close_step(self, pair: Pair) -> None:
+        makers = [leg for leg in _maker_legs(pair) if self._orders.must_go(pair, leg)]
+        if makers and not pair.pending and pair.leaves_by_maker:
+            pair.leaves_by_maker = False
+            self._let_rest(pair, [(leg, reducing_side(leg), leg.closable(), "close") for leg in makers])
+            return
+        super()._close_step(pair)
+
+    def _start_closing(self, pair: Pair, reason: str) -> None:
+        patient = self.leaves_patiently(reason) and not pair.is_round_trip and not self._is_ending
+        quoted = all(self._quotes(leg.instrument) is not None for leg in pair.legs)
+        pair.leaves_by_maker = patient and quoted
+        super()._start_closing(pair, reason)
+
+    # Orders that rest
+
+    def _let_rest(self, pair: Pair, wanted: list[tuple[PairLeg, Side, Decimal, str]]) -> None:
+        orders = []
+        for leg, side, quantity, what in wanted:
+            price = leg.expected_price if what == "open" else self._own_touch(leg, side)
+            orders.append(self._resting_order(pair, leg, side, quantity, price, f"{what}_{side}"))
+        self._round(pair, orders)
+
+    def _resting_order(
+        self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, price: Decimal, leg_name: str
+    ) -> Order:
+        order = self._orders.make(pair, leg, side, quantity, price, price, leg_name, TimeInForce.POST_ONLY)
+        self._rests[order.client_order_id] = Rest(order.client_order_id, pair.id, self._clock.monotonic_ns())
+        return order
+
+    def _own_touch(self, leg: PairLeg, side: Side) -> Decimal:
+        quote = self._quotes(leg.instrument)
+        assert quote is not None, "asked before it was decided to rest"
+        return self._resting_price(leg, side, own_touch(quote, side))
+
+    def _resting_price(self, leg: PairLeg, side: Side, price: Decimal) -> Decimal:
+        return resting_price(leg.instrument, side, price, self._quotes(leg.instrument))
+
+    def _send(self, pair: Pair, orders: list[Order]) -> None:
+        called_back = [o for o in orders if (rest := self._rests.get(o.client_order_id)) and rest.is_called_back]
+        if called_back:
+            self._withhold(pair, called_back, _NOT_ACTIVE)
+            orders = [order for order in orders if order not in called_back]
+        if orders:
+            super()._send(pair, orders)
+
+    def _ended(self, pair: Pair, order: Order) -> None:
+        rest = self._rests.pop(order.client_order_id, None)
+        super()._ended(pair, order)
+        if rest is not None:
+            self._tell_withdrawn()
+
+    def _stop_waiting(self, pair: Pair) -> None:
+        super()._stop_waiting(pair)
+        self.take_back(pair)
+
+    def _rests_on(self, pair: Pair, leg: PairLeg) -> bool:
+        return any(self._instrument_of(pair, rest) == leg.instrument.id for rest in self.rests_of(pair))
+
+    def _take_back_from(self, pair: Pair, leg: PairLeg) -> None:
+        for rest in self.rests_of(pair):
+            if self._instrument_of(pair, rest) == leg.instrument.id:
+                self._call_back(rest)
+
+    def _instrument_of(self, pair: Pair, rest: Rest) -> str:
+        return pair.orders[rest.order_id][0].instrument.id
+
+    def _call_back(self, rest: Rest) -> None:
+        """Cancel what rests; its final state says what comes next. An order that is not sent yet never is."""
+        if rest.is_called_back:
+            return
+        rest.is_called_back = True
+        pair = self._pairs[rest.pair_id]
+        order = pair.orders[rest.order_id][0]
+        if order.status is not OrderStatus.INTENT:
+            pair.sent_ns[rest.order_id] = self._clock.monotonic_ns()  # until now no answer was what it should give
+            self._expect_end(pair, order)
+            self._actions.cancel(order)
+
+    def _tell_withdrawn(self) -> None:
+        if self._is_ending and not self._rests:
+            self.on_withdrawn()
+
+
+def _maker_legs(pair: Pair) -> list[PairLeg]:
+    """The legs of a pair on two sides that rest."""
+    if pair.is_round_trip:
+        return []
+    waiting = _makers(pair.opportunity.route)
+    return [leg for leg in pair.legs if leg.instrument.id in waiting]
+
+
+def _makers(route: Route) -> frozenset[str]:
+    return frozenset(leg.instrument.id for leg in route.opening if leg.is_maker)

@@ -1,0 +1,206 @@
+"""Which orders a pair needs: how much of a leg has to go, what a venue takes of it, and at which price."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from bot.clock import Clock
+from bot.domain.instrument import Instrument
+from bot.domain.market import TopOfBook
+from bot.domain.order import Order, OrderType, Side, TimeInForce
+from bot.execution.evening import decide
+from bot.execution.grid import capped_price, meets_minimum, touch
+from bot.execution.pair import Pair, PairLeg, PairState
+from bot.settings import ExecutionSettings
+
+Quotes = Callable[[Instrument], TopOfBook | None]
+
+
+class PairOrders:
+    """Makes the orders of pairs; sends none."""
+
+    def __init__(
+        self,
+        pairs: Mapping[str, Pair],
+        clock: Clock,
+        settings: ExecutionSettings,
+        quotes: Quotes,
+        taker_bps: Callable[[Instrument], float],
+    ) -> None:
+        """Make orders for `pairs`, which may share positions."""
+        self._pairs = pairs
+        self._clock = clock
+        self._settings = settings
+        self._quotes = quotes
+        self._taker_bps = taker_bps
+        self._count = 0
+
+    # What can be traded
+
+    def too_small(self, pair: Pair) -> str | None:
+        """What a venue would not take of the size that was decided on: `size binance:BTC/USDT`; None: they take it."""
+        for leg in pair.legs:
+            quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
+            price = min(leg.expected_price, self._capped(leg, leg.side, leg.expected_price))
+            on_grid = quantity % leg.instrument.lot_size == 0
+            if not on_grid or not meets_minimum(leg.instrument, quantity, price, reduces=False):
+                return f"size {leg.instrument.id}"
+        return None
+
+    def leg_ahead(self, pair: Pair) -> PairLeg | None:
+        """The leg that holds more than the other hedges, if the venue takes an order for the difference."""
+        leg = max(pair.legs, key=lambda leg: abs(leg.net))
+        return leg if self._is_taken(pair, leg, ahead_by(pair, leg)) else None
+
+    def must_go(self, pair: Pair, leg: PairLeg) -> bool:
+        """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""
+        if leg.instrument.is_perpetual:
+            return leg.closable() > 0
+        return self._is_taken(pair, leg, leg.closable())
+
+    def can_complete(self, pair: Pair, behind: PairLeg) -> bool:
+        """Whether the venue of the leg that is missing something takes an order for it."""
+        quantity = ahead_by(pair, behind)
+        quote = self._quotes(behind.instrument)
+        expected = behind.expected_price if quote is None else touch(quote, behind.side)
+        price = min(expected, self._capped(behind, behind.side, expected))
+        return meets_minimum(behind.instrument, quantity, price, reduces=False)
+
+    def _is_taken(self, pair: Pair, leg: PairLeg, quantity: Decimal) -> bool:
+        """Whether the venue takes an order that reduces this leg by `quantity` (venue units); less is dust."""
+        side = reducing_side(leg)
+        quote = self._quotes(leg.instrument)
+        expected = leg.expected_price if quote is None else touch(quote, side)
+        price = min(expected, self._capped(leg, side, expected))
+        reduces = self._reduces_position(pair, leg.instrument, side, quantity)
+        return meets_minimum(leg.instrument, quantity, price, reduces=reduces)
+
+    def _reduces_position(self, pair: Pair, instrument: Instrument, side: Side, quantity: Decimal) -> bool:
+        """Whether the account's one position of a derivative surely shrinks by all of this.
+
+        Pairs of several routes share that position: where one holds it long and another short, an order that closes
+        one of them opens the other way for the account, and the venue would refuse it as reduce-only. What another
+        pair's orders on their way will do to it is not known yet.
+        """
+        if not instrument.is_perpetual:
+            return False
+        held = Decimal(0)
+        for other in self._pairs.values():
+            for leg in other.legs:
+                if leg.instrument.id == instrument.id:
+                    held += leg.held
+                    if other.pending and other is not pair:
+                        return False
+        return -side.sign * held >= quantity * instrument.contract_multiplier
+
+    # Orders
+
+    def opening(self, pair: Pair, leg: PairLeg) -> Order:
+        """What was decided on, as an IOC order within the price cap."""
+        quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
+        price = self._capped(leg, leg.side, leg.expected_price)
+        return self.make(pair, leg, leg.side, quantity, price, leg.expected_price, f"open_{leg.side}")
+
+    def completing(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Order | None:
+        """An IOC order for what is missing; None where it cannot be had for less than unwinding costs.
+
+        Each try may be worse by one more price cap than the decision.
+        """
+        at_behind = self._quotes(behind.instrument)
+        evening = decide(
+            ahead,
+            behind,
+            self._quotes(ahead.instrument),
+            at_behind,
+            net_edge_bps=pair.opportunity.net_edge_bps,
+            taker_bps=self._taker_bps(ahead.instrument),
+            cap_bps=self._settings.price_cap_bps * (pair.completions + 1),
+        )
+        if not evening.completes or at_behind is None or not self.can_complete(pair, behind):
+            return None
+        bound = behind.expected_price * (1 + behind.side.sign * evening.slippage_bps / 10_000)
+        on_grid = behind.instrument.floor_price if behind.side is Side.BUY else behind.instrument.ceil_price
+        expected = touch(at_behind, behind.side)
+        price = max(on_grid(bound), behind.instrument.tick_size)
+        return self.make(pair, behind, behind.side, ahead_by(pair, behind), price, expected, f"open_{behind.side}")
+
+    def hedging(self, pair: Pair, behind: PairLeg) -> Order:
+        """A market order for what is missing, where the leg ahead cannot be touched."""
+        return self._at_market(pair, behind, behind.side, ahead_by(pair, behind), f"open_{behind.side}")
+
+    def unwinding(self, pair: Pair, leg: PairLeg) -> Order:
+        """A market order for what a leg is ahead: being uneven costs more than the spread."""
+        side = reducing_side(leg)
+        return self._at_market(pair, leg, side, ahead_by(pair, leg), f"hedge_{side}")
+
+    def closing(self, pair: Pair, leg: PairLeg, quantity: Decimal, *, at_any_price: bool) -> Order | None:
+        """An IOC order near the quote, further off with each try in vain; None where it would not be taken now."""
+        quote = self._quotes(leg.instrument)
+        if not self._is_taken(pair, leg, quantity):
+            return None
+        side = reducing_side(leg)
+        if at_any_price:
+            return self._at_market(pair, leg, side, quantity, f"close_{side}")
+        if quote is None:
+            return None
+        expected = touch(quote, side)
+        price = self._capped(leg, side, expected, 1 + min(pair.fruitless_rounds, self._settings.complete_tries))
+        return self.make(pair, leg, side, quantity, price, expected, f"close_{side}")
+
+    def _at_market(self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, leg_name: str) -> Order:
+        quote = self._quotes(leg.instrument)
+        expected = leg.expected_price if quote is None else touch(quote, side)
+        return self.make(pair, leg, side, quantity, None, expected, leg_name)
+
+    def make(
+        self,
+        pair: Pair,
+        leg: PairLeg,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal | None,
+        expected: Decimal,
+        leg_name: str,
+        lifetime: TimeInForce = TimeInForce.IOC,
+    ) -> Order:
+        """An order of a pair, entered there as an intent; `price` None is a market order."""
+        reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
+        order = Order(
+            client_order_id=self._next_id(pair),
+            instrument=leg.instrument,
+            side=side,
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            time_in_force=lifetime,
+            quantity=quantity,
+            price=price,
+            reduce_only=reduces,
+            reduces_risk=side is not leg.side or bool(pair.fill_ids),
+            ts_decision_ns=self._clock.now_ns(),
+        )
+        pair.orders[order.client_order_id] = (order, leg_name, expected)
+        return order
+
+    def _next_id(self, pair: Pair) -> str:
+        # A pair that an earlier run began has orders of its own numbers.
+        while True:
+            self._count += 1
+            client_order_id = f"{pair.id}-{self._count}"
+            if client_order_id not in pair.orders:
+                return client_order_id
+
+    def _capped(self, leg: PairLeg, side: Side, expected: Decimal, caps: int = 1) -> Decimal:
+        return capped_price(leg.instrument, side, expected, self._settings.price_cap_bps * caps)
+
+
+def reducing_side(leg: PairLeg) -> Side:
+    """The side that makes a leg smaller."""
+    return Side.SELL if leg.net > 0 else Side.BUY
+
+
+def ahead_by(pair: Pair, leg: PairLeg) -> Decimal:
+    """What one leg holds beyond the other, in the units of `leg`'s venue, in whole lots."""
+    return leg.instrument.floor_quantity(abs(pair.imbalance) / leg.instrument.contract_multiplier)
+
+
+def is_to_be_hedged(pair: Pair) -> bool:
+    """Whether what one leg is ahead is a fault: a round trip is a bet on purpose, until it is to be closed."""
+    return not pair.is_round_trip or pair.state is PairState.CLOSING
