@@ -1,6 +1,7 @@
 """Binance's wallets: balances, positions and funding, asked over REST."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 from pydantic import TypeAdapter
@@ -57,8 +58,10 @@ class BinanceAccount:
         """
         self._http.open()
         self._funding_since_ns = self._clock.now_ns()
-        for rest in self._rests.values():
+        for feed, rest in self._rests.items():
             await rest.open()
+            with suppress(VenueError):  # the published limits hold until they are told
+                await rest.learn_limits(next(iter(self._by_feed[feed])))
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -1,6 +1,6 @@
 """Binance's refusals as our errors, told apart by HTTP status and code, never by text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import aiohttp
@@ -18,7 +18,7 @@ from exchanges.binance.endpoints import REFUSED, VENUE
 from exchanges.binance.library import BinanceAPIException, BinanceRequestException
 from exchanges.common.plan import printable
 
-_AUTHENTICATION = frozenset({-1002, -1022, -2014, -2015})
+_AUTHENTICATION = frozenset({-1002, -1011, -1022, -1035, -1099, -2014, -2015, -2017})
 _RATE = frozenset({-1003, -1015, -1034})
 _CLOCK = frozenset({-1021, -5028})
 _BY_STATUS: dict[int, type[VenueError]] = {401: AuthenticationFailed, 403: Banned, 418: Banned, 429: RateLimited}
@@ -32,7 +32,7 @@ def as_venue_error(error: BinanceAPIException) -> VenueError:
         return GeoBlocked(VENUE, REFUSED[451])
     kind = _kind(status, code if isinstance(code, int) else 0)
     words = f"HTTP {status}, code {code}: {printable(error.message)}" if code else f"HTTP {status}"
-    return kind(VENUE, words, retry_after_s=_retry_after_s(error))
+    return kind(VENUE, words, retry_after_s=retry_after_s(error.response.headers))
 
 
 def _kind(status: int, code: int) -> type[VenueError]:
@@ -47,8 +47,9 @@ def _kind(status: int, code: int) -> type[VenueError]:
     return VenueUnavailable if status >= 500 or status == 408 else VenueError
 
 
-def _retry_after_s(error: BinanceAPIException) -> float | None:
-    text = error.response.headers.get("Retry-After", "")
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long an answer says to wait; None where it does not say."""
+    text = headers.get("Retry-After", "")
     return float(text) if text.isascii() and text.isdigit() else None
 
 

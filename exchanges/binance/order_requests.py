@@ -71,6 +71,8 @@ class BinanceOrders:
             exists = await self.find(order) is not None
         except VenueError as error:
             raise OrderOutcomeUnknown(order.client_order_id, f"{refusal}; and then {error}") from error
+        if not exists and refusal.exists:
+            raise OrderOutcomeUnknown(order.client_order_id, f"{refusal}, and is not found") from refusal
         if not exists:
             raise OrderRejected(order.client_order_id, str(refusal)) from refusal
 

@@ -14,7 +14,7 @@ from bot.errors import VenueUnavailable
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.private_schemas import ServerTime
 from exchanges.binance.refusals import checked, code_of
-from exchanges.binance.request_costs import cost, learn, refused_for
+from exchanges.binance.request_costs import adopt, cost, learn, refused_for
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
 from exchanges.common.order_carrier import ORDER_WINDOW_MS
@@ -71,6 +71,20 @@ class SignedRest(KeyedRest[str]):
         url = self._url(path) + _query(values)
         charged = cost(self._feed, "GET", path, values)
         return await self._paid(charged, lane, lambda: self._http.request("GET", url, {}, None, READ_S))
+
+    async def learn_limits(self, symbol: str) -> None:
+        """Ask how much may be asked; `symbol` is one that it lists, for spot's answer is of any length without.
+
+        Raises:
+            VenueError: It cannot be asked, refuses, or names no limits: the published ones hold then.
+        """
+        is_spot = self._feed.segment is Segment.SPOT
+        path, values = ("/v3/exchangeInfo", {"symbol": symbol}) if is_spot else ("/v1/exchangeInfo", {})
+        text = await self.public_text(path, values)
+        try:
+            adopt(self._http.budget, self._feed, text)
+        except ValidationError as error:
+            raise VenueUnavailable(VENUE, f"answered {path} without its limits") from error
 
     async def key_only(self, method: str, path: str) -> str:
         """A request with the key and without a signature (`listenKey`): the answer's text.

@@ -30,16 +30,19 @@ _BY_RET_CODE: dict[int, type[VenueError]] = {
     10005: AuthenticationFailed,  # permission
     10006: RateLimited,
     10007: AuthenticationFailed,
+    10008: AuthenticationFailed,  # the account is banned
     10009: Banned,  # IP
     10010: AuthenticationFailed,  # IP not bound to the key
     10016: VenueUnavailable,  # internal error or restart
     10018: RateLimited,  # IP
     10019: VenueUnavailable,  # the trade socket restarts
     10024: GeoBlocked,  # compliance rules
+    10028: AuthenticationFailed,  # not a unified account
     10403: Banned,  # IP, on a socket
     10429: RateLimited,  # the whole system's
     20003: RateLimited,  # a session's
     33004: AuthenticationFailed,  # key expired
+    170005: RateLimited,  # new orders, spot
     170222: RateLimited,  # spot
 }
 _BY_STATUS: dict[int, type[VenueError]] = {

@@ -14,11 +14,23 @@ from exchanges.common.plan import printable
 from exchanges.common.refusals import Refusal, RefusalCodes, ServerFault
 from exchanges.common.venue_http import Answer
 
-_UNKNOWN = frozenset({10000, 10016, 170007, 170032, 170146, 170147})
+_UNKNOWN = frozenset({10000, 10016, 170001, 170007, 170032, 170146, 170147, 170234})
+"""Faults inside Bybit, and creating or cancelling that it gave up waiting for."""
+_REQUEST = frozenset({10001, 10017, 10020, 10027, 10029, 10404})
+
+
+def _is_definite(code: int) -> bool:
+    """Whether a code says that a request was refused for what it asked: 110xxx of contracts, 170xxx of spot, 131xxx of
+    wallets, and a few that are general."""
+    return code in _REQUEST or 110_000 <= code < 111_000 or 131_000 <= code < 132_000 or 170_000 <= code < 171_000
+
+
 _CODES = RefusalCodes(
     VENUE,
     no_such_order=frozenset({110001, 110008, 110010, 170139, 170142, 170143, 170213}),
-    may_exist=frozenset({10014, 110072, 170141}),
+    may_exist=frozenset({10014, 20006}),
+    exists=frozenset({110072, 170141}),
+    is_definite=_is_definite,
     rejections={
         110004: InsufficientBalance,
         110006: InsufficientBalance,
@@ -26,6 +38,10 @@ _CODES = RefusalCodes(
         110012: InsufficientBalance,
         110044: InsufficientBalance,
         110045: InsufficientBalance,
+        110051: InsufficientBalance,
+        110052: InsufficientBalance,
+        110053: InsufficientBalance,
+        131212: InsufficientBalance,
         170033: InsufficientBalance,
         170131: InsufficientBalance,
         110094: BelowMinimum,

@@ -164,6 +164,8 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         except Refusal as refusal:
             if refusal.may_exist:
                 raise
+            if not refusal.is_definite:
+                raise OrderOutcomeUnknown(client_order_id, f"{refusal}, which is not known") from refusal
             raise refusal.of_order(client_order_id) from refusal
         except VenueUnavailable as unavailable:
             self.on_error(unavailable)

@@ -1,6 +1,6 @@
 """What became of a request that a venue answered with an error: refused for what it asked, or nobody knows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bot.errors import OrderRejected, VenueError, VenueUnavailable
@@ -26,7 +26,17 @@ class Refusal(VenueError):
     @property
     def may_exist(self) -> bool:
         """Whether an order of this client order id may be there already."""
-        return self.code in self._codes.may_exist
+        return self.code in self._codes.may_exist or self.exists
+
+    @property
+    def exists(self) -> bool:
+        """Whether it says that an order of this client order id is there already, and nothing else."""
+        return self.code in self._codes.exists
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether the venue documents that nothing came of it; a code that nobody knows promises nothing."""
+        return self._codes.is_definite(self.code)
 
     def of_order(self, client_order_id: str) -> OrderRejected:
         """The same of a new order: a class by its code."""
@@ -35,9 +45,14 @@ class Refusal(VenueError):
 
 @dataclass(frozen=True, slots=True)
 class RefusalCodes:
-    """What one venue's codes mean; the others say no more than that it was refused."""
+    """What one venue's codes mean."""
 
     venue: str
     no_such_order: frozenset[int]
     may_exist: frozenset[int]
+    """What an order of this id that is there already is told, among other things."""
+    exists: frozenset[int]
+    """What it is told, and nothing else."""
+    is_definite: Callable[[int], bool]
+    """Whether a code belongs to those that say: refused, for what was asked."""
     rejections: Mapping[int, type[OrderRejected]]

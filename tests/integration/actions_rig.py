@@ -88,6 +88,8 @@ class Requests:
         """By method and path: said instead of what the exchange would say, as long as it stands here."""
         self.hold: dict[str, asyncio.Event] = {}
         self.seen: list[tuple[str, str]] = []
+        self.too_many: list[str] = []
+        """What an exchange answered with: too many requests."""
 
     def count(self, method: str, end: str) -> int:
         return sum(1 for seen, path in self.seen if seen == method and path.endswith(end))
@@ -100,6 +102,8 @@ class Requests:
         if key in self.answer:
             return self.answer[key]()
         response = await handler(request)
+        if response.status in (403, 418, 429) or _is_limited(response):
+            self.too_many.append(key)
         if self._due(self.lose_answer, key):
             return _cut(request)
         for ending, status in list(self.fail):
@@ -116,6 +120,10 @@ class Requests:
         if ending is not None:
             faults.remove(ending)
         return ending is not None
+
+
+def _is_limited(response: web.StreamResponse) -> bool:
+    return isinstance(response, web.Response) and '"retCode":10006' in (response.text or "")
 
 
 def _cut(request: web.Request) -> web.Response:
@@ -222,11 +230,11 @@ class Rig:
         found = self.exchanges[venue].credentials
         return ApiKeys(key=SecretStr(found.api_key), secret=SecretStr(found.secret))
 
-    def actions(self, venue: str, settings: Settings | None = None, keys: ApiKeys | None = None) -> Any:
+    def actions(self, venue: str, settings: Settings | None = None, keys: ApiKeys | None = None, **more: Any) -> Any:
         kind = {"binance": BinanceActions, "bybit": BybitActions}[venue]
         return kind(
             BY_FEED, keys or self.keys(venue), settings or self.settings(), SystemClock(), random.Random(1), FEES,
-            lambda level, text: self.log.append((level, text)), self.heard, self.heard.funding.append,
+            lambda level, text: self.log.append((level, text)), self.heard, self.heard.funding.append, **more,
         )  # fmt: skip
 
     def move(self, events: list[Any]) -> None:
@@ -248,7 +256,8 @@ def _rules(venue: str) -> VenueRules:
 
 
 @contextlib.asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
+async def rig(limits: BybitOptions = UNLIMITED) -> AsyncIterator[Rig]:
+    """Both exchanges; `limits` are Bybit's, Binance always counts."""
     clock, market = SystemClock(), ShownMarket()
     for one in INSTRUMENTS:
         market.show(one, "50000", "50000.1")
@@ -262,7 +271,7 @@ async def rig() -> AsyncIterator[Rig]:
             return await handler(request)
         return await requests.handle(request, handler)
 
-    binance, bybit = BinanceServer(exchanges["binance"], clock), BybitGateway(exchanges["bybit"], clock, UNLIMITED)
+    binance, bybit = BinanceServer(exchanges["binance"], clock), BybitGateway(exchanges["bybit"], clock, limits)
     venues = web.Application(middlewares=[faulty])
     venues.add_routes([*binance.routes(), *bybit.routes()])
     between = web.Application()
