@@ -16,6 +16,7 @@
     │   ├── Banned                   not one request until `retry_after_s` has passed
     │   ├── GeoBlocked               the venue refuses this place: do not start
     │   └── VenueUnavailable         back off, retry
+    │       └── NothingServed          subscribed, no data: back off; at the start: do not start, look at the route
     └── OrderError                 carries `client_order_id`
         ├── OrderRejected            final
         │   ├── InsufficientBalance
@@ -121,6 +122,15 @@ class GeoBlocked(VenueError):
 
 class VenueUnavailable(VenueError):
     """Unreachable, overloaded or in maintenance."""
+
+
+class NothingServed(VenueUnavailable):
+    """A connection and its subscriptions were taken, and no data came: most likely the wrong route.
+
+    It leaves a program only where it happens at the start; a feed that is lost later is connected again.
+    """
+
+    exit_code = ExitCode.PREFLIGHT
 
 
 class OrderError(BotError):

@@ -20,7 +20,7 @@ from typing import Any
 from picows import WSError, WSHandshakeError, ws_connect
 
 from bot.clock import Clock, Timer
-from bot.errors import Banned, GeoBlocked, RateLimited, VenueError, VenueUnavailable
+from bot.errors import Banned, GeoBlocked, NothingServed, RateLimited, VenueError, VenueUnavailable
 from bot.ports import FeedState, FrameTap
 from bot.settings import ConnectionSettings
 from exchanges.common.link import Link
@@ -90,7 +90,8 @@ class SupervisedConnection:
 
         Raises:
             GeoBlocked: If the venue does not serve this place.
-            VenueUnavailable: If it cannot be reached, or acknowledges and sends nothing, within the first-frame limit.
+            NothingServed: If it acknowledges and sends nothing within the first-frame limit.
+            VenueUnavailable: If it cannot be reached in that time.
         """
         loop = asyncio.get_running_loop()
         self._started = loop.create_future()
@@ -176,9 +177,11 @@ class SupervisedConnection:
         if ended.done():
             raise self._unavailable(f"closed before any data: {ended.result()}")
         link.abort("no first frame")
-        raise self._unavailable(
-            f"acknowledged, but no frame on the whole connection in {self._settings.first_frame_timeout_s:g} s: "
-            f"is {self._plan.stream_names()} on the right route? {self._plan.route_hint}"
+        raise NothingServed(
+            self._plan.feed.venue,
+            f"{self._plan.name}: acknowledged, but no frame on the whole connection in "
+            f"{self._settings.first_frame_timeout_s:g} s: is {self._plan.stream_names()} on the right route? "
+            f"{self._plan.route_hint}",
         )
 
     async def _connect(self) -> Link:

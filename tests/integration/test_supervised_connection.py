@@ -28,7 +28,7 @@ from picows import (
 
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
-from bot.errors import Banned, GeoBlocked, VenueUnavailable
+from bot.errors import Banned, ExitCode, GeoBlocked, VenueUnavailable
 from bot.ports import FeedState
 from bot.settings import ConnectionSettings
 from exchanges.common.connection import StreamPlan, SupervisedConnection, backoff_s
@@ -226,6 +226,7 @@ async def test_fault_02_acknowledged_and_silent_names_the_stream_and_the_route()
     for part in ("acknowledged, but no frame", "0.3 s", "ethusdt@bookTicker", "book tickers are on /public"):
         assert part in words
     assert client.seen(FeedState.FAILED) == [words]
+    assert caught.value.exit_code is ExitCode.PREFLIGHT
 
 
 async def test_a_geo_blocked_handshake_is_named_and_not_tried_again() -> None:
