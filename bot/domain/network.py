@@ -189,13 +189,15 @@ def _why_other(source: AssetNetwork, target: AssetNetwork) -> str | None:
     for side, contract in ((source, ours), (target, theirs)):
         if contract is None:
             return f"{side.venue} gives no contract address"
-    return None if ours == theirs else "the contract addresses differ: it is another token"
+    if ours == theirs:
+        return None
+    return f"the contract addresses of {source.venue} and {target.venue} differ: it is another token"
 
 
 def _why_suspended(source: AssetNetwork, target: AssetNetwork) -> str | None:
-    if not source.can_withdraw:
-        return f"withdrawals are suspended at {source.venue}"
-    return None if target.can_deposit else f"deposits are suspended at {target.venue}"
+    ends = [] if source.can_withdraw else [f"withdrawals are suspended at {source.venue}"]
+    ends += [] if target.can_deposit else [f"deposits are suspended at {target.venue}"]
+    return " and ".join(ends) or None
 
 
 def ways(
@@ -213,8 +215,8 @@ def ways(
             continue
         same = [other for other in there if one.chain is not None and other.chain == one.chain]
         if not same:
-            why = "unknown here" if one.chain is None else "not offered on the other side"
-            refused.append(NetworkRefusal(asset=asset, network=one.chain or one.name, reason=f"{one.name}: {why}"))
+            why = "unknown here" if one.chain is None else f"{one.venue} offers it and the other side does not"
+            refused.append(NetworkRefusal(asset=asset, network=one.chain or one.name, reason=why))
         for other in same:
             answer = match(one, other)
             if isinstance(answer, NetworkMatch):

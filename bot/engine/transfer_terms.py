@@ -12,6 +12,10 @@ from bot.engine.terms import Terms
 from bot.ports import TransferEstimate
 from bot.pricing.transfers import TransferTime, sendable, transfer_time
 from bot.settings.terms import TermsSettings
+from bot.text import clip, inert
+
+_LONGEST = 300
+"""Characters of a reason: a venue may have a dozen networks for an asset."""
 
 
 class TransferTerms:
@@ -41,6 +45,17 @@ class TransferTerms:
                     most=None if most is None else float(most),
                 )
         return None
+
+    def closed(self, leg: TransferLeg) -> str | None:
+        """Which networks are closed, at which end and why; None where one is open, or an end has not told its own."""
+        told = [self._terms.networks(venue, leg.asset) for venue in (leg.from_venue, leg.to_venue)]
+        found, refused = ways(leg.asset, *told)
+        if not all(told) or any(leg.network in (None, way.chain.id) for way in found):
+            return None
+        reasons = [f"{one.network}: {one.reason}" for one in refused if leg.network in (None, one.network)]
+        if not reasons:
+            reasons = [f"{leg.network or 'any network'}: {leg.from_venue} does not offer it"]
+        return clip(inert("; ".join(dict.fromkeys(reasons))), _LONGEST)
 
     def ways(self, asset: str, source: str, target: str) -> tuple[tuple[NetworkMatch, ...], tuple[NetworkRefusal, ...]]:
         """Every way for an asset from one venue to another now, cheapest first, and why others are none."""

@@ -110,12 +110,19 @@ class RouteTerms(Protocol):
     def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
         """Of this transfer, the cheapest network where the leg names none; None: not known, or closed at an end."""
 
+    def closed(self, leg: TransferLeg) -> str | None:
+        """Which networks are closed, at which end and why, in words; None where one is open, or nothing is known."""
+
 
 class NoTerms:
     """Nothing is known. Implements `RouteTerms`: every route with a transfer is refused."""
 
     def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
         """Not known."""
+        return None
+
+    def closed(self, leg: TransferLeg) -> str | None:
+        """Not known either."""
         return None
 
 

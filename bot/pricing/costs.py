@@ -21,6 +21,7 @@ from math import ceil, isfinite, pi, sqrt
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.route import Route
 from bot.ports import TransferEstimate
+from bot.pricing.fees import no_way
 from bot.pricing.inputs import FundingInput, InstrumentInput, PricingInputs
 from bot.pricing.sheet import CostLines, Unpriced, not_known
 from bot.pricing.transfers import price_sd_bps
@@ -156,7 +157,8 @@ def charge_rebalancing(route: Route, inputs: PricingInputs, lines: CostLines) ->
     elif assumed is not None and isfinite(assumed):
         lines.add(REBALANCING, assumed, assumed=True)
     else:
-        return not_known("network")
+        closed = next((leg for leg in deferred if leg in inputs.closed), deferred[0])
+        return no_way(closed, inputs)
     return None
 
 

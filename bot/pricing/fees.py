@@ -59,11 +59,19 @@ def _charge_chain(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpr
     return None
 
 
+def no_way(leg: TransferLeg, inputs: PricingInputs) -> Unpriced:
+    """Why a transfer cannot be priced: its networks are closed, and which and where is in the limit; or not known."""
+    closed = inputs.closed.get(leg)
+    if closed is None or leg in inputs.transfers:
+        return not_known("network")
+    return Unpriced(f"network {leg.asset} {leg.from_venue} to {leg.to_venue}, {closed}", 0.0, 1.0, "open")
+
+
 def _withdrawn(leg: TransferLeg, route: Route, inputs: PricingInputs, left: float) -> float | Unpriced:
     """The part of the amount that the withdrawal takes."""
     estimate = inputs.transfers.get(leg)
     if estimate is None or not (isfinite(estimate.fee) and isfinite(estimate.fee_ratio)):
-        return not_known("network")
+        return no_way(leg, inputs)
     amount = base_quantity(route, inputs)
     if amount is None:
         return not_known("warm_up")

@@ -100,6 +100,8 @@ class PricingInputs:
     quantity: float | None = None
     """Base units that fixed fees are spread over; None: the rules' reference notional."""
     rules: PricingRules = PricingRules()
+    closed: Mapping[TransferLeg, str] = field(default_factory=dict)
+    """Why others are known to be none: which network, which end."""
 
 
 def instrument_input(

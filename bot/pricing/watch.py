@@ -112,7 +112,8 @@ class PriceWatch:
     def _gather(self, now_ns: int, statistics: Mapping[str, Statistics] = _ITS_OWN) -> PricingInputs:
         route, views = self.route, self._views
         chance = self._fill_probability
-        found = ((leg, self._terms.transfer(leg)) for leg in route.transfers)
+        found = {leg: self._terms.transfer(leg) for leg in route.transfers}
+        closed = {leg: self._terms.closed(leg) for leg, estimate in found.items() if estimate is None}
         turned = None
         if needs_conversion(route):
             turned = conversion(route.sell.quote, route.buy.quote, views.values())
@@ -121,7 +122,8 @@ class PriceWatch:
                 one.id: instrument_input(views[one.id], now_ns, chance, statistics.get(one.id))
                 for one in route.instruments
             },
-            transfers={leg: estimate for leg, estimate in found if estimate is not None},
+            transfers={leg: estimate for leg, estimate in found.items() if estimate is not None},
+            closed={leg: why for leg, why in closed.items() if why is not None},
             conversion=turned,
             rules=self._rules,
         )

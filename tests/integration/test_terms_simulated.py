@@ -114,7 +114,7 @@ async def test_networks_match_across_the_venues_and_close() -> None:
         assert found == {"bsc", "solana"}
         assert refused == {
             "tron": "withdrawals are suspended at binance",
-            "ethereum": "the contract addresses differ: it is another token",
+            "ethereum": "the contract addresses of binance and bybit differ: it is another token",
         }
 
 

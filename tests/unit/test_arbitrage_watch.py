@@ -12,6 +12,7 @@ from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
+from bot.engine.snapshot import limit_in_words
 from bot.ports import NoTerms, TransferEstimate
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
@@ -47,6 +48,17 @@ class View:
 class Terms:
     def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
         return TransferEstimate(900.0, 2400.0, 0.0002 if leg.asset == "BTC" else 1.0)
+
+    def closed(self, leg: TransferLeg) -> str | None:
+        return None
+
+
+class Halted(Terms):
+    def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
+        return None if leg.asset == "BTC" else super().transfer(leg)
+
+    def closed(self, leg: TransferLeg) -> str | None:
+        return "bitcoin: withdrawals are suspended at binance" if leg.asset == "BTC" else None
 
 
 def view(venue: str, symbol: str, bid: float, ask: float) -> View:
@@ -164,6 +176,19 @@ def test_without_terms_everything_that_must_travel_is_refused_and_nothing_is_tak
     assumed = watches(market(), NoTerms(), assumed_rebalancing_bps=3.0)[INVENTORY]
     assert assumed.assess() is None
     assert assumed.assumed
+
+
+def test_a_halted_network_refuses_by_its_name_and_its_end() -> None:
+    watch = watches(market(), Halted())[SENT]
+    limit = watch.assess()
+    assert limit == "network BTC binance to bybit, bitcoin: withdrawals are suspended at binance"
+    words = limit_in_words(limit, *watch.figures(limit))
+    assert words == "BTC binance to bybit, bitcoin: withdrawals are suspended at binance"
+    assert (watch.take_at_bps, watch.net_bps) == (inf, None)
+    inventory = watches(market(), Halted())[INVENTORY]
+    assert inventory.assess() == limit
+    assumed = watches(market(), Halted(), assumed_rebalancing_bps=3.0)[INVENTORY]
+    assert assumed.assess() is None  # it is sent later, and what it costs was said by a person
 
 
 def test_a_ring_without_one_of_its_quotes_has_no_edge() -> None:

@@ -61,7 +61,7 @@ def test_the_same_chain_and_contract_is_a_way_whatever_it_is_called() -> None:
     [
         ({"can_withdraw": False}, {}, "withdrawals are suspended at binance"),
         ({}, {"can_deposit": False}, "deposits are suspended at bybit"),
-        ({}, {"contract": "TAnother"}, "the contract addresses differ"),
+        ({}, {"contract": "TAnother"}, "the contract addresses of binance and bybit differ"),
         ({}, {"contract": None}, "bybit gives no contract address"),
         ({"contract": ""}, {}, "binance gives no contract address"),
         ({"contract": None}, {"contract": None}, "binance gives no contract address"),

@@ -184,3 +184,40 @@ async def test_transfers_are_estimated_over_the_cheapest_open_network() -> None:
     other.says["networks"] = _networks(venue="bybit", can_deposit=False)
     await terms.refresh()
     assert transfers.transfer(leg) is None
+
+
+async def test_a_transfer_that_is_closed_says_which_network_and_which_end() -> None:
+    world = World()
+    other = Source()
+    other.venue = "bybit"  # type: ignore[misc]
+    settings = Settings.model_validate({})
+    terms = Terms(
+        [world.source, other], world.bench.instruments, {}, settings, world.bench.clock, lambda *_: None,
+        PastTransfers(None, lambda *_: None),
+    )  # fmt: skip
+    transfers = TransferTerms(terms, settings.terms)
+    leg = TransferLeg(asset="BTC", from_venue="binance", to_venue="bybit")
+
+    async def told(ours: dict[str, object], theirs: dict[str, object]) -> str | None:
+        world.source.says["networks"] = _networks(**ours)
+        other.says["networks"] = _networks(venue="bybit", **theirs)
+        await terms.refresh()
+        assert transfers.transfer(leg) is None or not (ours or theirs)
+        return transfers.closed(leg)
+
+    assert transfers.closed(leg) is None  # nothing is known yet
+    assert await told({}, {}) is None
+    assert await told({"can_withdraw": False}, {}) == "bitcoin: withdrawals are suspended at binance"
+    assert await told({}, {"can_deposit": False}) == "bitcoin: deposits are suspended at bybit"
+    assert await told({"can_withdraw": False}, {"can_deposit": False}) == (
+        "bitcoin: withdrawals are suspended at binance and deposits are suspended at bybit"
+    )
+    contracts: list[dict[str, object]] = [{"contract": "0xa1"}, {"contract": "0xa2"}]
+    assert await told(*contracts) == "bitcoin: the contract addresses of binance and bybit differ: it is another token"
+    assert await told({}, {"chain": "tron"}) == "bitcoin: binance offers it and the other side does not"
+    assert transfers.closed(leg.model_copy(update={"network": "solana"})) == "solana: binance does not offer it"
+    assert await told({"name": "B\x1b[2J", "chain": None}, {}) == "B[2J: unknown here"
+    # An end that has not told its networks: not known, and said so elsewhere.
+    other.says["networks"] = Told(values={}, wrong={"BTC": "broken"}, ts_ns=0)
+    await terms.refresh()
+    assert transfers.closed(leg) is None
