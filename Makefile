@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
 
-.PHONY: run test test-services soak check format lock bench clean
+.PHONY: run test test-services soak soak-invariants check format lock bench clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/python main.py $(ARGS)
@@ -34,6 +34,11 @@ test-services: $(VENV)/.services $(VENV)/.s3-server
 KILLS ?= 200
 soak: $(VENV)/.services $(VENV)/.s3-server
 	@CRYPTO_PIPE_KILLS=$(KILLS) $(BIN)/python -m tests.services.run tests/services/test_mongo_kill.py $(ARGS)
+
+# Every invariant under accidents, on a virtual clock, for so many virtual HOURS.
+HOURS ?= 24
+soak-invariants: $(VENV)/.dev
+	@$(BIN)/python -m tests.invariants.soak --hours $(HOURS) $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 from typing import Protocol
 
 from bot.clock import Clock
@@ -30,6 +31,7 @@ _BETWEEN_REPAIRS_S = 1.0
 _REFUSED_S = 60.0
 """Who does not take our key is not asked again and again."""
 _FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+_FUNDING_RETRY_S = (1.0, 2.0, 5.0, 10.0)
 
 
 class AccountGateway(Protocol):
@@ -275,11 +277,18 @@ class StreamedActions:
             self._funding.due.clear()
             for wait_s in _FUNDING_AFTER_S:
                 await pause(self._clock, wait_s)
-                try:
-                    if await self._take_funding():
-                        break
-                except VenueError as error:
-                    self._log("warning", f"funding could not be asked for: {error}")
+                if await self._answered_funding():
+                    break
+
+    async def _answered_funding(self) -> bool:
+        """Whether there was any; asked until the venue answers, for nobody says a second time that it was due."""
+        for wait_s in chain(_FUNDING_RETRY_S, repeat(_FUNDING_RETRY_S[-1])):
+            try:
+                return await self._take_funding() > 0
+            except VenueError as error:
+                self._log("warning", f"funding could not be asked for: {error}")
+                await pause(self._clock, max(wait_s, error.retry_after_s or 0.0))
+        raise AssertionError("the waits have no end")
 
     async def _take_funding(self) -> int:
         """Tell of payments that were not told before; answers how many."""

@@ -1,0 +1,312 @@
+"""One process of the bot as it may be killed: the real engine over a real journal, on a clock and wires that are cut.
+
+House      the exchanges, the data directory and the processes that come and go on it
+Process    engine, gate, executor, ledger, order carriers: all that a kill -9 takes away
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.clock import Timer, VirtualClock
+from bot.domain.market import TopOfBook
+from bot.domain.order import Fill, Order
+from bot.engine.engine import Engine, RunInfo
+from bot.ports import RecordKind
+from bot.settings import Settings
+from bot.storage.journal import SqliteJournal
+from exchanges.common.asked_account import AskedAccount
+from exchanges.common.funding_desk import FundingDesk
+from exchanges.common.order_desk import OrderDesk
+from exchanges.common.request_budget import RequestBudget
+from exchanges.common.streamed_actions import StreamedActions
+from exchanges.common.venue_state import VenueState
+from exchanges.common.wallet_book import WalletBook
+from exchanges.paper.wallets import wallet_of
+from exchanges.routed.venue import ConnectedVenue
+from strategies.arbitrage.settings import ArbitrageSettings
+from strategies.arbitrage.strategy import ArbitrageStrategy
+from tests.invariants.wire import Mood, Wire
+from tests.invariants.world import BALANCES, FEES, INSTRUMENTS, MS, START_NS, World
+
+VENUES = ("binance", "bybit")
+SETTINGS: Mapping[str, Any] = {
+    "market": "simulated",
+    "paper": {"balances": {wallet: dict(assets) for wallet, assets in BALANCES.items()}},
+    "risk": {"max_daily_loss": 1e6, "max_cumulative_loss": 1e6, "max_orders_per_minute": 100_000, "max_drift_bps": 1e6},
+    "quote_gate": {"max_age_ms": 5_000.0, "max_skew_ms": 5_000.0, "jump_confirm_ms": 100.0},
+}
+OWN = ArbitrageSettings(exit_basis="converged", warmup_s=0.0, max_holding_s=5.0, cooldown_s=0.05, adverse_moves=False)
+
+
+class Killed(BaseException):
+    """The process is no more: nothing of it may go on, and nothing in it may catch this."""
+
+
+class MortalClock:
+    """The world's clock, as a process sees it: its timers die with it."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.is_dead = False
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns()
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        return self._clock.call_later(delay_s, lambda: None if self.is_dead else callback())
+
+
+class MortalJournal:
+    """A real journal of which a kill takes what was not durable; it can be told at which step to die."""
+
+    def __init__(self, data_dir: Path, run_id: str) -> None:
+        self._file = SqliteJournal(data_dir, run_id, group_commit_ms=0.0)
+        self._buffer: list[tuple[RecordKind, str, int, Any]] = []
+        self.steps = 0
+        self.dies_at: int | None = None
+        self.is_dead = False
+        self.events: list[str] = []
+
+    def record(
+        self, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._step()
+        if kind is RecordKind.EVENT and not callable(body):
+            self.events.append(str(body["text"]))
+        self._buffer.append((kind, key, ts_ns, body))
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        self._step()
+        self.flush()
+        self._step()
+        callback()
+
+    def flush(self) -> None:
+        for entry in self._buffer:
+            self._file.record(*entry)
+        self._buffer.clear()
+        self._file.when_durable(lambda: None)
+
+    def kill(self, keep: int) -> None:
+        """Die: of what was not durable the first `keep` records have reached the disk by chance."""
+        self.is_dead = True
+        for entry in self._buffer[:keep]:
+            self._file.record(*entry)
+        self._buffer.clear()
+        self._file.close()
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.is_dead or self.steps == self.dies_at:
+            self.is_dead = True
+            raise Killed
+
+
+class Process:
+    """The bot, from its start to its kill."""
+
+    def __init__(self, house: "House", run_id: str) -> None:
+        self.house = house
+        self.clock = MortalClock(house.clock)
+        self.journal = MortalJournal(house.data_dir, run_id)
+        self.settings = Settings.model_validate(house.settings)
+        self.told_final: set[str] = set()
+        self.log: list[str] = []
+        self.wires: dict[str, Wire] = {}
+        self.venue = ConnectedVenue({venue: self._actions(venue) for venue in VENUES})
+        self.engine = Engine(
+            run=RunInfo(run_id, "arbitrage", "simulated", False, "digest", "0"),
+            instruments=INSTRUMENTS,
+            strategy=ArbitrageStrategy(OWN),
+            venue=self.venue,
+            journal=self.journal,
+            clock=self.clock,
+            settings=self.settings,
+            fees=FEES,
+            assumed_funding_bps_per_8h={i.feed: 0.0 for i in INSTRUMENTS},
+            log=self._log,
+        )
+        self.desk = self.engine.desk
+        self.venue.listener = _Ear(self)
+
+    async def start(self) -> None:
+        """Connect, and begin to decide."""
+        await self.venue.start()
+        self.engine.start()
+
+    def kill(self, keep: int) -> None:
+        """As by kill -9."""
+        self.clock.is_dead = True
+        self.journal.kill(keep)
+        for wire in self.wires.values():
+            self.house.world.news.pop(wire.venue, None)
+            self.house.world.on_funding.pop(wire.venue, None)
+
+    def _actions(self, venue: str) -> StreamedActions:
+        house = self.house
+        desk = OrderDesk(self.clock)
+        wallets = WalletBook(wallet_of, FEES, self.settings.paper.initial_margin_ratio, locks_margin=False)
+        wire = self.wires[venue] = Wire(
+            venue=venue,
+            world=house.world,
+            clock=self.clock,
+            rng=house.rng,
+            mood=house.moods[venue],
+            desk=desk,
+            wallets=wallets,
+            is_cut=lambda: self.clock.is_dead,
+            before_sending=lambda order: house.on_sending(self, order),
+        )
+        funding = FundingDesk()
+        house.world.news[venue] = wire.on_news
+        house.world.on_funding[venue] = lambda: _later(self.clock, funding.due.set)
+        return StreamedActions(
+            desk=desk, wallets=wallets, funding=funding, orders=wire, account=wire, protocols=[],
+            state=VenueState(RequestBudget(venue, [], self.clock), [], self.clock, self._log),
+            dead_man=wire, settings=self.settings.connection, clock=self.clock, rng=house.rng, log=self._log,
+            questions=AskedAccount(venue, wire, wire, wire, wallets, desk),
+        )  # fmt: skip
+
+    def _log(self, level: str, text: str) -> None:
+        self.log.append(f"{level}: {text}")
+
+
+class _Ear:
+    """Notes which orders the engine was told the end of, on the way to it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def on_order(self, order: Order) -> None:
+        self._process.desk.on_order(order)
+        if order.status.is_terminal:
+            self._process.told_final.add(order.client_order_id)
+
+    def on_fill(self, fill: Fill) -> None:
+        self._process.desk.on_fill(fill)
+
+
+class House:
+    """Exchanges, a data directory, and whoever lives there now."""
+
+    def __init__(self, data_dir: Path, seed: int, settings: Mapping[str, Any] = SETTINGS) -> None:
+        self.data_dir = data_dir
+        self.seed = seed
+        self.settings = settings
+        self.rng = random.Random(seed)
+        self.clock = VirtualClock(START_NS)
+        self.world = World(self.clock)
+        self.moods = {venue: Mood() for venue in VENUES}
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._on_exception)
+        self.failure: BaseException | None = None
+        self.checks: list[Callable[[Process, Order], None]] = []
+        self.sequence = 1
+        self.runs = 0
+        self.process = self.new_process()
+        self._run(self._start())
+
+    def new_process(self) -> Process:
+        """A bot on this data directory; not started."""
+        self.runs += 1
+        return Process(self, f"run{self.runs}")
+
+    async def _start(self) -> None:
+        starting = self.loop.create_task(self.process.start())
+        while not starting.done():
+            await self._play(self.clock.now_ns() + MS)
+        await starting
+
+    def on_sending(self, process: Process, order: Order) -> None:
+        """The first byte of an order is about to leave."""
+        if process.clock.is_dead:
+            raise Killed
+        for check in self.checks:
+            check(process, order)
+
+    # Time and the market
+
+    def play(self, ms: int) -> None:
+        """Let so much time pass, timer by timer."""
+        self._run(self._play(self.clock.now_ns() + ms * MS))
+
+    def quote(self, slot: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
+        """A book changes; sizes in base units."""
+        self.sequence += 1
+        units = float(INSTRUMENTS[slot].contract_multiplier)
+        quote = TopOfBook(
+            bid_price=bid, bid_qty=bid_qty / units, ask_price=ask, ask_qty=ask_qty / units, sequence=self.sequence
+        )
+
+        async def shown() -> None:
+            self.world.show(slot, quote)
+            self.process.engine.on_quote(slot, quote, self.clock.now_ns(), b"")
+
+        self._run(shown())
+
+    def end_batch(self) -> None:
+        """Decisions are taken here."""
+
+        async def ended() -> None:
+            self.process.engine.on_batch_end(self.clock.now_ns())
+
+        self._run(ended())
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if not self.process.journal.is_dead:
+            self.process.kill(0)
+        self._end_tasks()
+        self.loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        async def run() -> None:
+            await work
+            await _settled()
+
+        try:
+            self.loop.run_until_complete(run())
+        except Killed as killed:
+            self.failure = self.failure or killed
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+
+    async def _play(self, until_ns: int) -> None:
+        while (due_ns := self.clock.next_due_ns()) is not None and due_ns <= until_ns:
+            self.clock.advance_to(due_ns)
+            await _settled()
+            if self.failure is not None:
+                return
+        self.clock.advance_to(until_ns)
+        await _settled()
+
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.failure = self.failure or context.get("exception") or AssertionError(context["message"])
+
+    def _end_tasks(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.failure = None
+
+
+def _later(clock: MortalClock, callback: Callable[[], None]) -> None:
+    clock.call_later(0.05, callback)
+
+
+async def _settled() -> None:
+    """Until no task has anything to do that needs no time."""
+    for _ in range(12):
+        await asyncio.sleep(0)
