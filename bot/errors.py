@@ -3,7 +3,9 @@
     BotError
     ├── SettingsError              do not start
     ├── RecordingError             the recording cannot be read: do not start
+    ├── PreflightFailed            a check before the first order: do not start
     ├── StorageError               the journal cannot be written or read
+    │   └── AlreadyRunning           by another bot: stop that one first
     ├── Halted                     a person has to look first: do not start
     ├── InvariantError             our bug: stop trading
     ├── MarketDataError
@@ -61,10 +63,22 @@ class RecordingError(BotError):
     exit_code = ExitCode.SETTINGS
 
 
+class PreflightFailed(BotError):
+    """A check before the first order failed; each line says what was found and what to do."""
+
+    exit_code = ExitCode.PREFLIGHT
+
+
 class StorageError(BotError):
     """The journal cannot be opened, written or understood."""
 
     exit_code = ExitCode.STORAGE
+
+
+class AlreadyRunning(StorageError):
+    """Another process has what this one would write to."""
+
+    exit_code = ExitCode.PREFLIGHT
 
 
 class Halted(BotError):

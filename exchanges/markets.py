@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -55,6 +55,8 @@ class OpenMarket:
     """What a person should know of it before the first decision, a line each."""
     accounts: Sequence[Account] = ()
     """Where its orders will be; none where they go to the paper venue."""
+    dies_with_run: bool = False
+    """Whether its accounts, and what they hold, end with this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,45 @@ async def opened_market(
     elif settings.market in ("live", "testnet"):
         yield await _outside(settings, wanted, log)
     else:
-        # Imported here: servers and protocols take half a second to load, and only this market needs them.
-        from exchanges.simulator.process import pointed_at, simulator_process
-        from exchanges.terms import terms_sources
+        async with _simulated(settings, wanted, log) as opened:
+            yield opened
 
-        day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
-        log("info", f"SIMULATED: starting the exchanges, {day}")
-        lost: asyncio.Future[VenueError] = asyncio.get_running_loop().create_future()
-        async with simulator_process(wanted.main, settings, lost.set_result) as address:
-            there = pointed_at(settings, address)
-            market = await _connected(there, wanted.run_s, log, "simulated")
-            keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
-            own = dict.fromkeys(TRADING_VENUES, keys)
-            budgets = _budgets(market)
-            terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
-            deliver = asyncio.get_running_loop().call_soon_threadsafe
-            silent = _without_orders(market)
-            venue = _wire(market, there, own, log, budgets)
-            accounts = order_accounts(market.by_feed, there, own, "simulated")
-            yield OpenMarket(market, venue, deliver, there, lost, terms, silent, _told(silent), accounts)
+
+@asynccontextmanager
+async def _simulated(settings: Settings, wanted: Wanted, log: Log) -> AsyncIterator[OpenMarket]:
+    """Exchanges that run already, or that run as long as the block."""
+    # Imported here: servers and protocols take half a second to load, and only this market needs them.
+    from exchanges.simulator.process import pointed_at, running_simulator, simulator_process
+
+    lost: asyncio.Future[VenueError] = asyncio.get_running_loop().create_future()
+    if settings.simulator.address is not None:
+        keys = next(iter(wanted.keys.values()))
+        log("info", f"SIMULATED: the exchanges at {settings.simulator.address}, which outlive this run")
+        there = pointed_at(settings, running_simulator(settings.simulator.address))
+        yield await _on_simulator(there, keys, wanted, log, None)
+        return
+    day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
+    log("info", f"SIMULATED: starting the exchanges, {day}")
+    async with simulator_process(wanted.main, settings, lost.set_result) as address:
+        keys = ApiKeys(key=SecretStr(address.credentials.api_key), secret=SecretStr(address.credentials.secret))
+        opened = await _on_simulator(pointed_at(settings, address), keys, wanted, log, lost)
+        yield replace(opened, dies_with_run=True)
+
+
+async def _on_simulator(
+    there: Settings, keys: ApiKeys, wanted: Wanted, log: Log, lost: "asyncio.Future[VenueError] | None"
+) -> OpenMarket:
+    from exchanges.terms import terms_sources
+
+    market = await _connected(there, wanted.run_s, log, "simulated")
+    own = dict.fromkeys(TRADING_VENUES, keys)
+    budgets = _budgets(market)
+    terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
+    deliver = asyncio.get_running_loop().call_soon_threadsafe
+    silent = _without_orders(market)
+    venue = _wire(market, there, own, log, budgets)
+    accounts = order_accounts(market.by_feed, there, own, "simulated")
+    return OpenMarket(market, venue, deliver, there, lost, terms, silent, _told(silent), accounts)
 
 
 async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:

@@ -20,6 +20,7 @@ from bot.ports import Market
 from bot.risk.halt_flag import read_flag, way_out
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
+from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
 from modes.house import MAIN, settings_file
@@ -82,7 +83,8 @@ def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
 def _comparison(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> Comparison | None:
     """What the same day earns when it is calm; None for a calm day itself, and for other markets."""
     simulator = loaded.settings.simulator
-    if loaded.settings.market != "simulated" or simulator.scenario == CALM:
+    # Of exchanges that run already nobody here knows which day they play, and since when.
+    if loaded.settings.market != "simulated" or simulator.scenario == CALM or simulator.address is not None:
         return None
     wanted_s = min(arguments.for_s or COMPARED_S, COMPARED_S)
     command = [sys.executable, str(MAIN), CALM_DAY, CALM, str(wanted_s), str(os.getpid()), *words]
@@ -101,7 +103,13 @@ async def _run(
 
     wanted = Wanted(arguments.recording, arguments.for_s, MAIN, keys)
     async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
-        return await _run_on(opened, arguments, loaded, headless, comparison, real_money=is_real(loaded.settings, keys))
+        held = () if opened.dies_with_run else [(one.venue, key_fingerprint(one.key)) for one in opened.accounts]
+        lock = AccountLock(held, state_directory(os.environ))
+        try:
+            real_money = is_real(loaded.settings, keys)
+            return await _run_on(opened, arguments, loaded, headless, comparison, real_money=real_money)
+        finally:
+            lock.release()
 
 
 async def _run_on(
@@ -114,7 +122,6 @@ async def _run_on(
     real_money: bool,
 ) -> RunResult:
     settings, market = loaded.settings, opened.market
-    _remember_accounts(opened, settings)
     info = RunInfo(_new_run_id(), settings.strategy, market.name, real_money, loaded.digest, VERSION)
     telling = Telling(settings, info, os.environ, headless.log)
     try:
@@ -143,6 +150,7 @@ async def _run_told(
         deliver=opened.deliver,
         on_failure=lambda why: run.on_storage_failure(why),
     )
+    _remember_accounts(opened, settings)  # a bot that runs here already has been found out by now
     refresh = None if terms is None else terms.refresh
     memory = _memory(opened, settings, journal, headless, settings_file(arguments), refresh)
     if terms is not None:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, MutableMapping
 
+from pydantic import SecretStr
+
 from bot.errors import SettingsError
 from bot.settings import Settings
 from exchanges.common.api_keys import ApiKeys
 from exchanges.keys.finding import find_keys
-from exchanges.keys.names import forget
+from exchanges.keys.names import PARTS, forget, variable
 from exchanges.registry import TRADING_VENUES
 
 
 def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str, str]) -> Mapping[str, ApiKeys]:
-    """Venue -> the account that orders are sent for; none where they go to the paper venue or to our own exchanges.
+    """Venue -> the account that orders are sent for; none where they go to the paper venue or to exchanges we start.
 
     Afterwards no API key stands in `environ`: what is started from here must not inherit one.
 
@@ -27,10 +29,21 @@ def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str
         if settings.market == "testnet":
             _refuse_real_money(settings, flag=flag)
         elif not _is_unlocked(settings, flag=flag):
-            return {}
+            return _of_running_simulator(settings, environ)
         return find_keys(_traded(settings), settings.market, settings.keys, environ)
     finally:
         forget(environ)
+
+
+def _of_running_simulator(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, ApiKeys]:
+    """The one key of simulated exchanges that run already; none where the bot starts its own."""
+    if settings.market != "simulated" or settings.simulator.address is None:
+        return {}
+    key, secret = (environ.get(variable("simulated", part), "") for part in PARTS)
+    if not key or not secret:
+        names = " and ".join(variable("simulated", part) for part in PARTS)
+        raise SettingsError(f"simulator.address is set: {names} must hold what --mode simulate printed")
+    return dict.fromkeys(TRADING_VENUES, ApiKeys(key=SecretStr(key), secret=SecretStr(secret)))
 
 
 def is_real(settings: Settings, keys: Mapping[str, ApiKeys]) -> bool:

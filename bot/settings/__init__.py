@@ -154,6 +154,11 @@ class SimulatorSettings(Section):
     faults_per_hour: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] | None = Field(
         default=None, description="Faults at random moments, drawn from the seed; unset: as the scenario has them."
     )
+    address: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.\[\]:-]+:\d{1,5}$",
+        description="HOST:PORT of simulated exchanges that run already and outlive the bot; unset: it starts its own.",
+    )
     host: str = Field(
         default="127.0.0.1",
         description="IP address to listen on, of `--mode simulate`; one that other machines reach needs a password.",

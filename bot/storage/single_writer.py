@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from bot.errors import StorageError
+from bot.errors import AlreadyRunning, StorageError
 
 JOURNAL_LOCK = "journal.lock"
 _IN_USE = "{data_dir} is in use by a running bot (process {holder}): stop it, or use another --data-dir"
@@ -23,12 +23,14 @@ class SingleWriter:
             refusal: What to say when it is held; `{data_dir}` and `{holder}`, the number of the process, are filled in.
 
         Raises:
-            StorageError: If another process, or somebody else in this one, holds it; or the file cannot be opened.
+            AlreadyRunning: If another process, or somebody else in this one, holds it.
+            StorageError: If the file cannot be opened.
         """
+        self._fd: int | None = None
         path = data_dir / file_name
         try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
         try:
@@ -36,7 +38,7 @@ class SingleWriter:
         except OSError as error:
             holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "?"
             self.release()
-            raise StorageError(refusal.format(data_dir=data_dir, holder=holder)) from error
+            raise AlreadyRunning(refusal.format(data_dir=data_dir, holder=holder)) from error
         self._name_holder(self._fd)
 
     def __enter__(self) -> Self:

@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
-from bot.errors import VenueUnavailable
+from bot.errors import SettingsError, VenueUnavailable
 from bot.settings import EndpointSettings, Settings, SimulatorSettings
 from exchanges.simulator.accounts.exchange import Credentials
 from exchanges.simulator.server import HOST, Address
@@ -81,6 +82,23 @@ async def _address(process: asyncio.subprocess.Process) -> Address:
         return Address(port, Credentials(told["api_key"], told["api_secret"]))
     except (TimeoutError, ValueError, KeyError) as error:
         raise VenueUnavailable("simulator", "the simulated exchanges did not come up") from error
+
+
+def running_simulator(authority: str) -> Address:
+    """Simulated exchanges that listen at `authority` (HOST:PORT) already; their key is nobody's business here.
+
+    Raises:
+        SettingsError: If that is no address of this machine.
+    """
+    host, _, port = authority.rpartition(":")
+    host = host.strip("[]")
+    try:
+        is_here = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_here = False
+    if not is_here:
+        raise SettingsError("simulator.address: name an address of this machine, for example 127.0.0.1:8080")
+    return Address(int(port), Credentials("", ""), HOST if host == "localhost" else host)
 
 
 def pointed_at(settings: Settings, address: Address) -> Settings:

@@ -1,0 +1,116 @@
+"""Fault 57: a second process on the same account, or on the same data directory, ends with exit 3 and says why."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.errors import PreflightFailed
+from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
+from tests.integration.fault_rig import ROOT, STAYING, bot
+
+KEY = "kH7dQmT9x2"
+
+
+@asynccontextmanager
+async def exchanges(*words: str) -> AsyncIterator[dict[str, str]]:
+    """Simulated exchanges that outlive every bot; what `--mode simulate` prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "main.py"), "--mode", "simulate", "--port", "0", *words),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        told: dict[str, str] = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+        yield told
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+def at(told: dict[str, str]) -> str:
+    return f"simulator.address={told['url'].removeprefix('http://')}"
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "crypto-pipe"
+
+
+def lend(monkeypatch: pytest.MonkeyPatch, told: dict[str, str]) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_SIMULATED_KEY", told["api_key"])
+    monkeypatch.setenv("CRYPTO_PIPE_SIMULATED_SECRET", told["api_secret"])
+
+
+async def test_fault_57_a_second_process_on_the_account_exits_3_with_one_clear_line(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with exchanges("--scenario", "calm", "--seed", "7") as told:
+        lend(monkeypatch, told)
+        async with bot(tmp_path / "one", *STAYING, at(told)) as first:
+            await first.says("routes over")
+            for where in ("two", "one"):  # also with another data directory
+                async with bot(tmp_path / where, *STAYING, at(told)) as second:
+                    code = await asyncio.wait_for(second.process.wait(), 120)
+                    await asyncio.gather(*second._reading)
+                assert code == 3
+                (line,) = [line for line in second.said if "is traded on by another bot" in line]
+                assert f"(process {first.process.pid})" in line
+                assert told["api_key"] not in "".join(second.said)
+            assert first.process.returncode is None
+            assert await first.end(signal.SIGINT) == 130
+        locks = sorted(path.name for path in state.iterdir())
+        fingerprint = key_fingerprint(told["api_key"])
+        assert locks == [f"account-{venue}-{fingerprint}.lock" for venue in ("binance", "bybit")]
+        assert state.stat().st_mode & 0o777 == 0o700
+        async with bot(tmp_path / "two", *STAYING, at(told)) as third:
+            await third.says("routes over")  # the account is free again
+            assert await third.end(signal.SIGINT) == 130
+
+
+async def test_fault_57_a_second_process_in_the_data_directory_exits_3(tmp_path: Path) -> None:
+    async with bot(tmp_path, *STAYING) as first:
+        await first.says("routes over")
+        venues = tmp_path / "run" / "venues-simulated.json"
+        before = venues.read_bytes()
+        async with bot(tmp_path, *STAYING) as second:
+            code = await asyncio.wait_for(second.process.wait(), 120)
+            await asyncio.gather(*second._reading)
+        assert code == 3
+        assert any(f"in use by a running bot (process {first.process.pid})" in line for line in second.said)
+        assert venues.read_bytes() == before, "what --mode kill looks for is the first one's"
+        assert await first.end(signal.SIGINT) == 130
+
+
+def test_fault_57_all_accounts_of_a_run_are_held_or_none(tmp_path: Path) -> None:
+    mine, other = ("binance", key_fingerprint(KEY)), ("bybit", key_fingerprint(KEY))
+    first = AccountLock([other], tmp_path)
+    with pytest.raises(PreflightFailed, match=rf"at bybit .*another bot \(process {os.getpid()}\)") as refused:
+        AccountLock([mine, other], tmp_path)
+    assert KEY not in str(refused.value)
+    assert refused.value.exit_code == 3
+    AccountLock([mine], tmp_path).release()
+    first.release()
+    first.release()
+    AccountLock([mine, other], tmp_path).release()
+
+
+def test_fault_57_the_locks_lie_with_the_user_and_not_with_the_data(tmp_path: Path) -> None:
+    assert state_directory({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state/crypto-pipe")
+    home = Path.home() / ".local" / "state" / "crypto-pipe"
+    assert state_directory({}) == state_directory({"XDG_STATE_HOME": "relative"}) == home
+
+
+async def test_an_address_without_its_key_or_of_another_machine_is_refused(tmp_path: Path) -> None:
+    async with bot(tmp_path, "simulator.address=127.0.0.1:1") as one:
+        assert await asyncio.wait_for(one.process.wait(), 60) == 2
+        await asyncio.gather(*one._reading)
+    assert any("CRYPTO_PIPE_SIMULATED_KEY and CRYPTO_PIPE_SIMULATED_SECRET" in line for line in one.said)
