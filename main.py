@@ -200,6 +200,12 @@ def _kill(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) ->
     return kill.kill(KillWords(loaded.settings.data_dir, arguments.flatten, arguments.json))
 
 
+def _control(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import control
+
+    return control.run_control(arguments, loaded.settings)
+
+
 def _post_mortem(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     from modes import post_mortem
 
@@ -214,6 +220,9 @@ _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] 
     "export": _export,
     "import": _import,
     "kill": _kill,
+    "pause": _control,
+    "resume": _control,
+    "flatten": _control,
     "post-mortem": _post_mortem,
     "query": _query,
     "record": _record,

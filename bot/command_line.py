@@ -51,7 +51,10 @@ MODES = (
     Mode("backup", "data", "copy the data directory to another place, checked"),
     Mode("restore", "data", "make an empty data directory of a backup"),
     Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
-    Mode("kill", "safety", "halt for good, cancel every open order, say what is held"),
+    Mode("kill", "safety", "halt for good, cancel every order, say what is held"),
+    Mode("pause", "safety", "take nothing new, or nothing on one --route"),
+    Mode("resume", "safety", "trade again; with --halt: after a kill, once you looked"),
+    Mode("flatten", "safety", "close what is open, or one --route, and pause"),
 )
 MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
@@ -106,6 +109,8 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "fault": ("simulate", "action", "record", "scan"),
     "host": ("simulate",),
     "flatten": ("kill",),
+    "route": ("pause", "resume", "flatten"),
+    "halt": ("resume",),
     **BELONGS_TO,
 }
 
@@ -168,6 +173,10 @@ class Arguments:
     """One of three locks; it opens nothing alone."""
     flatten: bool = False
     """Of a kill: close every derivative position too, at the market."""
+    route: str | None = None
+    """Of pause, resume and flatten; None: everything."""
+    halt: bool = False
+    """Of resume: take away the flag of a kill."""
     parent: int | None = None
     """Stop when this process is gone."""
     linger_s: float = 0.0
@@ -330,6 +339,8 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--settings", metavar="PATH", type=told(path), help="settings file (default: settings.yaml beside main.py)"
     )
+    group.add_argument("--route", metavar="ID", type=told(not_blank), help="of pause, resume, flatten; all without it")
+    group.add_argument("--halt", action="store_true", help="with --mode resume: show a kill's flag and take it away")
     group.add_argument("--flatten", action="store_true", help="with --mode kill: close every position at the market")
     group.add_argument("--with-parent", dest="parent", type=int, help=argparse.SUPPRESS)
     group.add_argument("--linger", dest="linger_s", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -372,6 +383,8 @@ def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
         parser.error(f"{played} plays recorded time and --market {found.market} is now; leave one of them out")
     if found.real_money and (found.market == "recorded" or found.recording):
         parser.error("--real-money cannot trade recorded prices; use --market live")
+    if found.halt and found.route:
+        parser.error("--halt is of everything; leave --route away")
     if found.show_config and found.json_schema:
         parser.error("--show-config and --json-schema each print one thing and stop; leave one of them out")
 

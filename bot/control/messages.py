@@ -24,8 +24,13 @@ class Command(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    command: Literal["stop", "pause", "resume"]
-    """`stop`: close in order and finish. `pause`: take nothing new. `resume`: trade again."""
+    command: Literal["stop", "pause", "resume", "flatten", "halt"]
+    """`stop`: finish in order. `pause`: take nothing new. `resume`: trade again. `flatten`: close what is open, and
+    take nothing new. `halt`: nothing but risk reduction, durably, until a person has taken the halt away."""
+    route: str | None = None
+    """Of `pause`, `resume`, `flatten`: the route's id; None: everything."""
+    by: str = ""
+    """Who asks, for the journal; the engine writes here what the kernel says of the other end."""
 
 
 class Finished(BaseModel):

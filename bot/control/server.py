@@ -5,6 +5,9 @@ snapshots; what it missed of the log comes with the next one it gets.
 """
 
 import asyncio
+import os
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +28,8 @@ _LOG_LINES = 1_000
 _LOG_LINE_CHARACTERS = 2_000
 _FIRST_S = 0.05
 """From attaching to the first snapshot: who only looks whether an engine answers has gone by then."""
+_CREDENTIALS = struct.Struct("3i")
+"""Process, user and group of a socket's other end (Linux)."""
 _LAST_WORDS_S = 1.0
 """How long a reader may take over the end of the run."""
 
@@ -146,7 +151,7 @@ class ControlServer:
         try:
             self._arm(_FIRST_S)
             while (command := await _next_command(source)) is not None:
-                self._on_command(command)
+                self._on_command(command.model_copy(update={"by": _peer(writer)}))
         finally:
             self._readers.discard(reader)
             self._tasks.discard(task)
@@ -189,6 +194,17 @@ class ControlServer:
     def _since(self, seen: int) -> tuple[LogLine, ...]:
         missed = min(len(self._log), self._last_number - seen)
         return tuple(islice(self._log, len(self._log) - missed, None))
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """Who is at the other end, as the kernel knows it: `uid 1000, process 4711`."""
+    own = writer.get_extra_info("socket")
+    try:
+        told = own.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except (OSError, AttributeError):  # not on macOS; the socket is this user's alone in any case
+        return f"uid {os.getuid()}"
+    process, user, _ = _CREDENTIALS.unpack(told)
+    return f"uid {user}, process {process}"
 
 
 async def _next_command(source: asyncio.StreamReader) -> Command | None:

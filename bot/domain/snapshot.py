@@ -51,6 +51,8 @@ class RouteRow(_Shown):
     """Base units of an open pair."""
     assumed: bool
     """A cost is a setting and not what the venue said (shown as ASSUMED)."""
+    paused: bool = False
+    """A person wants nothing new of it."""
 
 
 class CostRow(_Shown):
@@ -250,5 +252,7 @@ class Snapshot(_Shown):
     views: dict[str, dict[str, Any]] = {}
     """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""
     upkeep: UpkeepStatus = UpkeepStatus()
+    paused: tuple[str, ...] = ()
+    """What a person has paused: ids of routes, also of earlier runs; an empty one stands for everything."""
     log: tuple[LogLine, ...]
     """Lines since the last snapshot that this reader got."""

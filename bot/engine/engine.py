@@ -26,7 +26,7 @@ from bot.engine.books import BookDesk, FillsFromTrades
 from bot.engine.bystander import Bystander
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
-from bot.engine.pairs import PairDesk
+from bot.engine.pairs import PAUSED, PairDesk
 from bot.engine.route_index import RouteIndex
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import Sizer
@@ -382,6 +382,9 @@ class Engine:
         if not state.is_opportunity:
             state.is_opportunity = True
             self.opportunities += 1
+        if state.is_paused:
+            self._refuse_route(state, ts_ns, PAUSED, (1.0, 0.0, "pauses"))
+            return
         if ts_ns < state.rest_until_ns:
             self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
             return

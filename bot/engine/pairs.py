@@ -22,6 +22,7 @@ from bot.errors import InvariantError
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
+from bot.execution.pair_executor import FLATTEN
 from bot.execution.quote_executor import REVERTED, QuoteExecutor
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
 from bot.pricing.pricing import gross_edge_bps
@@ -33,6 +34,8 @@ FAILED_IN_A_ROW = 5
 """Pairs of one route that a venue refused an order of, or that had to be unwound: then a person has to look."""
 PATIENT = frozenset({"edge_gone"})
 """Reasons to leave that a difference which has closed gives: post-only legs may wait for somebody once more."""
+PAUSED = "paused"
+"""Why a route opens nothing: a person wanted it."""
 
 
 class PairDesk:
@@ -165,6 +168,8 @@ class PairDesk:
         return state.reason
 
     def _refused_now(self, state: RouteState, pair: Pair, now_ns: int) -> tuple[str, tuple[float, float, str]] | None:
+        if state.is_paused:
+            return PAUSED, (1.0, 0.0, "pauses")
         limit = state.watch.assess()
         if limit is not None:
             return limit, state.watch.figures(limit)
@@ -180,6 +185,18 @@ class PairDesk:
         assert quote is not None, "the watch has just priced it"
         at_ask = (leg.side is Side.BUY) is not leg.is_maker
         return quote.ask_price if at_ask else quote.bid_price
+
+    def take_back(self, state: RouteState) -> None:
+        """A route is paused: its entry, if one rests, waits no longer."""
+        if state.pair is not None and state.pair.state is PairState.OPENING:
+            self.executor.take_back(state.pair)
+
+    def leave(self, state: RouteState) -> None:
+        """Close what the route holds; what is being opened is closed as soon as it is even."""
+        if state.holding is not None:
+            self.close(state, FLATTEN, self._clock.now_ns())
+        else:
+            self.executor.flatten(state.route.id)
 
     def close(self, state: RouteState, why: str, ts_ns: int) -> None:
         """Leave a pair."""
@@ -239,6 +256,8 @@ class PairDesk:
         endangered = self._margin_guard.endangered()
         for state in self._routes.values():
             self.portfolio.observe_edge(state.route, self._offered(state))
+            if state.is_leaving and state.pair is not None:
+                self.leave(state)
             if state.holding is not None:
                 self._leave_delisted(state, now_ns)
             if state.holding is not None and any(one.id in endangered for one in state.route.instruments):

@@ -16,7 +16,9 @@ class RouteState:
         "failed_in_a_row",
         "grid",
         "holding",
+        "is_leaving",
         "is_opportunity",
+        "is_paused",
         "observed",
         "pair",
         "reason",
@@ -41,6 +43,10 @@ class RouteState:
         self.observed: tuple[float, float, str] | None = None
         """Of the last decision: observed, allowed, unit."""
         self.is_opportunity = False
+        self.is_paused = False
+        """A person wants nothing new of it."""
+        self.is_leaving = False
+        """A person wants what is open closed, as soon as that can be done."""
         self.rest_until_ns = 0
         self.failed_in_a_row = 0
         """Pairs since one was opened whole that a venue refused an order of, or that had to be unwound."""

@@ -24,6 +24,7 @@ from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
 from bot.engine.left_open import left_open
 from bot.engine.letting_go import let_go
+from bot.engine.person import Person
 from bot.engine.rates import assumed_funding, fee_schedules
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
@@ -164,6 +165,15 @@ class EngineRun:
             )
             desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
+        is_now = isinstance(market.clock, SystemClock)
+        self._person = Person(
+            self.engine.desk,
+            self.engine.routes,
+            settings.data_dir if is_now else None,  # a market of the past is nobody's to stop for good
+            self.engine.event,
+            SystemClock(),
+            self._stop.set,
+        )
         self._kill: KillSwitch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
             engine = self.engine
@@ -194,6 +204,7 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             self.engine.start()
+            self._person.start()
             for watch in (
                 self._kill,
                 self._watch,
@@ -351,17 +362,14 @@ class EngineRun:
         self._stop.set()
 
     def _on_command(self, command: Command) -> None:
-        gate = self.engine.desk.gate
+        if self._finished:  # the journal is closed, and who comes late can end the waiting alone
+            if command.command == "stop":
+                self._stop.set()
+            return
         for watch in (self._watch, self._lag):
-            if watch is not None:
+            if watch is not None and command.route is None:
                 watch.leave_to_person()
-        if command.command == "stop":
-            self._log("info", "stop was asked for")
-            self._stop.set()
-        elif command.command == "pause":
-            gate.reduce("pause was asked for")
-        else:
-            gate.resume("resume was asked for")
+        self._person.on_command(command)
 
     def snapshot(self) -> Snapshot:
         """How the run stands now; for the engine's thread."""
@@ -376,6 +384,7 @@ class EngineRun:
             upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
             surface=self._surface.rows(now_ns),
             venues=self._venues.standings(),
+            paused=self._person.paused,
         )
 
     def _compared(self) -> dict[str, Any] | None:

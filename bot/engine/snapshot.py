@@ -30,6 +30,7 @@ def take_snapshot(
     upkeep: UpkeepStatus = _NO_UPKEEP,
     surface: tuple[SurfaceRow, ...] = (),
     venues: tuple[VenueStanding, ...] = (),
+    paused: tuple[str, ...] = (),
 ) -> Snapshot:
     """The engine now.
 
@@ -43,6 +44,7 @@ def take_snapshot(
         upkeep: Jobs and the way to MongoDB.
         surface: Break-even of the routes over a ladder of sizes.
         venues: How we stand with the venues that orders are sent to.
+        paused: What a person has paused (`Snapshot.paused`).
     """
     desk = engine.desk
     engine.look()
@@ -72,6 +74,7 @@ def take_snapshot(
         limits=limit_rows(engine, now_ns),
         views=combined_views(engine, printed),
         upkeep=upkeep,
+        paused=paused,
         log=(),
     )
 
@@ -91,7 +94,9 @@ def headline(engine: Engine) -> str:
 
 
 def why_not(state: RouteState) -> str:
-    """The one limit in a route's way, in words; empty while it trades."""
+    """The one limit in a route's way, in words; empty while it trades. A person's pause goes before all others."""
+    if state.is_paused:
+        return "paused: it is being closed" if state.is_leaving and state.pair is not None else "paused by a person"
     if state.pair is not None or state.reason is None:
         return ""
     limit = state.watch.assess()
@@ -117,6 +122,8 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return "a transfer's fee and time are not known"
         case "fill_probability" | "latency" | "volatility" | "transfer_time":
             return f"{limit.replace('_', ' ')} is not known"
+        case "paused":
+            return "paused by a person"
         case "cooldown":
             return f"resting: {observed:.1f} {unit}"
         case "size":
@@ -182,6 +189,7 @@ def _route_row(state: RouteState) -> RouteRow:
         why_not=why_not(state),
         open_quantity=None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}",
         assumed=state.watch.assumed,
+        paused=state.is_paused,
     )
 
 

@@ -92,6 +92,8 @@ class RiskGate:
         self._approved: Proposal | None = None
         self._throttled = 0
         self._throttled_second = -1
+        self._is_held = False
+        """A person has paused: what the machine finds well again does not end that."""
         self.state = TradingState.ACTIVE
 
     def check(self, proposal: Proposal) -> Approved | Refused:
@@ -158,9 +160,19 @@ class RiskGate:
             self._enter(TradingState.REDUCING, why)
 
     def resume(self, why: str) -> None:
-        """Trade again after `reduce`; a halt needs a restart."""
-        if self.state is TradingState.REDUCING:
+        """Trade again after `reduce`, unless a person holds it; a halt needs a restart."""
+        if self.state is TradingState.REDUCING and not self._is_held:
             self._enter(TradingState.ACTIVE, why)
+
+    def hold(self, why: str) -> None:
+        """Open nothing new until a person says `release`."""
+        self._is_held = True
+        self.reduce(why)
+
+    def release(self, why: str) -> None:
+        """A person lets it trade again; what the machine finds wrong still, it finds again."""
+        self._is_held = False
+        self.resume(why)
 
     def halt(self, why: str) -> None:
         """Let nothing out but cancels and risk reduction."""
