@@ -32,7 +32,7 @@ def remember(here: Rig, data_dir: Path, keys: ApiKeys | None = None) -> None:
     accounts = []
     for venue in VENUES:
         own = {feed: found for feed, found in BY_FEED.items() if feed.venue == venue}
-        accounts += order_accounts(own, here.settings(), keys or here.keys(venue), "simulated")
+        accounts += order_accounts(own, here.settings(), {venue: keys or here.keys(venue)}, "simulated")
     remember_accounts(data_dir, "simulated", accounts)
 
 
