@@ -139,6 +139,8 @@ class Relay:
         self.upstream = ""
         self.change: Callable[[str], list[str]] = lambda text: [text]
         self.is_refusing = False
+        self.refuses: Callable[[str], bool] = lambda path: False
+        self.heard: Callable[[str], object] = lambda text: None
         self.connects = 0
         self._open: list[web.Request] = []
         self.told: list[str] = []
@@ -149,7 +151,7 @@ class Relay:
                 request.transport.abort()
 
     async def carry(self, request: web.Request) -> web.StreamResponse:
-        if self.is_refusing:
+        if self.is_refusing or self.refuses(request.path):
             return web.Response(status=503)
         self.connects += 1
         near = web.WebSocketResponse(compress=False)
@@ -168,6 +170,7 @@ class Relay:
     async def _both_ways(self, near: web.WebSocketResponse, far: aiohttp.ClientWebSocketResponse) -> None:
         async def up() -> None:
             async for message in near:
+                self.heard(message.data)
                 await far.send_str(message.data)
 
         async def down() -> None:
