@@ -29,7 +29,8 @@ async def test_answers_are_found_by_their_number_in_any_order(venue: str) -> Non
     held: list[dict[str, object]] = []
     async with connected(venue, lambda request: held.append(request) or []) as (there, bench):
         first, second = (bench.socket.place(an_order(name, bench.what)) for name in "ab")
-        assert first is not None and second is not None
+        assert first is not None
+        assert second is not None
         await until(lambda: len(held) == 2)
         await there.say(refused(venue, held[1], -2019 if venue == "binance" else 110007))
         await there.say(done(venue, held[0]))
@@ -140,7 +141,8 @@ async def test_it_is_replaced_before_the_venue_cuts_it_and_nothing_is_lost_by_th
         taken = bench.socket.place(an_order("b", bench.what))
         assert taken is not None
         await until(lambda: len(held) == 2)
-        assert old in there.open and not on_its_way.done()
+        assert old in there.open
+        assert not on_its_way.done()
         await old.send_json(done(venue, held[0]))
         await on_its_way
         await until(lambda: old not in there.open)
@@ -336,4 +338,3 @@ async def test_stopping_tells_nobody_and_leaves_nothing_open(venue: str) -> None
         await bench.socket.stop()
         await until(lambda: not there.open)
         assert bench.socket.place(an_order("b", bench.what)) is None
-

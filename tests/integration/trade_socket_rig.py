@@ -1,4 +1,4 @@
-"""A venue's socket for orders whose answers the test writes, and a `TradeSocket` on it by a clock that the test moves."""
+"""A venue's socket for orders whose answers the test writes, and a `TradeSocket` on it by the test's own clock."""
 
 import asyncio
 import contextlib
