@@ -138,6 +138,12 @@ def _attach(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) 
     return screen.show(loaded.settings)
 
 
+def _doctor(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
+    from modes import doctor
+
+    return doctor.run_doctor(arguments, loaded)
+
+
 def _status(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     from modes import status
 
@@ -217,6 +223,7 @@ _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] 
     "attach": _attach,
     "backtest": _backtest,
     "backup": _backup,
+    "doctor": _doctor,
     "export": _export,
     "import": _import,
     "kill": _kill,

@@ -51,6 +51,7 @@ MODES = (
     Mode("backup", "data", "copy the data directory to another place, checked"),
     Mode("restore", "data", "make an empty data directory of a backup"),
     Mode("simulate", "data", "serve simulated exchanges to any client, on loopback"),
+    Mode("doctor", "safety", "every check of a start; what to do about each"),
     Mode("kill", "safety", "halt for good, cancel every order, say what is held"),
     Mode("pause", "safety", "take nothing new, or nothing on one --route"),
     Mode("resume", "safety", "trade again; with --halt: after a kill, once you looked"),
@@ -102,11 +103,11 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "for_s": ("action", "backtest", "record", "simulate", "scan"),
     "headless": ("action",),
     "record_raw": ("action",),
-    "real_money": ("action",),
+    "real_money": ("action", "doctor"),
     "port": ("simulate",),
-    "scenario": ("simulate", "action", "record", "scan"),
-    "seed": ("simulate", "action", "record", "scan"),
-    "fault": ("simulate", "action", "record", "scan"),
+    "scenario": ("simulate", "action", "doctor", "record", "scan"),
+    "seed": ("simulate", "action", "doctor", "record", "scan"),
+    "fault": ("simulate", "action", "doctor", "record", "scan"),
     "host": ("simulate",),
     "flatten": ("kill",),
     "route": ("pause", "resume", "flatten"),
@@ -349,7 +350,7 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--real-money",
         action="store_true",
-        help="one of three locks; the others: real_money in the settings, and keys in the environment",
+        help="one of three locks; the others: real_money in the settings, and API keys (docs/going-live.md)",
     )
 
 
@@ -378,7 +379,7 @@ def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
             parser.error(f"{_option(name)} belongs to --mode {_either(modes)}, not to --mode {found.mode}")
     if found.mode == "attach" and found.json:
         parser.error("--json gives data and --mode attach a screen; leave one of them out")
-    if found.market in ("live", "simulated") and (found.recording or found.speed):
+    if found.market in ("live", "simulated", "testnet") and (found.recording or found.speed):
         played = "--recording" if found.recording else "--speed"
         parser.error(f"{played} plays recorded time and --market {found.market} is now; leave one of them out")
     if found.real_money and (found.market == "recorded" or found.recording):

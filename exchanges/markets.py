@@ -57,6 +57,8 @@ class OpenMarket:
     """Where its orders will be; none where they go to the paper venue."""
     dies_with_run: bool = False
     """Whether its accounts, and what they hold, end with this run."""
+    keys: Mapping[str, ApiKeys] = field(default_factory=dict, repr=False)
+    """Venue -> the account that orders are sent for; none where they go to the paper venue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ async def _on_simulator(
     silent = _without_orders(market)
     venue = _wire(market, there, own, log, budgets)
     accounts = order_accounts(market.by_feed, there, own, "simulated")
-    return OpenMarket(market, venue, deliver, there, lost, terms, silent, _told(silent), accounts)
+    told = _told(silent)
+    return OpenMarket(market, venue, deliver, there, lost, terms, silent, told, accounts, keys=own)
 
 
 async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
@@ -142,7 +145,7 @@ async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
     silent = _without_orders(market)
     venue = _wire(market, settings, wanted.keys, log, budgets)
     accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
-    return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts)
+    return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts, keys=wanted.keys)
 
 
 def _told(silent: frozenset[str]) -> list[str]:

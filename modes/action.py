@@ -14,7 +14,7 @@ from bot.command_line import Arguments
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
 from bot.engine.run import EngineRun, RunResult
-from bot.errors import ExitCode, Halted, SettingsError, StorageError
+from bot.errors import ExitCode, Halted, StorageError
 from bot.headless import Headless, opening_line
 from bot.ports import Market
 from bot.risk.halt_flag import read_flag, way_out
@@ -23,6 +23,7 @@ from bot.settings.loader import LoadedSettings
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
 from bot.version import VERSION
+from modes.hardening import harden
 from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
 from modes.locks import is_real, unlocked_keys
@@ -30,9 +31,10 @@ from modes.telling import Telling
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
+    from bot.ports.inspection import AccountInspector
     from exchanges.common.api_keys import ApiKeys
     from exchanges.markets import OpenMarket
-    from modes.memory import Memory
+    from modes.memory import KeyWatch, Memory
     from modes.terms import RunTerms
 
 CALM = "calm"
@@ -46,9 +48,8 @@ COMPARED_S = 3600.0
 def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:
     """Run the engine without a screen; returns the exit code."""
     settings = loaded.settings
+    harden()
     keys = unlocked_keys(settings, flag=arguments.real_money, environ=os.environ)
-    if is_real(settings, keys):
-        raise SettingsError("real money is not traded without a preflight, which this version does not have")
     headless = Headless(as_json=arguments.json)
     if settings.market != "recorded":
         _refuse_halted(settings.data_dir)
@@ -142,6 +143,7 @@ async def _run_told(
     from exchanges.price_lists import PRICE_LISTS
 
     settings, market = loaded.settings, opened.market
+    watched = await _passed(opened, settings, headless, real_money=info.real_money)
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,
@@ -152,7 +154,8 @@ async def _run_told(
     )
     _remember_accounts(opened, settings)  # a bot that runs here already has been found out by now
     refresh = None if terms is None else terms.refresh
-    memory = _memory(opened, settings, journal, headless, settings_file(arguments), refresh)
+    watch = _key_watch(opened, settings, watched, real_money=info.real_money)
+    memory = _memory(opened, settings, journal, headless, settings_file(arguments), refresh, watch)
     if terms is not None:
         terms.inner = memory
     run = EngineRun(
@@ -197,6 +200,36 @@ def _remember_accounts(opened: "OpenMarket", settings: Settings) -> None:
         raise StorageError(f"{why}: {error.strerror}") from error
 
 
+async def _passed(
+    opened: "OpenMarket", settings: Settings, headless: Headless, *, real_money: bool
+) -> "Sequence[AccountInspector]":
+    """The accounts that orders leave this machine for, once the preflight has let them; none elsewhere.
+
+    Raises:
+        PreflightFailed: If it has not.
+    """
+    if settings.market not in ("live", "testnet") or not opened.keys:
+        return ()
+    from exchanges.inspection import inspectors
+    from modes.preflight import require_preflight
+
+    await require_preflight(opened, settings, opened.keys, headless.log, real_money=real_money)
+    return inspectors(opened.market.by_feed, opened.settings, opened.market.clock, opened.keys)
+
+
+def _key_watch(
+    opened: "OpenMarket", settings: Settings, accounts: "Sequence[AccountInspector]", *, real_money: bool
+) -> "KeyWatch | None":
+    if not accounts:
+        return None
+    from modes.key_watch import key_rights_job
+    from modes.preflight import stakes_of
+
+    market, stakes = opened.market, stakes_of(settings, real_money=real_money)
+    schedule = settings.jobs.rights
+    return lambda halt: key_rights_job(schedule, accounts, market.instruments, stakes, market.clock, halt)
+
+
 async def _terms(opened: "OpenMarket", settings: Settings, headless: Headless) -> "RunTerms | None":
     """What the venues tell of fees, funding schedules and networks; None where nobody can be asked."""
     if not opened.terms:
@@ -215,6 +248,7 @@ def _memory(
     headless: Headless,
     file: Path,
     refresh: Callable[[], Awaitable[None]] | None,
+    key_watch: "KeyWatch | None",
 ) -> "Memory | None":
     """Jobs beside every market but a recorded one; the archive of a live one; MongoDB wherever one is to be filled."""
     if settings.market == "recorded":
@@ -223,7 +257,17 @@ def _memory(
 
     uri = mongo_uri(settings, os.environ)
     keeps = settings.market == LIVE and settings.archive.enabled
-    return Memory(opened, settings, journal, headless.log, uri, keeps_market=keeps, settings_file=file, refresh=refresh)
+    return Memory(
+        opened,
+        settings,
+        journal,
+        headless.log,
+        uri,
+        keeps_market=keeps,
+        settings_file=file,
+        refresh=refresh,
+        key_watch=key_watch,
+    )
 
 
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:

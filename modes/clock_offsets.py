@@ -31,6 +31,20 @@ def clock_offset_job(opened: OpenMarket, settings: Settings, sink: MarketSink) -
     return Job("clock_offset", settings.jobs.clock_offset, run, is_cut_short=True)
 
 
+def can_be_measured(feed: Feed) -> bool:
+    """Whether its venue tells its time."""
+    return feed.venue in _MEASURES
+
+
+async def measured(feed: Feed, settings: Settings, clock: Clock) -> tuple[int, int]:
+    """The clock of a feed's venue minus ours, and the round trip; ns.
+
+    Raises:
+        VenueError: It cannot be asked.
+    """
+    return await _MEASURES[feed.venue](feed, settings, clock)
+
+
 async def measure_all(feeds: list[Feed], settings: Settings, clock: Clock, sink: MarketSink) -> str:
     """Ask the venue of each feed, all at once; what was found, for a person.
 

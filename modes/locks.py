@@ -10,6 +10,7 @@ from exchanges.common.api_keys import ApiKeys
 from exchanges.keys.finding import find_keys
 from exchanges.keys.names import PARTS, forget, variable
 from exchanges.registry import TRADING_VENUES
+from modes.hardening import hide_memory
 
 
 def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str, str]) -> Mapping[str, ApiKeys]:
@@ -30,6 +31,7 @@ def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str
             _refuse_real_money(settings, flag=flag)
         elif not _is_unlocked(settings, flag=flag):
             return _of_running_simulator(settings, environ)
+        hide_memory()
         return find_keys(_traded(settings), settings.market, settings.keys, environ)
     finally:
         forget(environ)

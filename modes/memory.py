@@ -32,6 +32,7 @@ Log = Callable[[str, str], None]
 
 LIVE = "live"
 _HOUR_NS = 3_600_000_000_000
+KeyWatch = Callable[[Callable[[str], None]], Job | None]
 
 
 class Memory:
@@ -48,6 +49,7 @@ class Memory:
         keeps_market: bool,
         settings_file: Path | None = None,
         refresh: Refresh | None = None,
+        key_watch: KeyWatch | None = None,
     ) -> None:
         """Open what is needed.
 
@@ -60,6 +62,7 @@ class Memory:
             keeps_market: Whether what the market says goes to the archive.
             settings_file: Goes into backups; None: none does.
             refresh: Asks the venues for fees and funding again; None: the job `fees` is left out.
+            key_watch: Builds the job `rights` from what halts the run; None: it is left out.
 
         Raises:
             SettingsError, StorageError: If the archive, a schedule or the MongoDB that `uri` names cannot be used.
@@ -71,6 +74,7 @@ class Memory:
         self._keeps_market = keeps_market
         self._settings_file = settings_file
         self._refresh = refresh
+        self._key_watch = key_watch
         self._store = open_archive(settings) if keeps_market or uri is not None else None
         self._shipping = self._shipping_to(uri)
         clock = opened.market.clock
@@ -94,7 +98,7 @@ class Memory:
         if self._keeps_market and self._store is not None:
             sink = await self._collect(engine, self._store)
         kept = self._collector.jobs if self._collector is not None else []
-        jobs = [*kept, *self._jobs(sink)]
+        jobs = [*kept, *self._jobs(sink), *self._watching(engine)]
         self._upkeep = Upkeep(jobs, self.journal, self._opened.market.clock, self._log, self._shipping)
         return sink
 
@@ -109,6 +113,9 @@ class Memory:
             self._log("info", f"archive: {rows['quotes']:,} quotes of the last day are back in memory, {more}")
         self._collector = Collector(self._opened, self._settings, store, self._log, engine=engine.slots)
         return Fanout(engine, self._collector.recorder)
+
+    def _watching(self, engine: Engine) -> list[Job]:
+        return [] if self._key_watch is None else listed(self._key_watch(engine.desk.gate.halt))
 
     def _jobs(self, sink: MarketSink) -> list[Job]:
         settings = self._settings

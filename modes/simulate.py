@@ -28,7 +28,7 @@ def list_faults(*, as_json: bool) -> int:
 
 def check_faults(arguments: Arguments, settings: Settings) -> None:
     """Raise SettingsError, before anything is started, for an order of a fault that cannot be."""
-    if arguments.fault and arguments.mode == "action" and settings.market != "simulated":
+    if arguments.fault and arguments.mode in ("action", "doctor") and settings.market != "simulated":
         raise SettingsError(
             f"--fault is for the simulated exchanges, and this is the {settings.market} market: "
             "add --market simulated, or leave --fault away"

@@ -80,6 +80,9 @@ class JobSettings(Section):
     backup: str | None = Field(default=None, description="To backup.url.")
     fees: str | None = Field(default="every 30m", description="Ask the venues for fees and funding again.")
     clock_offset: str | None = Field(default="every 5m", description="Ask the venues for their time again.")
+    rights: str | None = Field(
+        default="every 1h", description="Ask the venues again what the API keys may do; live and testnet orders."
+    )
     daily_report: str | None = Field(
         default="5 0 * * *", description="The past UTC day's post-mortem to data_dir/reports."
     )

@@ -26,6 +26,7 @@ from exchanges.simulator.bybit.hub import Hub as BybitHub
 from exchanges.simulator.bybit.options import BybitOptions
 from exchanges.simulator.bybit.public_socket import PublicSocket
 from exchanges.simulator.core.ports import Account, Market
+from exchanges.simulator.core.setup import Setup
 from exchanges.simulator.core.values import Listing, MarketEvent
 from exchanges.simulator.market.listings import default_listings
 from exchanges.simulator.market.market import SimulatedMarket
@@ -165,6 +166,7 @@ class _Exchange:
     def __init__(self, venue: str, market: Market, clock: VirtualClock) -> None:
         self.venue = venue
         self.market = market
+        self.setup = Setup()
         self.now_ns = clock.now_ns
         self._listeners: list[Callable[[Sequence[MarketEvent]], None]] = []
 

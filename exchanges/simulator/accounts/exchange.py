@@ -17,6 +17,7 @@ from exchanges.simulator.accounts.drift import DriftingClock
 from exchanges.simulator.accounts.networks import ADDRESS_FORM
 from exchanges.simulator.accounts.rules import VenueRules, rules_of
 from exchanges.simulator.core.ports import Market
+from exchanges.simulator.core.setup import Setup
 from exchanges.simulator.core.values import (
     FundingDue,
     Listing,
@@ -74,6 +75,8 @@ class SimulatedExchange:
         }
         self.agenda = Agenda()
         self.faults = OrderFaults(faults)
+        self.setup = Setup()
+        """Of every account and key."""
         self.are_keys_revoked = False
         """Whether no key is known any more."""
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)

@@ -146,7 +146,7 @@ def account_v3(call: Call) -> dict[str, object]:
 
 def account_config(call: Call) -> dict[str, object]:
     """`/fapi/v1/accountConfig`."""
-    return {**_rights(call), "dualSidePosition": False}
+    return {**_rights(call), "dualSidePosition": call.desk.exchange.setup.is_hedge}
 
 
 def symbol_config(call: Call) -> list[dict[str, object]]:

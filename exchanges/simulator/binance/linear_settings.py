@@ -62,9 +62,9 @@ def set_margin_type(call: Call) -> dict[str, object]:
     raise Rejected(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.")
 
 
-def position_mode(_: Call) -> dict[str, object]:
-    """`GET positionSide/dual`: one-way."""
-    return {"dualSidePosition": False}
+def position_mode(call: Call) -> dict[str, object]:
+    """`GET positionSide/dual`: one-way, unless a fault says otherwise."""
+    return {"dualSidePosition": call.desk.exchange.setup.is_hedge}
 
 
 def set_position_mode(call: Call) -> dict[str, object]:
@@ -75,9 +75,9 @@ def set_position_mode(call: Call) -> dict[str, object]:
     raise Rejected(-4068, "Position side cannot be changed if there exists position.")
 
 
-def multi_assets(_: Call) -> dict[str, object]:
-    """`GET multiAssetsMargin`: single-asset mode."""
-    return {"multiAssetsMargin": False}
+def multi_assets(call: Call) -> dict[str, object]:
+    """`GET multiAssetsMargin`: single-asset mode, unless a fault says otherwise."""
+    return {"multiAssetsMargin": call.desk.exchange.setup.is_multi_asset}
 
 
 def leverage_brackets(call: Call) -> object:

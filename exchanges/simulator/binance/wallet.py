@@ -77,16 +77,17 @@ def set_bnb_burn(call: Call) -> dict[str, object]:
 
 
 def restrictions(call: Call) -> dict[str, object]:
-    """`account/apiRestrictions`: a key that may read, trade and withdraw."""
+    """`account/apiRestrictions`."""
+    setup = call.desk.exchange.setup
     return {
-        "ipRestrict": True,
+        "ipRestrict": setup.is_ip_bound,
         "createTime": call.desk.now_ms() - 86_400_000,
         "enableReading": True,
-        "enableSpotAndMarginTrading": True,
-        "enableWithdrawals": True,
+        "enableSpotAndMarginTrading": setup.may_trade,
+        "enableWithdrawals": setup.may_withdraw,
         "enableInternalTransfer": False,
         "enableMargin": False,
-        "enableFutures": True,
+        "enableFutures": setup.may_trade,
         "permitsUniversalTransfer": True,
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,

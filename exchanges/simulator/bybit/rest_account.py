@@ -55,16 +55,17 @@ def fee_rate(call: Call) -> dict[str, Any]:
 def query_api(call: Call) -> dict[str, Any]:
     """What the key may do."""
     call.message = ""
+    setup = call.venue.exchange.setup
     return {
         "id": "13770661",
         "note": "simulated",
         "apiKey": call.own.key,
-        "readOnly": 0,
+        "readOnly": 0 if setup.may_trade else 1,
         "secret": "",
         "permissions": {
             "ContractTrade": ["Order", "Position"],
             "Spot": ["SpotTrade"],
-            "Wallet": ["AccountTransfer", "SubMemberTransfer", "Withdraw"],
+            "Wallet": ["AccountTransfer", "SubMemberTransfer", *(["Withdraw"] if setup.may_withdraw else [])],
             "Options": ["OptionsTrade"],
             "Derivatives": ["DerivativesTrade"],
             "CopyTrading": [],
@@ -74,7 +75,7 @@ def query_api(call: Call) -> dict[str, Any]:
             "Affiliate": [],
             "Earn": [],
         },
-        "ips": ["*"],
+        "ips": ["127.0.0.1"] if setup.is_ip_bound else ["*"],
         "type": 1,
         "deadlineDay": 90,
         "expiredAt": _EXPIRES,

@@ -202,7 +202,10 @@ def positions(call: Call) -> dict[str, Any]:
         views = [known.get(entry.index) or call.own.flat(entry) for entry in entries]
     else:
         views = [known[entry.index] for entry in entries if entry.index in known and known[entry.index].quantity]
-    rows, cursor = page(call.own.position_rows(views, on_topic=False), call.params, default=20, most=200)
+    found = call.own.position_rows(views, on_topic=False)
+    if call.venue.exchange.setup.is_hedge:
+        found = [{**row, "positionIdx": side} for row in found for side in (1, 2)]
+    rows, cursor = page(found, call.params, default=20, most=200)
     return {"list": rows, "nextPageCursor": cursor, "category": call.params.text("category")}
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from bot.domain.instrument import Segment
+from exchanges.simulator.core.setup import Setup
 from exchanges.simulator.core.values import (
     AccountEvent,
     AccountFill,
@@ -159,6 +160,8 @@ class Exchange(Protocol):
 
     venue: str
     market: Market
+    setup: Setup
+    """Of every account and key."""
 
     def now_ns(self) -> int:
         """The exchange's own clock, drift fault included."""

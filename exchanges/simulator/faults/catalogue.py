@@ -37,6 +37,9 @@ class FaultKind(StrEnum):
     LISTEN_KEY_EXPIRY = "listen-key-expiry"
     KEY_REVOKED = "key-revoked"
     MAINTENANCE = "maintenance"
+    KEY_RIGHTS = "key-rights"
+    HEDGE_MODE = "hedge-mode"
+    MULTI_ASSET = "multi-asset"
     DELISTING = "delisting"
     WITHDRAWAL_HALT = "withdrawal-halt"
     WRONG_NETWORK = "wrong-network"
@@ -108,6 +111,13 @@ CATALOGUE: Mapping[FaultKind, FaultInfo] = {
     FaultKind.LISTEN_KEY_EXPIRY: FaultInfo("listen keys expire now", _V, for_s=0, venues=("binance",)),
     FaultKind.KEY_REVOKED: FaultInfo("API keys are unknown from now on", _V, scheduled=False),
     FaultKind.MAINTENANCE: FaultInfo("everything but the system status is unavailable, sockets are closed", _V),
+    FaultKind.KEY_RIGHTS: FaultInfo(
+        "keys are `match`: trade (bound to an address, no withdrawals), unbound or read-only", _V, scheduled=False
+    ),
+    FaultKind.HEDGE_MODE: FaultInfo("accounts say that they are in hedge mode", _V, scheduled=False),
+    FaultKind.MULTI_ASSET: FaultInfo(
+        "accounts say that they are in multi-assets mode", _V, venues=("binance",), scheduled=False
+    ),
     FaultKind.DELISTING: FaultInfo("the listing settles: no new orders, then no book", _V, scheduled=False),
     FaultKind.WITHDRAWAL_HALT: FaultInfo("the network `match` is suspended", _V, for_s=60),
     FaultKind.WRONG_NETWORK: FaultInfo(

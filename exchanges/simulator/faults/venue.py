@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from exchanges.simulator.accounts.exchange import SimulatedExchange
@@ -25,6 +26,9 @@ class VenueFaults:
         for kind, begin in {
             FaultKind.CLOCK_DRIFT: self._drift,
             FaultKind.KEY_REVOKED: self._revoke,
+            FaultKind.KEY_RIGHTS: self._limit_keys,
+            FaultKind.HEDGE_MODE: self._hedge,
+            FaultKind.MULTI_ASSET: self._multi_asset,
             FaultKind.DELISTING: self._delist,
             FaultKind.WITHDRAWAL_HALT: self._halt_networks,
             FaultKind.WRONG_NETWORK: self._mislabel_networks,
@@ -59,6 +63,28 @@ class VenueFaults:
 
     def _set_revoked(self, are_revoked: bool) -> None:
         self._exchange.are_keys_revoked = are_revoked
+
+    # How accounts and keys are set up
+
+    def _limit_keys(self, fault: Fault) -> Undo:
+        bound, trade = fault.match != "unbound", fault.match != "read-only"
+        return self._set_up(fault, may_withdraw=False, is_ip_bound=bound, may_trade=trade)
+
+    def _hedge(self, fault: Fault) -> Undo:
+        return self._set_up(fault, is_hedge=True)
+
+    def _multi_asset(self, fault: Fault) -> Undo:
+        return self._set_up(fault, is_multi_asset=True)
+
+    def _set_up(self, fault: Fault, **changes: bool) -> Undo:
+        self._faults.note(fault, self._exchange.keys)
+        setup = self._exchange.setup
+        self._exchange.setup = replace(setup, **changes)
+
+        def undo() -> None:
+            self._exchange.setup = replace(self._exchange.setup, **{name: getattr(setup, name) for name in changes})
+
+        return undo
 
     # Listings
 

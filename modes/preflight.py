@@ -1,0 +1,172 @@
+"""Everything that is looked at before the first order. Nothing is changed by looking: neither here nor at a venue."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bot.clock import Clock
+from bot.domain.instrument import Feed, Instrument, ListingStatus
+from bot.errors import BotError
+from bot.ports import TermsSource
+from bot.ports.inspection import AccountInspector
+from bot.preflight.account import Stakes, judge_balances, judge_modes, judge_rights
+from bot.preflight.check import Check, Verdict, asked, failed, ok, require, warning
+from bot.preflight.machine import look_at_machine
+from bot.preflight.streams import StreamWatch
+from bot.settings import Settings
+from exchanges.common.api_keys import ApiKeys
+from exchanges.live.market import LiveVenues
+from exchanges.registry import all_venues
+from modes.clock_offsets import can_be_measured, measured
+
+if TYPE_CHECKING:
+    from exchanges.markets import OpenMarket
+
+STREAMS_S = 5.0
+_AHEAD_MS = 1000.0
+"""A clock that is further off is corrected for, and wrong in every log."""
+Log = Callable[[str, str], None]
+
+
+def stakes_of(settings: Settings, *, real_money: bool) -> Stakes:
+    """What is at stake with these settings."""
+    return Stakes(real_money=real_money, unbound_ok=settings.keys.unbound_ok)
+
+
+async def preflight(
+    opened: "OpenMarket", settings: Settings, keys: Mapping[str, ApiKeys], *, real_money: bool
+) -> list[Check]:
+    """Every check, those of the machine first.
+
+    Args:
+        opened: The market, which does not run yet.
+        settings: As they hold for the run.
+        keys: Of the accounts that orders are sent for; none: nothing is asked about accounts.
+        real_money: Whether orders would move real money.
+    """
+    from exchanges.inspection import inspectors
+
+    market, stakes = opened.market, stakes_of(settings, real_money=real_money)
+    machine = await asyncio.to_thread(look_at_machine, settings.data_dir, settings.journal, market.clock)
+    accounts = inspectors(market.by_feed, opened.settings, market.clock, keys)
+    looks: list[Awaitable[Sequence[Check]]] = [
+        *(_clock(feed, opened, settings) for feed in _one_each(market.by_feed)),
+        *(_account(one, market.instruments, settings, stakes, market.clock) for one in accounts),
+        *(_listings(source, market.instruments) for source in opened.terms),
+        *(_fees(source, market.instruments) for source in opened.terms if source.venue in keys),
+        _streams(opened),
+    ]
+    return [*machine, *(check for found in await asyncio.gather(*looks) for check in found)]
+
+
+async def require_preflight(
+    opened: "OpenMarket", settings: Settings, keys: Mapping[str, ApiKeys], log: Log, *, real_money: bool
+) -> None:
+    """Look, tell what is not as it should be, and let the start go on if nothing failed.
+
+    Raises:
+        PreflightFailed: If something did; every line of it was told.
+    """
+    log("info", "preflight: looking at machine, keys, accounts and streams")
+    checks = await preflight(opened, settings, keys, real_money=real_money)
+    for check in checks:
+        if check.verdict is not Verdict.OK:
+            log("error" if check.verdict is Verdict.FAILED else "warning", f"preflight: {check.line}")
+    require(checks)
+    log("info", f"preflight: {len(checks)} checks, none failed")
+
+
+async def check_rights(
+    account: AccountInspector, instruments: Sequence[Instrument], stakes: Stakes, clock: Clock
+) -> list[Check]:
+    """What the key of an account may do, judged by what is traded there.
+
+    Raises:
+        VenueError: The venue cannot be asked, or refuses.
+    """
+    segments = {one.segment for one in instruments if one.venue == account.venue}
+    return judge_rights(account.venue, await account.rights(), segments, stakes, clock.now_ns())
+
+
+async def _account(
+    account: AccountInspector, instruments: Sequence[Instrument], settings: Settings, stakes: Stakes, clock: Clock
+) -> Sequence[Check]:
+    own = [one for one in instruments if one.venue == account.venue]
+    ratio = settings.paper.initial_margin_ratio
+
+    async def modes() -> Sequence[Check]:
+        told = await account.modes()
+        return [
+            *judge_modes(account.venue, told, own, ratio, stakes),
+            *judge_balances(account.venue, told, own, settings.risk.max_order_notional, ratio),
+        ]
+
+    rights = await asked("key rights", account.venue, partial(check_rights, account, own, stakes, clock))
+    return [*rights, *await asked("account", account.venue, modes)]
+
+
+async def _clock(feed: Feed, opened: "OpenMarket", settings: Settings) -> Sequence[Check]:
+    async def look() -> Sequence[Check]:
+        offset_ns, round_trip_ns = await measured(feed, opened.settings, opened.market.clock)
+        offset_ms, uncertain_ms = offset_ns / 1e6, round_trip_ns / 2e6
+        said = f"{offset_ms:+.1f} ms from ours, ± {uncertain_ms:.1f}"
+        if uncertain_ms > settings.risk.max_clock_uncertainty_ms:
+            return [
+                failed("clock", feed.venue, said, "the way to the venue is too slow to know how old its quotes are")
+            ]
+        if abs(offset_ms) > _AHEAD_MS:
+            return [warning("clock", feed.venue, said, "it is corrected for; set this machine's clock by NTP")]
+        return [ok("clock", feed.venue, said)]
+
+    return await asked("clock", feed.venue, look)
+
+
+async def _listings(source: TermsSource, instruments: Sequence[Instrument]) -> Sequence[Check]:
+    async def look() -> Sequence[Check]:
+        told = (await source.listings()).values
+        own = [one for one in instruments if one.venue == source.venue and one.id in told]
+        halted = [one for one in own if told[one.id].status is not ListingStatus.TRADING]
+        if not halted:
+            return [ok("instruments", source.venue, f"all {len(own)} trade")] if own else []
+        return [
+            failed("instruments", one.id, str(told[one.id].status), "leave it out of instruments until it trades")
+            for one in halted
+        ]
+
+    return await asked("instruments", source.venue, look)
+
+
+async def _fees(source: TermsSource, instruments: Sequence[Instrument]) -> Sequence[Check]:
+    async def look() -> Sequence[Check]:
+        told = await source.fees()
+        known = {} if told is None else told.values
+        own = [one for one in instruments if one.venue == source.venue]
+        missing = [one.id for one in own if one.id not in known]
+        if missing:
+            advice = "the venue's published lowest tier counts instead"
+            return [warning("fees", source.venue, f"not told for {', '.join(missing)}", advice)]
+        rates = sorted({f"taker {known[one.id].taker_bps:f}, maker {known[one.id].maker_bps:f}" for one in own})
+        return [ok("fees", source.venue, f"{'; '.join(rates)} bps")]
+
+    return await asked("fees", source.venue, look)
+
+
+async def _streams(opened: "OpenMarket") -> Sequence[Check]:
+    """Connections of their own, let go at the end: whether every stream delivers."""
+    market, settings = opened.market, opened.settings
+    trial = LiveVenues(market.by_feed, all_venues(), settings, run_s=STREAMS_S, name=market.name)
+    books = trial.books.wanted(settings.order_books)
+    watch = StreamWatch(market.instruments, books)
+    trial.books.listen(books, watch)
+    try:
+        await trial.run(watch, watch.complete)
+    except BotError as error:
+        venues = "check venues in the settings, symbols and firewall"
+        return [*watch.checks(STREAMS_S), failed("streams", "", str(error), venues)]
+    return watch.checks(STREAMS_S)
+
+
+def _one_each(by_feed: Mapping[Feed, object]) -> list[Feed]:
+    """A feed of every venue whose clock can be asked."""
+    return list({feed.venue: feed for feed in by_feed if can_be_measured(feed)}.values())
