@@ -194,7 +194,7 @@ def _remember_accounts(opened: "OpenMarket", settings: Settings) -> None:
     if not opened.accounts:
         return
     try:
-        remember_accounts(settings.data_dir, settings.market, opened.accounts)
+        remember_accounts(settings.data_dir, settings.market, opened.accounts, settings.keys)
     except OSError as error:
         why = f"{settings.data_dir} cannot take where orders will be, and --mode kill could not find them"
         raise StorageError(f"{why}: {error.strerror}") from error

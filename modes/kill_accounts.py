@@ -4,44 +4,84 @@ One file a market, since a directory may have seen several: what rested at any o
 its run is over; whether anything is open is the venue's to say.
 
 The keys of simulated exchanges stand in it: they are made anew for every run, are worth nothing, and nobody else has
-them. Keys of real accounts never do.
+them. Keys of real accounts never do: only the places where they are looked for.
 """
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.durable_text import write_durably
+from bot.errors import SettingsError
 from exchanges.common.emergency import Account
 from exchanges.signing import signing_hosts
+
+if TYPE_CHECKING:
+    from bot.settings.keys import KeySettings
 
 _FOLDER = "run"
 _SIMULATED = "simulated"
 _LOCAL_KEYS = frozenset({_SIMULATED})
 
 
-def remember_accounts(data_dir: Path, market: str, accounts: Sequence[Account]) -> None:
+def remember_accounts(
+    data_dir: Path, market: str, accounts: Sequence[Account], keys: "KeySettings | None" = None
+) -> None:
     """Write down, durably, where this run's orders will be; before the first of them.
+
+    Args:
+        data_dir: Of the run.
+        market: `simulated`, `testnet` or `live`.
+        accounts: One for each venue.
+        keys: Where the keys of real accounts are looked for.
 
     Raises:
         OSError: If the disk does not take it.
     """
-    rows = [_row(account) for account in accounts]
+    places = {} if keys is None else {"keyring": keys.keyring, "file": _absolute(keys.file)}
+    rows = [_row(account) | {"keys": places} for account in accounts]
     write_durably(data_dir / _FOLDER / f"venues-{market}.json", json.dumps({"accounts": rows}, indent=1) + "\n")
 
 
 def remembered_accounts(data_dir: Path) -> tuple[list[Account], list[str]]:
     """Every account that a run on this directory has written down; and what could not be read, a line each."""
-    accounts, troubles = [], []
+    accounts: list[Account] = []
+    troubles: list[str] = []
     for path in sorted((data_dir / _FOLDER).glob("venues-*.json")):
         try:
             rows = json.loads(path.read_text("utf-8"))["accounts"]
-            accounts += [_account(row) for row in rows]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            accounts += [_with_key(_account(row), row.get("keys") or {}, troubles) for row in rows]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             troubles.append(f"{path} cannot be read: {type(error).__name__}")
     return accounts, troubles
+
+
+def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) -> Account:
+    """The account with what signs for it; without, where there is none to be found, and then that is said."""
+    if account.market in _LOCAL_KEYS:
+        return account
+    # Imported here: keys are kept by models that take a fifth of a second to load, which simulated ones have not.
+    from bot.settings.keys import KeySettings
+    from exchanges.keys.finding import find_keys
+
+    try:
+        file = places.get("file")
+        where = KeySettings(keyring=bool(places.get("keyring", True)), file=None if file is None else Path(file))
+        found = find_keys([account.venue], account.market, where, os.environ)[account.venue]
+    except SettingsError as error:
+        troubles.append(str(error))
+        return account
+    except Exception as error:  # noqa: BLE001 - a keyring may fail in any way, and other venues are to be silenced
+        troubles.append(f"{account.venue} ({account.market}): no key can be looked for: {type(error).__name__}")
+        return account
+    return replace(account, key=found.key.get_secret_value(), secret=found.secret.get_secret_value())
+
+
+def _absolute(path: Path | None) -> str | None:
+    return None if path is None else str(path.absolute())
 
 
 def _row(account: Account) -> dict[str, Any]:

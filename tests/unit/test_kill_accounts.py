@@ -1,0 +1,90 @@
+"""Where a run's orders are, as `--mode kill` finds it: keys of real accounts stay where they are kept."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.settings.keys import KeySettings
+from exchanges.common.emergency import Account
+from exchanges.signing import signing_hosts
+from modes.kill_accounts import remember_accounts, remembered_accounts
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY, SECRET = "canary-of-the-key-0001", "canary-of-the-secret-0002"
+CLIENT_LIBRARIES = {"aiohttp", "binance", "ccxt", "picows", "pybit", "pymongo", "requests", "textual", "uvloop"}
+SIMULATED = Account(
+    venue="bybit", market="simulated", rest_urls={"linear": "http://127.0.0.1:1"}, symbols={"linear": ["BTCUSDT"]},
+    settles=["USDT"], key=KEY, secret=SECRET,
+)  # fmt: skip
+REAL = Account(
+    venue="binance", market="live", rest_urls={"linear": "https://fapi.binance.com"}, symbols={"linear": ["BTCUSDT"]},
+    settles=["USDT"], key=KEY, secret=SECRET, hosts=signing_hosts("live", "binance"),
+)  # fmt: skip
+NO_KEYRING = KeySettings(keyring=False)
+
+
+def written(data_dir: Path) -> str:
+    return "".join(path.read_text() for path in (data_dir / "run").iterdir())
+
+
+def test_every_market_of_a_directory_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "simulated", [SIMULATED], NO_KEYRING)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    found, troubles = remembered_accounts(tmp_path)
+    assert troubles == []
+    assert found == [REAL, SIMULATED]
+
+
+def test_a_key_of_a_real_account_is_not_written_down(tmp_path: Path) -> None:
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    assert KEY not in written(tmp_path)
+    assert SECRET not in written(tmp_path)
+    assert (tmp_path / "run" / "venues-live.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_is_looked_for_where_the_run_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_text(f"binance: {{key: {KEY}, secret: {SECRET}}}\n")
+    file.chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    remember_accounts(tmp_path / "data", "live", [REAL], KeySettings(keyring=False, file=Path("keys.yaml")))
+    monkeypatch.chdir("/")
+    assert remembered_accounts(tmp_path / "data") == ([REAL], [])
+
+
+def test_without_a_key_it_is_said_and_others_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRYPTO_PIPE_BINANCE_KEY", raising=False)
+    remember_accounts(tmp_path, "simulated", [SIMULATED])
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    found, troubles = remembered_accounts(tmp_path)
+    assert found == [replace(REAL, key="", secret=""), SIMULATED]
+    assert "no API keys for binance" in troubles[0]
+
+
+def test_a_file_that_was_tampered_with_signs_for_no_other_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "live", [replace(REAL, rest_urls={"linear": "https://evil.example"})], NO_KEYRING)
+    command = [sys.executable, str(ROOT / "main.py"), "--mode", "kill", "--data-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 5
+    assert "NOT CONFIRMED: binance (live)" in done.stdout
+    assert "evil.example" in done.stdout
+    assert KEY not in done.stdout + done.stderr
+
+
+def test_finding_keys_loads_no_client_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    look = f"import pathlib, modes.kill as m; assert m.remembered_accounts(pathlib.Path({str(tmp_path)!r}))[0][0].key"
+    command = [sys.executable, "-X", "importtime", "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "pydantic" in loaded, "modules are told"
+    assert not loaded & CLIENT_LIBRARIES
