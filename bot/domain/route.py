@@ -174,17 +174,15 @@ class Route(BaseModel):
     def not_executable(self) -> tuple[float, float, str] | None:
         """What today's executor cannot do of it: observed, allowed and the unit; None where it can do it all.
 
-        It opens two taker legs of one base and quote currency at once, and closes the same two; on one instrument it
-        lets orders rest.
+        It opens two legs of one base and quote currency, takers at once and makers first, and closes the same two; on
+        one instrument it lets orders rest.
         """
         sent = sum(not leg.deferred for leg in self.transfers)
         currencies = {leg.instrument.quote for leg in self.trades}
         bases = {leg.instrument.base for leg in self.trades}
-        makers = 0 if self.is_round_trip else sum(leg.is_maker for leg in self.trades)
         found: tuple[tuple[int, int, str], ...] = (
             (sent, 0, "transfers"),
             (len(self.opening), 2, "opening trades"),
-            (makers, 0, "maker trades"),
             (len(currencies), 1, "quote currencies"),
             (len(bases), 1, "base assets"),
         )

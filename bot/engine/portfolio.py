@@ -55,6 +55,7 @@ class EnginePortfolio:
         self._slots_by_identity = {id(slot.instrument): slot for slot in slots.values()}
         self._clock_offsets = {slot.instrument.venue: slot.clock_offset for slot in slots.values()}
         self._pairs: Mapping[str, Pair] = {}
+        self._unresolved: Callable[[str], int] = lambda venue: 0
         self.top_up: Callable[[str], float | None] = lambda venue: None
         """Seconds (p95) that a transfer to a venue takes; set by whoever knows transfers."""
         self.edges = EdgeHistory(settings.persistent_edge_bps)
@@ -71,6 +72,7 @@ class EnginePortfolio:
     def follow(self, executor: PairExecutor) -> None:
         """Count its pairs; called once both exist: the executor halts through the gate, the gate asks the portfolio."""
         self._pairs = executor.pairs
+        self._unresolved = executor.unresolved
 
     # What it is told
 
@@ -206,6 +208,10 @@ class EnginePortfolio:
         """Orders that a venue rejected in the last 60 s."""
         rejected = self._rejected.get(venue)
         return 0 if rejected is None else rejected.last_minute(self._clock.monotonic_ns())
+
+    def unresolved_orders(self, venue: str) -> int:
+        """Orders at a venue whose outcome nobody knows."""
+        return self._unresolved(venue)
 
     # Market
 

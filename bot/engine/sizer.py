@@ -48,9 +48,16 @@ class Sizer:
             buy, sell = state.watch.limits()
             quantity = state.watch.order_notional / max(buy, sell)
             return Ladder([(buy, quantity)]), Ladder([(sell, quantity)])
-        return self._ladder(state.buy, Side.BUY, now_ns), self._ladder(state.sell, Side.SELL, now_ns)
+        first, last = state.route.priced[0], state.route.priced[-1]
+        return self._ladder(state.buy, first, now_ns), self._ladder(state.sell, last, now_ns)
 
-    def _ladder(self, slot: InstrumentSlot, side: Side, now_ns: int) -> Ladder:
+    def _ladder(self, slot: InstrumentSlot, leg: TradeLeg, now_ns: int) -> Ladder:
+        side = leg.side
+        if leg.is_maker:
+            assert slot.quote is not None
+            # It waits at its own side's best price until it has all: what stands there now limits nothing.
+            price = slot.quote.bid_price if side is Side.BUY else slot.quote.ask_price
+            return Ladder([(price, 2.0 * float(self._risk.max_order_notional) / price)])
         return ladder_met(
             slot, side, now_ns, levels=self._levels, max_age_ns=self._max_age_ns, price_cap_bps=self._price_cap_bps
         )

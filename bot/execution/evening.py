@@ -24,7 +24,7 @@ class Evening:
 
     completes: bool
     slippage_bps: Decimal
-    """The most that the missing leg may be worse than decided: beyond it unwinding is cheaper."""
+    """The most that the missing leg may be worse than decided in this try: never so much that unwinding is cheaper."""
 
 
 def unwinding_bps(leg: PairLeg, quote: TopOfBook, taker_bps: float) -> Decimal:
@@ -47,7 +47,8 @@ def decide(
     *,
     net_edge_bps: float,
     taker_bps: float,
-    cap_bps: float,
+    step_bps: float,
+    most_bps: float,
 ) -> Evening:
     """Whether to complete the pair or to unwind it, whichever costs less at the quotes.
 
@@ -58,11 +59,12 @@ def decide(
         at_behind: Its quote; without one there is no price to complete at.
         net_edge_bps: Expected of the whole pair when it was decided.
         taker_bps: Of the leg ahead.
-        cap_bps: The most that the missing leg may be worse than decided, by this step of the ladder.
+        step_bps: How far beyond its quote the missing leg is tried: more with each step of the ladder.
+        most_bps: The most that the missing leg may be worse than decided, whatever unwinding costs.
     """
     if at_behind is None:
         return Evening(completes=False, slippage_bps=Decimal(0))
-    most = decimal_price(cap_bps)
+    most, slippage = decimal_price(most_bps), slippage_bps(behind, at_behind)
     if at_ahead is not None:
         most = min(most, unwinding_bps(ahead, at_ahead, taker_bps) + decimal_price(net_edge_bps))
-    return Evening(completes=slippage_bps(behind, at_behind) <= most, slippage_bps=most)
+    return Evening(completes=slippage <= most, slippage_bps=min(most, slippage + decimal_price(step_bps)))

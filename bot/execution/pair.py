@@ -147,11 +147,15 @@ class Pair:
     @property
     def has_unknown(self) -> bool:
         """Whether nobody knows what became of one of its orders."""
-        return any(order.status is OrderStatus.UNKNOWN for order in self.waiting())
+        return any(order.status is OrderStatus.UNKNOWN and self.left_of(order) for order in self.waiting())
+
+    def left_of(self, order: Order) -> Decimal:
+        """What of an order its fills have left, venue units."""
+        return order.quantity - self.filled.get(order.client_order_id, Decimal(0))
 
     def is_busy(self, leg: PairLeg) -> bool:
-        """Whether an order on this leg has no final state: no second one is sent beside it."""
-        return any(order.instrument.id == leg.instrument.id for order in self.waiting())
+        """Whether an order on this leg may still be filled: no second one is sent beside it."""
+        return any(order.instrument.id == leg.instrument.id and self.left_of(order) for order in self.waiting())
 
     def other(self, leg: PairLeg) -> PairLeg:
         """The leg across."""

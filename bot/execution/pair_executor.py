@@ -203,8 +203,9 @@ class PairExecutor:
         if not pair.count(fill):
             return
         pair.fruitless_rounds = 0
-        pair.must_pause = False
         order, leg_name, expected = pair.orders[fill.client_order_id]
+        # A venue that tells again has more to tell: its final state, and what became of the other leg.
+        pair.must_pause = order.status is OrderStatus.UNKNOWN
         if order.status.is_terminal:
             self._came_late(pair, order)
         body = {**fill.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
@@ -400,8 +401,10 @@ class PairExecutor:
         """Decide from what is held and what is on its way."""
         if pair.state.is_over:
             return
-        hedged = not is_to_be_hedged(pair)
-        self._watch.look(pair, None if hedged else self._orders.leg_ahead(pair))
+        ahead = self._orders.leg_ahead(pair) if is_to_be_hedged(pair) else None
+        self._watch.look(pair, ahead)
+        if ahead is None and pair.state is not PairState.CLOSING:
+            self._end_pause(pair)
         if pair.is_live or pair.retry is not None:
             return
         if pair.state is PairState.CLOSING:

@@ -103,8 +103,9 @@ class PairOrders:
     def completing(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Order | None:
         """An IOC order for what is missing; None where it cannot be had for less than unwinding costs.
 
-        Each try may be worse by one more price cap than the decision.
+        Each try goes one more price cap beyond the quote, and all of them stay within so many of the decision.
         """
+        cap_bps = self._settings.price_cap_bps
         at_behind = self._quotes(behind.instrument)
         evening = decide(
             ahead,
@@ -113,7 +114,8 @@ class PairOrders:
             at_behind,
             net_edge_bps=pair.opportunity.net_edge_bps,
             taker_bps=self._taker_bps(ahead.instrument),
-            cap_bps=self._settings.price_cap_bps * (pair.completions + 1),
+            step_bps=cap_bps * (pair.completions + 1),
+            most_bps=cap_bps * (self._settings.complete_tries + 1),
         )
         if not evening.completes or at_behind is None or not self.can_complete(pair, behind):
             return None

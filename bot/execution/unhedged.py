@@ -141,7 +141,6 @@ def possible(pair: Pair) -> Decimal:
     low = high = pair.imbalance
     for order in pair.waiting():
         if order.status is OrderStatus.UNKNOWN:
-            left = order.quantity - pair.filled.get(order.client_order_id, _NOTHING)
-            base = order.side.sign * left * order.instrument.contract_multiplier
+            base = order.side.sign * pair.left_of(order) * order.instrument.contract_multiplier
             low, high = min(low, low + base), max(high, high + base)
     return max(abs(low), abs(high))

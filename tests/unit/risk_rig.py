@@ -104,6 +104,7 @@ class Held:
     minute: int | None = 0
     second: int | None = 0
     rejects: int | None = 0
+    unresolved: int | None = 0
     covered: dict[str, float | None] = field(default_factory=lambda: {A.id: 1e9, B.id: 1e9})
     wallets: Sequence[MarginAfter] | None = (wallet(),)
     transfer_s: float | None = None
@@ -163,6 +164,9 @@ class Held:
 
     def rejects_last_minute(self, venue: str) -> int | None:
         return self.rejects
+
+    def unresolved_orders(self, venue: str) -> int | None:
+        return self.unresolved
 
     def market(self, instrument: Instrument) -> Market | None:
         return self.markets.get(instrument.id)

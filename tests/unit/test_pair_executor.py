@@ -71,7 +71,10 @@ class MemoryJournal:
 class Bench:
     """An executor, its venue's inbox, and the test's hand on every answer."""
 
-    def __init__(self, settings: ExecutionSettings = SETTINGS) -> None:
+    def __init__(
+        self, settings: ExecutionSettings = SETTINGS, net_edge_bps: float = -10.0, taker_bps: float = 0.0
+    ) -> None:
+        self.net_edge_bps = net_edge_bps
         self.clock = VirtualClock()
         self.journal = MemoryJournal()
         self.inbox: list[Order] = []
@@ -95,6 +98,7 @@ class Bench:
             on_pair_fill=lambda pair, leg, fill: self.counted.append(fill),
             on_sent=self.sent.append,
             on_halt=self.halts.append,
+            taker_bps=lambda instrument: taker_bps,
         )
         self.alarms: list[str] = []
         self.executor.on_alarm = lambda pair, text: self.alarms.append(text)
@@ -113,7 +117,8 @@ class Bench:
         return self.executor.open(
             Opportunity(
                 route=Route(kind="test", legs=legs), ts_ns=self.clock.now_ns(), quantity=D(quantity),
-                buy_price=1001.0, sell_price=1000.0, gross_edge_bps=-10.0, costs=(), net_edge_bps=-10.0,
+                buy_price=1001.0, sell_price=1000.0, gross_edge_bps=-10.0, costs=(),
+                net_edge_bps=self.net_edge_bps,
             )
         )  # fmt: skip
 

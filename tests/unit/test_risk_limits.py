@@ -124,6 +124,8 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.OpenVenues(), Held(blocked_at={"bybit": "it bans us"}), {}, False, "venue_blocked bybit"),
     (limits.MaxRejects(10), Held(rejects=10), {}, True, ""),
     (limits.MaxRejects(10), Held(rejects=11), {}, False, "rejects binance"),
+    (limits.KnownOrders(), Held(unresolved=0), {}, True, ""),
+    (limits.KnownOrders(), Held(unresolved=1), {}, False, "unknown_orders binance"),
     (limits.ClockUncertainty(250.0, must_be_measured=True), Held(uncertain_ms=250.0), {}, True, ""),
     (limits.ClockUncertainty(250.0, must_be_measured=False), Held(uncertain_ms=250.1), {}, False, "clock_offset"),
     (limits.ClockUncertainty(250.0, must_be_measured=False), Held(uncertain_ms=None), {}, True, ""),
@@ -185,7 +187,7 @@ def test_every_limit_is_tried_from_both_sides() -> None:
 
 
 def test_the_shipped_limits_let_a_good_proposal_pass() -> None:
-    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 31
+    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 32
 
 
 BROKEN = st.sampled_from([nan, inf, -inf, -1.0, -1e-300])
@@ -198,6 +200,7 @@ INPUTS: Sequence[tuple[Limit, str, Any]] = [
     (limits.MaxOrdersPerMinute(10**9), "minute", BROKEN | st.none()),
     (limits.MaxOrdersPerSecond(10**9), "second", BROKEN | st.none()),
     (limits.MaxRejects(10**9), "rejects", BROKEN | st.none()),
+    (limits.KnownOrders(), "unresolved", BROKEN | st.none()),
     (limits.MaxDailyLoss(1e12), "today", st.sampled_from([nan, -inf, None])),
     (limits.MaxCumulativeLoss(1e12), "total", st.sampled_from([nan, -inf, None])),
     (limits.MaxDrift(1e12, 1), "drifted", st.tuples(NO_NUMBER, st.just(1)) | st.just((nan, -1))),

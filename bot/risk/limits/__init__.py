@@ -16,7 +16,7 @@ from bot.risk.limits.sizes import (
     MaxPositionNotional,
     MaxVenueNotional,
 )
-from bot.risk.limits.venues import ClockUncertainty, HealthyFeeds, MaxRejects, OpenVenues, StillListed
+from bot.risk.limits.venues import ClockUncertainty, HealthyFeeds, KnownOrders, MaxRejects, OpenVenues, StillListed
 from bot.settings import Settings
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "FeedCondition",
     "FreshQuotes",
     "HealthyFeeds",
+    "KnownOrders",
     "Limit",
     "LiquidationDistance",
     "MarketState",
@@ -70,7 +71,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
     """Every limit: the proposal alone and its quotes first, then what is counted, the market, and sums over wallets."""
     risk, cap_bps = settings.risk, settings.execution.price_cap_bps
     return (
-        ExecutableRoute(),
+        ExecutableRoute(settings.execution.maker_routes),
         OppositeSides(),
         FreshQuotes(QuoteAges(settings.quote_gate)),
         UsableNumbers(),
@@ -92,6 +93,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         HealthyFeeds(risk.max_reconnects_per_minute, risk.max_malformed_per_minute),
         OpenVenues(),
         MaxRejects(risk.max_rejects_per_minute),
+        KnownOrders(),
         ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market in ("live", "testnet")),
         PersistentEdge(risk.persistent_edge_s),
         QuotePeg(risk.max_depeg_bps, tuple(risk.pegged)),

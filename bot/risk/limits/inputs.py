@@ -124,6 +124,9 @@ class Portfolio(Protocol):
     def rejects_last_minute(self, venue: str) -> int | None:
         """Orders that a venue rejected in the last 60 s."""
 
+    def unresolved_orders(self, venue: str) -> int | None:
+        """Orders at a venue whose outcome nobody knows."""
+
     # Market
 
     def market(self, instrument: Instrument) -> MarketState | None:

@@ -11,11 +11,18 @@ _LEGS = 2
 
 @dataclass(frozen=True, slots=True)
 class ExecutableRoute:
-    """Only what the executor can do leaves: other routes are priced and looked at."""
+    """Only what the executor can do, and is allowed to, leaves: other routes are priced and looked at."""
+
+    makers: bool = True
+    """Whether routes with post-only legs are traded."""
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """What the executor cannot do of it."""
-        found = proposal.route.not_executable
+        route = proposal.route
+        found = route.not_executable
+        if found is None and not self.makers and not route.is_round_trip:
+            waiting = sum(leg.is_maker for leg in route.trades)
+            found = (float(waiting), 0.0, "maker trades") if waiting else None
         return None if found is None else Refused("execution", *found)
 
 

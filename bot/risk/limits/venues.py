@@ -66,6 +66,20 @@ class MaxRejects:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownOrders:
+    """A venue that does not say what became of an order takes no new risk until it does."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Orders of an unknown outcome at each leg's venue."""
+        for leg in proposal.route.opening:
+            venue = leg.instrument.venue
+            unknown_orders = portfolio.unresolved_orders(venue)
+            if not is_within(unknown_orders, 0):
+                return at_most(f"unknown_orders {venue}", unknown_orders, 0, "orders")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class ClockUncertainty:
     """Ages mean nothing between clocks that may differ by more than the ages allowed."""
 
