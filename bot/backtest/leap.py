@@ -31,7 +31,7 @@ _SECOND_NS = 1_000_000_000
 LEAST_TICKS = 4
 """Fewer take longer to look at than to play."""
 MOST_TICKS = 600
-_BEFORE_SETTLEMENT_NS = 10_000_000_000
+_BEFORE_SETTLEMENT_NS = 3_000_000_000
 """The engine watches a settlement more closely from two seconds before it on, by the venue's clock."""
 _MOST_PATIENCE = 64
 """Ticks that are played at the most before a leap is tried again."""
@@ -86,6 +86,8 @@ class Leaper:
         lessons, engine = self._lessons, self._engine
         if lessons is None or not self._knows_routes or engine.next_tick_ns < self._not_before_ns:
             return start
+        if self._times[start] >= engine.next_tick_ns:
+            return start  # that one is the engine's own
         ticks = min(self._ticks_by(self._times[stop - 1]), self._reach)
         if ticks >= LEAST_TICKS:
             ticks = min(ticks, self._ticks_by(self._until_ns()))
@@ -143,7 +145,8 @@ class Leaper:
         for state in engine.routes:
             sheet = state.watch.sheet if isinstance(state.watch, PriceWatch) else None
             if isinstance(sheet, Unpriced) and sheet.limit == "warm_up":
-                until_ns = min(until_ns, engine.ticked_ns + int((sheet.allowed - sheet.observed - 1.0) * 1e9))
+                covered_s = min(slot.statistics.covered_s for slot in (state.buy, state.sell))
+                until_ns = min(until_ns, engine.ticked_ns + int((sheet.allowed - covered_s - 1.0) * 1e9))
         return until_ns
 
     # A stretch

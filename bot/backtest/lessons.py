@@ -6,8 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bot.backtest.tracks import UNDATED, TimedFrames, Track, range_of
-from bot.market.clock_offset import FUTURE_NS, ClockOffset
+from bot.market.clock_offset import ClockOffset
 from bot.market.packing import Ints
+
+_SURPRISE_NS = 500_000_000
+"""A frame that is faster by so much moves what is due by the venue's clock; far more of it is not even believed."""
 
 
 class _Source(NamedTuple):
@@ -53,7 +56,7 @@ class Lessons:
                 stop = int(at[high])
             if low < high:
                 least_ns = int(delay_ns[low:high].min())
-                if least_ns < clock.fastest_ns - FUTURE_NS // 2:
+                if least_ns < clock.fastest_ns - _SURPRISE_NS:
                     stop = int(at[low + int(np.argmin(delay_ns[low:high]))])
                 fastest_ns[clock] = min(fastest_ns.get(clock, clock.fastest_ns), least_ns)
         for track, clock in self._tracks:

@@ -15,6 +15,7 @@ import numpy as np
 
 from bot.backtest.edges import RouteEdge, Stretch
 from bot.backtest.feeder import Feeder
+from bot.backtest.late_window import LateWindow
 from bot.backtest.leap import Leaper
 from bot.backtest.lessons import Lessons
 from bot.backtest.tape import Piece
@@ -23,7 +24,7 @@ from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.market.packing import Ints
-from bot.settings import QuoteGateSettings
+from bot.settings import QuoteGateSettings, WindowSettings
 
 LEAST_ROWS = 24
 """Fewer take longer to look at than to feed."""
@@ -43,6 +44,9 @@ class Skimmer:
         self, engine: Engine, feeder: Feeder, gate: QuoteGateSettings, needs_every_quote: Callable[[int], bool]
     ) -> None:
         self._engine = engine
+        for slot in engine.slots:
+            if not slot.window.appended:
+                slot.window = _late(slot, engine.settings.window)
         self._feed = feeder.feed_one
         self._needs_every_quote = needs_every_quote
         self._max_jump_bps = gate.max_jump_bps
@@ -226,6 +230,13 @@ class Skimmer:
         for state in self._engine.routes:
             # A price may have moved last in a row that was skimmed; what is offered now is what people are shown.
             state.watch.assess()
+
+
+def _late(slot: InstrumentSlot, settings: WindowSettings) -> LateWindow:
+    grid = float(slot.instrument.tick_size), float(slot.instrument.lot_size)
+    window = LateWindow(hold_h=settings.hold_h, rolling_s=settings.rolling_s, grid=grid)
+    window.gap_marks = slot.window.gap_marks
+    return window
 
 
 def _stands(state: RouteState) -> bool:

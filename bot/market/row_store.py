@@ -139,6 +139,21 @@ class RowStore:
         self._first_rows.append(segment.first_row)
         self._sealed = stop_row
 
+    def is_packed(self, appended: int) -> bool:
+        """Whether every row that was ever written stands in a segment."""
+        return appended == self.hot.first_row == self._sealed and self._successor is None
+
+    def append_segment(self, columns: Columns, changed: Bits) -> None:
+        """Seal rows that never stood in the hot buffer; everything before them is packed."""
+        hot = self.hot
+        segment = Segment(hot.first_row, columns, changed, self._grids)
+        self.segments.append(segment)
+        self._last_ns.append(segment.last_recv_ns)
+        self._first_rows.append(segment.first_row)
+        hot.first_row += columns.rows
+        self._sealed = hot.first_row
+        self._evict(segment.last_recv_ns - self._hold_ns)
+
     def _changed(self, start_row: int, stop_row: int) -> Bits:
         changed = np.zeros(stop_row - start_row, np.bool_)
         low, high = (bisect_left(self.changes, row) for row in (start_row, stop_row))

@@ -11,13 +11,14 @@ from bot.market.columns import ROW_FORMAT, Columns, RowValues, joined
 from bot.market.gap_marks import GapMarks, KnownGap
 from bot.market.hot_buffer import ROW_BYTES
 from bot.market.packing import Bits
-from bot.market.row_store import RowStore
+from bot.market.row_store import SEGMENT_ROWS, RowStore
 from bot.market.segment import Grids
 from bot.market.zone_map import BUCKET_NS, NOBODY, ZoneMap, Zones, extremes_of, joined_zones, zones_of
 
 ZONE_ROWS = 4_096
 """The zone map is brought up to date once in so many rows; a search looks at the rest itself."""
 
+_pack = struct.Struct(ROW_FORMAT).pack
 _pack_into = struct.Struct(ROW_FORMAT).pack_into
 
 # A third faster than the constructor, which does the same.
@@ -133,6 +134,20 @@ class Window:
             self.last_recv_ns = int(columns.ts_recv_ns[done - 1])
         self._last = quote_of(columns.row(-1))
         self._bid, self._ask = self._last.bid_price, self._last.ask_price
+
+    def _pack_segments(self, columns: Columns, is_moved: Bits) -> int:
+        """Keep rows packed at once, as many as fill segments; none while the buffer holds rows. How many were kept."""
+        store, done = self._store, 0
+        while columns.rows - done >= SEGMENT_ROWS and store.is_packed(store.hot.first_row + self._offset // ROW_BYTES):
+            stop = done + SEGMENT_ROWS
+            rows, moved = columns.slice(done, stop), is_moved[done:stop]
+            store.append_segment(rows, moved)
+            changes = rows.take(np.flatnonzero(moved))
+            self._zone_map.append(changes.ts_recv_ns, changes.bid_price, changes.ask_price)
+            self._zone_map.evict(self.last_recv_ns - self._hold_ns)
+            self._zoned = store.hot.first_row
+            done = stop
+        return done
 
     def _make_room(self) -> None:
         appended = self.appended
@@ -288,6 +303,19 @@ class Window:
 
     def _row_at(self, ts_ns: int) -> int:
         return self.appended if ts_ns > self.last_recv_ns else self._store.row_at(ts_ns, self.appended)
+
+
+def pack_row(ts_recv_ns: int, quote: TopOfBook) -> bytes:
+    """A row in the memory of `ROW`.
+
+    Raises:
+        OverflowError: If an integer does not fit 64 bits.
+    """
+    prices = (quote.bid_price, quote.bid_qty, quote.ask_price, quote.ask_qty)
+    try:
+        return _pack(ts_recv_ns, quote.ts_event_ns or 0, quote.sequence, *prices)
+    except struct.error as error:
+        raise OverflowError(f"an integer that does not fit 64 bits: {quote!r}") from error
 
 
 def quote_of(row: RowValues) -> TopOfBook:
