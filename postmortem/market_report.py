@@ -10,6 +10,7 @@ from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, Rout
 from postmortem.pair_line import assumed_costs, describe, paid_fees, pair_line, received_funding
 from postmortem.returns import return_line
 from postmortem.story import Amounts, PairStory, RunStory, amounts_of
+from postmortem.venues import average_price, instrument_lines
 
 _DUST = Decimal("1e-12")
 
@@ -43,6 +44,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         closes=_counted((_end_of(pair), 1) for _, pair in chosen if pair.body.is_over and pair.fills),
         orders=_counted((state, 1) for story in stories for state in story.order_states.values()),
         routes=tuple(_routes(stories, [pair for _, pair in chosen], realised)),
+        instruments=tuple(instrument_lines([pair for _, pair in over])),
         pairs=tuple(sorted(realised, key=lambda line: (-line.bridge.profit, line.pair))),
         open_pairs=tuple(held),
     )
@@ -180,8 +182,11 @@ def _routes(stories: Sequence[RunStory], pairs: Sequence[PairStory], realised: S
 def _route(name: str, pairs: Sequence[PairStory], done: Sequence[PairLine], stories: Sequence[RunStory]) -> RouteLine:
     saw = [(s.best_gross_bps[name], s.needed_bps.get(name)) for s in stories if name in s.best_gross_bps]
     best = max(saw, key=lambda seen: seen[0], default=(None, None))
+    fills = [fill for pair in pairs if pair.is_realised for fill, _ in pair.fills]
     with exact():
         profit = total(line.bridge.profit for line in done) if done else ZERO
+        bought = average_price([fill for fill in fills if fill.leg == "open_buy"])
+        sold = average_price([fill for fill in fills if fill.leg == "open_sell"])
     return RouteLine(
         route=name,
         attempts=sum(bool(pair.fills) for pair in pairs),
@@ -190,6 +195,8 @@ def _route(name: str, pairs: Sequence[PairStory], done: Sequence[PairLine], stor
         realised=len(done),
         quote_asset=pairs[0].body.quote_asset if pairs else None,
         profit=profit,
+        average_buy_price=bought,
+        average_sell_price=sold,
         best_gross_bps=best[0],
         needed_bps=best[1],
         refusals=_counted((why, n) for s in stories for (route, why), n in s.refusals.items() if route == name),

@@ -109,11 +109,34 @@ class RouteLine(_Part):
     realised: int
     quote_asset: str | None
     profit: Money
+    average_buy_price: Money | None
+    """Of what opened its realised pairs, quote units; None where nothing was bought."""
+    average_sell_price: Money | None
     best_gross_bps: float | None
     """The best edge that a decision saw."""
     needed_bps: float | None
     """Break-even at that decision."""
     refusals: dict[str, int]
+
+
+class InstrumentLine(_Part):
+    """All fills of the realised pairs on one instrument: what the account at its venue has of them."""
+
+    venue: str
+    instrument: str
+    fills: int
+    bought: Money
+    """Venue units, opening and closing; as `sold`."""
+    average_buy_price: Money | None
+    """Quote units; None where nothing was bought."""
+    sold: Money
+    average_sell_price: Money | None
+    fees: Amounts
+    """Paid; negative is a rebate."""
+    funding: Amounts
+    """Received."""
+    by_asset: Amounts
+    """Cash that moved there, fees and funding included: over all lines it is the market's profit."""
 
 
 class MarketReport(_Part):
@@ -154,6 +177,8 @@ class MarketReport(_Part):
     orders: dict[str, int]
     """By last known state."""
     routes: tuple[RouteLine, ...]
+    instruments: tuple[InstrumentLine, ...]
+    """By venue and symbol."""
     pairs: tuple[PairLine, ...]
     """Realised, best first."""
     open_pairs: tuple[PairLine, ...]

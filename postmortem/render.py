@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.text import inert
-from postmortem.model import MarketReport, MoneyLine, PairLine, Report, ReturnLine, RouteLine, RunLine
+from postmortem.exact import plain
+from postmortem.model import InstrumentLine, MarketReport, MoneyLine, PairLine, Report, ReturnLine, RouteLine, RunLine
 
 _SHOWN = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _EXTREMES = 5
@@ -65,6 +66,8 @@ def _market(console: Console, market: MarketReport) -> None:
     _facts(console, market)
     if market.routes:
         console.print(_routes(market.routes))
+    if market.instruments:
+        console.print(_instruments(market.instruments))
     _extremes(console, market.pairs)
     if market.open_pairs:
         title = "Open pairs: unrealised at the last mids, before exit costs; in no figure above"
@@ -168,6 +171,29 @@ def _routes(routes: Sequence[RouteLine]) -> Table:
             _float(line.best_gross_bps),
             _float(line.needed_bps),
             Text(_tally(line.refusals) or "-"),
+        )
+    return table
+
+
+def _instruments(lines: Sequence[InstrumentLine]) -> Table:
+    """What each venue's account has of the realised pairs."""
+    table = Table(box=box.SIMPLE_HEAD, title="Traded, by venue (realised pairs)", title_justify="left")
+    table.add_column("instrument", overflow="fold", ratio=1)
+    for name in ("fills", "bought", "at", "sold", "at"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("fees", "funding", "cash there"):
+        table.add_column(name, justify="right", overflow="fold")
+    for line in lines:
+        table.add_row(
+            Text(inert(line.instrument)),
+            Text(str(line.fills)),
+            Text(plain(line.bought)),
+            Text("-" if line.average_buy_price is None else _digits(line.average_buy_price, 4)),
+            Text(plain(line.sold)),
+            Text("-" if line.average_sell_price is None else _digits(line.average_sell_price, 4)),
+            Text(_amounts(line.fees)),
+            Text(_amounts(line.funding)),
+            Text(_amounts(line.by_asset)),
         )
     return table
 

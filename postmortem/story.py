@@ -221,15 +221,19 @@ _TAKERS = {
 }
 
 
-def _add_trade(flows: defaultdict[str, Decimal], fill: FillBody) -> None:
+def cash_of(fill: FillBody) -> list[tuple[str, Decimal]]:
+    """What a fill moves, as (asset, amount), its fee aside; call it inside `exact()`."""
     instrument = fill.instrument
     contracts = fill.side.sign * fill.quantity * instrument.contract_multiplier
-    if instrument.segment is Segment.SPOT:
-        flows[instrument.base] += contracts
     if instrument.segment is Segment.INVERSE:
-        flows[instrument.settle or instrument.base] += quotient(contracts, fill.price)
-    else:
-        flows[instrument.settle or instrument.quote] -= contracts * fill.price
+        return [(instrument.settle or instrument.base, quotient(contracts, fill.price))]
+    paid = (instrument.settle or instrument.quote, -contracts * fill.price)
+    return [(instrument.base, contracts), paid] if instrument.segment is Segment.SPOT else [paid]
+
+
+def _add_trade(flows: defaultdict[str, Decimal], fill: FillBody) -> None:
+    for asset, amount in cash_of(fill):
+        flows[asset] += amount
 
 
 def amounts_of(parts: list[Mapping[str, Decimal]]) -> Amounts:

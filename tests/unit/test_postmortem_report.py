@@ -184,6 +184,28 @@ def test_every_line_of_a_pair_is_the_one_worked_out_by_hand(tmp_path):
     assert money.gross_realised_bps == Decimal("89.197225")  # 1.80 of 201.80
 
 
+def test_what_each_venue_has_of_it_adds_up_to_the_profit(tmp_path):
+    with Book(tmp_path) as book:
+        winner(book, ts_close_ns=50)
+        book.end()
+    (market,) = report_of(tmp_path).markets
+    spot, perp = market.instruments
+    assert (spot.venue, spot.instrument, spot.fills) == ("binance", SPOT.id, 2)
+    assert (spot.bought, spot.average_buy_price) == (Decimal(2), Decimal("100.10"))
+    assert (spot.sold, spot.average_sell_price) == (Decimal("1.998"), Decimal("100.50"))
+    assert spot.fees == {"ETH": Decimal("0.002"), "USDT": Decimal("0.2")}
+    assert spot.by_asset == {"USDT": Decimal("0.399")}  # −200.20 + 200.799 − 0.2; of 2 ETH 1.998 sold, 0.002 the fee
+    assert (perp.bought, perp.average_buy_price) == (Decimal(2), Decimal("100.40"))
+    assert (perp.sold, perp.average_sell_price) == (Decimal(2), Decimal("100.90"))  # one at 101.00, one at 100.80
+    assert perp.funding == {"USDT": Decimal("0.03")}
+    assert perp.by_asset == {"USDT": Decimal("0.83")}  # 201.80 − 200.80 − 0.05 − 0.05 − 0.1 + 0.03
+    sums = {"USDT": sum(line.by_asset["USDT"] for line in market.instruments)}
+    assert sums == market.profit
+    (route,) = market.routes
+    assert (route.average_buy_price, route.average_sell_price) == (Decimal("100.10"), Decimal("100.90"))
+    assert "Traded, by venue" in render_table(report_of(tmp_path), 160)
+
+
 def test_a_half_filled_pair_that_was_unwound_is_a_loss(tmp_path):
     with Book(tmp_path) as book:
         winner(book)
