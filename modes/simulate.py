@@ -86,6 +86,7 @@ def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
         fee_tier=simulator.fee_tier,
         fees_in_bnb=simulator.fees_in_bnb,
         listings=simulator.listings,
+        crosses=simulator.crosses,
         log=_tell,
     )
 

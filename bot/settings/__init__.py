@@ -148,6 +148,7 @@ class SimulatorSettings(Section):
     listings: int | None = Field(
         default=None, ge=8, le=2000, description="Instruments at both venues together; unset: bitcoin and ether alone."
     )
+    crosses: bool = Field(default=False, description="ETH/BTC is listed at both venues besides, for triangular routes.")
     faults: list[str] = Field(
         default_factory=list, description="What goes wrong, as `--fault` takes it: KIND,venue=VENUE,key=value."
     )

@@ -67,6 +67,7 @@ def _words(simulator: SimulatorSettings) -> list[str]:
         *("--set", f"simulator.time_scale={simulator.time_scale}"),
         *("--set", f"simulator.faults_per_hour={per_hour}"),
         *("--set", f"simulator.listings={listings}"),
+        *("--set", f"simulator.crosses={str(simulator.crosses).lower()}"),
         *("--set", f"simulator.fee_tier={simulator.fee_tier}"),
         *("--set", f"simulator.fees_in_bnb={str(simulator.fees_in_bnb).lower()}"),
         *faults,

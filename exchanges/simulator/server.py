@@ -29,7 +29,7 @@ from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.front import OpenSockets, let_go
 from exchanges.simulator.long_lines import PARSER, LongLines
 from exchanges.simulator.malformed import Malformed
-from exchanges.simulator.market.listings import VENUES, default_listings, many_listings
+from exchanges.simulator.market.listings import VENUES, cross_listings, default_listings, many_listings
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
 from exchanges.simulator.visitors import Guest, Visitors
@@ -92,6 +92,7 @@ class SimulatorServer:
         fee_tier: Of linear perpetuals at both venues; a venue that has no such tier takes the highest one below.
         fees_in_bnb: Whether fees at Binance are paid in BNB; the wallets then start with some.
         listings: How many instruments are listed, at both venues together; None: the default ones.
+        crosses: Whether ETH/BTC is listed besides.
         visitors: How many may be connected, and how long without asking; None: as usual.
         log: Told of every fault's begin and end, and of clients that do not speak HTTP.
 
@@ -116,8 +117,9 @@ class SimulatorServer:
         visitors: Visitors | None = None,
         log: Callable[[str], None] = lambda _: None,
         listings: int | None = None,
+        crosses: bool = False,
     ) -> None:
-        listed = _listed(listings)
+        listed = [*_listed(listings), *(cross_listings() if crosses else ())]
         market = SimulatedMarket(listed, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
         chain = Chain(seed, time_scale=time_scale)
         self.faults = FaultDesk(clock, log)

@@ -28,7 +28,7 @@ from exchanges.simulator.bybit.public_socket import PublicSocket
 from exchanges.simulator.core.ports import Account, Market
 from exchanges.simulator.core.setup import Setup
 from exchanges.simulator.core.values import Listing, MarketEvent
-from exchanges.simulator.market.listings import default_listings
+from exchanges.simulator.market.listings import cross_listings, default_listings
 from exchanges.simulator.market.market import SimulatedMarket
 
 START_NS = 1_767_571_200_000_000_000
@@ -152,7 +152,7 @@ class VirtualDay:
 
 
 def _listing(feed: Feed, symbol: str) -> Listing:
-    known = [one for one in default_listings(feed.venue) if one.instrument.feed == feed]
+    known = [one for one in (*default_listings(feed.venue), *cross_listings()) if one.instrument.feed == feed]
     for listing in known:
         if listing.instrument.symbol == symbol:
             return listing

@@ -36,9 +36,11 @@ def fee_of(
     bps = rate_bps(rules, instrument, is_maker)
     token = rules.fee_token
     if token is not None and token_free is not None and bps > 0:
-        amount = _in_token(token, instrument, cash_value(instrument, price, quantity), bps)
-        if amount <= token_free:
-            return token.asset, amount
+        worth = token.prices.get(cash_asset(instrument))
+        if worth is not None:
+            amount = _in_token(token, worth, instrument, cash_value(instrument, price, quantity), bps)
+            if amount <= token_free:
+                return token.asset, amount
     return fee_asset(instrument, side), trade_fee(instrument, side, price, quantity, bps)
 
 
@@ -46,11 +48,13 @@ def fee_of(
 def fee_value(rules: VenueRules, instrument: Instrument, asset: str, fee: Decimal) -> Decimal:
     """What a derivative's fee is worth in its settle asset."""
     token = rules.fee_token
-    return fee * token.price if token is not None and asset == token.asset != cash_asset(instrument) else fee
+    if token is None or asset != token.asset or asset == cash_asset(instrument):
+        return fee
+    return fee * token.prices[cash_asset(instrument)]
 
 
 @exact
-def _in_token(token: FeeToken, instrument: Instrument, value: Decimal, bps: Decimal) -> Decimal:
+def _in_token(token: FeeToken, worth: Decimal, instrument: Instrument, value: Decimal, bps: Decimal) -> Decimal:
     # Rounded up: a fee is never given away by rounding.
     kept = 1 - token.discounts.get(instrument.segment, Decimal(0))
-    return _UP.quantize(_UP.divide((value * bps).scaleb(-4) * kept, token.price), _TOKEN_QUANTUM)
+    return _UP.quantize(_UP.divide((value * bps).scaleb(-4) * kept, worth), _TOKEN_QUANTUM)

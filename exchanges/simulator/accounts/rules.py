@@ -26,13 +26,18 @@ class FeeToken:
     """The venue's own coin: fees are taken from it, cheaper, while there is enough of it."""
 
     asset: str
-    price: Decimal
-    """Quote units a coin. Fixed: the token itself is not traded in the simulation."""
+    prices: Mapping[str, Decimal]
+    """By quote currency, of a coin. Fixed: the token itself is not traded in the simulation. What is paid in another
+    currency pays no fee in the token."""
     discounts: Mapping[Segment, Decimal]
     """Share of the fee that is saved."""
 
 
-BNB = FeeToken("BNB", Decimal(600), {Segment.SPOT: Decimal("0.25"), Segment.LINEAR: Decimal("0.1")})
+BNB = FeeToken(
+    "BNB",
+    {"USDT": Decimal(600), "BTC": Decimal("0.0097")},
+    {Segment.SPOT: Decimal("0.25"), Segment.LINEAR: Decimal("0.1")},
+)
 """25 % off on spot, 10 % on USDⓈ-M (Binance's fee pages)."""
 
 

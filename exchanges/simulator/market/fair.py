@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from typing import Protocol
 
 from exchanges.simulator.latent import STEP_S, Dislocation, MeanReverting
 from exchanges.simulator.market.draws import Draws
@@ -53,10 +54,37 @@ class AssetPrice:
         return -size if down else size
 
 
+class CrossPrice:
+    """One asset's price in another: what both are worth in the same currency, and nothing of its own."""
+
+    def __init__(self, base: "AssetPrice", quote: "AssetPrice") -> None:
+        self._base = base
+        self._quote = quote
+        self.heat = 1.0
+        """The mean of both."""
+        self.history = deque([base.history[-1] / quote.history[-1]], maxlen=base.history.maxlen)
+        """Prices of the last steps, newest last."""
+
+    def step(self) -> None:
+        """Follow both, which have stepped already."""
+        self.heat = (self._base.heat + self._quote.heat) / 2
+        self.history.append(self._base.history[-1] / self._quote.history[-1])
+
+
+class FollowedPrice(Protocol):
+    """What a book follows."""
+
+    heat: float
+    history: deque[float]
+
+    def step(self) -> None:
+        """Move to the next step of the grid."""
+
+
 class FairPrice:
     """One book's own: the asset's price, late, with a basis of two components, its level, and what pushes it away."""
 
-    def __init__(self, draws: Draws, asset: AssetPrice, habits: Habits, stall: Stall | None) -> None:
+    def __init__(self, draws: Draws, asset: FollowedPrice, habits: Habits, stall: Stall | None) -> None:
         self._asset = asset
         self._fast = MeanReverting(draws, _FAST_BPS, _FAST_HALF_LIFE_S)
         self._slow = MeanReverting(draws, _SLOW_BPS, _SLOW_HALF_LIFE_S)
@@ -111,7 +139,7 @@ class FairPrice:
 
 
 class StrayPlan:
-    """When and where an asset's perpetuals are dislocated."""
+    """When and where an asset's perpetuals, or a cross, are dislocated."""
 
     def __init__(self, draws: Draws, stray: Stray, books: list[FairPrice]) -> None:
         self._draws = draws

@@ -7,7 +7,7 @@ hours but at most 5 bps of it, within the venue's cap.
 from decimal import Decimal
 
 from exchanges.simulator.core.values import FundingDue, MarketEvent, MarkPriced
-from exchanges.simulator.market.fair import AssetPrice
+from exchanges.simulator.market.fair import FollowedPrice
 from exchanges.simulator.market.stage import Fired, Stage
 
 _SECOND_NS = 1_000_000_000
@@ -22,7 +22,7 @@ _DAMPING = 5e-4
 class FundingClock:
     """One perpetual's marks and settlements."""
 
-    def __init__(self, stage: Stage, asset: AssetPrice, start_ns: int) -> None:
+    def __init__(self, stage: Stage, asset: FollowedPrice, start_ns: int) -> None:
         self._stage = stage
         self._asset = asset
         self._interval_h = stage.habits.interval_h

@@ -55,6 +55,13 @@ _HABITS: Mapping[tuple[str, Segment], Habits] = {
 _OTHER = Habits(20.0, 20_000.0, 200.0, lag_s=0.1)
 FIRST_PRICES: Mapping[str, float] = {"BTC": 61_800.0, "ETH": 2_680.0, "BNB": 500.0, "SOL": 150.0, "XRP": 0.6}
 """Of one unit, quote units; of an asset not here: 100."""
+CROSS_QUOTE = "BTC"
+CROSS_SYMBOL = "ETHBTC"
+# tick, lot, smallest quantity, smallest notional in BTC: Binance's exchangeInfo; Bybit's are plausible figures.
+_CROSS_GRIDS: Mapping[str, tuple[str, str, str, str]] = {
+    "binance": ("0.00001", "0.0001", "0.0001", "0.0001"),
+    "bybit": ("0.000001", "0.0001", "0.0001", "0.0001"),
+}
 # Second assets are quieter and thinner than bitcoin: as ether was in the measured window.
 _RATE_OF_OTHERS = 0.82
 _SIZE_OF_OTHERS = 0.22
@@ -71,6 +78,8 @@ def habits_of(instrument: Instrument) -> Habits:
         return habits
     is_tail = instrument.base.startswith(_TAIL)
     rate, size = (_RATE_OF_TAIL, _SIZE_OF_TAIL) if is_tail else (_RATE_OF_OTHERS, _SIZE_OF_OTHERS)
+    if instrument.quote in FIRST_PRICES:  # values are told in the quote currency, and a bitcoin is worth a lot
+        size /= FIRST_PRICES[instrument.quote]
     return replace(
         habits,
         updates_a_second=habits.updates_a_second * rate,
@@ -107,6 +116,32 @@ def many_listings(count: int) -> list[Listing]:
         coin, place = divmod(number, len(models))
         listings.append(_tail_listing(f"{_TAIL}{coin + 1:03}", models[place]))
     return listings
+
+
+def price_name(instrument: Instrument) -> str:
+    """Whose price its book follows: the base asset's, or the cross of two assets' (`ETH/BTC`)."""
+    return f"{instrument.base}/{instrument.quote}" if instrument.quote in FIRST_PRICES else instrument.base
+
+
+def cross_listings() -> list[Listing]:
+    """Ether against bitcoin, spot, at both venues: with the two pairs against USDT it closes a ring."""
+    return [_cross(venue) for venue in VENUES]
+
+
+def _cross(venue: str) -> Listing:
+    tick, lot, quantity, notional = map(Decimal, _CROSS_GRIDS[venue])
+    instrument = Instrument(
+        venue=venue,
+        symbol="ETH/BTC",
+        segment=Segment.SPOT,
+        base="ETH",
+        quote=CROSS_QUOTE,
+        tick_size=tick,
+        lot_size=lot,
+        min_quantity=quantity,
+        min_notional=notional,
+    )
+    return _listing(instrument, CROSS_SYMBOL)
 
 
 def _tail_listing(base: str, model: Instrument) -> Listing:

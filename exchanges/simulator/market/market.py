@@ -7,10 +7,10 @@ from typing import Protocol
 
 from exchanges.simulator.core.values import Levels, Listing, MarketEvent, TradePrinted, TradingStatus
 from exchanges.simulator.market.draws import Draws
-from exchanges.simulator.market.fair import AssetPrice
+from exchanges.simulator.market.fair import AssetPrice, CrossPrice, FollowedPrice
 from exchanges.simulator.market.funding import FundingClock
 from exchanges.simulator.market.halts import Halts
-from exchanges.simulator.market.listings import FIRST_PRICES
+from exchanges.simulator.market.listings import FIRST_PRICES, price_name
 from exchanges.simulator.market.prices import PriceGrid
 from exchanges.simulator.market.scenarios import Scenario, scenario_named
 from exchanges.simulator.market.stage import Fired, Stage
@@ -33,7 +33,7 @@ class SimulatedMarket:
     nobody trades. Who trades changes books, never the assets' prices.
 
     Args:
-        listings: Of all venues together; one price per base asset moves them all.
+        listings: Of all venues together; one price per base asset moves them all, and a cross follows two of them.
         start_ns: UTC ns, the exchanges' own clock.
         scenario: One of `SCENARIOS`, or its name.
         rate: Multiple of the measured update rates; prices move in their own time all the same.
@@ -54,20 +54,33 @@ class SimulatedMarket:
         self.listings: Sequence[Listing] = tuple(listings)
         self.scenario = scenario_named(scenario) if isinstance(scenario, str) else scenario
         self._now_ns = start_ns
-        assets = {base: self._asset(base, seed) for base in dict.fromkeys(one.instrument.base for one in listings)}
+        assets = self._assets(seed)
         self._stages = [
-            Stage(index, one, assets[one.instrument.base], self.scenario, seed=seed, rate=rate)
+            Stage(index, one, assets[price_name(one.instrument)], self.scenario, seed=seed, rate=rate)
             for index, one in enumerate(self.listings)
         ]
         perpetuals = [stage for stage in self._stages if stage.listing.instrument.is_perpetual]
         self._marks = {
-            stage.index: FundingClock(stage, assets[stage.listing.instrument.base], start_ns) for stage in perpetuals
+            stage.index: FundingClock(stage, assets[price_name(stage.listing.instrument)], start_ns)
+            for stage in perpetuals
         }
         # Their order decides ties: prices move before books, books before marks.
         self._sources: list[_Source] = [PriceGrid(assets, self._stages, self.scenario, seed), *self._stages]
         self._sources += [*self._marks.values(), *self._halts(seed)]
         self._heap = [(source.first_ns(start_ns), place) for place, source in enumerate(self._sources)]
         heapq.heapify(self._heap)
+
+    def _assets(self, seed: int) -> dict[str, FollowedPrice]:
+        """By name: crosses after the assets that they are made of, so that they step after them."""
+        crosses = {
+            price_name(one.instrument): (one.instrument.base, one.instrument.quote)
+            for one in self.listings
+            if price_name(one.instrument) != one.instrument.base
+        }
+        plain = [one.instrument.base for one in self.listings if price_name(one.instrument) not in crosses]
+        names = [*plain, *(name for pair in crosses.values() for name in pair)]
+        assets = {base: self._asset(base, seed) for base in dict.fromkeys(names)}
+        return assets | {name: CrossPrice(assets[base], assets[quote]) for name, (base, quote) in crosses.items()}
 
     def _asset(self, base: str, seed: int) -> AssetPrice:
         first_price = FIRST_PRICES.get(base, _OTHER_FIRST_PRICE)

@@ -7,7 +7,7 @@ from exchanges.simulator.core.values import Listing, MarketEvent, StatusChanged,
 from exchanges.simulator.market.arrivals import Arrivals
 from exchanges.simulator.market.book import Book
 from exchanges.simulator.market.draws import Draws
-from exchanges.simulator.market.fair import AssetPrice, FairPrice
+from exchanges.simulator.market.fair import FairPrice, FollowedPrice
 from exchanges.simulator.market.flow import Flow
 from exchanges.simulator.market.listings import habits_of
 from exchanges.simulator.market.scenarios import Scenario
@@ -21,7 +21,7 @@ class Stage:
     """What the market keeps for one listing."""
 
     def __init__(
-        self, index: int, listing: Listing, asset: AssetPrice, scenario: Scenario, *, seed: int, rate: float
+        self, index: int, listing: Listing, asset: FollowedPrice, scenario: Scenario, *, seed: int, rate: float
     ) -> None:
         instrument = listing.instrument
         self.index = index
