@@ -4,12 +4,14 @@
           -> acknowledged, or nothing known: wait for the private stream, and ask by client order id after
              0.25, 0.5, 1, 2, 2, ... s until the final state and every fill of it are known
 
-An order is sent once. Every request carries a time after which the venue refuses it: an order that was never
-acknowledged, and that the venue does not know after that time, will not come any more.
+An order is sent once. Every request carries a time after which the venue refuses it. An order that was never
+acknowledged is given up when that time is over, the venue has not known it twice, two seconds or more apart, and
+neither its open orders nor its trades name it. Should it appear after all (copies of a venue's books may be seconds
+behind), its fills are told, and what is left of it is cancelled.
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import chain, repeat
 from typing import Any, Protocol
 
@@ -24,6 +26,10 @@ ORDER_WINDOW_MS = 1000
 _NEVER_COMES_S = ORDER_WINDOW_MS / 1e3 + 0.5
 """After this time an order that the venue does not know will not come: the window, and what clocks may differ."""
 _ASK_AFTER_S = (0.25, 0.5, 1.0, 2.0)
+_NEGATIVE_APART_S = 2.0
+"""Between the first and the last answer that the venue does not know an order, at least."""
+_ASK_GIVEN_UP_S = (5.0, 10.0)
+"""After an order was given up: whether it has appeared."""
 _ASK_REFUSED_S = 60.0
 """While the venue does not take our key."""
 _MOMENT_S = 0.05
@@ -68,8 +74,27 @@ class OrderGateway(Protocol):
 class OrderCarrier:
     """A task per order, from its sending to its final state. All calls come on the loop's thread."""
 
-    def __init__(self, desk: OrderDesk, gateway: OrderGateway, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        desk: OrderDesk,
+        gateway: OrderGateway,
+        clock: Clock,
+        log: Log,
+        leaves_trace: Callable[[Order], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Carry orders.
+
+        Args:
+            desk: Gets everything that comes of them.
+            gateway: The venue's requests.
+            clock: For the times at which it asks.
+            log: Takes a level and one line.
+            leaves_trace: Whether the venue's open orders or trades name an order; raises `VenueError` where they
+                cannot be asked for. None: the gateway's own answer is enough.
+        """
         self._desk = desk
+        desk.on_stray = self._on_stray
+        self._leaves_trace = leaves_trace
         self._gateway = gateway
         self._clock = clock
         self._log = log
@@ -123,6 +148,8 @@ class OrderCarrier:
     async def _follow(self, flight: Flight) -> None:
         held_off_s = 0.0
         for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
+            if flight.unknown_since_ns is not None:
+                wait_s = min(wait_s, max(_MOMENT_S, _NEGATIVE_APART_S - self._since_s(flight.unknown_since_ns)))
             await self._wait(flight, max(held_off_s, _ASK_OPEN_S if _is_resting(flight) else wait_s))
             if flight.is_over:
                 return
@@ -134,15 +161,62 @@ class OrderCarrier:
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
 
     async def _ask(self, flight: Flight) -> None:
-        order = flight.order
-        expired = self._age_s(flight) > _NEVER_COMES_S
-        report = await self._gateway.find(order)
+        report = await self._gateway.find(flight.order)
         if report is None:
-            if expired and not flight.known.is_set():
-                self._desk.reject(order.client_order_id, "it never arrived: the venue knows no such order")
+            await self._not_known(flight)
             return
+        flight.unknown_since_ns = None
         await self._fetch_fills(flight, report)
         self._desk.on_report(report)
+
+    async def _not_known(self, flight: Flight) -> None:
+        """The venue knows no such order: twice, and with nothing else that names it, it never arrived."""
+        if flight.known.is_set():
+            return
+        if flight.unknown_since_ns is None:
+            flight.unknown_since_ns = self._clock.monotonic_ns()
+            return
+        is_long_ago = self._since_s(flight.unknown_since_ns) >= _NEGATIVE_APART_S
+        if not is_long_ago or self._since_s(flight.begun_ns) <= _NEVER_COMES_S:
+            return
+        if self._leaves_trace is not None and await self._leaves_trace(flight.order):
+            flight.known.set()
+            return
+        if not flight.known.is_set():
+            flight.given_up = True
+            self._desk.reject(flight.order.client_order_id, "it never arrived: the venue knows no such order")
+            self._spawn(self._watch_given_up(flight))
+
+    async def _watch_given_up(self, flight: Flight) -> None:
+        for wait_s in _ASK_GIVEN_UP_S:
+            await pause(self._clock, wait_s)
+            try:
+                if await self._gateway.find(flight.order) is not None:
+                    self._on_stray(flight)
+                    return
+            except VenueError as error:
+                self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
+
+    def _on_stray(self, flight: Flight) -> None:
+        """An order that was given up is there after all."""
+        if not flight.is_stray:
+            flight.is_stray = True
+            self._log("error", f"order {flight.order.client_order_id} was given up, and appeared after all")
+            self._spawn(self._see_off(flight))
+
+    async def _see_off(self, flight: Flight) -> None:
+        """Cancel what is left of it, and tell its fills; its final state was told long ago."""
+        for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
+            try:
+                await self._gateway.cancel(flight.order)
+                report = await self._gateway.find(flight.order)
+                if report is not None:
+                    await self._fetch_fills(flight, report)
+                    if report.status.is_terminal and flight.filled >= report.filled_quantity:
+                        return
+            except VenueError as error:
+                self._log("warning", f"order {flight.order.client_order_id} could not be cancelled: {error}")
+            await pause(self._clock, wait_s)
 
     async def _fetch_fills(self, flight: Flight, report: OrderReport) -> None:
         """Before the report: its final state must not be told ahead of its fills."""
@@ -186,8 +260,8 @@ class OrderCarrier:
             flight.news.clear()
         return self._clock.monotonic_ns() < due_ns
 
-    def _age_s(self, flight: Flight) -> float:
-        return (self._clock.monotonic_ns() - flight.begun_ns) / 1e9
+    def _since_s(self, then_ns: int) -> float:
+        return (self._clock.monotonic_ns() - then_ns) / 1e9
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -6,7 +6,7 @@ been told.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -52,6 +52,12 @@ class Flight:
     cancel_asked: bool = False
     claim: OrderReport | None = None
     """A final state that waits for fills."""
+    unknown_since_ns: int | None = None
+    """When the venue said first that it knows no such order, monotonic; None where it has not, or knows it."""
+    given_up: bool = False
+    """It never arrived, as far as anybody could tell."""
+    is_stray: bool = False
+    """It did, after that."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody who waits for this order should look again."""
 
@@ -69,6 +75,8 @@ class OrderDesk:
         self._clock = clock
         self._flying: dict[str, Flight] = {}
         self._over: dict[str, Flight] = {}
+        self.on_stray: Callable[[Flight], None] = lambda flight: None
+        """Called with an order that was given up, and of which the venue tells something after all."""
 
     @property
     def flying(self) -> Iterable[Flight]:
@@ -121,6 +129,9 @@ class OrderDesk:
         """Take what the venue says; the first final state counts, once its fills are here."""
         flight = self._flying.get(report.client_order_id)
         if flight is None:
+            over = self._over.get(report.client_order_id)
+            if over is not None and over.given_up:
+                self.on_stray(over)
             return
         flight.known.set()
         flight.open_at_venue = not report.status.is_terminal

@@ -26,6 +26,8 @@ from exchanges.common.trade_socket import TradeSocket
 from exchanges.common.venue_state import VenueState
 from exchanges.common.wallet_book import WalletBook
 
+_CLOCKS_APART_NS = 5_000_000_000
+"""Ours and a venue's differ by less."""
 _BETWEEN_REPAIRS_S = 1.0
 """A stream that talks nonsense must not make us ask without end."""
 _REFUSED_S = 60.0
@@ -109,7 +111,7 @@ class StreamedActions:
         self._account = account
         self._log = log
         self._state = state
-        self._carrier = OrderCarrier(desk, orders, clock, log)
+        self._carrier = OrderCarrier(desk, orders, clock, log, self._leaves_trace)
         self.switch = DeadManSwitch(dead_man, log, self._resting)
         """The venue's dead-man switch."""
         self._gap = asyncio.Event()
@@ -251,6 +253,15 @@ class StreamedActions:
     def _on_gap(self) -> None:
         self._state.on_repairing()
         self._gap.set()
+
+    async def _leaves_trace(self, order: Order) -> bool:
+        """Whether the venue's open orders or its own trades name an order that it does not know when asked for it."""
+        name = order.client_order_id
+        if any(found.client_order_id == name for found in await self.questions.open_orders()):
+            return True
+        since_ns = (order.ts_sent_ns or order.ts_decision_ns) - _CLOCKS_APART_NS
+        fills = await self.questions.trades([order.instrument], since_ns, lambda instrument, fill: False)
+        return any(fill.client_order_id == name for fill in fills)
 
     async def _fill_gaps(self) -> None:
         """Messages may have been missed: ask for what they would have told, until all of it was answered."""

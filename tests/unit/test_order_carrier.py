@@ -75,7 +75,13 @@ class Bench:
         self.events: list[Order | Fill] = []
         self.desk = OrderDesk(self.clock, self)
         self.log: list[str] = []
-        self.carrier = OrderCarrier(self.desk, self.venue, self.clock, lambda level, text: self.log.append(text))
+        self.traces = False
+        self.carrier = OrderCarrier(
+            self.desk, self.venue, self.clock, lambda level, text: self.log.append(text), self.leaves_trace
+        )
+
+    async def leaves_trace(self, order: Order) -> bool:
+        return self.traces
 
     def on_order(self, order: Order) -> None:
         self.events.append(order)
@@ -121,10 +127,57 @@ async def test_an_order_that_the_venue_does_not_know_is_given_up_only_when_it_ca
 ) -> None:
     bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
     bench.carrier.submit(order())
-    await bench.advance_to(1.5)
+    await bench.advance_to(2.2)
     assert bench.events == []
-    await bench.advance_to(2.0)
+    await bench.advance_to(2.5)
     assert bench.final.status is OrderStatus.REJECTED
+    assert bench.venue.asked_at[-1] - bench.venue.asked_at[0] > 1.99
+    await bench.carrier.stop()
+
+
+async def test_fault_37_an_order_that_a_list_names_is_not_given_up(bench: Bench) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.traces = True
+    bench.carrier.submit(order())
+    await bench.advance_to(20.0)
+    assert bench.events == []
+    bench.venue.finding, bench.venue.found_fills = FILLED, [FILL]
+    await bench.advance_to(23.0)
+    assert bench.final.status is OrderStatus.FILLED
+    await bench.carrier.stop()
+
+
+async def test_fault_38_an_order_that_appears_after_it_was_given_up_is_cancelled_and_its_fills_are_told(
+    bench: Bench,
+) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.carrier.submit(order())
+    await bench.advance_to(3.0)
+    assert bench.final.status is OrderStatus.REJECTED
+    bench.venue.finding = RESTING
+    await bench.advance_to(8.0)
+    assert bench.venue.cancelled >= 1
+    bench.venue.finding = OrderReport("a", OrderStatus.CANCELLED, D(1), "7")
+    bench.venue.found_fills = [FILL]
+    await bench.advance_to(12.0)
+    assert [type(event) for event in bench.events] == [Order, Fill]
+    cancels = bench.venue.cancelled
+    await bench.advance_to(30.0)
+    assert (bench.venue.placed, bench.venue.cancelled) == (1, cancels)
+    await bench.carrier.stop()
+
+
+async def test_fault_38_what_a_stream_tells_of_an_order_that_was_given_up_has_it_cancelled(bench: Bench) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.carrier.submit(order(TimeInForce.GTC))
+    await bench.advance_to(3.0)
+    assert bench.final.status is OrderStatus.REJECTED
+    bench.desk.on_report(RESTING)
+    await bench.advance_to(3.1)
+    assert bench.venue.cancelled == 1
+    bench.venue.finding = OrderReport("a", OrderStatus.CANCELLED, D(0), "7")
+    await bench.advance_to(6.0)
+    assert len(bench.events) == 1
     await bench.carrier.stop()
 
 
