@@ -78,6 +78,7 @@ class PairDesk:
             max_daily_loss=settings.risk.max_daily_loss,
             max_cumulative_loss=settings.risk.max_cumulative_loss,
             max_throttled_per_second=settings.risk.max_throttled_per_second,
+            max_routes_per_second=settings.risk.max_routes_per_second,
             on_state=self._on_trading_state,
         )
         self.executor = QuoteExecutor(

@@ -71,6 +71,7 @@ class RiskGate:
         max_cumulative_loss: float,
         max_throttled_per_second: int,
         on_state: Callable[[TradingState, str], None],
+        max_routes_per_second: int = 2000,
     ) -> None:
         """Open the door.
 
@@ -82,6 +83,8 @@ class RiskGate:
             max_throttled_per_second: So many proposals refused for their rate within a second halt: the strategy runs
                 away.
             on_state: Hears every change of state, and why.
+            max_routes_per_second: So many different routes refused within a second halt, whatever refused them: no
+                market is wrong in so many places at once.
         """
         self.limits = tuple(limits)
         self._portfolio = portfolio
@@ -92,6 +95,8 @@ class RiskGate:
         self._approved: Proposal | None = None
         self._throttled = 0
         self._throttled_second = -1
+        self._max_routes = max_routes_per_second
+        self._refused_routes: set[int] = set()
         self._is_held = False
         """A person has paused: what the machine finds well again does not end that."""
         self.state = TradingState.ACTIVE
@@ -101,6 +106,8 @@ class RiskGate:
         self._approved = None
         refused = self._first_refusal(proposal, self.limits)
         if refused is not None:
+            if self.state is TradingState.ACTIVE:
+                self._watch_routes(proposal)
             return refused
         self._approved = proposal
         return Approved(proposal)
@@ -179,10 +186,21 @@ class RiskGate:
         if self.state is not TradingState.HALTED:
             self._enter(TradingState.HALTED, why)
 
-    def _watch_throttled(self, ts_ns: int) -> None:
+    def _watch_routes(self, proposal: Proposal) -> None:
+        self._turn_second(proposal.ts_ns)
+        routes = self._refused_routes
+        routes.add(id(proposal.route))  # it lives as long as the run
+        if len(routes) > self._max_routes:
+            self.halt(f"the strategy runs away: it wants {len(routes)} different routes within a second")
+
+    def _turn_second(self, ts_ns: int) -> None:
         second = ts_ns // _SECOND_NS
         if second != self._throttled_second:
             self._throttled_second, self._throttled = second, 0
+            self._refused_routes.clear()
+
+    def _watch_throttled(self, ts_ns: int) -> None:
+        self._turn_second(ts_ns)
         self._throttled += 1
         if self._throttled > self._max_throttled:
             self.halt(f"the strategy runs away: {self._throttled} proposals within a second beyond the order rate")

@@ -42,6 +42,9 @@ class RiskSettings(Section):
     max_throttled_per_second: int = Field(
         default=1000, gt=0, description="Pairs proposed beyond the order rate within a second; more: HALTED."
     )
+    max_routes_per_second: int = Field(
+        default=2000, gt=0, description="Different routes wanted within a second, and refused; more: HALTED."
+    )
     max_rejects_per_minute: int = Field(default=10, gt=0, description="Orders that a venue rejected.")
     max_reconnects_per_minute: int = Field(default=5, gt=0, description="Of a feed's connections.")
     max_malformed_per_minute: int = Field(default=100, gt=0, description="Frames of a feed that did not decode.")
