@@ -14,7 +14,7 @@ from exchanges.binance.dead_man import BinanceDeadMan
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, order_socket_url, private_url, rest_url
 from exchanges.binance.order_requests import BinanceOrders
 from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream, UserEvents
-from exchanges.binance.request_costs import order_cost, rates
+from exchanges.binance.request_costs import new_order_cost, rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.common.api_keys import ApiKeys
@@ -74,7 +74,7 @@ class BinanceActions(StreamedActions):
         budget = budget or RequestBudget(VENUE, rates(), clock)
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
-        state = VenueState(budget, [order_cost(feed) for feed in own], clock, log)
+        state = VenueState(budget, [new_order_cost(feed) for feed in own], clock, log)
         for rest in rests.values():
             rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)

@@ -106,6 +106,11 @@ def order_cost(feed: Feed) -> dict[str, int]:
     return {f"{feed.segment} orders {label}": 1 for label in _ORDERS.get(feed, ())}
 
 
+def new_order_cost(feed: Feed) -> Cost:
+    """All that a new order takes, and that may be held."""
+    return cost(feed, "POST", "/v3/order" if feed.segment is Segment.SPOT else "/v1/order", {})
+
+
 def _weight(feed: Feed, method: str, path: str, values: Mapping[str, str]) -> int:
     by_symbol = {"/v3/openOrders": (6, 80), "/v1/openOrders": (1, 40)}
     if method == "GET" and path in by_symbol:

@@ -17,7 +17,7 @@ from exchanges.bybit.endpoints import rest_url, stream_url
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.order_requests import BybitOrders
 from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
-from exchanges.bybit.request_costs import order_cost, rates
+from exchanges.bybit.request_costs import new_order_cost, rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.bybit.trade_socket import BybitTrade
 from exchanges.common.api_keys import ApiKeys
@@ -73,7 +73,7 @@ class BybitActions(StreamedActions):
         budget = budget or RequestBudget(VENUE, rates(), clock)
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rest = SignedRest(rest_base, keys, http, clock)
-        state = VenueState(budget, [order_cost(feed) for feed in own], clock, log)
+        state = VenueState(budget, [new_order_cost(feed) for feed in own], clock, log)
         rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.

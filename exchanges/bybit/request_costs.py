@@ -57,7 +57,7 @@ def cost(path: str, values: Mapping[str, object]) -> Cost:
     return {ADDRESS: 1} if group is None else {ADDRESS: 1, group: 1}
 
 
-def order_cost(feed: Feed) -> Cost:
+def new_order_cost(feed: Feed) -> Cost:
     """What a new order takes."""
     return cost("/v5/order/create", {"category": str(feed.segment)})
 
