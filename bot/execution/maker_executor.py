@@ -118,14 +118,13 @@ class MakerExecutor(PairExecutor):
         if self._rests_on(pair, behind) and not pair.has_given_up:
             self._take_back_from(pair, behind)  # the leg that is behind is to be taken, and not waited for
             return
-        on_ahead = self._rests_on(pair, ahead)
-        if on_ahead and not pair.has_given_up and not self._orders.can_complete(pair, behind):
+        if self._rests_on(pair, ahead) and not pair.has_given_up and not self._orders.can_complete(pair, behind):
             return  # more may come, until the other venue takes it
-        if on_ahead and not self._may_complete(pair, behind):
-            self._take_back_from(pair, ahead)
-            if not self._must_act(pair):
-                return
         super()._even(pair, ahead)
+
+    def _clear_the_way(self, pair: Pair, ahead: PairLeg) -> None:
+        pair.has_given_up = True
+        self._take_back_from(pair, ahead)
 
     def _close_step(self, pair: Pair) -> None:
         makers = [leg for leg in _maker_legs(pair) if self._orders.must_go(pair, leg)]

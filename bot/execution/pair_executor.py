@@ -456,9 +456,13 @@ class PairExecutor:
         elif self._must_act(pair) and self._may_add(pair, behind):
             order = self._orders.hedging(pair, behind)
         else:
-            return  # nothing beside an order whose outcome is not known: its end comes, or the budget does
+            self._clear_the_way(pair, ahead)
+            return
         pair.evening.add(order.client_order_id)
         self._try(pair, [order])
+
+    def _clear_the_way(self, pair: Pair, ahead: PairLeg) -> None:
+        """Nothing is sent beside an order whose outcome is not known: its end comes, or the budget does."""
 
     def _may_complete(self, pair: Pair, behind: PairLeg) -> bool:
         if pair.has_given_up or pair.state is not PairState.OPENING:

@@ -106,6 +106,10 @@ class Postman:
 class Trading(RuleBasedStateMachine):
     """Random quotes, waits, funding, silence, withdrawals, lost answers and pauses."""
 
+    makers = False
+    """Whether routes with post-only legs are traded too."""
+    last_ms = 20_000
+
     @initialize(poor=st.booleans(), taker=st.sampled_from(["0", "0.5", "20"]), cap_bps=st.sampled_from([0.0, 5.0]))
     def start(self, poor: bool, taker: str, cap_bps: float) -> None:
         usdt, eth = (D(600), D("0.3")) if poor else (D(100_000), D(100))
@@ -129,7 +133,13 @@ class Trading(RuleBasedStateMachine):
             instruments=INSTRUMENTS,
             strategy=ArbitrageStrategy(
                 ArbitrageSettings(
-                    exit_basis="converged", warmup_s=0.0, max_holding_s=5.0, cooldown_s=0.05, adverse_moves=False
+                    exit_basis="converged",
+                    warmup_s=0.0,
+                    max_holding_s=5.0,
+                    cooldown_s=0.05,
+                    adverse_moves=False,
+                    maker_variants=self.makers,
+                    maker_waiting_bps=0.0,
                 )
             ),
             venue=self.paper,
@@ -326,7 +336,7 @@ class Trading(RuleBasedStateMachine):
         for wallet in ("binance.spot", "binance.linear", "bybit.unified"):
             self.pay_in(wallet, D(10_000))
         self.desk.gate.reduce("the end")
-        self.even_market(20_000)
+        self.even_market(self.last_ms)
         assert not self.desk.executor.pairs, "even markets and a full wallet close every pair"
         assert not self.paper.positions()
         self.fills_positions_and_ledger_agree()
