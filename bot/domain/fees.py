@@ -72,7 +72,7 @@ class FeeTier(BaseModel):
     maker_bps: _Bps
     taker_bps: _Bps
     as_of: str
-    """Date of the price list, ISO."""
+    """Date of the price list, ISO; one without a date says when it was read."""
     url: str
     """Where it stands."""
 

@@ -1,6 +1,6 @@
 """Bybit's price lists: what an account pays at each tier.
 
-Perpetuals: Bybit's help centre, trading fee structure, 2026. Spot: the lowest tier alone. Regional sites differ.
+Bybit's help centre, trading fee structure, 2026: spot and perpetuals. Regional sites differ.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,14 @@ FEE_TIERS: Mapping[Feed, tuple[FeeTier, ...]] = {
         _tier("VIP 5", "1", "3.2"),
         _tier("Supreme VIP", "0", "3"),
     ),
-    SPOT: (_tier("VIP 0", "10", "10"),),
+    SPOT: (
+        _tier("VIP 0", "10", "10"),
+        _tier("VIP 1", "6.75", "8"),
+        _tier("VIP 2", "6.5", "7.75"),
+        _tier("VIP 3", "6.25", "7.5"),
+        _tier("VIP 4", "5", "6"),
+        _tier("VIP 5", "4", "5"),
+        _tier("Supreme VIP", "3", "4.5"),
+    ),
 }
 """By feed, from the lowest."""

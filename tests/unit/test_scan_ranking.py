@@ -290,8 +290,8 @@ def test_a_tier_is_chosen_by_the_name_that_the_venue_gives_it() -> None:
     feeds = [Feed.parse(name) for name in ("binance.linear", "bybit.linear", "binance.spot", "kraken.spot")]
     published = {feed: told for feed in feeds if (told := all_venues()[feed.venue].published_fees(feed)) is not None}
     fees = _at_tier(feeds, "vip3", published)
-    assert [str(fees.by_feed[feed].taker_bps) for feed in feeds] == ["3.2", "3.5", "10", "40"]
-    assert [note.partition(":")[0] for note in fees.notes] == ["binance.spot", "kraken.spot"]
+    assert [str(fees.by_feed[feed].taker_bps) for feed in feeds] == ["3.2", "3.5", "6", "40"]
+    assert [note.partition(":")[0] for note in fees.notes] == ["kraken.spot"]
     assert _at_tier(feeds[:1], "regular", published).by_feed[feeds[0]].tier == "Regular User"
     with pytest.raises(SettingsError, match=r"--tier vip33 is no tier .* VIP 3"):
         _at_tier(feeds, "vip33", published)
