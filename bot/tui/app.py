@@ -29,6 +29,7 @@ from bot.tui.jobs import Jobs, troubles
 from bot.tui.log import Log
 from bot.tui.pairs import Pairs, plain
 from bot.tui.routes import Routes
+from bot.tui.stopping import StopScreen, Wish
 from bot.tui.table import LiveTable
 from bot.tui.totals import total_lines
 
@@ -77,8 +78,9 @@ class CryptoPipeApp(App[None]):
         *(Binding(str(index + 1), f"panel('{name}')", show=False) for index, name in enumerate(_PANELS) if index),
         Binding("b", "break_even", "Break-even"),
         Binding("z", "zoom", "Zoom"),
-        Binding("p", "pause_display", "Pause display"),
+        Binding("p", "pause_display", "Freeze"),
         Binding("h", "hold", "Hold"),
+        Binding("s", "stop_trading", "Stop"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
     ]
@@ -204,6 +206,7 @@ class CryptoPipeApp(App[None]):
         notices = {
             "DISPLAY PAUSED": self._is_paused,
             "STOPPING": self._is_stopping,
+            "PAUSED": self._newest is not None and "" in self._newest.paused,
             f"NO NEWS FOR {silent_s:.0f} s": silent_s >= _NO_NEWS_S,
         }
         told = tuple(text for text, holds in notices.items() if holds)
@@ -245,6 +248,15 @@ class CryptoPipeApp(App[None]):
             word = "pause" if self._newest.state == "ACTIVE" else "resume"
             await self._send(Command.model_validate({"command": word}))
 
+    def action_stop_trading(self) -> None:
+        """Asks how much of it, and for what."""
+        if self._newest is not None and not isinstance(self.screen, EndScreen | StopScreen):
+            self.push_screen(StopScreen(self._routes.chosen, self._newest.open_pairs), self._obey)
+
+    async def _obey(self, wish: Wish | None) -> None:
+        if wish is not None:
+            await self._send(Command(command=wish.command, route=wish.route))
+
     def action_help(self) -> None:
         """The keys and the words."""
         self.push_screen(HelpScreen())
@@ -271,7 +283,8 @@ class CryptoPipeApp(App[None]):
             await self._engine.send(command)
         except ConnectionError:
             return  # the reading side tells it on the screen
-        self.notify(f"Asked the engine to {command.command}.", markup=False)
+        what = f" {command.route}" if command.route else ""
+        self.notify(f"Asked the engine to {command.command}{what}.", markup=False)
 
     def on_live_table_opened(self, event: LiveTable.Opened) -> None:
         """A row in full."""

@@ -21,7 +21,8 @@ _MEANINGS = (
 )
 
 
-def _told(open_pairs: int) -> Content:
+def told_open(open_pairs: int) -> Content:
+    """How many pairs are open, in words."""
     pairs = {0: "No pair is open.", 1: "One pair is open."}
     return Content(pairs.get(open_pairs, f"{open_pairs} pairs are open."))
 
@@ -39,7 +40,7 @@ class LeaveScreen(ModalScreen[Choice]):
 
     def __init__(self, open_pairs: int) -> None:
         super().__init__()
-        self._pairs = Static(_told(open_pairs), classes="heading")
+        self._pairs = Static(told_open(open_pairs), classes="heading")
 
     def compose(self) -> ComposeResult:
         """Three buttons, the harmless one focused."""
@@ -54,7 +55,7 @@ class LeaveScreen(ModalScreen[Choice]):
 
     def show_open_pairs(self, count: int) -> None:
         """What is open now: the engine trades on while the question stands."""
-        self._pairs.update(_told(count))
+        self._pairs.update(told_open(count))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The same as the key."""

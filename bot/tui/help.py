@@ -16,6 +16,7 @@ KEYS = {
     "z": "zoom the panel, and back",
     "p": "pause the display only; the engine goes on",
     "h": "hold: take no new pairs (REDUCING); again: trade on",
+    "s": "stop trading: pause, close or halt, everything or the route under the cursor",
     "q, Ctrl-C": "leave: detach, or stop the engine in order",
     "?": "this page",
 }
@@ -52,7 +53,8 @@ GLOSSARY = {
     "behind": "age of the oldest record that waits for MongoDB; it is safe on this machine's disk.",
     "ACTIVE": "the engine takes new pairs.",
     "REDUCING": "no new pairs; open ones are brought to their end.",
-    "HALTED": "nothing but cancelling and reducing risk.",
+    "HALTED": "nothing but cancelling and reducing risk; ends with a restart.",
+    "paused": "a person wants nothing new, of everything or of a route; a restart does not end it.",
     "recorded market": "what an exchange really sent, played again; nothing is traded anywhere.",
     "simulated market": "exchanges that this program makes itself, reached over the wire. Its prices are invented.",
     "calm": "the simulated day that is like a measured one; what it earns stands beside every other day.",

@@ -31,6 +31,12 @@ class Routes(LiveTable):
         self._places: dict[str, int] = {}
         self._open: frozenset[str] = frozenset()
         self._age = 0
+        self._shown: list[RouteRow] = []
+
+    @property
+    def chosen(self) -> RouteRow | None:
+        """The route under the cursor; None where there is no route."""
+        return self._shown[self._cursor] if self._cursor < len(self._shown) else None
 
     def show_routes(self, routes: Sequence[RouteRow]) -> None:
         """Rows keep their places for five seconds unless a pair opens or closes or a route comes or goes."""
@@ -41,7 +47,8 @@ class Routes(LiveTable):
             ordered = sorted(routes, key=_standing)
             self._places = {route.route: place for place, route in enumerate(ordered)}
             self._open, self._age = is_open, 0
-        self.show([_row(route) for route in sorted(routes, key=lambda route: self._places[route.route])])
+        self._shown = sorted(routes, key=lambda route: self._places[route.route])
+        self.show([_row(route) for route in self._shown])
 
 
 def _standing(route: RouteRow) -> tuple[bool, float, str]:
@@ -63,6 +70,8 @@ def _row(route: RouteRow) -> Row:
 
 
 def _verdict(route: RouteRow) -> Cell:
+    if route.paused:
+        return Cell(route.why_not, "warn")
     mark = "ASSUMED · " if route.assumed else ""
     if route.open_quantity and not route.why_not:
         return Cell(f"{mark}open", "accent")

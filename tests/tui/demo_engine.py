@@ -108,6 +108,7 @@ class DemoEngine:
     def __init__(self, path: Path, **changes: Any) -> None:
         self.changes = changes
         self.commands: list[str] = []
+        self.asked: list[tuple[str, str | None]] = []
         self.stopped = asyncio.Event()
         self._steps = itertools.count()
         self.server = ControlServer(path, self._snapshot, self._obey, SystemClock())
@@ -117,11 +118,13 @@ class DemoEngine:
 
     def _obey(self, command: Command) -> None:
         self.commands.append(command.command)
+        self.asked.append((command.command, command.route))
         self.server.log("info", f"a person asked to {command.command}")
         if command.command == "stop":
             self.stopped.set()
         else:
-            self.changes["state"] = {"pause": "REDUCING", "resume": "ACTIVE"}[command.command]
+            states = {"pause": "REDUCING", "resume": "ACTIVE", "flatten": "REDUCING", "halt": "HALTED"}
+            self.changes["state"] = states[command.command]
 
 
 async def main(data_dir: Path) -> None:
