@@ -83,6 +83,7 @@ def status_lines(shown: Snapshot) -> list[str]:
         ("routes", [_route(route) for route in _best_first(shown.routes)]),
         ("break-even, bps", [line for row in shown.surface for line in _surface(row)]),
         ("pairs", [_pair_line(shown, index) for index in range(len(shown.pairs))]),
+        ("dust", [f"{amount:+f} on {instrument_id}" for instrument_id, amount in shown.dust.items()]),
         ("limits", [f"{one.limit}  {one.observed:,.6g} of {one.allowed:,.6g} {one.unit}" for one in shown.limits]),
         ("jobs", [_job(job) for job in shown.upkeep.jobs]),
         ("MongoDB", [] if shown.upkeep.shipper is None else list(_shipper(shown.upkeep.shipper))),
@@ -137,7 +138,8 @@ def _size(size: SizeRow, currency: str) -> str:
 
 def _pair_line(shown: Snapshot, index: int) -> str:
     one = shown.pairs[index]
-    held = f"holds {one.bought} and {one.sold}, expected {bps(one.net_bps)} bps"
+    uneven = "" if one.unhedged_s is None else f"UNEVEN for {one.unhedged_s:.1f} s, "
+    held = f"{uneven}holds {one.bought} and {one.sold}, expected {bps(one.net_bps)} bps"
     return f"{one.pair}  {one.route}  {one.state} for {duration(shown.now_ns - one.opened_ns)}, {held}"
 
 

@@ -122,6 +122,10 @@ class PairRow(_Shown):
     sold: str
     net_bps: float
     """Expected when it was decided."""
+    unhedged_s: float | None = None
+    """For how long it is uneven, or may be for all that is known; None while it is even."""
+    unhedged_notional: Decimal | None = None
+    """How much of it, quote units."""
 
 
 class LimitRow(_Shown):
@@ -248,6 +252,8 @@ class Snapshot(_Shown):
     venues: tuple[VenueStanding, ...] = ()
     """How we stand with each venue that orders are sent to, and what its request limits have left."""
     pairs: tuple[PairRow, ...] = ()
+    dust: dict[str, Decimal] = {}
+    """By instrument id: signed base units that no venue takes as an order, kept for the next pair's closing."""
     limits: tuple[LimitRow, ...] = ()
     views: dict[str, dict[str, Any]] = {}
     """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""

@@ -20,6 +20,7 @@ from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.dead_man import DeadMan
+from bot.engine.dust_left import dust_left
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
 from bot.engine.left_open import left_open
@@ -199,7 +200,9 @@ class EngineRun:
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
             before = self._told_before()
+            dust = {} if self._disk is None else dust_left(self._data_dir, self._info.market)
             self._record_start()
+            self.engine.desk.executor.dust.restore(dust, self._market.instruments)
             await self._control.start()
             self._listen_to_signals()
             await self._venue.start()

@@ -71,6 +71,7 @@ def take_snapshot(
         surface=surface,
         venues=venues,
         pairs=pair_rows(engine),
+        dust=dict(desk.executor.dust.amounts),
         limits=limit_rows(engine, now_ns),
         views=combined_views(engine, printed),
         upkeep=upkeep,

@@ -6,11 +6,14 @@ from math import isfinite
 from bot.domain.snapshot import LimitRow, PairRow
 from bot.engine.engine import Engine
 from bot.execution.pair import Pair
+from bot.execution.unhedged import Unhedged
 
 
 def pair_rows(engine: Engine) -> tuple[PairRow, ...]:
     """Every pair that is not flat."""
-    return tuple(_pair_row(pair) for pair in engine.desk.executor.pairs.values())
+    executor = engine.desk.executor
+    unhedged = {found.pair_id: found for found in executor.unhedged()}
+    return tuple(_pair_row(pair, unhedged.get(pair.id)) for pair in executor.pairs.values())
 
 
 def limit_rows(engine: Engine, now_ns: int) -> tuple[LimitRow, ...]:
@@ -18,7 +21,7 @@ def limit_rows(engine: Engine, now_ns: int) -> tuple[LimitRow, ...]:
     return tuple(_limit_rows(engine, now_ns))
 
 
-def _pair_row(pair: Pair) -> PairRow:
+def _pair_row(pair: Pair, unhedged: Unhedged | None) -> PairRow:
     return PairRow(
         pair=pair.id,
         route=pair.opportunity.route.id,
@@ -28,6 +31,8 @@ def _pair_row(pair: Pair) -> PairRow:
         bought=f"{pair.buy.held:f}",
         sold=f"{pair.sell.held:f}",
         net_bps=pair.opportunity.net_edge_bps,
+        unhedged_s=None if unhedged is None else unhedged.seconds,
+        unhedged_notional=None if unhedged is None else unhedged.notional,
     )
 
 

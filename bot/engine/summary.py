@@ -26,7 +26,8 @@ def run_summary(
 
     Returns:
         `quotes` counts every top of book received, refused ones included; `pnl` is realised, per asset, net of fees
-        and funding; `unrealised` is what the open pairs would have earned if they were closed now.
+        and funding; `dust` is what pairs left that no venue takes as an order, base units
+        by instrument; `unrealised` is what the open pairs would have earned if they were closed now.
     """
     run = engine.run
     desk = engine.desk
@@ -60,6 +61,7 @@ def run_summary(
         "pnl": _amounts(desk.ledger.realised(), quote_assets),
         "unrealised": _amounts(desk.unrealised(), quote_assets),
         "open_pairs": len(desk.executor.pairs),
+        "dust": _amounts(dict(desk.executor.dust.amounts), set()),
         "funding_unallocated": _amounts(desk.ledger.unallocated_funding(), set()),
         "routes": [
             {

@@ -5,7 +5,7 @@ traded away as soon as it makes a lot, and does not grow for ever. Amounts are s
 wallet, negative was sold beyond what was held.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from bot.domain.instrument import Instrument
@@ -21,15 +21,18 @@ class DustLedger:
         """Nothing is left behind yet."""
         self._on_change = on_change
         self._amounts: dict[str, Decimal] = {}
+        self._refused: set[str] = set()
+        """Instruments whose dust is not in the wallet, or not to be sold, for all that a venue says."""
 
     @property
     def amounts(self) -> Mapping[str, Decimal]:
         """Signed base units by instrument id; what came to nothing is not named."""
         return self._amounts
 
-    def restore(self, amounts: Mapping[str, Decimal]) -> None:
-        """Take over what earlier runs left, by instrument id."""
-        self._amounts.update({instrument_id: amount for instrument_id, amount in amounts.items() if amount})
+    def restore(self, amounts: Mapping[str, Decimal], instruments: Iterable[Instrument]) -> None:
+        """Take over what earlier runs left on instruments of this one, by instrument id."""
+        for instrument in instruments:
+            self.add(instrument, amounts.get(instrument.id, _NOTHING))
 
     def add(self, instrument: Instrument, amount: Decimal) -> None:
         """Something more, or less, was left on an instrument."""
@@ -54,15 +57,16 @@ class DustLedger:
     def offer(self, leg: PairLeg) -> None:
         """A leg is going to be closed: it takes along what lies on its instrument."""
         amount = self._amounts.get(leg.instrument.id)
-        if amount is not None and not leg.instrument.is_perpetual:
+        if amount is not None and leg.instrument.id not in self._refused and not leg.instrument.is_perpetual:
             leg.carried += amount
             self.add(leg.instrument, -amount)
 
-    def refused(self, leg: PairLeg) -> bool:
-        """The venue would not have an order that held dust as well; whether there was any: it is put back."""
+    def refused(self, leg: PairLeg) -> None:
+        """The venue would not have an order that held dust as well: it stays where it is for the rest of the run."""
         amount, leg.carried = leg.carried, _NOTHING
-        self.add(leg.instrument, amount)
-        return bool(amount)
+        if amount:
+            self._refused.add(leg.instrument.id)
+            self.add(leg.instrument, amount)
 
 
 def _dusty(pair: Pair) -> list[PairLeg]:

@@ -300,7 +300,7 @@ def test_fault_46_remainders_are_kept_and_the_next_pair_takes_them_along() -> No
 
 def test_fault_46_dust_that_is_not_in_the_wallet_is_left_where_it_is() -> None:
     here = bench()
-    here.executor.dust.restore({SPOT.id: D("0.0009")})
+    here.executor.dust.restore({SPOT.id: D("0.0009")}, [SPOT, PERP])
     pair = here.open()
     here.answer(Side.BUY, SPOT, fee="0.0005")
     here.answer(Side.SELL, PERP)
@@ -313,6 +313,11 @@ def test_fault_46_dust_that_is_not_in_the_wallet_is_left_where_it_is() -> None:
     assert here.answer(Side.SELL, SPOT).quantity == D("0.499")
     assert pair.state is PairState.CLOSED
     assert here.executor.dust.amounts == {SPOT.id: D("0.0014")}
+    again = here.open()
+    here.answer(Side.BUY, SPOT)
+    here.answer(Side.SELL, PERP)
+    here.executor.close(again, "edge_gone")
+    assert here.take(Side.SELL, SPOT).quantity == D("0.500"), "it is not offered again"
 
 
 def test_fault_47_a_fee_taken_in_base_is_hedged_by_what_was_received() -> None:
