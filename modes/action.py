@@ -176,6 +176,7 @@ async def _run_told(
         notes=opened.notes,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
         watches=[telling],
+        accounts=_whose(opened),
     )
     telling.watch(run)
     headless.watch(run.engine, market, run.stop)
@@ -188,6 +189,15 @@ async def _run_told(
     if arguments.record_raw is None:
         return await run.run()
     return await _recorded_raw(run, market, arguments.record_raw, headless)
+
+
+def _whose(opened: "OpenMarket") -> dict[str, str] | None:
+    """Venue -> whose account it is there; None where what is held ends with the run."""
+    if opened.deliver is None or opened.dies_with_run:
+        return None
+    if not opened.accounts:
+        return {"paper": opened.market.name}
+    return {one.venue: key_fingerprint(one.key) for one in opened.accounts}
 
 
 def _remember_accounts(opened: "OpenMarket", settings: Settings) -> None:

@@ -11,6 +11,7 @@ from bot.domain.legs import TradeLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
+from bot.engine.adoption import LeavingWatch
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.funding import FundingClock
@@ -20,6 +21,7 @@ from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.errors import InvariantError
 from bot.execution.grid import own_touch, resting_price
+from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import FLATTEN
@@ -65,6 +67,7 @@ class PairDesk:
         self._fees = fees
         self._decisions = decisions
         self._cooldown_ns = round(cooldown_s * 1e9)
+        self._price_cap_bps = settings.execution.price_cap_bps
         self._log = log
         self.orders = 0
         self.fills = 0
@@ -120,6 +123,39 @@ class PairDesk:
             held = ", ".join(f"{leg.held:f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
             self._event("warning", f"pair {pair.id} is not closed ({pair.state}): it holds {held}")
         self._record_balances("end")
+
+    def adopt(self, left: LeftPair) -> None:
+        """Go on with a pair of an earlier run; one whose route this run does not have is closed.
+
+        Raises:
+            InvariantError: If its instruments are not in this run, or its route has a pair already.
+        """
+        pair = left.pair
+        state = self._route_of(pair)
+        if state.pair is not None:
+            raise InvariantError(f"pair {pair.id} was to be adopted, and {state.route.id} has {state.pair.id}")
+        state.pair = pair
+        self.ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
+        for fill in left.fills:
+            self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
+        for asset, amount in left.funding:
+            self.ledger.restore_funding(pair.id, asset, amount)
+        self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
+        self.executor.adopt(pair)
+        if pair.state is PairState.OPEN and state.holding is None:
+            state.hold(pair, self._clock.now_ns())
+        if isinstance(state.watch, LeavingWatch):
+            self.executor.flatten(state.route.id)
+
+    def _route_of(self, pair: Pair) -> RouteState:
+        """The route that it is on; made up for it alone where this run has none, and then never taken again."""
+        route = pair.opportunity.route
+        if any(instrument.id not in self._slots for instrument in route.instruments):
+            raise InvariantError(f"pair {pair.id} is on an instrument that is not in this run")
+        if route.id not in self._routes:
+            buy, sell = self._slots[route.buy.id], self._slots[route.sell.id]
+            self._routes[route.id] = RouteState(route, LeavingWatch(route), buy, sell, self._price_cap_bps)
+        return self._routes[route.id]
 
     def journal_failed(self, why: str) -> None:
         """The journal is lost, or for now: nothing new may be opened; what is open may still be closed."""

@@ -66,6 +66,8 @@ class EnginePortfolio:
         self._sent = Recent()
         self._rejected: dict[str, Recent] = {}
         self._listed: dict[str, Instrument] = {}
+        self.quarantine: dict[str, str] = {}
+        """By instrument id: why nothing new is opened there; kept by reconciliation."""
         self._affordable: dict[tuple[str | int, bool], tuple[float, float]] = {}
         """By instrument (its place in memory, where it is one of the run's) and whether it is bought."""
 
@@ -236,6 +238,10 @@ class EnginePortfolio:
         return self._listed.get(instrument.id, instrument) if self._listed else instrument
 
     # Venues
+
+    def quarantined(self, instrument: Instrument) -> str | None:
+        """What is there that is not ours, in words; None: nothing that is known of."""
+        return self.quarantine.get(instrument.id) if self.quarantine else None
 
     def blocked(self, venue: str) -> str | None:
         """Why nothing new may be risked at a venue now; None: it may, or it does not tell."""

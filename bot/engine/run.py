@@ -23,16 +23,29 @@ from bot.engine.dead_man import DeadMan
 from bot.engine.dust_left import dust_left
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
-from bot.engine.left_open import left_open
+from bot.engine.left_behind import LeftBehind, left_behind
 from bot.engine.letting_go import let_go
 from bot.engine.person import Person
 from bot.engine.rates import assumed_funding, fee_schedules
+from bot.engine.recovery import Recovery, tell_adopted
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
 from bot.engine.summary import run_summary
 from bot.engine.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
-from bot.ports import Journal, Market, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
+from bot.execution.journal_replay import LeftPair
+from bot.ports import (
+    HasAccounts,
+    Journal,
+    Market,
+    MarketEnd,
+    MarketSink,
+    QuoteDrivenVenue,
+    RebuiltFromFills,
+    RecordKind,
+    RouteTerms,
+    Strategy,
+)
 from bot.risk.gate import TradingState
 from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
@@ -105,6 +118,7 @@ class EngineRun:
         no_orders_at: Collection[str] = (),
         notes: Sequence[str] = (),
         watches: Sequence[Watch] = (),
+        accounts: Mapping[str, str] | None = None,
     ) -> None:
         """Build the run.
 
@@ -126,12 +140,16 @@ class EngineRun:
             no_orders_at: Venues that nobody can send orders to.
             notes: What else a person should know before the first decision, a line each.
             watches: Started when the engine has been, and stopped before what it traded with goes away.
+            accounts: Whose money is traded with, by venue: pairs that an earlier run on the same left open are taken
+                over. None: what is held ends with the run.
         """
         self._info = info
         self._market = market
         self._journal = journal
         self._log_line = log
         self._watches = tuple(watches)
+        self._accounts = accounts
+        self._left = LeftBehind()
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
         self._funding = assumed_funding(feeds, settings)
@@ -206,8 +224,10 @@ class EngineRun:
             await self._control.start()
             self._listen_to_signals()
             await self._venue.start()
+            left = await self._recover()
             self.engine.start()
             self._person.start()
+            self._adopt(left)
             for watch in (
                 self._kill,
                 self._watch,
@@ -268,7 +288,34 @@ class EngineRun:
         if self._disk is None:
             return []
         dropped = [] if self._disk.dropped is None else [self._disk.dropped]
-        return [*dropped, *left_open(self._data_dir)]
+        self._left = left_behind(self._data_dir, self._accounts, self._market.instruments)
+        return [*dropped, *self._left.told]
+
+    async def _recover(self) -> list[LeftPair]:
+        """Settle with the venues what earlier runs left, and what is not ours; paper money is told what it held."""
+        left, engine = self._left, self.engine
+        if isinstance(self._venue, RebuiltFromFills):
+            self._venue.rebuild([fill for pair in left.pairs for fill in pair.fills])
+        if self._disk is None or not isinstance(self._venue, HasAccounts):
+            return []
+        settings, clock = engine.settings.reconciliation, self._market.clock
+        accounts = self._venue.account_questions()
+        recovery = Recovery(left, accounts, self._market.instruments, self._journal, clock, settings, engine.event)
+        pairs = await recovery.settle()
+        engine.desk.portfolio.quarantine.update(recovery.quarantined)
+        return pairs
+
+    def _adopt(self, pairs: Sequence[LeftPair]) -> None:
+        """Go on with what earlier runs left."""
+        desk = self.engine.desk
+        desk.executor.dust.restore(self._left.dust)
+        for left in pairs:
+            pair = left.pair
+            held = ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
+            self.engine.event("warning", f"adopted pair {pair.id}, which was {pair.state}, and holds {held}")
+            desk.adopt(left)
+        if self._accounts is not None:
+            tell_adopted(self._journal, self._market.clock, pairs, self._left.dust)
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""
@@ -317,6 +364,7 @@ class EngineRun:
             "real_money": info.real_money,
             "settings_digest": info.settings_digest,
             "version": info.version,
+            "accounts": self._accounts,
             "started_ns": SystemClock().now_ns(),
             "instruments": [instrument.model_dump(mode="json") for instrument in self._market.instruments],
             "fees": {str(feed): fees.model_dump(mode="json") for feed, fees in self._fees.items()},

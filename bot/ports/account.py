@@ -75,7 +75,7 @@ class AccountQuestions(Protocol):
 class HasAccounts(Protocol):
     """A venue whose accounts can be asked."""
 
-    def accounts(self) -> Sequence[AccountQuestions]:
+    def account_questions(self) -> Sequence[AccountQuestions]:
         """One for each account that it trades on."""
 
 

@@ -14,6 +14,7 @@ from bot.settings.execution import ExecutionSettings as ExecutionSettings
 from bot.settings.history import ImportSettings
 from bot.settings.keys import KeySettings
 from bot.settings.look import BreakEvenSettings, ScanSettings
+from bot.settings.reconciliation import ReconciliationSettings
 from bot.settings.risk import RiskSettings
 from bot.settings.section import (
     AssetName,
@@ -198,6 +199,7 @@ class Settings(BaseModel):
     paper: PaperSettings = PaperSettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
     journal: JournalSettings = JournalSettings()
     recorded: RecordedSettings = RecordedSettings()
     simulator: SimulatorSettings = SimulatorSettings()

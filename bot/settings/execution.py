@@ -40,3 +40,7 @@ class ExecutionSettings(Section):
         if not self.unhedged_alarm_s <= self.unhedged_act_s <= self.unhedged_halt_s:
             raise ValueError("unhedged_alarm_s, unhedged_act_s and unhedged_halt_s have to come in this order")
         return self
+
+    reconcile_every_s: Positive = Field(
+        default=5.0, description="Between two comparisons of the accounts with the journal, orders over the wire."
+    )

@@ -10,7 +10,7 @@ from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PublicTrade, TopOfBook
-from bot.domain.order import Order, OrderStatus, Side
+from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.order_book import OrderBook
 from bot.errors import InvariantError, OrderRejected
 from bot.matching.accounts import Accounts, paying_asset
@@ -18,8 +18,9 @@ from bot.matching.book import VisibleBook
 from bot.matching.cash import from_float
 from bot.matching.matching_engine import MatchingEngine, MatchResult
 from bot.matching.resting import RestingOrders
-from bot.ports import OrderListener
+from bot.ports import AccountQuestions, OrderListener
 from bot.settings import PaperSettings
+from exchanges.paper.account import PaperAccount
 from exchanges.paper.wallets import wallet_of
 
 
@@ -59,6 +60,19 @@ class PaperActions:
         self._submitted: set[str] = set()
         self._travelling: dict[str, tuple[Order, Timer]] = {}
         self._unanswered = 0
+
+    def account_questions(self) -> Sequence[AccountQuestions]:
+        """What reconciliation asks, for each venue that is played."""
+        venues = dict.fromkeys(book.instrument.venue for book in self._books)
+        return [PaperAccount(venue, self.balances, self.positions, self._on_the_way) for venue in venues]
+
+    def _on_the_way(self) -> Sequence[Order]:
+        return [order for order, _ in self._travelling.values()]
+
+    def rebuild(self, fills: Sequence[Fill]) -> None:
+        """Hold what these fills of earlier runs brought and took; before the first order."""
+        for fill in fills:
+            self.accounts.apply(fill)
 
     async def start(self) -> None:
         """Nothing to connect."""

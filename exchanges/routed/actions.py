@@ -65,7 +65,7 @@ class RoutedActions:
         """Orders of all venues whose final state has not been told yet."""
         return sum(venue.in_flight for venue in self._by_venue.values())
 
-    def accounts(self) -> Sequence[AccountQuestions]:
+    def account_questions(self) -> Sequence[AccountQuestions]:
         """Whom to ask for what every venue itself knows."""
         return [venue.questions for venue in self._by_venue.values()]
 

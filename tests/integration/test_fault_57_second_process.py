@@ -1,53 +1,24 @@
 """Fault 57: a second process on the same account, or on the same data directory, ends with exit 3 and says why."""
 
 import asyncio
-import json
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from bot.errors import PreflightFailed
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
-from tests.integration.fault_rig import ROOT, STAYING, bot
+from tests.integration.fault_rig import STAYING, bot
+from tests.integration.standing_exchanges import at, exchanges, lend
 
 KEY = "kH7dQmT9x2"
-
-
-@asynccontextmanager
-async def exchanges(*words: str) -> AsyncIterator[dict[str, str]]:
-    """Simulated exchanges that outlive every bot; what `--mode simulate` prints."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "main.py"), "--mode", "simulate", "--port", "0", *words),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        told: dict[str, str] = json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
-        yield told
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-def at(told: dict[str, str]) -> str:
-    return f"simulator.address={told['url'].removeprefix('http://')}"
 
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "crypto-pipe"
-
-
-def lend(monkeypatch: pytest.MonkeyPatch, told: dict[str, str]) -> None:
-    monkeypatch.setenv("CRYPTO_PIPE_SIMULATED_KEY", told["api_key"])
-    monkeypatch.setenv("CRYPTO_PIPE_SIMULATED_SECRET", told["api_secret"])
 
 
 async def test_fault_57_a_second_process_on_the_account_exits_3_with_one_clear_line(

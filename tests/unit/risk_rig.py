@@ -115,6 +115,7 @@ class Held:
     listed: dict[str, Instrument] = field(default_factory=dict)
     conditions: dict[str, Condition | None] = field(default_factory=dict)
     uncertain_ms: float | None = 10.0
+    strange: dict[str, str] = field(default_factory=dict)
     blocked_at: dict[str, str] = field(default_factory=dict)
 
     def open_pairs(self) -> int:
@@ -185,6 +186,9 @@ class Held:
 
     def feed(self, feed: Feed) -> Condition | None:
         return self.conditions.get(str(feed), Condition())
+
+    def quarantined(self, instrument: Instrument) -> str | None:
+        return self.strange.get(instrument.id)
 
     def blocked(self, venue: str) -> str | None:
         return self.blocked_at.get(venue)

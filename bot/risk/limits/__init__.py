@@ -16,7 +16,15 @@ from bot.risk.limits.sizes import (
     MaxPositionNotional,
     MaxVenueNotional,
 )
-from bot.risk.limits.venues import ClockUncertainty, HealthyFeeds, KnownOrders, MaxRejects, OpenVenues, StillListed
+from bot.risk.limits.venues import (
+    ClockUncertainty,
+    HealthyFeeds,
+    KnownOrders,
+    MaxRejects,
+    NotQuarantined,
+    OpenVenues,
+    StillListed,
+)
 from bot.settings import Settings
 
 __all__ = [
@@ -48,6 +56,7 @@ __all__ = [
     "MaxPositionNotional",
     "MaxRejects",
     "MaxVenueNotional",
+    "NotQuarantined",
     "NothingInFlight",
     "OnePairPerRoute",
     "OpenVenues",
@@ -92,6 +101,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         StillListed(risk.stop_before_delivery_h),
         HealthyFeeds(risk.max_reconnects_per_minute, risk.max_malformed_per_minute),
         OpenVenues(),
+        NotQuarantined(),
         MaxRejects(risk.max_rejects_per_minute),
         KnownOrders(),
         ClockUncertainty(risk.max_clock_uncertainty_ms, must_be_measured=settings.market in ("live", "testnet")),

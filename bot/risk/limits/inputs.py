@@ -144,6 +144,9 @@ class Portfolio(Protocol):
     def blocked(self, venue: str) -> str | None:
         """Why nothing new may be risked at a venue now, in words; None: it may."""
 
+    def quarantined(self, instrument: Instrument) -> str | None:
+        """What is there that is not ours, in words; None: nothing that is known of."""
+
     def listing(self, instrument: Instrument) -> Instrument:
         """The instrument as its venue lists it now: status and delivery date."""
 

@@ -49,6 +49,18 @@ class OpenVenues:
         return None
 
 
+class NotQuarantined:
+    """Nothing new on an instrument on which something is that is not ours, or that nobody can explain."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """Each leg's instrument."""
+        for leg in proposal.route.opening:
+            why = portfolio.quarantined(leg.instrument)
+            if why is not None:
+                return Refused(f"quarantine {leg.instrument.id}", 0.0, 1.0, f"all ours ({why})")
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class MaxRejects:
     """A venue that rejects order after order says something that a person should read."""
