@@ -189,7 +189,7 @@ def test_every_limit_is_tried_from_both_sides() -> None:
 
 
 def test_the_shipped_limits_let_a_good_proposal_pass() -> None:
-    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 32
+    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 33
 
 
 BROKEN = st.sampled_from([nan, inf, -inf, -1.0, -1e-300])
