@@ -6,7 +6,6 @@ the beginnings of the pairs that are named there. Pairs of other accounts are no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 from bot.domain.instrument import Instrument
@@ -26,7 +25,6 @@ class LeftBehind:
     """What was in hand when the newest run on these accounts ended, or was killed."""
 
     pairs: list[LeftPair] = field(default_factory=list)
-    dust: dict[str, Decimal] = field(default_factory=dict)
     since_ns: int | None = None
     """Trades of the accounts from then on are compared with the journal; None: it knows no run on them."""
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
@@ -58,7 +56,7 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
             for record in reader.records(run.run_id, *KINDS):
                 replay.take(record)
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
-        found.pairs, found.dust = replay.left(), {one: left for one, left in replay.dust.items() if left}
+        found.pairs = replay.left()
         return found
 
 

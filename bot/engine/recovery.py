@@ -247,12 +247,9 @@ class Recovery:
                 await asyncio.sleep(max(_AGAIN_S, error.retry_after_s or 0.0))
 
 
-def tell_adopted(journal: Journal, clock: Clock, pairs: Sequence[LeftPair], dust: Mapping[str, Decimal]) -> None:
-    """Say once, for the next start, from where on it has to read; dust is written down anew for the same reason."""
+def tell_adopted(journal: Journal, clock: Clock, pairs: Sequence[LeftPair]) -> None:
+    """Say once, for the next start, from where on it has to read."""
     now_ns = clock.now_ns()
-    for instrument_id, amount in dust.items():
-        body = {"instrument": instrument_id, "asset": "", "quantity": str(amount)}
-        journal.record(RecordKind.DUST, instrument_id, now_ns, body)
     names = [left.pair.id for left in pairs]
     text = f"adopted {', '.join(names)}" if names else "nothing was left to adopt"
     journal.record(RecordKind.EVENT, ADOPTED, now_ns, {"level": "info", "text": text, "pairs": names})

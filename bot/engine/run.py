@@ -308,14 +308,13 @@ class EngineRun:
     def _adopt(self, pairs: Sequence[LeftPair]) -> None:
         """Go on with what earlier runs left."""
         desk = self.engine.desk
-        desk.executor.dust.restore(self._left.dust)
         for left in pairs:
             pair = left.pair
             held = ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
             self.engine.event("warning", f"adopted pair {pair.id}, which was {pair.state}, and holds {held}")
             desk.adopt(left)
         if self._accounts is not None:
-            tell_adopted(self._journal, self._market.clock, pairs, self._left.dust)
+            tell_adopted(self._journal, self._market.clock, pairs)
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""

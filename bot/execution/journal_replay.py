@@ -19,7 +19,7 @@ from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.ports import RecordKind
 
-KINDS = (RecordKind.RUN, RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING, RecordKind.DUST)
+KINDS = (RecordKind.RUN, RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING)
 """What it is rebuilt from."""
 _HOLD_S = 60.0
 """Of a pair whose record does not tell how long it was to be held: nothing is decided by it any more."""
@@ -71,8 +71,6 @@ class JournalReplay:
         self._known = dict(instruments or {})
         self._told_instruments: dict[str, Mapping[str, Any]] = {}
         self._pairs: dict[str, _Told] = {}
-        self.dust: dict[str, Decimal] = {}
-        """Signed base units by instrument id that no venue takes as an order."""
 
     def take(self, record: Entry) -> None:
         """The next record, of whatever kind."""
@@ -82,8 +80,6 @@ class JournalReplay:
                 self._told_instruments[f"{one['venue']}:{one['symbol']}"] = one
         elif record.kind is RecordKind.PAIR:
             self._take_pair(record.key, body)
-        elif record.kind is RecordKind.DUST:
-            self.dust[record.key] = Decimal(body["quantity"])
         elif (told := self._pairs.get(body.get("pair") or "")) is not None:
             self._take_part(told, record)
 
