@@ -16,7 +16,7 @@ from bot.storage.queries import JournalReader
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120
-NAMES = ("clock_offset", "backup", "daily_report")
+NAMES = ("clock_offset", "backup", "daily_report", "fees")
 
 
 def run(data_dir: Path, *settings: str, for_s: str = "10s") -> list[Mapping[str, Any]]:
@@ -41,7 +41,7 @@ def run(data_dir: Path, *settings: str, for_s: str = "10s") -> list[Mapping[str,
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Mapping[str, Any]]]:
     data_dir = tmp_path_factory.mktemp("jobs")
-    often = ("jobs.clock_offset=every 1s", "jobs.backup=every 2s", "jobs.daily_report=every 2s")
+    often = ("jobs.clock_offset=every 1s", "jobs.backup=every 2s", "jobs.daily_report=every 2s", "jobs.fees=every 2s")
     return data_dir, run(data_dir, *often, f"backup.url={data_dir / 'backups'}", for_s="15s")
 
 
