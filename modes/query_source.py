@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from bot.command_values import choose
@@ -13,6 +14,7 @@ from bot.settings import Settings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.store import ArchiveStore
 from bot.storage.archive_queries import archive_queries
+from bot.storage.imports.ledger import imported_spans
 from bot.storage.instants import utc_text
 from bot.storage.market_queries import MarketQueries
 from bot.storage.mongo.uri import MongoTarget
@@ -130,7 +132,8 @@ def opened_source(source: str | None, settings: Settings) -> Iterator[KeptSource
     with open_archive(settings, read_only=True) as store:
         if is_archive:
             with JournalReader.open(settings.data_dir) as journal:
-                market = archive_queries(store, journal, DEPTH_RULES)
+                imported = partial(imported_spans, memory_dir(settings))
+                market = archive_queries(store, journal, DEPTH_RULES, imported)
                 name = f"the {settings.market} market's archive in {inert(str(memory_dir(settings)))}"
                 yield KeptSource(market, name, store, True, settings)
         else:

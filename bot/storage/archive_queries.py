@@ -8,6 +8,7 @@ from bot.ports import RecordKind
 from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.ports import SegmentStore
 from bot.storage.book_replay import COLUMNS, DepthRules, has_start
+from bot.storage.gap_rows import Imported
 from bot.storage.market_queries import MarketQueries
 from bot.storage.queries import JournalReader, Record, Run
 from bot.storage.stored_queries import LIVELY, StoredQueries
@@ -16,10 +17,13 @@ _MINUTE_NS = 60 * 1_000_000_000
 
 
 def archive_queries(
-    store: SegmentStore, journal: JournalReader, depth_rules: Mapping[str, DepthRules] | None = None
+    store: SegmentStore,
+    journal: JournalReader,
+    depth_rules: Mapping[str, DepthRules] | None = None,
+    imported: Imported = lambda instrument, channel: (),
 ) -> MarketQueries:
     """Answers from the local files; `depth_rules` by venue, as its live books are built."""
-    return StoredQueries(ArchiveRows(store), JournalRecords(journal), depth_rules)
+    return StoredQueries(ArchiveRows(store), JournalRecords(journal), depth_rules, imported)
 
 
 class ArchiveRows:

@@ -12,7 +12,7 @@ from bot.domain.order_book import BookState
 from bot.ports import RecordKind
 from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.book_replay import BookImage, DepthRules, replay
-from bot.storage.gap_rows import EVER_NS, beginning, newest_reason, overlapping
+from bot.storage.gap_rows import EVER_NS, Imported, beginning, newest_reason, overlapping, unfilled
 from bot.storage.instants import utc_text
 from bot.storage.market_queries import BookAt, TopAt, check_minute_channel
 from bot.storage.minutes.answers import newest_revisions
@@ -54,9 +54,21 @@ class RunRecords(Protocol):
 class StoredMarket:
     """Answers about the market out of `rows`, which stay the caller's to close."""
 
-    def __init__(self, rows: MarketRows, depth_rules: Mapping[str, DepthRules] | None = None) -> None:
-        """`depth_rules` are by venue, as its live books are built; a venue without any has the default ones."""
+    def __init__(
+        self,
+        rows: MarketRows,
+        depth_rules: Mapping[str, DepthRules] | None = None,
+        imported: Imported = lambda instrument, channel: (),
+    ) -> None:
+        """Answer from `rows`.
+
+        Args:
+            rows: What was kept.
+            depth_rules: By venue, as its live books are built; a venue without any has the default ones.
+            imported: What was imported later, and is no gap any more.
+        """
         self._rows = rows
+        self._imported = imported
         self._depth_rules = depth_rules or {}
 
     def top_of_book(self, instrument: str, ts_ns: int) -> TopAt | None:
@@ -87,7 +99,11 @@ class StoredMarket:
     def gaps(self, instrument: str, channel: Channel, start_ns: int, stop_ns: int) -> pa.Table:
         """Gaps that overlap the span."""
         # A gap may be noticed, and so received, long after it was.
-        return overlapping(self._rows.rows(Channel.GAPS, instrument, 0, EVER_NS), channel, start_ns, stop_ns)
+        known = overlapping(self._rows.rows(Channel.GAPS, instrument, 0, EVER_NS), channel, start_ns, stop_ns)
+        if channel is Channel.DEPTH:
+            return known  # a book rests on every message since it was told whole, wherever they came from
+        left = unfilled(known, self._imported(instrument, channel))
+        return overlapping(left, channel, start_ns, stop_ns)
 
     def views(self, symbol: str, start_ns: int, stop_ns: int) -> pa.Table:
         """Combined views, as JSON without spaces."""
@@ -130,10 +146,14 @@ class StoredQueries(StoredMarket):
     """`MarketQueries`: answers about the market, and about the runs out of `records`."""
 
     def __init__(
-        self, rows: MarketRows, records: RunRecords, depth_rules: Mapping[str, DepthRules] | None = None
+        self,
+        rows: MarketRows,
+        records: RunRecords,
+        depth_rules: Mapping[str, DepthRules] | None = None,
+        imported: Imported = lambda instrument, channel: (),
     ) -> None:
-        """Both stay the caller's to close."""
-        super().__init__(rows, depth_rules)
+        """`rows` and `records` stay the caller's to close."""
+        super().__init__(rows, depth_rules, imported)
         self._records = records
 
     def runs(self, since_ns: int | None = None) -> list[Run]:

@@ -12,15 +12,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from bot.clock import SystemClock
 from bot.errors import RecordingError, SettingsError, StorageError, VenueUnavailable
-from bot.storage.archive.channels import Channel
+from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.store import ArchiveStore
+from bot.storage.archive_queries import archive_queries
 from bot.storage.imports.importer import import_history
-from bot.storage.imports.ledger import ImportLedger
+from bot.storage.imports.ledger import ImportLedger, imported_spans
 from bot.storage.imports.ports import ImportProgress, ImportReport
+from bot.storage.queries import JournalReader
 from exchanges.binance.history import BinanceHistory
 from exchanges.bybit.history import BybitHistory
 from exchanges.common.download import Downloader
@@ -168,6 +171,35 @@ def test_a_day_from_a_server_is_in_the_archive_once(server: Server, house: House
     }
     assert house.store.instrument(BINANCE_LINEAR.id) == BINANCE_LINEAR
     assert list(house.scratch.rglob("*.zip")) == []
+
+
+def test_a_gap_is_told_without_what_an_import_filled_later(server: Server, house: House) -> None:
+    hour = 3_600 * 1_000 * MS
+    gaps = [
+        ("trades", DAY_NS - hour, DAY_NS + 30 * hour),
+        ("trades", DAY_NS + 3 * hour, DAY_NS + 4 * hour),
+        ("depth", DAY_NS + 3 * hour, DAY_NS + 4 * hour),
+    ]
+    rows = [
+        {"instrument": BINANCE_LINEAR.id, "ts_recv_ns": stop_ns, "channel": channel, "start_ns": start_ns,
+         "stop_ns": stop_ns, "reason": "the program did not run"}
+        for channel, start_ns, stop_ns in sorted(gaps, key=lambda gap: gap[2])
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, schema=SCHEMAS[Channel.GAPS])
+    house.store.write(Channel.GAPS, "binance.linear", table, {BINANCE_LINEAR.id: BINANCE_LINEAR})
+
+    def told(channel: Channel, start_ns: int = 0) -> list[tuple[int, int]]:
+        with JournalReader.open(house.data_dir) as journal:
+            queries = archive_queries(house.store, journal, None, partial(imported_spans, house.data_dir))
+            found = queries.gaps(BINANCE_LINEAR.id, channel, start_ns, 2**62).to_pylist()
+        return [(row["start_ns"], row["stop_ns"]) for row in found]
+
+    assert told(Channel.TRADES) == [gaps[0][1:], gaps[1][1:]]
+    publish(server)
+    house.take(*agg_files(server))
+    assert told(Channel.TRADES) == [(DAY_NS - hour, DAY_NS), (DAY_NS + 24 * hour, DAY_NS + 30 * hour)]
+    assert told(Channel.TRADES, DAY_NS + hour) == [(DAY_NS + 24 * hour, DAY_NS + 30 * hour)]
+    assert told(Channel.DEPTH) == [gaps[2][1:]]
 
 
 def test_importing_again_downloads_a_checksum_and_nothing_else(server: Server, house: House) -> None:
@@ -347,9 +379,10 @@ KILLED = """
     from pathlib import Path
     from bot.clock import SystemClock
     from bot.storage.archive.store import ArchiveStore
+from bot.storage.archive_queries import archive_queries
     from bot.storage.imports import spool
     from bot.storage.imports.importer import import_history
-    from bot.storage.imports.ledger import ImportLedger
+    from bot.storage.imports.ledger import ImportLedger, imported_spans
     from exchanges.binance.history import BinanceHistory
     from tests.unit.history_files import BINANCE_LINEAR
 

@@ -5,7 +5,7 @@ above which the next one will be. A process that dies between a segment and the 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +107,15 @@ class ImportLedger:
         with self._told():
             return [row[0] for row in self._connection.execute(sql, values)]
 
+    def spans(self, instrument: str, channel: str) -> list[tuple[int, int]]:
+        """From when to when files were imported whole, UTC ns."""
+        sql = (
+            "SELECT start_ns, stop_ns FROM files WHERE instrument = ? AND channel = ? AND is_done = 1 "
+            "ORDER BY start_ns, stop_ns"
+        )
+        with self._told():
+            return [(row[0], row[1]) for row in self._connection.execute(sql, (instrument, channel))]
+
     def begin(self, file: SourceFile, sha256: str, plan: str, after: int, now_ns: int) -> Begun:
         """Note, before the first segment is written, that it will be."""
         values = (
@@ -135,6 +144,18 @@ class ImportLedger:
             yield
         except sqlite3.Error as error:
             raise StorageError(f"{self._path}: {error}") from error
+
+
+def imported_spans(data_dir: Path, instrument: str, channel: str) -> Sequence[tuple[int, int]]:
+    """What the ledger in a directory says of an instrument's channel; nothing where nobody has imported anything.
+
+    Raises:
+        StorageError: If the ledger cannot be read.
+    """
+    if not (data_dir / FILE_NAME).exists():
+        return ()
+    with ImportLedger.open(data_dir) as ledger:
+        return ledger.spans(instrument, channel)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
