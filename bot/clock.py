@@ -99,3 +99,13 @@ class VirtualClock:
                 timer.callback()
         if ts_ns > self._now_ns:
             self._now_ns = ts_ns
+
+
+async def pause(clock: Clock, delay_s: float) -> None:
+    """Return in `delay_s` seconds of `clock`."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(delay_s, lambda: None if future.done() else future.set_result(None))
+    try:
+        await future
+    finally:
+        timer.cancel()

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-from bot.clock import Clock
+from bot.clock import Clock, pause
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.engine.left_behind import ADOPTED, LeftBehind
@@ -122,16 +122,16 @@ class Recovery:
                 if missed > 1 or not account.unknown_for_s:
                     self._end(left, order, None, ())
                     return
-                await asyncio.sleep(account.unknown_for_s)
+                await pause(self._clock, account.unknown_for_s)
             elif not found.status.is_terminal:
                 await self._asked(lambda: account.cancel(order))
-                await asyncio.sleep(_AGAIN_S)
+                await pause(self._clock, _AGAIN_S)
             else:
                 fills = await self._asked(lambda found=found: account.fills(order, found))  # type: ignore[misc]
                 if sum((fill.quantity for fill in fills), _NOTHING) >= found.filled_quantity:
                     self._end(left, order, found, fills)
                     return
-                await asyncio.sleep(_AGAIN_S)
+                await pause(self._clock, _AGAIN_S)
 
     def _end(self, left: LeftPair, order: Order, found: OrderFound | None, fills: Iterable[Fill]) -> None:
         """Write down how an order ended: its fills first, as every order's."""
@@ -244,7 +244,7 @@ class Recovery:
                 raise
             except VenueError as error:
                 self._event("warning", f"not known yet what the account holds: {error}")
-                await asyncio.sleep(max(_AGAIN_S, error.retry_after_s or 0.0))
+                await pause(self._clock, max(_AGAIN_S, error.retry_after_s or 0.0))
 
 
 def tell_adopted(journal: Journal, clock: Clock, pairs: Sequence[LeftPair]) -> None:

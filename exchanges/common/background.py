@@ -3,20 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from bot.clock import Clock
+from bot.clock import pause
+
+__all__ = ["Log", "pause", "report_failure"]
 
 Log = Callable[[str, str], None]
 """Takes a level (`info`, `warning`, `error`) and one line for a person."""
-
-
-async def pause(clock: Clock, delay_s: float) -> None:
-    """Return in `delay_s` seconds of `clock`."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(delay_s, lambda: None if future.done() else future.set_result(None))
-    try:
-        await future
-    finally:
-        timer.cancel()
 
 
 def report_failure(task: asyncio.Task[None]) -> None:
