@@ -240,6 +240,20 @@ _MODES: Mapping[str, Callable[[Arguments, LoadedSettings, Sequence[str]], int]] 
 }
 """By the names of `bot.command_line.MODES`."""
 
+_SECRET_VARIABLES = (
+    "MONGODB_URI", "CRYPTO_PIPE_HEARTBEAT_URL", "CRYPTO_PIPE_NOTIFY_URLS", "CRYPTO_PIPE_SIMULATOR_PASSWORD",
+)  # fmt: skip
+
+
+def program() -> int:
+    """As a process of its own: what it prints is masked, whoever prints it."""
+    from bot.masking import mask_output, remember_environment
+
+    _prepare_output()
+    remember_environment(os.environ, _SECRET_VARIABLES)
+    mask_output()
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

@@ -34,6 +34,7 @@ from bot.engine.summary import run_summary
 from bot.engine.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.execution.journal_replay import LeftPair
+from bot.masking import masked
 from bot.ports import (
     HasAccounts,
     Journal,
@@ -444,6 +445,7 @@ class EngineRun:
         return self._comparison.told(max(0.0, (self._market.clock.now_ns() - self.engine.started_ns) / 1e9))
 
     def _log(self, level: str, text: str) -> None:
+        text = masked(text)
         self._control.log(level, text, self._market.clock.now_ns())  # type: ignore[arg-type]
         self._log_line(level, text)
 

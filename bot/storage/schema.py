@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import StorageError
+from bot.masking import masked
 from bot.ports import RecordKind
 from bot.storage.durable_file import version_of
 
@@ -99,11 +100,12 @@ def from_row(row: Row) -> Record:
 
 
 def encode(body: Mapping[str, Any]) -> str:
-    """JSON; `Decimal` as a string with its digits, a number that is not finite as null (JSON has none)."""
+    """JSON; `Decimal` as a string with its digits, a number that is not finite as null (JSON has none), no secret."""
     try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
+        text = json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
     except ValueError:
-        return json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+        text = json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+    return masked(text)
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> bool:

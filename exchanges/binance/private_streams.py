@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bot.domain.account import Balance, Position
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import MalformedPayload, VenueUnavailable
+from bot.masking import KNOWN
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.order_requests import fill_of_event, report_of_event
 from exchanges.binance.private_schemas import (
@@ -137,6 +138,7 @@ class FuturesUserStream:
             key = _LISTEN_KEY.validate_json(text).key
         except ValidationError as error:
             raise VenueUnavailable(VENUE, "gave no listen key that can be used") from error
+        KNOWN.remember_for_now(key)
         return await self._http.socket(f"{self._url}/private/ws?listenKey={key}")
 
     async def beat(self, socket: aiohttp.ClientWebSocketResponse) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from bot.masking import remember
 from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
 
 
@@ -17,6 +19,10 @@ class ApiKeys(BaseModel):
     secret: SecretStr
     hosts: SigningHosts = THIS_MACHINE
     """Where it may be used."""
+
+    def model_post_init(self, _: Any) -> None:
+        """From now on neither is shown by this process, wherever it may turn up."""
+        remember(self.key, self.secret)
 
 
 class Hmac:
