@@ -379,10 +379,9 @@ KILLED = """
     from pathlib import Path
     from bot.clock import SystemClock
     from bot.storage.archive.store import ArchiveStore
-from bot.storage.archive_queries import archive_queries
     from bot.storage.imports import spool
     from bot.storage.imports.importer import import_history
-    from bot.storage.imports.ledger import ImportLedger, imported_spans
+    from bot.storage.imports.ledger import ImportLedger
     from exchanges.binance.history import BinanceHistory
     from tests.unit.history_files import BINANCE_LINEAR
 
