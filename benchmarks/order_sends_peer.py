@@ -14,25 +14,24 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.ports import RecordKind
-from bot.storage.journal import SqliteJournal
 from exchanges.simulator.market.listings import FIRST_PRICES
 from exchanges.simulator.server import Address
 
 if TYPE_CHECKING:
-    from benchmarks.order_sends import Sent
+    from benchmarks.order_sends import Sent, StampingJournal
 
 
 class CcxtPair:
     """ccxt's asynchronous clients of both venues, connected and with their markets loaded."""
 
-    def __init__(self, clients: dict[str, Any], written: dict[str, int], journal: SqliteJournal) -> None:
+    def __init__(self, clients: dict[str, Any], written: dict[str, int], journal: "StampingJournal") -> None:
         self._clients = clients
         self._written = written
         self._journal = journal
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, address: Address, journal: SqliteJournal) -> AsyncIterator["CcxtPair"]:
+    async def opened(cls, address: Address, journal: "StampingJournal") -> AsyncIterator["CcxtPair"]:
         """On these exchanges, until the block ends."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ccxt and what it pins use what their own dependencies have deprecated
@@ -93,8 +92,9 @@ class CcxtPair:
         durable = asyncio.get_running_loop().create_future()
         self._journal.when_durable(lambda: durable.set_result(None))
         await durable
+        self._written.clear()
         await asyncio.gather(*(self._create(order) for order in orders))
-        return Sent(decided_ns, (self._written[buy.venue], self._written[sell.venue]))
+        return Sent(decided_ns, self._journal.durable_ns, (self._written[buy.venue], self._written[sell.venue]))
 
     async def _create(self, order: Order) -> None:
         more = {"timeInForce": "IOC", "clientOrderId": order.client_order_id}
