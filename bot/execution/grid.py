@@ -17,6 +17,12 @@ def touch(quote: TopOfBook, side: Side) -> Decimal:
     return decimal_price(quote.bid_price if side is Side.SELL else quote.ask_price)
 
 
+def plain(number: Decimal, step: Decimal) -> Decimal:
+    """A number on the grid without the zeros that a number of many digits has left behind: venues count digits."""
+    short = number.quantize(step)
+    return short if short == number else number
+
+
 def own_touch(quote: TopOfBook, side: Side) -> Decimal:
     """The best price at which orders of `side` wait."""
     return touch(quote, side.opposite)
@@ -40,8 +46,7 @@ def resting_price(instrument: Instrument, side: Side, price: Decimal, quote: Top
     else:
         least = None if quote is None else instrument.floor_price(touch(quote, side)) + instrument.tick_size
         price = instrument.ceil_price(price if least is None else max(price, least))
-    # It is on the grid: this takes zeros away that a price of many digits has left behind.
-    return max(price, instrument.tick_size).quantize(instrument.tick_size)
+    return plain(max(price, instrument.tick_size), instrument.tick_size)
 
 
 def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, reduces: bool) -> bool:

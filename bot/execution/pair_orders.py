@@ -8,7 +8,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.evening import decide
-from bot.execution.grid import capped_price, meets_minimum, touch
+from bot.execution.grid import capped_price, meets_minimum, plain, touch
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.settings import ExecutionSettings
 
@@ -172,8 +172,8 @@ class PairOrders:
             side=side,
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
             time_in_force=lifetime,
-            quantity=quantity,
-            price=price,
+            quantity=plain(quantity, leg.instrument.lot_size),
+            price=None if price is None else plain(price, leg.instrument.tick_size),
             reduce_only=reduces,
             reduces_risk=side is not leg.side or bool(pair.fill_ids),
             ts_decision_ns=self._clock.now_ns(),

@@ -17,7 +17,8 @@ NOT_KEPT = "not in the journal: "
 # So eager that it trades within seconds, and patient with a machine that has no time for it.
 _EAGER = (
     "arbitrage.warmup_s=1", "arbitrage.min_net_edge_bps=-40", "arbitrage.cooldown_s=0.1",
-    "arbitrage.loss_stop_bps=1000", "execution.order_timeout_ms=60000", "quote_gate.max_age_ms=20000",
+    "arbitrage.loss_stop_bps=1000", "execution.order_timeout_ms=60000", "execution.unhedged_alarm_s=60",
+    "execution.unhedged_act_s=60", "execution.unhedged_halt_s=60", "quote_gate.max_age_ms=20000",
     "quote_gate.max_event_age_ms=20000", "quote_gate.max_skew_ms=20000", "risk.max_loop_lag_ms=60000",
 )  # fmt: skip
 IN_AND_OUT = (*_EAGER, "arbitrage.exit_edge_bps=1000")

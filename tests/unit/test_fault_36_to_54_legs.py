@@ -358,7 +358,7 @@ def test_what_getting_even_cost_stands_in_the_journal() -> None:
     here.end(unwinding, D("0.50"))
     assert pair.state is PairState.FAILED
     (told,) = here.journal.records[-1][2]["unhedged"]
-    assert (told["seconds"], told["quantity"], told["stage"]) == (0.6, "0.50", "calm")
+    assert (told["seconds"], D(told["quantity"]), told["stage"]) == (0.6, D("0.50"), "calm")
     assert D(told["loss"]) == D("1.50") * D("0.50") + D("0.25")
     assert told["loss_bps"] == pytest.approx(1.00 / 500 * 1e4)
 
@@ -448,3 +448,15 @@ def test_a_pair_that_an_earlier_run_left_open_goes_on_and_one_that_was_closing_i
     later.fill(pair.orders[lost][0])
     later.end(pair.orders[lost][0], D("0.50"))
     assert (pair.state, MS) == (PairState.CLOSED, 1_000_000)
+
+
+def test_a_price_of_many_digits_leaves_with_no_more_than_the_venue_counts() -> None:
+    here = bench()
+    here.quote(PERP, 999.12345678, 1000.987654321)
+    _, sell = bought_alone(here)
+    here.end(sell)
+    again = here.take(Side.SELL, PERP)
+    assert again.price is not None
+    assert len(f"{again.price:f}".partition(".")[2]) == 2
+    assert again.price % PERP.tick_size == 0
+    assert len(f"{again.quantity:f}".partition(".")[2]) == 2
