@@ -101,6 +101,8 @@ class PairDesk:
             taker_bps=self._taker_bps,
         )
         self.executor.why_not_now = self._why_not_now
+        self.on_booked: Callable[[Fill | FundingPayment], None] = _told_nobody
+        """Hears every fill and every funding payment of the account, once."""
         self.before_sending: Callable[[], None] = _nothing
         """Called before anything that opens is sent; may halt the gate."""
         self.executor.on_alarm = lambda pair, text: self._event("error", f"ALARM: {text}")
@@ -332,6 +334,7 @@ class PairDesk:
     def on_funding(self, payment: FundingPayment) -> None:
         """A venue that settles funding itself tells of a payment."""
         self._funding.book(payment)
+        self.on_booked(payment)
         self.portfolio.on_wallets()
 
     # bot.ports.OrderListener
@@ -358,6 +361,7 @@ class PairDesk:
         self.fills += 1
         self.portfolio.on_wallets()
         self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
+        self.on_booked(fill)
 
     def _on_pair(self, pair: Pair) -> None:
         state = self._routes[pair.opportunity.route.id]
@@ -461,3 +465,7 @@ def _delivered(instrument: Instrument) -> str:
 
 def _nothing() -> None:
     """Nobody wants to look."""
+
+
+def _told_nobody(news: Fill | FundingPayment) -> None:
+    """Nobody compares."""

@@ -27,6 +27,7 @@ from bot.engine.left_behind import LeftBehind, left_behind
 from bot.engine.letting_go import let_go
 from bot.engine.person import Person
 from bot.engine.rates import assumed_funding, fee_schedules
+from bot.engine.reconciler import Reconciler
 from bot.engine.recovery import Recovery, tell_adopted
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.storage_watch import Disk, StorageWatch
@@ -151,6 +152,7 @@ class EngineRun:
         self._watches = tuple(watches)
         self._accounts = accounts
         self._left = LeftBehind()
+        self._reconciler: Reconciler | None = None
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
         self._funding = assumed_funding(feeds, settings)
@@ -236,6 +238,7 @@ class EngineRun:
                 self._surface,
                 self._venues,
                 self._dead_man,
+                self._reconciler,
                 *self._watches,
             ):
                 if watch is not None:
@@ -254,7 +257,15 @@ class EngineRun:
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
         finally:
-            for watch in (self._kill, self._watch, self._lag, self._surface, self._venues, *self._watches):
+            for watch in (
+                self._kill,
+                self._watch,
+                self._lag,
+                self._surface,
+                self._venues,
+                self._reconciler,
+                *self._watches,
+            ):
                 if watch is not None:
                     watch.stop()
             if self._comparison is not None:
@@ -316,6 +327,17 @@ class EngineRun:
             desk.adopt(left)
         if self._accounts is not None:
             tell_adopted(self._journal, self._market.clock, pairs)
+        # Paper money is here alone: there is nobody else to ask.
+        if isinstance(self._venue, HasAccounts) and not isinstance(self._venue, RebuiltFromFills):
+            self._reconciler = Reconciler(
+                self._venue.account_questions(),
+                desk,
+                self._market.instruments,
+                self._market.clock,
+                self.engine.settings.execution.reconcile_every_s,
+                self.engine.event,
+                self._left,
+            )
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""
@@ -417,7 +439,7 @@ class EngineRun:
             if command.command == "stop":
                 self._stop.set()
             return
-        for watch in (self._watch, self._lag):
+        for watch in (self._watch, self._lag, self._reconciler):
             if watch is not None and command.route is None:
                 watch.leave_to_person()
         self._person.on_command(command)

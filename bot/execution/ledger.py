@@ -126,6 +126,10 @@ class Ledger:
         """Ids of the pairs that are not closed."""
         return tuple(self._open)
 
+    def has_fill(self, instrument_id: str, fill_id: str) -> bool:
+        """Whether this fill has been booked."""
+        return (instrument_id, fill_id) in self._fills
+
     def position(self, instrument: Instrument) -> Decimal:
         """The sum of all its fills: signed, venue units, fees not taken off."""
         return self._positions.get(instrument.id, _NOTHING)

@@ -274,6 +274,10 @@ class PairExecutor:
             figures = f"was filled {order.filled_quantity}, its fills sum to {told}"
             self._on_halt(f"order {order.client_order_id} on {order.instrument.id} {figures}: look at the position")
 
+    def knows(self, client_order_id: str) -> bool:
+        """Whether it wrote this order down, in this run or with a pair that it took over."""
+        return client_order_id in self._pair_of_order
+
     def _pair_of(self, client_order_id: str) -> Pair:
         pair = self._pair_of_order.get(client_order_id)
         if pair is None:

@@ -46,6 +46,9 @@ class AccountQuestions(Protocol):
     unknown_for_s: float
     """An order that the venue has not known for so long, asked twice, will never be there; 0: it knows at once."""
 
+    def wallet_of(self, instrument: Instrument) -> str:
+        """Which wallet trades of it are paid from, as `Balance` names it."""
+
     async def open_orders(self) -> Sequence[OrderFound]:
         """Every order that is open on an instrument of this run, whoever sent it."""
 

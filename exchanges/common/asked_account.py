@@ -69,6 +69,10 @@ class AskedAccount:
         self._wallets = wallets
         self._desk = desk
 
+    def wallet_of(self, instrument: Instrument) -> str:
+        """Which wallet trades of it are paid from."""
+        return self._wallets.wallet_of(instrument)
+
     async def open_orders(self) -> Sequence[OrderFound]:
         """Every open order on the instruments of this run, whoever sent it."""
         return await self._history.open_orders()

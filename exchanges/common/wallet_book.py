@@ -37,7 +37,7 @@ class WalletBook:
             initial_margin_ratio: Part of a derivative's notional that a new trade must find available.
             locks_margin: Whether the venue's balances leave the margin of positions out of `locked`.
         """
-        self._wallet_of = wallet_of
+        self.wallet_of = wallet_of
         self._fees = fees
         self._margin_ratio = initial_margin_ratio
         self._locks_margin = locks_margin
@@ -79,7 +79,7 @@ class WalletBook:
         if self._is_news(("position", position.instrument.id), asked_at):
             self._positions[position.instrument.id] = position
             if asked_at is None:
-                self._margins_changed(self._wallet_of(position.instrument))
+                self._margins_changed(self.wallet_of(position.instrument))
 
     def set_margin(self, margin: WalletMargin, asked_at: int | None = None) -> None:
         """Take a venue's own sums of a wallet; they hold until its balances or positions change."""
@@ -151,7 +151,7 @@ class WalletBook:
         return max(0.0, nextafter(float(covered), 0.0))
 
     def _available(self, instrument: Instrument, side: Side) -> Decimal:
-        balance = self._balances.get((self._wallet_of(instrument), _paying_asset(instrument, side)))
+        balance = self._balances.get((self.wallet_of(instrument), _paying_asset(instrument, side)))
         if balance is None:
             return _NOTHING
         return (self._with_margin(balance) if self._locks_margin else balance).available
@@ -160,18 +160,18 @@ class WalletBook:
         held = (
             abs(position.quantity) * position.average_price * position.instrument.contract_multiplier
             for position in self.positions()
-            if (self._wallet_of(position.instrument), position.instrument.settle) == (balance.wallet, balance.asset)
+            if (self.wallet_of(position.instrument), position.instrument.settle) == (balance.wallet, balance.asset)
         )
         margin = self._margin_ratio * sum(held, _NOTHING)
         return balance.model_copy(update={"locked": balance.locked + margin}) if margin else balance
 
     def _reserved(self, instrument: Instrument, side: Side, flights: Iterable[Flight]) -> Decimal:
-        wallet, asset = self._wallet_of(instrument), _paying_asset(instrument, side)
+        wallet, asset = self.wallet_of(instrument), _paying_asset(instrument, side)
         same = (
             flight
             for flight in flights
             if _paying_asset(flight.order.instrument, flight.order.side) == asset
-            and self._wallet_of(flight.order.instrument) == wallet
+            and self.wallet_of(flight.order.instrument) == wallet
         )
         return sum((self._needed(flight.order, flight.left) for flight in same), _NOTHING)
 

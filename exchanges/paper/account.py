@@ -7,6 +7,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order
 from bot.ports import Holdings, OrderFound
 from bot.ports.account import KnownFill
+from exchanges.paper.wallets import wallet_of
 
 
 class PaperAccount:
@@ -29,6 +30,10 @@ class PaperAccount:
         self._balances = balances
         self._positions = positions
         self._resting = resting
+
+    def wallet_of(self, instrument: Instrument) -> str:
+        """Which wallet trades of it are paid from."""
+        return wallet_of(instrument)
 
     async def open_orders(self) -> Sequence[OrderFound]:
         """Every order of this process that has not met the quotes, or rests."""

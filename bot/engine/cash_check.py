@@ -1,0 +1,72 @@
+"""Cash conservation: what each asset of each wallet must be, from a start on, by fills, fees and funding alone.
+
+Between two quiet moments a balance changes by what was traded, less fees in their own asset, plus funding (and by money
+that a person moves). Anything else is a fill that nobody counted, or a charge that nobody knows: it is told, once, with
+its figure, and counted from there on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+from bot.domain.account import Balance, FundingPayment
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill
+from bot.matching.accounts import Accounts
+from bot.matching.cash import exact
+
+_NOTHING = Decimal(0)
+_Place = tuple[str, str]
+"""Wallet and asset."""
+
+
+class CashCheck:
+    """The wallets of one venue as they must be."""
+
+    def __init__(self, wallet_of: Callable[[Instrument], str]) -> None:
+        """Nothing is expected before `begin`. `wallet_of` names the wallet that an instrument's cash moves in."""
+        # What margin ratio the account has does not matter: only totals are asked for.
+        self._accounts = Accounts({}, Decimal(1), wallet_of)
+        self._beside: dict[_Place, Decimal] = {}
+        """Told less what was traded: what lay there before, and what others moved."""
+        self._suspected: dict[_Place, Decimal] = {}
+
+    def apply(self, fill: Fill) -> None:
+        """A fill of the account, counted once."""
+        self._accounts.apply(fill)
+
+    @exact
+    def pay(self, payment: FundingPayment) -> None:
+        """A funding payment of the account, counted once."""
+        place = (payment.wallet, payment.asset)
+        self._beside[place] = self._beside.get(place, _NOTHING) + payment.amount
+
+    @exact
+    def begin(self, told: Iterable[Balance]) -> None:
+        """Take what lies there now as it is."""
+        traded = self._traded()
+        self._beside = {
+            (one.wallet, one.asset): one.total - traded.get((one.wallet, one.asset), _NOTHING) for one in told
+        }
+
+    @exact
+    def compare(self, told: Iterable[Balance]) -> list[str]:
+        """A line for each asset that has differed by the same amount in two looks in a row; counted from here on."""
+        traded, suspected = self._traded(), self._suspected
+        self._suspected = {}
+        lines = []
+        for one in told:
+            place = (one.wallet, one.asset)
+            expected = traded.get(place, _NOTHING) + self._beside.get(place, _NOTHING)
+            missing = one.total - expected
+            if not missing:
+                continue
+            if suspected.get(place) == missing:
+                self._beside[place] = self._beside.get(place, _NOTHING) + missing
+                figures = f"{one.total:f} told, {expected:f} by fills, fees and funding"
+                lines.append(f"{one.wallet} {one.asset}: {missing:+f} unexplained ({figures})")
+            else:
+                self._suspected[place] = missing
+        return lines
+
+    def _traded(self) -> Mapping[_Place, Decimal]:
+        return {(one.wallet, one.asset): one.total for one in self._accounts.balances()}

@@ -1,0 +1,277 @@
+"""The accounts held against the journal every few moments: what is missed, what is not ours, what nobody explains."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.domain.account import Balance, FundingPayment, Position
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill, Order, OrderStatus, Side
+from bot.engine import reconciler as module
+from bot.engine.cash_check import CashCheck
+from bot.engine.reconciler import Reconciler
+from bot.errors import VenueUnavailable
+from bot.execution.ledger import Ledger
+from bot.ports import Holdings, OrderFound
+from bot.ports.account import KnownFill
+from bot.risk.gate import TradingState
+from tests.integration.actions_rig import until
+from tests.unit.risk_rig import ROUTE, A
+
+D = Decimal
+NOTHING, START = D(0), D(1000)
+
+
+def fill(name: str, quantity: str, order: str = "ours", side: Side = Side.BUY, instrument: Instrument = A) -> Fill:
+    return Fill(
+        fill_id=name, client_order_id=order, instrument=instrument, side=side, price=D(100), quantity=D(quantity),
+        fee=D("0.05"), fee_asset="USDT", is_maker=False, ts_event_ns=SystemClock().now_ns(),
+    )  # fmt: skip
+
+
+@dataclass
+class Venue:
+    """Implements `AccountQuestions`; a test writes what it knows."""
+
+    venue: str = "binance"
+    unknown_for_s: float = 2.0
+    position: Decimal = NOTHING
+    usdt: Decimal = START
+    told: list[Fill] = field(default_factory=list)
+    resting: list[OrderFound] = field(default_factory=list)
+    is_away: bool = False
+    asked: int = 0
+
+    def wallet_of(self, instrument: Instrument) -> str:
+        return f"{instrument.venue}.linear"
+
+    async def open_orders(self) -> Sequence[OrderFound]:
+        return self.resting
+
+    async def trades(self, instruments: Collection[Instrument], since_ns: int, known: KnownFill) -> Sequence[Fill]:
+        return [one for one in self.told if not known(one.instrument.id, one.fill_id)]
+
+    async def holdings(self) -> Holdings:
+        self.asked += 1
+        if self.is_away:
+            raise VenueUnavailable(self.venue, "away")
+        balances = [Balance(wallet="binance.linear", asset="USDT", total=self.usdt)]
+        return Holdings(balances, [Position(instrument=A, quantity=self.position, average_price=D(100))])
+
+    async def order(self, order: Order) -> OrderFound | None:
+        raise AssertionError("nobody asks for one order")
+
+    async def fills(self, order: Order, found: OrderFound) -> Sequence[Fill]:
+        raise AssertionError("nobody asks for one order")
+
+    async def cancel(self, order: Order) -> None:
+        raise AssertionError("nothing is cancelled")
+
+    def take(self, fill: Fill) -> bool:
+        return False
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.state = TradingState.ACTIVE
+        self.why: list[str] = []
+
+    def reduce(self, why: str) -> None:
+        self._enter(TradingState.REDUCING, why)
+
+    def resume(self, why: str) -> None:
+        self._enter(TradingState.ACTIVE, why)
+
+    def halt(self, why: str) -> None:
+        self._enter(TradingState.HALTED, why)
+
+    def _enter(self, state: TradingState, why: str) -> None:
+        if self.state is not TradingState.HALTED:
+            self.state = state
+            self.why.append(why)
+
+
+class Desk:
+    """What a reconciler needs of a pair desk, with a ledger that is real."""
+
+    def __init__(self) -> None:
+        self.ledger, self.gate = Ledger(), Gate()
+        self.ledger.open_pair("p", ROUTE, 1)
+        self.pending: list[Any] = []
+        pair = SimpleNamespace(legs=[SimpleNamespace(instrument=A)], waiting=lambda: iter(self.pending))
+        self.executor = SimpleNamespace(pairs={"p": pair}, knows=lambda order_id: order_id == "ours")
+        self.portfolio = SimpleNamespace(quarantine={})
+        self.on_booked: Any = lambda news: None
+
+    def on_fill(self, one: Fill) -> None:
+        if self.ledger.on_fill("p", Side.BUY, one):
+            self.on_booked(one)
+
+
+@dataclass
+class Rig:
+    venue: Venue
+    desk: Desk
+    reconciler: Reconciler
+    said: list[tuple[str, str]]
+
+    async def looks(self, count: int) -> None:
+        """So many whole looks from now on."""
+        wanted = self.venue.asked + count + 1
+        await until(lambda: self.venue.asked >= wanted)
+
+    def says(self, text: str) -> int:
+        return sum(text in line for _, line in self.said)
+
+
+@asynccontextmanager
+async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+    monkeypatch.setattr(module, "_MOMENT_S", 0.01)
+    venue, desk, said = Venue(), Desk(), list[tuple[str, str]]()
+    one = Reconciler([venue], desk, [A], SystemClock(), 0.01, lambda *told: said.append(told))  # type: ignore[arg-type]
+    one.start()
+    try:
+        await until(lambda: one.looks > 0)
+        yield Rig(venue, desk, one, said)
+    finally:
+        one.stop()
+        await asyncio.sleep(0)
+
+
+async def test_fault_32_a_fill_that_was_never_told_is_booked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        missed = fill("1", "0.5")
+        here.venue.told.append(missed)
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await until(lambda: here.desk.ledger.position(A) == D("0.5"))
+        await here.looks(5)
+        assert here.says("fill 1 of order ours (buy 0.5 at 100) was never told: booked") == 1
+        assert here.desk.ledger.position(A) == D("0.5")
+        assert here.desk.gate.why == []
+        assert here.says("cash") == 0, "its fee is known now"
+
+
+async def test_fault_33_a_trade_that_is_told_again_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        here.desk.on_fill(fill("1", "0.5"))
+        here.venue.told += [fill("1", "0.5"), fill("1", "0.5")]
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await here.looks(5)
+        assert here.desk.ledger.position(A) == D("0.5")
+        assert here.said == []
+
+
+async def test_fault_55_a_strange_trade_quarantines_its_instrument_and_explains_the_position(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with rig(monkeypatch) as here:
+        here.venue.told.append(fill("9", "2", order="by-hand", side=Side.SELL))
+        here.venue.position, here.venue.usdt = D(-2), D("999.95")
+        await until(lambda: A.id in here.desk.portfolio.quarantine)
+        await here.looks(6)
+        assert here.says(f"QUARANTINE {A.id}: trade 9 (sell 2 at 100) of order by-hand is not of this run") == 1
+        assert here.desk.gate.why == [], "it is explained"
+        assert here.desk.ledger.position(A) == 0, "and none of ours"
+        here.venue.resting.append(OrderFound("web_1", A, OrderStatus.SENT, NOTHING))
+        await until(lambda: here.says("open order web_1 is not of this run") == 1)
+        await here.looks(3)
+        assert here.says("QUARANTINE") == 2, "each is said once"
+
+
+async def test_a_position_that_nothing_explains_reduces_and_then_halts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        here.venue.position = D("0.3")
+        await until(lambda: here.desk.gate.state is TradingState.HALTED)
+        why = f"{A.id}: the venue holds +0.3, fills make +0: +0.3 is explained by nothing"
+        assert here.desk.gate.why == [why, why], "REDUCING first"
+
+
+async def test_a_position_that_is_explained_in_time_lets_trading_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(module, "_HALT_AT", 10_000)
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await until(lambda: here.desk.gate.state is TradingState.REDUCING)
+        here.venue.told.append(fill("1", "0.5"))  # the venue's copies come late
+        await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
+        assert here.desk.gate.why[-1] == "the accounts are what fills make again"
+
+
+async def test_what_a_person_has_paused_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(module, "_HALT_AT", 10_000)
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await until(lambda: here.desk.gate.state is TradingState.REDUCING)
+        here.reconciler.leave_to_person()
+        here.venue.told.append(fill("1", "0.5"))
+        await until(lambda: here.desk.ledger.position(A) == D("0.5"))
+        await here.looks(4)
+        assert here.desk.gate.state is TradingState.REDUCING
+
+
+async def test_while_an_order_is_on_its_way_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        here.desk.pending.append(SimpleNamespace(instrument=A))
+        here.venue.position, here.venue.usdt = D("0.5"), D("900")
+        await here.looks(8)
+        assert here.desk.gate.why == []
+        assert here.said == []
+        here.desk.pending.clear()
+        await until(lambda: here.desk.gate.state is TradingState.HALTED)
+
+
+async def test_money_that_nothing_explains_is_told_once_with_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        here.venue.usdt = D("1000.01")
+        await until(lambda: here.says("cash") == 1)
+        await here.looks(4)
+        assert here.said == [
+            (
+                "warning",
+                "cash: binance.linear USDT: +0.01 unexplained (1000.01 told, 1000 by fills, fees and funding)",
+            )
+        ]
+        assert here.desk.gate.why == []
+
+
+async def test_a_venue_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        here.venue.is_away = True
+        await until(lambda: here.says("could not be compared") > 1)
+        here.venue.is_away = False
+        await here.looks(2)
+        assert here.desk.gate.why == []
+
+
+def test_cash_is_what_fills_fees_and_funding_make() -> None:
+    check = CashCheck(lambda instrument: f"{instrument.venue}.linear")
+    check.apply(fill("0", "1"))  # a position from before, taken over
+    check.begin([Balance(wallet="binance.linear", asset="USDT", total=D(500)), _bnb("3")])
+    check.apply(fill("1", "1", side=Side.SELL).model_copy(update={"price": D(110)}))
+    check.apply(fill("2", "1").model_copy(update={"fee": D("0.001"), "fee_asset": "BNB"}))
+    check.pay(_funding("-0.25"))
+    whole = [Balance(wallet="binance.linear", asset="USDT", total=D("509.70")), _bnb("2.999")]
+    assert check.compare(whole) == check.compare(whole) == []
+    less = [whole[0], _bnb("2.998")]
+    assert check.compare(less) == [], "once may be a moment between two answers"
+    assert check.compare(less) == [
+        "binance.linear BNB: -0.001 unexplained (2.998 told, 2.999 by fills, fees and funding)"
+    ]
+    assert check.compare(less) == check.compare(less) == [], "said, and counted from there on"
+
+
+def _bnb(total: str) -> Balance:
+    return Balance(wallet="binance.linear", asset="BNB", total=D(total))
+
+
+def _funding(amount: str) -> FundingPayment:
+    return FundingPayment(
+        instrument=A, wallet="binance.linear", asset="USDT", amount=D(amount), quantity=D(1), rate=D(0),
+        mark_price=D(100), ts_ns=1,
+    )  # fmt: skip
