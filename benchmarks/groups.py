@@ -17,6 +17,7 @@ GROUPS = {
     "simulated-frames": ("benchmarks.simulated_frames", "rows", "what one core of the simulated exchanges sends"),
     "simulated-orders": ("benchmarks.round_trip", "rows", "an order to the simulated exchanges and back"),
     "order-sends": ("benchmarks.order_sends", "rows", "decision to both orders of a pair written, against ccxt"),
+    "kill": ("benchmarks.kill", "rows", "from exec to every cancel answered, by a process that loads no library"),
     "window": ("benchmarks.window", "rows", "bytes a row, views and as-of looks of a full day"),
     "archive": ("benchmarks.archive", "rows", "bytes a row, rows a second in and out, against SQLite and DuckDB"),
     "book-at": ("benchmarks.book_at", "rows", "the order book at any moment of what was recorded"),

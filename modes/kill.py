@@ -40,7 +40,7 @@ def kill(words: KillWords) -> int:
     flag.join(_FLAG_WAIT_S)
     code = _code(outcomes, troubles, flag)
     if words.json:
-        print(json.dumps(_told(outcomes, troubles, flag, code), default=str))
+        print(json.dumps({"started_monotonic_ns": started_ns} | _told(outcomes, troubles, flag, code), default=str))
     else:
         print("\n".join(_lines(words, outcomes, troubles, flag)))
     return code

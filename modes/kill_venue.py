@@ -65,7 +65,8 @@ class Silencer:
         """Cancel everything; then tell what is held, or close it."""
         try:
             self._silence()
-            if not self.outcome.is_gone and not self._is_final:
+            # Whoever was told to wait, and has no time to, sends nothing more: it would prolong a ban.
+            if not self.outcome.is_gone and not self._is_final and not self._wait_s:
                 self._tell_positions(flatten=flatten)
         except Exception as error:  # noqa: BLE001 - one venue's surprise must not cost the report about the others
             self.outcome.is_silent = False
@@ -82,7 +83,7 @@ class Silencer:
             if out.cancels_sent_s is None:
                 out.cancels_sent_s = self._elapsed_s()
             asked_ns = self._clock.monotonic_ns()
-            answer = None if self._is_final else self._answered(self._venue.open_orders)
+            answer = None if self._is_final or self._wait_s else self._answered(self._venue.open_orders)
             if answer is not None:
                 out.open_orders = found = tuple(answer)
                 if not found and asked_ns >= self._settled_ns:
@@ -95,11 +96,11 @@ class Silencer:
     def _may_go_on(self, rounds: int) -> bool:
         """Wait for the next round; False once time is up."""
         pause_s = max(self._wait_s, _PAUSES_S[min(rounds, len(_PAUSES_S) - 1)])
-        self._wait_s = 0.0
         now_ns = self._clock.monotonic_ns()
         wake_ns = max(now_ns + round(pause_s * 1e9), self._settled_ns if not self.outcome.open_orders else 0)
         if wake_ns > self._deadline_ns:
             return False
+        self._wait_s = 0.0
         time.sleep((wake_ns - now_ns) / 1e9)
         return True
 
@@ -126,6 +127,8 @@ class Silencer:
             self.outcome.trouble = str(unanswered)
             if unanswered.nobody and self._venue.account.market == _SIMULATED:
                 self.outcome.is_gone = True
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+            self.outcome.trouble = f"answered something that is not understood ({type(error).__name__})"
         return None
 
     def _tell_positions(self, *, flatten: bool) -> None:
