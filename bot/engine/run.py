@@ -199,7 +199,8 @@ class EngineRun:
         self._kill: KillSwitch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
             engine = self.engine
-            self._kill = KillSwitch(settings.data_dir, engine.desk.gate, market.clock)
+            executor = engine.desk.executor
+            self._kill = KillSwitch(settings.data_dir, engine.desk.gate, market.clock, executor.withdraw)
             engine.desk.before_sending = self._kill.look
             self._lag = LagWatch(
                 engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step

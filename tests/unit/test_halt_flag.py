@@ -63,8 +63,13 @@ class Watched(Bench):
 
     def __init__(self, data_dir: Path) -> None:
         super().__init__()
-        self.switch = KillSwitch(data_dir, self.engine.desk.gate, self.clock)
+        self.withdrawn = 0
+        self.switch = KillSwitch(data_dir, self.engine.desk.gate, self.clock, self._withdraw)
         self.engine.desk.before_sending = self.switch.look
+
+    def _withdraw(self) -> None:
+        self.withdrawn += 1
+        self.engine.desk.executor.withdraw()
 
     @property
     def state(self) -> TradingState:
@@ -166,6 +171,17 @@ def test_it_looks_before_every_order_that_opens(tmp_path: Path) -> None:
     assert bench.engine.desk.orders == 0, "approved a moment before, and not sent"
     taken = [one for one in bench.decisions if one.route == THERE and one.outcome is Outcome.TAKEN]
     assert len(taken) == 1
+
+
+def test_what_rests_is_taken_back_once_also_when_it_was_halted_before(tmp_path: Path) -> None:
+    bench = Watched(tmp_path)
+    bench.engine.desk.gate.halt("a loss")
+    bench.switch.look()
+    assert bench.withdrawn == 0
+    raise_flag(tmp_path, "why", "who", NS)
+    for _ in range(3):
+        bench.switch.look()
+    assert bench.withdrawn == 1
 
 
 def test_a_person_who_has_looked_takes_it_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
