@@ -72,6 +72,7 @@ def status_lines(shown: Snapshot) -> list[str]:
         f"run {shown.run_id}, {shown.strategy}, ran {duration(shown.now_ns - shown.started_ns)}, "
         f"{shown.taken} taken, {shown.open_pairs} open",
         f"realised {moneys(shown.realised)}, unrealised {moneys(shown.unrealised)}",
+        *(f"PAUSED by a person: {route or 'everything'}" for route in shown.paused),
         shown.headline,
     ]
     sections = (

@@ -44,7 +44,7 @@ async def engine(data_dir: Path, *words: str) -> AsyncIterator[asyncio.subproces
     """A run of its own; ended with the block, if it has not ended."""
     with (data_dir / "engine.out").open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, MAIN, "--headless", "--data-dir", str(data_dir), "--seed", "3", *words,
+            sys.executable, MAIN, "--headless", "--data-dir", str(data_dir), "--scenario", "calm", *words,
             stdout=output, stderr=output,
         )  # fmt: skip
     try:
