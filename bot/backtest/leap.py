@@ -65,17 +65,22 @@ class Leaper:
         self._edges = edges
         self._silent_ns = silent_ns
         self._take = take
+        self._feeds = [
+            (health, [slot for slot in engine.slots if slot.feed == feed]) for feed, health in engine.feeds.items()
+        ]
         self._knows_routes = all(has_bounds(state) for state in engine.routes)
         self._reach = MOST_TICKS
         self._patience = 1
         self._not_before_ns = 0
+        self._doubt = -1
+        """The row that was in the way last: it is played."""
         self._times: Sequence[int] = ()
         self._tracks: Sequence[Track] = ()
         self._lessons: Lessons | None = None
 
     def begin(self, times: Sequence[int], tracks: Sequence[Track], lessons: Lessons | None) -> None:
         """The rows of the next piece; without lessons nothing is leapt over."""
-        self._times, self._tracks, self._lessons = times, tracks, lessons
+        self._times, self._tracks, self._lessons, self._doubt = times, tracks, lessons, -1
 
     def leap(self, start: int, stop: int) -> int:
         """Take rows from `start` on, up to a tick before `stop`. Every slot is answered.
@@ -85,6 +90,8 @@ class Leaper:
         """
         lessons, engine = self._lessons, self._engine
         if lessons is None or not self._knows_routes or engine.next_tick_ns < self._not_before_ns:
+            return start
+        if start <= self._doubt:
             return start
         if self._times[start] >= engine.next_tick_ns:
             return start  # that one is the engine's own
@@ -97,6 +104,9 @@ class Leaper:
         doubt = lessons.first_doubt(start, stop)
         if doubt < stop:
             ticks = self._ticks_by(self._times[doubt])
+            if ticks < LEAST_TICKS:
+                self._doubt = doubt
+                return start
         while ticks >= LEAST_TICKS:
             plan = self._plan(start, ticks)
             allowed = 0 if plan is None else self._allowed(plan)
@@ -124,7 +134,9 @@ class Leaper:
     def _is_calm(self) -> bool:
         """Nothing is held, and every quote would be refused for the reason that stands."""
         engine = self._engine
-        if engine.desk.executor.pairs or any(slot.hot or slot.statistics.interrupted for slot in engine.slots):
+        if engine.desk.executor.pairs or not engine.desk.portfolio.margins.is_flat():
+            return False
+        if any(slot.statistics.interrupted for slot in engine.slots):
             return False
         return all(
             not state.is_opportunity and state.reason is not None and state.watch.assess() == state.reason
@@ -146,7 +158,8 @@ class Leaper:
             sheet = state.watch.sheet if isinstance(state.watch, PriceWatch) else None
             if isinstance(sheet, Unpriced) and sheet.limit == "warm_up":
                 covered_s = min(slot.statistics.covered_s for slot in (state.buy, state.sell))
-                until_ns = min(until_ns, engine.ticked_ns + int((sheet.allowed - covered_s - 1.0) * 1e9))
+                # The first tick that may have a price is the engine's own.
+                until_ns = min(until_ns, engine.ticked_ns + int((sheet.allowed - covered_s + 1.0) * 1e9) - 1)
         return until_ns
 
     # A stretch
@@ -195,14 +208,13 @@ class Leaper:
 
     def _until_silent(self, plan: _Plan) -> int:
         """How many ticks there are up to the first that finds a feed silent, that one included."""
-        engine, allowed = self._engine, len(plan.ticks_ns) + 1
-        for feed, health in engine.feeds.items():
+        allowed = len(plan.ticks_ns) + 1
+        for health, slots in self._feeds:
             heard_ns = np.full(len(plan.ticks_ns), health.last_frame_ns or 0)
-            for slot, track, rows in zip(engine.slots, self._tracks, plan.before, strict=True):
-                if slot.feed == feed:
-                    low = plan.stretch.ranges[slot.index][0]
-                    stood = np.concatenate(([slot.recv_ns], track.columns.ts_recv_ns[low : low + int(rows[-1])]))
-                    heard_ns = np.maximum(heard_ns, stood[rows])
+            for slot in slots:
+                rows, low = plan.before[slot.index], plan.stretch.ranges[slot.index][0]
+                recv_ns = self._tracks[slot.index].columns.ts_recv_ns[low : low + int(rows[-1])]
+                heard_ns = np.maximum(heard_ns, np.concatenate(([slot.recv_ns], recv_ns))[rows])
             silent = plan.ticks_ns - heard_ns > self._silent_ns
             if silent.any():
                 allowed = min(allowed, int(np.argmax(silent)) + 1)
@@ -220,8 +232,8 @@ class Leaper:
             for statistics, path in found:
                 statistics.follow(path)
         ticks_ns = plan.ticks_ns.tolist()
-        for feed, health in engine.feeds.items():
-            health.skip(ticks_ns, sum(received[slot.index] for slot in slots if slot.feed == feed))
+        for health, its_slots in self._feeds:
+            health.skip(ticks_ns, sum(received[slot.index] for slot in its_slots))
         engine.skip_ticks(ticks_ns[-1] + _SECOND_NS)
         self._take(plan.start, plan.stop, plan.stretch.ranges)
 

@@ -86,6 +86,9 @@ def tracks_of(
 
 def _own_batches(piece: Piece, carried: Carried) -> Bits:
     """Which rows are the only quote of a batch, and its last row."""
+    if carried.has_ended and piece.ends.all():
+        own_quotes: Bits = piece.slot >= 0
+        return own_quotes
     own = np.zeros(len(piece), np.bool_)
     quotes = np.flatnonzero(piece.slot >= 0)
     if len(quotes):
@@ -109,16 +112,22 @@ def _track(
     at = np.flatnonzero(piece.slot == slot)
     columns = piece.rows.take(at)
     bid, ask = columns.bid_price, columns.ask_price
-    before = carried.prices.get(slot, (np.nan, np.nan))
-    bid_before, ask_before = _shifted(bid, before[0]), _shifted(ask, before[1])
-    is_moved: Bits = (bid != bid_before) | (ask != ask_before)
+    is_moved = np.empty(len(at), np.bool_)
+    if len(at):
+        before = carried.prices.get(slot, (np.nan, np.nan))
+        np.not_equal(bid[1:], bid[:-1], out=is_moved[1:])
+        is_moved[1:] |= ask[1:] != ask[:-1]
+        is_moved[0] = before != (bid[0], ask[0])
+    moved = np.flatnonzero(is_moved)
     plain = _usable(columns) & own_batches[at] & _in_sequence(columns.sequence, slot, carried)
-    # The same products and comparisons as the gate's, so that the answer is the same to the last bit.
-    twice, twice_before = bid + ask, bid_before + ask_before
-    plain &= (twice_before * (1.0 - jump) < twice) & (twice < twice_before * (1.0 + jump)) | ~is_moved
+    if len(moved):
+        # The same products and comparisons as the gate's, so that the answer is the same to the last bit.
+        twice, twice_before = bid[moved] + ask[moved], bid[moved - 1] + ask[moved - 1]
+        if moved[0] == 0:
+            twice_before[0] = before[0] + before[1]
+        plain[moved] &= (twice_before * (1.0 - jump) < twice) & (twice < twice_before * (1.0 + jump))
     if len(at):
         carried.prices[slot] = (float(bid[-1]), float(ask[-1]))
-    moved = np.flatnonzero(is_moved)
     is_dated = bool(columns.ts_event_ns.all()) if len(at) else True
     return Track(
         at=at,
@@ -136,13 +145,6 @@ def _track(
     )
 
 
-def _shifted(values: Floats, first: float) -> Floats:
-    before = np.empty_like(values)
-    before[1:] = values[:-1]
-    before[:1] = first
-    return before
-
-
 def _usable(columns: Columns) -> Bits:
     bid, ask = columns.bid_price, columns.ask_price
     usable: Bits = (bid > 0.0) & (bid < ask) & (ask < np.inf)
@@ -155,6 +157,10 @@ def _in_sequence(sequence: Ints, slot: int, carried: Carried) -> Bits:
     """Not behind any row before it, and neither the one after such a row nor a venue's first after a restart."""
     if not len(sequence):
         return np.zeros(0, np.bool_)
+    last = int(sequence[-1])
+    if sequence[0] >= max(carried.sequences.get(slot, -1), 2) and (sequence[1:] >= sequence[:-1]).all():
+        carried.sequences[slot] = last
+        return np.ones(len(sequence), np.bool_)
     highest = np.empty_like(sequence)
     highest[0] = carried.sequences.get(slot, -1)
     starts = [0, *(np.flatnonzero(sequence == 1) + 1).tolist()]
@@ -166,7 +172,6 @@ def _in_sequence(sequence: Ints, slot: int, carried: Carried) -> Bits:
             highest[start] = first
             highest[start + 1 : stop] = np.maximum(running[:-1], first)
     good: Bits = (sequence >= highest) & (sequence != 1)
-    last = int(sequence[-1])
     carried.sequences[slot] = 1 if last == 1 else max(last, int(highest[-1]))
     good[1:] &= good[:-1] | (sequence[:-1] == 1)
     return good

@@ -7,8 +7,7 @@ from bot.domain.instrument import Feed
 from bot.ports import FeedState
 
 _MINUTE_NS = 60_000_000_000
-_MARKS = 62
-"""More than a minute's ticks: what came before them is forgotten by the last one."""
+_MINUTE_TICKS = 60
 
 
 class FeedHealth:
@@ -75,7 +74,11 @@ class FeedHealth:
         """
         self._quotes_before = quotes
         self._tick_before_ns = ticks_ns[-1]
-        for now_ns in ticks_ns[-_MARKS:]:
+        if len(ticks_ns) > _MINUTE_TICKS and ticks_ns[-1] - ticks_ns[-1 - _MINUTE_TICKS] == _MINUTE_NS:
+            newest = ticks_ns[-1 - _MINUTE_TICKS :]
+            self._marks = deque((now_ns, self.reconnects, self.malformed) for now_ns in newest)
+            return
+        for now_ns in ticks_ns:
             self._mark(now_ns)
 
     def _mark(self, now_ns: int) -> None:

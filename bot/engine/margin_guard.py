@@ -23,6 +23,9 @@ class MarginGuard:
 
     def endangered(self) -> frozenset[str]:
         """Ids of instruments with a position in a wallet that is near its liquidation."""
+        if self._margins.is_flat():
+            self._told.clear()
+            return frozenset()
         found: set[str] = set()
         for wallet in self._margins.now():
             held = self._margins.held_in(wallet.wallet)

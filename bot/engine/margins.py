@@ -134,6 +134,10 @@ class Margins:
         untold = [one for one in perpetuals if self._telling is None or self._telling.margin_tiers(one) is None]
         return tuple(dict.fromkeys(one.feed for one in untold))
 
+    def is_flat(self) -> bool:
+        """Whether no venue has a position: then there is nothing to be liquidated."""
+        return not self._actions.positions()
+
     def held_in(self, wallet_name: str) -> frozenset[str]:
         """Ids of the instruments that a wallet holds positions in."""
         wallets = (wallet for wallet in self._wallets.values() if wallet is not None and wallet.name == wallet_name)

@@ -96,7 +96,7 @@ class Path:
         bucket = (self._split_ns[:-1] - first_ns) // bucket_ns
         # Counted before its own bucket would be: the one that stands begins with what it has.
         bucket = np.concatenate(([0], bucket))
-        took_ns = np.diff(self._split_ns)
+        took_ns = self._split_ns[1:] - self._split_ns[:-1]
         weights = [
             np.concatenate(([first], values[standing] * took_ns))
             for first, values in ((start.mid_ns, mid), (start.spread_ns, spread_bps))
@@ -121,7 +121,7 @@ class Path:
             lows[:count],
             squares,
             returns,
-            np.diff(seen, prepend=start.counted),
+            seen - np.concatenate(([start.counted], seen[:-1])),
             changes[:count],
         )
         self.past = past

@@ -1,7 +1,7 @@
 """Totals over the last so many buckets of time, kept up without subtracting and without looking at them again."""
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from math import inf
 from typing import Any, NamedTuple
 
@@ -78,7 +78,9 @@ class TotalColumns(NamedTuple):
 
     def as_totals(self) -> list[Totals]:
         """Row by row."""
-        return [Totals(*row) for row in zip(*(column.tolist() for column in self), strict=True)]
+        # What the constructor does, at a third of its time: there are hundreds.
+        rows = zip(*(column.tolist() for column in self), strict=True)
+        return list(map(tuple.__new__, repeat(Totals), rows))
 
     def merged(self, other: "TotalColumns") -> "TotalColumns":
         """Row by row what `Totals.merged` makes of them, to the last bit."""
