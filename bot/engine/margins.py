@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from bot.domain.account import Position
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.margin import MarginSource, WalletMargin
 from bot.domain.order import Side
 from bot.domain.route import Route, TradeLeg
+from bot.engine.margin_wallets import HeldPosition, MarginWallet, as_told, held_position, valued, wallet_name
 from bot.engine.slot import InstrumentSlot
 from bot.ports import Actions, TellsMargins
 from bot.risk.limits import Proposal
@@ -25,40 +25,6 @@ _NAN = float("nan")
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 """What a venue's sums in USD are counted against one to one."""
 _LEAST_SURE = (MarginSource.ASSUMED, MarginSource.TIERS, MarginSource.VENUE)
-
-
-class _Held(NamedTuple):
-    """A position in floats; quantity signed, in contracts times multiplier."""
-
-    instrument: Instrument
-    quantity: float
-    average_price: float
-    maintenance: float | None
-    """The venue's figure; None where it told none."""
-    mark_price: float
-    liquidation_price: float | None
-
-    def told(self) -> MarginPosition:
-        """As the venue counted it."""
-        return _valued(self, self.mark_price)
-
-    def distance_bps(self, price: float) -> float:
-        """From `price` to the venue's liquidation price; 0 beyond it, infinite where there is none."""
-        if self.liquidation_price is None:
-            return inf
-        away = self.liquidation_price / price - 1.0
-        return max(0.0, away if self.quantity < 0 else -away) * 1e4
-
-
-class _Wallet(NamedTuple):
-    name: str
-    venue: str
-    cash: float
-    """With which equity at prices now is cash + Σ unrealised."""
-    beside: float
-    """Maintenance margin of what is not in `held`."""
-    held: tuple[_Held, ...]
-    is_broken: bool
 
 
 class _Added(NamedTuple):
@@ -81,7 +47,7 @@ class _Added(NamedTuple):
 class _Touched(NamedTuple):
     """A wallet that a route trades from."""
 
-    wallet: _Wallet
+    wallet: MarginWallet
     slot: InstrumentSlot | None
     """Of its first leg there: whose volatility counts."""
     added: tuple[_Added, ...]
@@ -96,7 +62,7 @@ class Margins:
         self._telling = actions if isinstance(actions, TellsMargins) else None
         self._slots = slots
         self._maintenance_ratio = maintenance_ratio
-        self._wallets: dict[str, _Wallet | None] = {}
+        self._wallets: dict[str, MarginWallet | None] = {}
         self._touched: dict[str, tuple[_Touched, ...] | None] = {}
         """By route: what does not change with prices."""
         self._maintenance: dict[str, Maintenance] = {}
@@ -157,7 +123,7 @@ class Margins:
             found.append(self._stand(wallet, [one.filled(proposal) for one in added], slot))
         return found
 
-    def _stand(self, wallet: _Wallet, added: Sequence[MarginPosition], slot: InstrumentSlot | None) -> MarginAfter:
+    def _stand(self, wallet: MarginWallet, added: Sequence[MarginPosition], slot: InstrumentSlot | None) -> MarginAfter:
         """A wallet with these positions added, at the prices now."""
         positions, bound_bps = self._valued(wallet, added)
         volatility = None if slot is None else slot.statistics.volatility_bps_per_sqrt_s
@@ -169,7 +135,9 @@ class Margins:
         distance_bps = min(distance_bps, bound_bps) if distance_bps == distance_bps else distance_bps
         return MarginAfter(wallet.name, wallet.venue, ratio, distance_bps, volatility, self._source(positions))
 
-    def _valued(self, wallet: _Wallet, added: Sequence[MarginPosition]) -> tuple[list[MarginPosition] | None, float]:
+    def _valued(
+        self, wallet: MarginWallet, added: Sequence[MarginPosition]
+    ) -> tuple[list[MarginPosition] | None, float]:
         """What the wallet carries at the prices now, None where one has no price; and the nearest liquidation price.
 
         The liquidation price of a position that is made smaller moves away.
@@ -179,7 +147,7 @@ class Margins:
             price = self._price(held.instrument)
             if price is None:
                 return None, bound_bps
-            positions.append(_valued(held, price))
+            positions.append(valued(held, price))
             smaller = any(one.instrument == held.instrument.id and one.notional * held.quantity < 0 for one in added)
             if not smaller:
                 bound_bps = min(bound_bps, held.distance_bps(price))
@@ -199,7 +167,7 @@ class Margins:
     def _find_touched(self, route: Route) -> tuple[_Touched, ...] | None:
         """Each wallet once: legs that lie in it are counted together. None where one is not known."""
         legs: dict[str, list[TradeLeg]] = {}
-        wallets: dict[str, _Wallet] = {}
+        wallets: dict[str, MarginWallet] = {}
         for leg in route.opening:
             if not leg.instrument.is_perpetual:
                 continue
@@ -222,15 +190,15 @@ class Margins:
             return None
         return slot.statistics.mean_mid if slot.quote is None else slot.quote.mid
 
-    def _wallet(self, instrument: Instrument) -> _Wallet | None:
+    def _wallet(self, instrument: Instrument) -> MarginWallet | None:
         if instrument.id not in self._wallets:
             self._wallets[instrument.id] = self._find(instrument)
         return self._wallets[instrument.id]
 
-    def _find(self, instrument: Instrument) -> _Wallet | None:
+    def _find(self, instrument: Instrument) -> MarginWallet | None:
         """The balance that settles an instrument, with all positions that it carries; None where there is none."""
         cash = {b.wallet: b.total for b in self._actions.balances() if b.asset == instrument.settle}
-        name = _wallet_name(instrument, cash)
+        name = wallet_name(instrument, cash)
         if name is None:
             return None
         label = f"{name} {instrument.settle}"
@@ -240,16 +208,16 @@ class Margins:
         positions = [
             position
             for position in self._actions.positions()
-            if position.instrument.settle == instrument.settle and _wallet_name(position.instrument, cash) == name
+            if position.instrument.settle == instrument.settle and wallet_name(position.instrument, cash) == name
         ]
-        held = tuple(_held(position) for position in positions)
+        held = tuple(held_position(position) for position in positions)
         for one in held:
             self._maintenance[one.instrument.id] = self._terms(one.instrument, one)
         told = self._told(name, instrument)
         if not all(each is None or each.is_usable for each in (told, *(one.margin for one in positions))):
-            return _Wallet(label, instrument.venue, _NAN, _NAN, held, is_broken=True)
-        cash_now, beside = _as_told(float(cash[name]), held, told)
-        return _Wallet(label, instrument.venue, cash_now, beside, held, is_broken=False)
+            return MarginWallet(label, instrument.venue, _NAN, _NAN, held, is_broken=True)
+        cash_now, beside = as_told(float(cash[name]), held, told)
+        return MarginWallet(label, instrument.venue, cash_now, beside, held, is_broken=False)
 
     def _told(self, wallet: str, instrument: Instrument) -> WalletMargin | None:
         """The venue's own sums of what is margin for the instrument."""
@@ -261,60 +229,14 @@ class Margins:
                 return one
         return None
 
-    def _terms(self, instrument: Instrument, held: _Held | None) -> Maintenance:
+    def _terms(self, instrument: Instrument, held: HeldPosition | None) -> Maintenance:
         tiers = None if self._telling is None else self._telling.margin_tiers(instrument)
         if held is None or held.maintenance is None:
             return Maintenance(self._maintenance_ratio, tiers)
         counted_at = abs(held.told().notional)
         price = self._price(instrument)
-        now = counted_at if price is None else abs(_valued(held, price).notional)
+        now = counted_at if price is None else abs(valued(held, price).notional)
         return Maintenance(self._maintenance_ratio, tiers, held.maintenance / counted_at, now)
-
-
-def _as_told(cash: float, held: Sequence[_Held], told: WalletMargin | None) -> tuple[float, float]:
-    """Cash, and maintenance of what is not in `held`, with which the sums at the venue's marks are the venue's."""
-    if told is None or any(one.maintenance is None for one in held):
-        return cash, 0.0
-    unrealised = sum(one.told().unrealised for one in held)
-    known = sum(one.maintenance for one in held if one.maintenance is not None)
-    return float(told.equity) - unrealised, max(0.0, float(told.maintenance) - known)
-
-
-def _wallet_name(instrument: Instrument, known: Mapping[str, object]) -> str | None:
-    """A feed's own wallet, or the venue's only one that is not a feed's; None where that is not clear."""
-    feed = str(instrument.feed)
-    if feed in known:
-        return feed
-    segments = {f"{instrument.venue}.{segment}" for segment in Segment}
-    shared = [name for name in known if name.partition(".")[0] == instrument.venue and name not in segments]
-    return shared[0] if len(shared) == 1 else None
-
-
-def _held(position: Position) -> _Held:
-    quantity = float(position.quantity * position.instrument.contract_multiplier)
-    told = position.margin
-    if told is None or not told.is_usable:
-        return _Held(position.instrument, quantity, float(position.average_price), None, _NAN, None)
-    liquidation = told.liquidation_price
-    return _Held(
-        position.instrument,
-        quantity,
-        float(position.average_price),
-        float(told.maintenance),
-        float(told.mark_price),
-        None if liquidation is None else float(liquidation),
-    )
-
-
-def _valued(held: _Held, price: float) -> MarginPosition:
-    """In the settle asset: quote units for a linear contract, base units for an inverse one."""
-    instrument = held.instrument
-    if instrument.segment is Segment.INVERSE:
-        value = held.quantity / price
-        profit = (held.quantity / held.average_price - value) if held.average_price else 0.0
-        return MarginPosition(instrument.id, instrument.base, value, profit, is_inverse=True)
-    profit = held.quantity * (price - held.average_price)
-    return MarginPosition(instrument.id, instrument.base, held.quantity * price, profit)
 
 
 def _added(leg: TradeLeg) -> _Added:
