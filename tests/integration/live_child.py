@@ -9,6 +9,7 @@ from typing import Any
 
 import main
 from bot.engine.engine import Engine
+from exchanges.common import venue_http
 from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
 from exchanges.keys import finding
 
@@ -20,6 +21,7 @@ def here(market: str, venue: str) -> SigningHosts:
 
 
 finding.signing_hosts = here
+venue_http._CONNECT_S = 30.0  # a busy machine takes its time to accept
 
 _KEY, _SECRET = (os.environ.get(f"CRYPTO_PIPE_BINANCE_{part}", "") for part in ("KEY", "SECRET"))
 _honest = Engine.on_batch_end

@@ -117,9 +117,10 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     with exchanges() as here:
         life = Life(here, tmp_path_factory.mktemp("canary"))
         data, crashed, aborted = (life.home / name for name in ("data", "crashed", "aborted"))
-        more = [*REAL, *EAGER, "--set", "log.json_file=json.log", "--record-raw", "raw"]
+        more = [*REAL, "--set", "log.json_file=json.log"]
+        trades = [*EAGER, "--record-raw", "raw"]  # one of them alone: they share an account, and its positions
         with (
-            life.begun("trading", *here.words(data), *more, "--for", "10s", "--json") as trading,
+            life.begun("trading", *here.words(data), *more, *trades, "--for", "10s", "--json") as trading,
             life.begun("bug", *here.words(crashed), *more, "--for", "60s", **{BUG: "1"}) as bug,
             life.begun("abort", *here.words(aborted), *REAL, "--for", "60s") as aborting,
         ):
