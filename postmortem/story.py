@@ -85,13 +85,20 @@ class RunStory:
     """`start` and `end`: totals by asset over all wallets."""
     errors: int = 0
     """Events of level error."""
+    adopted: set[str] = field(default_factory=set)
+    """Pairs that an earlier run began: told here as a whole."""
+    handed_over: int = 0
+    """Pairs that a later run took over: told there."""
     _seen_fills: set[tuple[str, str]] = field(default_factory=set)
 
     def unexplained(self) -> Amounts | None:
         """Change of the wallets that fills, fees and funding do not explain, by asset; None where it cannot be told.
 
-        It cannot while a derivative position is open (its gain is not in the wallet yet) or an end is missing.
+        It cannot while a derivative position is open (its gain is not in the wallet yet), where a pair was taken over
+        or handed over (a part of its cash moved in another run), or where an end is missing.
         """
+        if self.adopted or self.handed_over:
+            return None
         if not {"start", "end"} <= self.balances.keys() or self._holds_positions():
             return None
         with exact():
@@ -135,10 +142,53 @@ def read_story(reader: JournalReader, run: Run, since_ns: int | None = None) -> 
     for record in reader.records(run.run_id):
         if record.kind is RecordKind.DECISION and since_ns is not None and record.ts_ns < since_ns:
             continue
+        pair = record.body.get("pair") if record.kind is RecordKind.PAIR else None
+        if pair is not None and pair not in story.pairs and _is_of_another(story, pair):
+            _take_beginning(reader, story, pair)
         take = _TAKERS.get(record.kind)
         if take is not None:
             take(story, record)
+    _leave_to_later_runs(reader, story)
     return story
+
+
+def _is_of_another(story: RunStory, pair: str) -> bool:
+    """Whether another run began it, which has lent it its name."""
+    return _begun_by(pair) not in ("", story.run.run_id)
+
+
+def _begun_by(pair: str) -> str:
+    return pair.rpartition("-")[0]
+
+
+def _take_beginning(reader: JournalReader, story: RunStory, pair: str) -> None:
+    """What earlier runs recorded of a pair that this one took over."""
+    runs = reader.runs()
+    if _begun_by(pair) not in [run.run_id for run in runs]:
+        return
+    story.adopted.add(pair)
+    for run in runs:
+        if run.run_id == story.run.run_id:
+            return
+        for record in reader.records(run.run_id, *_OF_PAIRS):
+            if record.body.get("pair") == pair:
+                _TAKERS[record.kind](story, record)
+
+
+def _leave_to_later_runs(reader: JournalReader, story: RunStory) -> None:
+    """A pair that a later run took over is told there, and not twice."""
+    left = {pair for pair, told in story.pairs.items() if not told.body.is_over and _begun_by(pair)}
+    if not left:
+        return
+    runs = reader.runs()
+    at = next(index for index, run in enumerate(runs) if run.run_id == story.run.run_id)
+    for run in runs[at + 1 :]:
+        for record in reader.records(run.run_id, RecordKind.PAIR):
+            pair = record.body.get("pair")
+            if pair in left:
+                left.discard(pair)
+                del story.pairs[pair]
+                story.handed_over += 1
 
 
 def _take_pair(story: RunStory, record: Record) -> None:
@@ -219,6 +269,9 @@ _TAKERS = {
     RecordKind.BALANCE: _take_balance,
     RecordKind.EVENT: _take_event,
 }
+
+
+_OF_PAIRS = (RecordKind.PAIR, RecordKind.FILL, RecordKind.FUNDING)
 
 
 def cash_of(fill: FillBody) -> list[tuple[str, Decimal]]:

@@ -302,6 +302,32 @@ def test_a_killed_run_is_named_and_its_pairs_count(tmp_path):
     assert "usdm.gz is truncated" in render_table(report)
 
 
+def test_a_pair_that_a_later_run_took_over_is_told_once_and_whole(tmp_path):
+    """Opened by r1, which was killed; taken over and closed by r2."""
+    with Book(tmp_path / "whole") as book:
+        winner(book, "r1-1")
+    parts = tmp_path / "parts"
+    with Book(parts) as first:
+        first.pair("r1-1", "opening")
+        first.fill("r1-1", "open_buy", "100.10", "2", "0.002", "ETH", expected="100")
+        first.fill("r1-1", "open_sell", "101.00", "1", "0.05", expected="101")
+        first.fill("r1-1", "open_sell", "100.80", "1", "0.05", expected="101")
+        first.pair("r1-1", "open")
+    with Book(parts, "r2", started_ns=2_000) as second:
+        second.fills = first.fills
+        second.pair("r1-1", "open")
+        leaving = {"buy_price": "100.40", "sell_price": "100.60"}
+        second.pair("r1-1", "closing", reason="edge_gone", leaving=leaving)
+        second.fill("r1-1", "close_sell", "100.50", "1.998", "0.2", expected="100.60")
+        second.fill("r1-1", "close_buy", "100.40", "2", "0.1", expected="100.40")
+        payment = {"pair": "r1-1", "instrument": PERP.id, "asset": "USDT", "payment": "0.03", "mark_price": "100.5"}
+        second.record(RecordKind.FUNDING, 12, {**payment, "rate": "0.0001", "quantity": "-2", "assumed": True})
+        second.pair("r1-1", "closed", reason="edge_gone", leaving=leaving)
+    (expected,), (found,) = report_of(tmp_path / "whole").markets, report_of(parts).markets
+    same = (found.attempts, found.profit, found.closes, found.open_pairs, [one.bridge for one in found.money])
+    assert same == (1, {"USDT": Decimal("1.229")}, {"edge_gone": 1}, (), [one.bridge for one in expected.money])
+
+
 def test_a_fill_that_was_told_twice_counts_once(tmp_path):
     with Book(tmp_path) as book:
         winner(book)
