@@ -203,7 +203,7 @@ def _kill(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) ->
     from modes import kill
     from modes.kill_words import KillWords
 
-    return kill.kill(KillWords(loaded.settings.data_dir, arguments.flatten, arguments.json))
+    return kill.kill(KillWords(loaded.settings.data_dir, arguments.flatten, arguments.json, tuple(words)))
 
 
 def _control(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str]) -> int:

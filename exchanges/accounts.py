@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Feed, Instrument, Segment
 from bot.settings import Settings
 from exchanges.binance import endpoints as binance
 from exchanges.bybit import endpoints as bybit
 from exchanges.common.api_keys import ApiKeys
 from exchanges.common.emergency import Account
 from exchanges.registry import TRADING_VENUES
+from exchanges.signing import signing_hosts
 
 _REST_URLS = {"binance": binance.rest_url, "bybit": bybit.rest_url}
 
@@ -26,6 +27,24 @@ def order_accounts(
     """
     venues = sorted({feed.venue for feed in by_feed} & TRADING_VENUES)
     return [_account(venue, by_feed, settings, keys[venue], market) for venue in venues]
+
+
+def configured_places(settings: Settings) -> Sequence[Account]:
+    """The same from the settings alone, without keys, symbols and listings; what settles in USDT and USDC is looked at.
+
+    Raises:
+        SettingsError: If a feed that is named cannot be traded.
+    """
+    found = []
+    for venue in sorted(settings.instruments.keys() & TRADING_VENUES):
+        feeds = [
+            Feed(venue=venue, segment=Segment(name)) for name, symbols in settings.instruments[venue].items() if symbols
+        ]
+        urls = {str(feed.segment): _REST_URLS[venue](feed, settings) for feed in feeds}
+        if urls:
+            hosts = signing_hosts(settings.market, venue)
+            found.append(Account(venue, settings.market, urls, {}, ("USDC", "USDT"), hosts=hosts))
+    return found
 
 
 def _account(

@@ -5,6 +5,7 @@ any of them dead, hanging or broken it does the same. It closes no position unle
 """
 
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -16,9 +17,9 @@ from bot.risk.halt_flag import FLAG, raise_flag, way_out, who_asks
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
 from exchanges.common.emergency import Account, Emergency
-from modes.kill_accounts import remembered_accounts
+from modes.kill_accounts import OUTSIDE, configured_accounts, remembered_accounts
 from modes.kill_venue import Outcome, Silencer
-from modes.kill_words import KillWords
+from modes.kill_words import KillWords, quick_market
 
 SETTINGS_FILE = Path(__file__).resolve().parents[1] / "settings.yaml"
 _FLAG_WAIT_S = 0.5
@@ -37,6 +38,8 @@ def kill(words: KillWords) -> int:
     flag.join(_FLAG_WAIT_S)
     accounts, troubles = remembered_accounts(words.data_dir)
     outcomes = _silenced(accounts, clock, started_ns, flatten=words.flatten)
+    if not any(account.market in OUTSIDE for account in accounts):
+        outcomes += _configured(words, troubles, clock)
     flag.join(_FLAG_WAIT_S)
     code = _code(outcomes, troubles, flag)
     if words.json:
@@ -62,6 +65,15 @@ class _Flag(threading.Thread):
             self.trouble = ""
         except OSError as error:
             self.trouble = error.strerror or type(error).__name__
+
+
+def _configured(words: KillWords, troubles: list[str], clock: Clock) -> list[Outcome]:
+    """Where no run has left a trace of real accounts, a lost directory perhaps, but the settings name such a market."""
+    if quick_market(words.asked, os.environ, SETTINGS_FILE) not in OUTSIDE:
+        return []
+    accounts, more = configured_accounts(words.asked, SETTINGS_FILE)
+    troubles += more
+    return _silenced(accounts, clock, clock.monotonic_ns(), flatten=words.flatten)
 
 
 def _silenced(accounts: Sequence[Account], clock: Clock, started_ns: int, *, flatten: bool) -> list[Outcome]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _FOLDER = "run"
 _SIMULATED = "simulated"
 _LOCAL_KEYS = frozenset({_SIMULATED})
+OUTSIDE = frozenset({"live", "testnet"})
+"""Markets whose orders go to accounts that are somebody's."""
 
 
 def remember_accounts(
@@ -57,6 +59,31 @@ def remembered_accounts(data_dir: Path) -> tuple[list[Account], list[str]]:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             troubles.append(f"{path} cannot be read: {type(error).__name__}")
     return accounts, troubles
+
+
+def configured_accounts(words: Sequence[str], settings_file: Path) -> tuple[list[Account], list[str]]:
+    """The accounts that the settings would trade for real or on a test system; and what is in the way, a line each.
+
+    Slower than what a run has written down, and less exact: without listings it knows no symbols, and cancels those of
+    which something is open.
+    """
+    from bot.command_line import parse
+    from bot.settings.loader import load_settings
+    from exchanges.accounts import configured_places
+    from strategies.registry import strategy_settings
+
+    troubles: list[str] = []
+    try:
+        asked = parse(words)
+        file, flags, named = asked.settings or settings_file, asked.flags(), asked.settings is not None
+        loaded = load_settings(file, os.environ, asked.set, flags, strategy_settings(), required=named)
+        settings = loaded.settings
+        if settings.market == "live" and not settings.real_money:
+            return [], []  # paper money
+        places = {"keyring": settings.keys.keyring, "file": _absolute(settings.keys.file)}
+        return [_with_key(account, places, troubles) for account in configured_places(settings)], troubles
+    except SettingsError as error:
+        return [], [f"no run has written down where its orders are, and the settings do not tell: {error}"]
 
 
 def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) -> Account:

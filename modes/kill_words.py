@@ -25,6 +25,8 @@ class KillWords:
     data_dir: Path
     flatten: bool
     json: bool
+    asked: tuple[str, ...] = ()
+    """The whole command line, without the program's name."""
 
 
 def asks_to_kill(words: Sequence[str]) -> bool:
@@ -41,26 +43,46 @@ def quick_words(words: Sequence[str], environ: Mapping[str, str], settings_file:
         environ: Of the process.
         settings_file: Read unless another is named.
     """
+    try:
+        found, left = _parser().parse_known_args(words)
+    except (argparse.ArgumentError, SystemExit):
+        return None
+    if left or found.mode != "kill" or any(not value for value in vars(found).values() if isinstance(value, str)):
+        return None
+    directory = _data_dir(found, environ, Path(found.settings) if found.settings else settings_file)
+    return KillWords(Path(directory), found.flatten, found.json, tuple(words))
+
+
+def quick_market(words: Sequence[str], environ: Mapping[str, str], settings_file: Path) -> str:
+    """The market that the command line, the environment and the settings file name."""
+    found, _ = _parser().parse_known_args(words)
+    flags = _overrides(found)
+    told = found.market or flags.get("market") or _upper(environ).get(_MARKET_VARIABLE)
+    file = Path(found.settings) if found.settings else settings_file
+    return str(told or _settings(file).get("market") or _DEFAULT_MARKET)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
     for option in ("--mode", "--strategy", "--market", "--data-dir", "--settings"):
         parser.add_argument(option)
     parser.add_argument("--set", action="append", default=[])
     for option in ("--flatten", "--json"):
         parser.add_argument(option, action="store_true")
-    try:
-        found, left = parser.parse_known_args(words)
-    except (argparse.ArgumentError, SystemExit):
-        return None
-    if left or found.mode != "kill" or any(not value for value in vars(found).values() if isinstance(value, str)):
-        return None
-    directory = _data_dir(found, environ, Path(found.settings) if found.settings else settings_file)
-    return KillWords(Path(directory), found.flatten, found.json)
+    return parser
+
+
+def _overrides(found: argparse.Namespace) -> dict[str, str]:
+    return {name: value for text in found.set for name, _, value in [text.partition("=")]}
+
+
+def _upper(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): value for name, value in environ.items()}
 
 
 def _data_dir(found: argparse.Namespace, environ: Mapping[str, str], file: Path) -> str:
     """In the order of the settings' layers: flag, --set, environment, overlay of the market, file, default."""
-    flags = {name: value for text in found.set for name, _, value in [text.partition("=")]}
-    variables = {name.upper(): value for name, value in environ.items()}
+    flags, variables = _overrides(found), _upper(environ)
     told = found.data_dir or flags.get(_SETTING) or variables.get(_VARIABLE)
     if told:
         return str(told)

@@ -10,7 +10,8 @@ import pytest
 from bot.settings.keys import KeySettings
 from exchanges.common.emergency import Account
 from exchanges.signing import signing_hosts
-from modes.kill_accounts import remember_accounts, remembered_accounts
+from modes.kill_accounts import configured_accounts, remember_accounts, remembered_accounts
+from modes.kill_words import quick_market
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, SECRET = "canary-of-the-key-0001", "canary-of-the-secret-0002"
@@ -88,3 +89,29 @@ def test_finding_keys_loads_no_client_library(tmp_path: Path, monkeypatch: pytes
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert "pydantic" in loaded, "modules are told"
     assert not loaded & CLIENT_LIBRARIES
+
+
+def test_without_a_trace_of_a_run_the_settings_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_TESTNET_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_TESTNET_SECRET", SECRET)
+    asked = ("--mode", "kill", "--market", "testnet", "--data-dir", str(tmp_path), "--set", "keys.keyring=false")
+    found, troubles = configured_accounts(asked, ROOT / "settings.yaml")
+    assert [(account.venue, account.market, account.key) for account in found] == [
+        ("binance", "testnet", KEY), ("bybit", "testnet", ""),
+    ]  # fmt: skip
+    assert all(url.startswith("https://") for account in found for url in account.rest_urls.values())
+    assert found[0].hosts == signing_hosts("testnet", "binance")
+    assert "no API keys for bybit.testnet" in troubles[0]
+
+
+def test_paper_money_on_the_live_market_has_no_account() -> None:
+    assert configured_accounts(("--mode", "kill", "--market", "live"), ROOT / "settings.yaml") == ([], [])
+
+
+def test_settings_that_do_not_hold_are_told(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("market: live\nreal_money: perhaps\n")
+    asked = ("--mode", "kill", "--settings", str(tmp_path / "s.yaml"))
+    found, troubles = configured_accounts(asked, ROOT / "settings.yaml")
+    assert found == []
+    assert "real_money" in troubles[0]
+    assert quick_market(asked, {}, ROOT / "settings.yaml") == "live"
