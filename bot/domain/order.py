@@ -120,3 +120,5 @@ class Fill(BaseModel):
     fee_asset: str
     is_maker: bool
     ts_event_ns: int
+    forced: str = Field(default="", exclude=True)
+    """Why the venue itself traded a position of ours: `liquidation` or `adl`; empty where an order of ours did."""

@@ -349,7 +349,10 @@ class PairDesk:
 
     def on_fill(self, fill: Fill) -> None:
         """Part of an order was done."""
-        self.executor.on_fill(fill)
+        if fill.forced:
+            self.executor.on_forced(fill)
+        else:
+            self.executor.on_fill(fill)
 
     # What the executor says
 

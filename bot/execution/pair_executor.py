@@ -215,6 +215,40 @@ class PairExecutor:
             self._count_evening(pair, leg_name, fill)
         self._next(pair)
 
+    def on_forced(self, fill: Fill) -> bool:
+        """The venue itself traded a position of ours: it liquidated it, or took it to save another (ADL).
+
+        The pairs that held it count what they lost, and are closed: their other legs stand alone. What no pair held is
+        announced by whoever compares positions. Returns whether a pair held any of it.
+        """
+        left = fill.quantity
+        for pair in list(self._pairs.values()):
+            legs = [leg for leg in pair.legs if leg.instrument.id == fill.instrument.id]
+            if legs and left and legs[0].held * fill.side.sign < 0:
+                part = min(left, abs(legs[0].held) / fill.instrument.contract_multiplier)
+                is_first = left == fill.quantity
+                left -= part
+                name = fill.fill_id if is_first else f"{fill.fill_id}.{pair.id}"
+                share = {"quantity": part, "fee": fill.fee * part / fill.quantity, "fill_id": name}
+                self._lose(pair, fill.model_copy(update=share))
+        return left < fill.quantity
+
+    def _lose(self, pair: Pair, fill: Fill) -> None:
+        if not pair.count(fill):
+            return
+        leg_name = f"hedge_{fill.side}"
+        body = {**fill.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(fill.price)}
+        self._journal.record(RecordKind.FILL, fill.fill_id, fill.ts_event_ns, body)
+        self._on_pair_fill(pair, leg_name, fill)
+        what = f"{fill.quantity:f} of {fill.instrument.id} at {fill.price:f}"
+        self.on_alarm(pair, f"the venue took {what} away ({fill.forced}): the other leg of pair {pair.id} is closed")
+        pair.has_given_up = True
+        pair.close_reason = pair.close_reason or fill.forced
+        if pair.state is PairState.OPEN:
+            self._start_closing(pair, fill.forced)
+        else:
+            self._next(pair)
+
     def _count_evening(self, pair: Pair, leg_name: str, fill: Fill) -> None:
         leg = pair.leg_of(fill.instrument)
         completes = leg_name.startswith("open")

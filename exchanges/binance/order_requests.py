@@ -171,6 +171,7 @@ def fill_of_event(instrument: Instrument, event: Execution) -> Fill | None:
         price=event.price,
         quantity=event.quantity,
         fee=event.fee,
+        forced=_forced(event.client_order_id),
         # Without a commission Binance names no asset.
         fee_asset=event.fee_asset or fee_asset(instrument, event.side),
         is_maker=event.is_maker,
@@ -188,3 +189,10 @@ def report_of_event(event: Execution) -> OrderReport:
 def reason_of(status: OrderStatus, words: str) -> str | None:
     """Why an order ended, in Binance's word for it; None while it is open, or filled."""
     return words if status.is_terminal and status is not OrderStatus.FILLED else None
+
+
+def _forced(client_order_id: str) -> str:
+    """What the venue's own orders are called: `autoclose-...` liquidates, `adl_autoclose` deleverages."""
+    if client_order_id.startswith("adl_autoclose"):
+        return "adl"
+    return "liquidation" if client_order_id.startswith("autoclose-") else ""

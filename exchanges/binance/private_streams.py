@@ -87,11 +87,16 @@ class UserEvents:
         if instrument is None or ours is None:
             order = printable(event.client_order_id, 40)
             self._log("warning", f"{self._feed}: order {order} ({printable(event.words)}) is none of this run")
+            if instrument is not None:
+                self._tell_fill(instrument, event)  # the venue's own orders trade positions of ours
             return
+        self._tell_fill(instrument, event)
+        self._desk.on_report(report_of_event(event))
+
+    def _tell_fill(self, instrument: Instrument, event: Execution) -> None:
         fill = fill_of_event(instrument, event)
         if fill is not None:
             self._desk.on_fill(fill)
-        self._desk.on_report(report_of_event(event))
 
     def _on_account(self, update: AccountUpdate) -> None:
         for row in update.change.balances:

@@ -19,6 +19,9 @@ _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_O
 _MOST_PAGES = 50
 _PAGE_ROWS = "100"
 
+_TRADES = {"Trade": "", "BustTrade": "liquidation", "AdlTrade": "adl"}
+"""Kinds of execution that trade, and which of them no order of ours asked for."""
+
 
 class BybitOrders:
     """An `OrderGateway` over Bybit's signed REST interface."""
@@ -130,9 +133,10 @@ def report_of(row: OrderRow) -> OrderReport:
 
 def fill_of(instrument: Instrument, row: ExecutionRow) -> Fill | None:
     """A row of an execution as a fill; None for what is no trade (funding, settlement)."""
-    if row.kind not in ("Trade", "AdlTrade", "BustTrade") or row.quantity <= 0:
+    if row.kind not in _TRADES or row.quantity <= 0:
         return None
     return Fill(
+        forced=_TRADES[row.kind],
         fill_id=row.exec_id,
         client_order_id=row.client_order_id,
         instrument=instrument,

@@ -75,6 +75,7 @@ class OrderDesk:
         self._clock = clock
         self._flying: dict[str, Flight] = {}
         self._over: dict[str, Flight] = {}
+        self._forced: set[tuple[str, str]] = set()
         self.on_stray: Callable[[Flight], None] = lambda flight: None
         """Called with an order that was given up, and of which the venue tells something after all."""
 
@@ -114,6 +115,8 @@ class OrderDesk:
         A fill that comes after the final state is told as well: money has moved.
         """
         flight = self.find(fill.client_order_id)
+        if flight is None and fill.forced:
+            return self._on_forced(fill)
         if flight is None or fill.fill_id in flight.fill_ids:
             return False
         flight.fill_ids.add(fill.fill_id)
@@ -123,6 +126,15 @@ class OrderDesk:
         assert self.listener is not None, "checked when the order was opened"
         self.listener.on_fill(fill)
         self._settle(flight)
+        return True
+
+    def _on_forced(self, fill: Fill) -> bool:
+        """The venue traded a position away; told once, however often it says so."""
+        key = (fill.instrument.id, fill.fill_id)
+        if key in self._forced or self.listener is None:
+            return False
+        self._forced.add(key)
+        self.listener.on_fill(fill)
         return True
 
     def on_report(self, report: OrderReport) -> None:

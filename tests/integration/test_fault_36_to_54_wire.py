@@ -98,7 +98,10 @@ class Trader:
         self.executor.on_order(order)
 
     def on_fill(self, fill: Fill) -> None:
-        self.executor.on_fill(fill)
+        if fill.forced:
+            self.executor.on_forced(fill)
+        else:
+            self.executor.on_fill(fill)
 
     # What must hold in the end
 
@@ -219,3 +222,29 @@ async def test_fault_43_a_maker_that_is_filled_while_it_is_cancelled_is_hedged()
         assert one.sim.struck(number) == 1
         assert (pair.state, pair.buy.held, pair.sell.held) == (PairState.OPEN, QUANTITY, -QUANTITY)
         assert [order.instrument.venue for order in one.sent] == ["binance", "bybit"]
+
+
+async def closed_after(one: Trader, pair: Pair, fault: str, why: str) -> None:
+    one.sim.order(fault)
+    await until(lambda: pair.state is PairState.CLOSED)
+    await until(lambda: one.positions() == {})
+    assert (pair.close_reason, one.halts) == (why, [])
+
+
+@EVERY_VENUE
+async def test_fault_50_a_leg_that_is_liquidated_has_the_other_closed(victim: str) -> None:
+    async with trader() as one:
+        pair = one.open()
+        await one.settled(pair)
+        await closed_after(one, pair, f"liquidation,venue={victim},match=BTC", "liquidation")
+
+
+async def test_fault_51_a_winning_leg_that_is_deleveraged_has_the_other_closed() -> None:
+    async with trader() as one:
+        number = one.sim.order("fill-on-cancel,venue=binance")
+        pair = one.open(Liquidity.MAKER)  # bought below the mark, so that there is a profit to take away
+        await until(lambda: one.sim.placed("binance", Segment.LINEAR) != [])
+        one.executor.take_back(pair)
+        await one.settled(pair)
+        one.sim.faults.end(number)
+        await closed_after(one, pair, "deleveraging,venue=binance,match=BTC", "adl")

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.domain.order import Order, OrderStatus, OrderType, Side
+from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side
 from bot.execution.episode import Stage
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import LATE_FILL
@@ -327,6 +327,49 @@ def test_fault_47_a_fee_taken_in_base_is_hedged_by_what_was_received() -> None:
     here.answer(Side.SELL, PERP)
     assert here.answer(Side.BUY, PERP).quantity == D("0.02")
     assert (pair.state, pair.imbalance) == (PairState.OPEN, 0)
+
+
+# The venue trades our position
+
+
+def forced(here: Bench, quantity: str, why: str = "liquidation") -> Fill:
+    return Fill(
+        fill_id="77", client_order_id="autoclose-1", instrument=PERP, side=Side.BUY, price=D(1200),
+        quantity=D(quantity), fee=D(1), fee_asset="USDT", is_maker=False, ts_event_ns=here.clock.now_ns(), forced=why,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("why", ["liquidation", "adl"])
+@pytest.mark.parametrize("taken", ["0.50", "0.20"])
+def test_fault_50_51_what_the_venue_takes_away_closes_the_other_leg_at_once(why: str, taken: str) -> None:
+    here = bench()
+    pair = here.open()
+    here.answer(Side.BUY, SPOT)
+    here.answer(Side.SELL, PERP)
+    assert here.executor.on_forced(forced(here, taken, why))
+    assert f"({why})" in here.alarms[0]
+    here.answer(Side.SELL, SPOT)
+    if taken == "0.20":
+        here.answer(Side.BUY, PERP)
+    assert (pair.state, pair.close_reason, pair.imbalance) == (PairState.CLOSED, why, 0)
+    assert seconds(here) < 10.0
+
+
+def test_fault_50_a_position_of_two_pairs_is_taken_from_both() -> None:
+    here = bench()
+    pairs = []
+    for _ in range(2):
+        pairs.append(here.open())
+        here.answer(Side.BUY, SPOT)
+        here.answer(Side.SELL, PERP)
+    assert here.executor.on_forced(forced(here, "0.70"))
+    assert [pair.sell.held for pair in pairs] == [D(0), D("-0.30")]
+    assert sum(fill.fee for fill in here.counted) == 1
+    assert len({fill.fill_id for fill in here.counted}) == len(here.counted)
+
+
+def test_fault_50_a_position_of_no_pair_is_nobodys() -> None:
+    assert not bench().executor.on_forced(forced(bench(), "0.50"))
 
 
 # The budget
