@@ -31,6 +31,8 @@ class LeftBehind:
     """Instrument and fill id of every fill since then that the journal has."""
     order_ids: set[str] = field(default_factory=set)
     """Client ids of every order since then that the journal has."""
+    payments: set[tuple[str, int]] = field(default_factory=set)
+    """Instrument and time of every funding payment since then that the journal has."""
     told: list[str] = field(default_factory=list)
     """A line for each pair that cannot be taken over here."""
 
@@ -52,7 +54,7 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
             told = []
         replay = JournalReplay({one.id: one for one in instruments})
         found = LeftBehind(told=told, since_ns=max(0, mine[-1].last_ns - BEFORE_NS))
-        for run in _needed(reader, mine):
+        for run in _needed(reader, mine, mine[-1].last_ns - BEFORE_NS):
             for record in reader.records(run.run_id, *KINDS):
                 replay.take(record)
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
@@ -66,8 +68,12 @@ def _is_on(run: Run, accounts: Mapping[str, str]) -> bool:
     return isinstance(told, Mapping) and bool(told) and told.items() <= accounts.items()
 
 
-def _needed(reader: JournalReader, runs: list[Run]) -> list[Run]:
-    """The newest runs, back to the one that said what it took over, and to the beginnings of that."""
+def _needed(reader: JournalReader, runs: list[Run], since_ns: int) -> list[Run]:
+    """The newest runs, back to the one that said what it took over, and to the beginnings of that.
+
+    Those that were active after `since_ns` are among them: what they have written down is not news.
+    """
+    recent = next((index for index, run in enumerate(runs) if run.last_ns >= since_ns), len(runs))
     for at in range(len(runs) - 1, -1, -1):
         named = [
             record.body["pairs"]
@@ -77,7 +83,7 @@ def _needed(reader: JournalReader, runs: list[Run]) -> list[Run]:
         if named:
             begun = {pair_id.rpartition("-")[0] for pair_id in named[-1]}
             first = min((index for index, run in enumerate(runs) if run.run_id in begun), default=at)
-            return runs[min(first, at) :]
+            return runs[min(first, at, recent) :]
     return runs
 
 
@@ -86,6 +92,8 @@ def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mappi
         return
     if kind is RecordKind.ORDER:
         found.order_ids.add(key)
+    elif kind is RecordKind.FUNDING:
+        found.payments.add((key, ts_ns))
     elif kind is RecordKind.FILL:
         one = body["instrument"]
         assert isinstance(one, Mapping)

@@ -42,6 +42,7 @@ from bot.ports import (
     Market,
     MarketEnd,
     MarketSink,
+    PaysFunding,
     QuoteDrivenVenue,
     RebuiltFromFills,
     RecordKind,
@@ -326,6 +327,8 @@ class EngineRun:
             held = ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
             self.engine.event("warning", f"adopted pair {pair.id}, which was {pair.state}, and holds {held}")
             desk.adopt(left)
+        if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
+            self._venue.ask_for_funding(self._left.since_ns, self._left.payments)
         if self._accounts is not None:
             tell_adopted(self._journal, self._market.clock, pairs)
         # Paper money is here alone: there is nobody else to ask.

@@ -4,7 +4,7 @@ A **slot** is the small integer under which the engine knows one instrument of t
 decision indexes lists with it instead of hashing names.
 """
 
-from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, RebuiltFromFills
+from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, PaysFunding, RebuiltFromFills
 from bot.ports.journal import Journal, RecordKind
 from bot.ports.market import (
     FeedState,
@@ -60,6 +60,7 @@ __all__ = [
     "NoTerms",
     "OrderFound",
     "OrderListener",
+    "PaysFunding",
     "QuoteDrivenVenue",
     "RebuiltFromFills",
     "RecordKind",

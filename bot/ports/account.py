@@ -1,6 +1,6 @@
 """What reconciliation asks of a venue: the account as the venue itself knows it, whatever we were told meanwhile."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
@@ -88,3 +88,14 @@ class RebuiltFromFills(Protocol):
 
     def rebuild(self, fills: Sequence[Fill]) -> None:
         """Hold what these fills, in their order, brought and took; before the first order."""
+
+
+@runtime_checkable
+class PaysFunding(Protocol):
+    """A venue that settles funding by its own clock, also while nobody listens."""
+
+    def ask_for_funding(self, since_ns: int, told: Iterable[tuple[str, int]]) -> None:
+        """Ask for what was paid since then, but for what is `told` (instrument id, time) already.
+
+        The answer comes to `on_funding`.
+        """

@@ -130,6 +130,10 @@ class BinanceAccount:
             # A symbol that is not listed is flat.
             self._wallets.set_position(_position(instrument, rows.get(symbol), self._wallets), asked_at)
 
+    def ask_funding_from(self, since_ns: int) -> None:
+        """The next `missed_funding` reaches back to there: an earlier process has heard of nothing since."""
+        self._funding_since_ns = min(self._funding_since_ns, since_ns)
+
     async def missed_funding(self) -> Sequence[FundingPayment]:
         """Funding since the last call, or since `open`; some of it may have been told already.
 

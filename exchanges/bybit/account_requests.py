@@ -120,6 +120,10 @@ class BybitAccount:
             raise VenueError(VENUE, "the account is in hedge mode; set it to one-way position mode")
         return found
 
+    def ask_funding_from(self, since_ns: int) -> None:
+        """The next `missed_funding` reaches back to there: an earlier process has heard of nothing since."""
+        self._funding_since_ns = min(self._funding_since_ns, since_ns)
+
     async def missed_funding(self) -> Sequence[FundingPayment]:
         """Funding since the last call, or since `open`; some of it may have been told already.
 

@@ -1,7 +1,7 @@
 """Funding payments, each told once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bot.domain.account import FundingPayment
 
@@ -17,6 +17,10 @@ class FundingDesk:
         self.due = asyncio.Event()
         """Set when a venue says that funding was settled, and not how much on what: it has to be asked for."""
         self._told: dict[tuple[str, int], None] = {}
+
+    def remember(self, told: Iterable[tuple[str, int]]) -> None:
+        """Payments (instrument id, time) that an earlier process was told: they are never told again."""
+        self._told.update(dict.fromkeys(told))
 
     def take(self, payment: FundingPayment) -> bool:
         """Tell it; False where it was told before: a position is settled once at a moment."""

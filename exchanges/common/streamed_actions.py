@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Protocol
 
@@ -69,6 +69,9 @@ class AccountGateway(Protocol):
         Raises:
             VenueError: It cannot be asked, or refuses.
         """
+
+    def ask_funding_from(self, since_ns: int) -> None:
+        """The next `missed_funding` reaches back to there."""
 
     async def missed_funding(self) -> Sequence[FundingPayment]:
         """Funding since the last call, or since `open`; some of it may have been told already.
@@ -165,6 +168,12 @@ class StreamedActions:
     def standings(self) -> Sequence[VenueStanding]:
         """How we stand with this venue."""
         return (self._state.standing(),)
+
+    def ask_for_funding(self, since_ns: int, told: Iterable[tuple[str, int]]) -> None:
+        """Ask for what was paid since then, but for what is `told` (instrument id, time) already."""
+        self._funding.remember(told)
+        self._account.ask_funding_from(since_ns)
+        self._funding.due.set()
 
     async def start(self) -> None:
         """Connect, log in to the private streams, and ask for balances and positions.

@@ -1,7 +1,7 @@
 """Sends every order to the venue that its instrument belongs to."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -11,7 +11,15 @@ from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.domain.standing import VenueStanding
 from bot.errors import BotError, OrderRejected
-from bot.ports import AccountQuestions, Actions, HasDeadManSwitch, OrderListener, TellsMargins, TellsStanding
+from bot.ports import (
+    AccountQuestions,
+    Actions,
+    HasDeadManSwitch,
+    OrderListener,
+    PaysFunding,
+    TellsMargins,
+    TellsStanding,
+)
 
 
 class ConnectedActions(Actions, Protocol):
@@ -103,6 +111,13 @@ class RoutedActions:
     async def stop(self) -> None:
         """Disconnect every venue. Idempotent."""
         await asyncio.gather(*(venue.stop() for venue in self._by_venue.values()))
+
+    def ask_for_funding(self, since_ns: int, told: Iterable[tuple[str, int]]) -> None:
+        """Ask every venue for what was paid since then, but for what is `told` (instrument id, time) already."""
+        known = list(told)
+        for venue in self._by_venue.values():
+            if isinstance(venue, PaysFunding):
+                venue.ask_for_funding(since_ns, known)
 
     def submit(self, order: Order) -> None:
         """Send an order to its venue.

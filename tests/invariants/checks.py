@@ -180,10 +180,10 @@ def i5_cash_is_conserved(house: House, file: JournalFile) -> None:
 def i8_ledger_is_the_journal(house: House, file: JournalFile) -> None:
     """What the file says of this run's fills is what the ledger holds."""
     process = house.process
-    run = process.engine.run.run_id
+    known = {pair.pair_id for pair in process.desk.ledger.pairs()}
     flows: defaultdict[str, Decimal] = defaultdict(Decimal)
     for _, body in file.bodies("fill"):
-        if body["pair"].startswith(f"{run}-"):
+        if body["pair"] in known:
             instrument = _instrument(body)
             sign = 1 if body["side"] == "buy" else -1
             flows[instrument.id] += sign * D(body["quantity"])

@@ -13,7 +13,10 @@ from typing import Any
 from bot.clock import Timer, VirtualClock
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order
+from bot.engine.dust_left import dust_left
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.left_behind import left_behind
+from bot.engine.recovery import Recovery, tell_adopted
 from bot.ports import RecordKind
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
@@ -32,6 +35,7 @@ from tests.invariants.wire import Mood, Wire
 from tests.invariants.world import BALANCES, FEES, INSTRUMENTS, MS, START_NS, World
 
 VENUES = ("binance", "bybit")
+ACCOUNTS = {venue: f"account at {venue}" for venue in VENUES}
 SETTINGS: Mapping[str, Any] = {
     "market": "simulated",
     "paper": {"balances": {wallet: dict(assets) for wallet, assets in BALANCES.items()}},
@@ -99,6 +103,7 @@ class MortalJournal:
         for entry in self._buffer[:keep]:
             self._file.record(*entry)
         self._buffer.clear()
+        self._buffer.clear()
         self._file.close()
 
     def close(self) -> None:
@@ -140,9 +145,35 @@ class Process:
         self.venue.listener = _Ear(self)
 
     async def start(self) -> None:
-        """Connect, and begin to decide."""
+        """Connect, take over what an earlier process left, and begin to decide: in the order of `EngineRun.run`."""
+        data_dir, clock = self.house.data_dir, self.clock
+        left = left_behind(data_dir, ACCOUNTS, INSTRUMENTS)
+        dust = dust_left(data_dir, "simulated")
+        self._record_start()
+        self.desk.executor.dust.restore(dust, INSTRUMENTS)
         await self.venue.start()
+        settings = self.settings.reconciliation
+        recovery = Recovery(
+            left, self.venue.account_questions(), INSTRUMENTS, self.journal, clock, settings, self.engine.event
+        )
+        pairs = await recovery.settle()
         self.engine.start()
+        for one in pairs:
+            self.told_final |= {id_ for id_, (order, _, _) in one.pair.orders.items() if order.status.is_terminal}
+            self.desk.adopt(one)
+        if left.since_ns is not None:
+            self.venue.ask_for_funding(left.since_ns, left.payments)
+        tell_adopted(self.journal, clock, pairs)
+
+    def _record_start(self) -> None:
+        run = self.engine.run
+        body = {
+            "run_id": run.run_id, "strategy": run.strategy, "market": run.market, "real_money": run.real_money,
+            "settings_digest": run.settings_digest, "version": run.version, "started_ns": self.clock.now_ns(),
+            "instruments": [instrument.model_dump(mode="json") for instrument in INSTRUMENTS],
+            "fees": {}, "funding_assumed": {}, "accounts": dict(ACCOUNTS),
+        }  # fmt: skip
+        self.journal.record(RecordKind.RUN, run.run_id, self.clock.now_ns(), body)
 
     def kill(self, keep: int) -> None:
         """As by kill -9."""
@@ -213,6 +244,19 @@ class House:
         self.checks: list[Callable[[Process, Order], None]] = []
         self.sequence = 1
         self.runs = 0
+        self.process = self.new_process()
+        self._run(self._start())
+
+    def restart(self, keep: int = 0) -> None:
+        """Kill the process, if it is not dead yet, and start another on what it left.
+
+        Args:
+            keep: So many records that were not durable have reached the disk by chance.
+        """
+        self.process.kill(keep)
+        self._end_tasks()
+        for mood in self.moods.values():
+            mood.is_deaf = False  # or there would be no start: a person tries again when the venues answer
         self.process = self.new_process()
         self._run(self._start())
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.domain.order import Order
 from bot.ports import FeedState
+from bot.risk.gate import TradingState
 from tests.invariants.checks import (
     JournalFile,
     Watch,
@@ -19,7 +20,7 @@ from tests.invariants.checks import (
     i8_ledger_is_the_journal,
     orders_live_one_life,
 )
-from tests.invariants.process import VENUES, House, Process
+from tests.invariants.process import VENUES, House, Killed, Process
 from tests.invariants.wire import PLACING
 from tests.invariants.world import INSTRUMENTS, LINEAR, START_NS
 
@@ -118,6 +119,30 @@ class Story:
         self.told.append("resume")
         self.house.process.desk.gate.resume("asked")
 
+    def kill(self, keep: int = 0) -> None:
+        """kill -9, and a new start."""
+        self.told.append(f"kill, {keep} records by chance")
+        self._restart(keep)
+
+    def kill_at_step(self, steps: int) -> None:
+        """The process will die when it has taken so many more steps of its journal."""
+        self.told.append(f"will die in {steps} steps")
+        journal = self.house.process.journal
+        journal.dies_at = journal.steps + steps
+
+    def _restart(self, keep: int) -> None:
+        self.house.restart(keep)
+        self.watch.restarted()
+        self.check()
+
+    def surviving(self, step: Callable[[], None]) -> None:
+        """Take a step; where the process dies in it, start another."""
+        try:
+            step()
+        except Killed:
+            self.told.append("died")
+            self._restart(self.house.rng.randint(0, 3))
+
     # What must hold
 
     def check(self) -> None:
@@ -142,6 +167,7 @@ class Story:
     def end(self) -> None:
         """After every story: in a calm market, with honest venues, all ends flat, and the sums are right."""
         self.make_peace()
+        self.house.process.journal.dies_at = None
         self.pause()
         self.even_market(20_000)
         process = self.house.process
@@ -156,7 +182,13 @@ class Story:
 
 
 def random_step(story: Story, rng: random.Random) -> None:
-    """One of the things that happen, by a seed: mostly the market, sometimes an accident."""
+    """One of the things that happen, by a seed: mostly the market, sometimes an accident; a halt ends by a restart."""
+    if story.house.process.desk.gate.state is TradingState.HALTED and rng.random() < 0.1:
+        story.surviving(story.kill)
+    story.surviving(lambda: _random_step(story, rng))
+
+
+def _random_step(story: Story, rng: random.Random) -> None:
     kind = rng.random()
     if kind < 0.55:
         mid = 1_000 + rng.gauss(0, 2)
@@ -177,10 +209,12 @@ def _accident(story: Story, rng: random.Random) -> None:
         lambda: story.stream(
             venue, rng.choice((0.0, 0.0, 0.3, 1.0)), rng.choice((0.0, 0.5)), rng.choice((5, 50, 2_000))
         ),
-        lambda: story.answers(venue, deaf=rng.random() < 0.3, blind_ms=rng.choice((0, 0, 500, 1_000))),
+        lambda: story.answers(venue, deaf=rng.random() < 0.3, blind_ms=rng.choice((0, 0, 500, 5_000))),
         lambda: story.funding(rng.randint(-100, 100)),
         lambda: story.silence(rng.randrange(len(INSTRUMENTS))),
         story.pause if rng.random() < 0.3 else story.resume,
+        lambda: story.kill(rng.randint(0, 3)),
+        lambda: story.kill_at_step(rng.randint(1, 30)),
     )
     rng.choice(happens)()
 

@@ -33,16 +33,17 @@ class Accidents(RuleBasedStateMachine):
 
     @rule(moved=st.tuples(mids, mids, mids), size=sizes)
     def books(self, moved: tuple[float, float, float], size: float) -> None:
-        self.story.books(moved, size)
+        self.story.surviving(lambda: self.story.books(moved, size))
 
     @rule(mid=mids, far=st.sampled_from([2.0, 5.0, 15.0]), slot=st.integers(0, len(INSTRUMENTS) - 1), size=sizes)
     def dislocation(self, mid: float, far: float, slot: int, size: float) -> None:
         moved = [mid + far if at == slot else mid for at in range(len(INSTRUMENTS))]
-        self.story.books(tuple(round(one, 2) for one in moved), size)
+        mids_ = tuple(round(one, 2) for one in moved)
+        self.story.surviving(lambda: self.story.books(mids_, size))
 
     @rule(ms=st.sampled_from([0, 5, 10, 25, 200, 1_000, 3_000, 11_000]))
     def wait(self, ms: int) -> None:
-        self.story.wait(ms)
+        self.story.surviving(lambda: self.story.wait(ms))
 
     @rule(venue=venues, fate=fates)
     def placing(self, venue: str, fate: str | None) -> None:
@@ -52,30 +53,38 @@ class Accidents(RuleBasedStateMachine):
     def stream(self, venue: str, drops: float, repeats: float, delay_ms: int) -> None:
         self.story.stream(venue, drops, repeats, delay_ms)
 
-    @rule(venue=venues, deaf=st.booleans(), blind_ms=st.sampled_from([0, 500, 1_000]))
+    @rule(venue=venues, deaf=st.booleans(), blind_ms=st.sampled_from([0, 500, 5_000]))
     def answers(self, venue: str, deaf: bool, blind_ms: int) -> None:
         self.story.answers(venue, deaf=deaf, blind_ms=blind_ms)
 
     @rule(rate=st.integers(-100, 100))
     def funding(self, rate: int) -> None:
-        self.story.funding(rate)
+        self.story.surviving(lambda: self.story.funding(rate))
 
     @rule(slot=st.integers(0, len(INSTRUMENTS) - 1))
     def silence(self, slot: int) -> None:
-        self.story.silence(slot)
+        self.story.surviving(lambda: self.story.silence(slot))
+
+    @rule(keep=st.integers(0, 3))
+    def kill(self, keep: int) -> None:
+        self.story.surviving(lambda: self.story.kill(keep))
+
+    @rule(steps=st.integers(1, 40))
+    def kill_at_step(self, steps: int) -> None:
+        self.story.kill_at_step(steps)
 
     @rule()
     def pause(self) -> None:
-        self.story.pause()
+        self.story.surviving(self.story.pause)
 
     @rule()
     def resume(self) -> None:
-        self.story.resume()
+        self.story.surviving(self.story.resume)
 
     @rule()
     def peace(self) -> None:
         self.story.make_peace()
-        self.story.even_market(2_000)
+        self.story.surviving(lambda: self.story.even_market(2_000))
 
     def teardown(self) -> None:
         if not hasattr(self, "story"):

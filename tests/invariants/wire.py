@@ -58,7 +58,7 @@ class Wire:
     before_sending: Callable[[Order], None]
     lies: list[str] = field(default_factory=list)
     """What was done to orders, for whoever reads a failure."""
-    _payments_told: int = 0
+    _funding_since_ns: int = 0
 
     # exchanges.common.order_carrier.OrderGateway
 
@@ -108,7 +108,7 @@ class Wire:
     # exchanges.common.streamed_actions.AccountGateway
 
     async def open(self) -> None:
-        return
+        self._funding_since_ns = self.clock.now_ns()
 
     async def close(self) -> None:
         return
@@ -130,10 +130,13 @@ class Wire:
         await self._ask()
         return ()
 
+    def ask_funding_from(self, since_ns: int) -> None:
+        self._funding_since_ns = min(self._funding_since_ns, since_ns)
+
     async def missed_funding(self) -> Sequence[FundingPayment]:
         await self._ask()
-        told, self._payments_told = self._payments_told, len(self.world.payments)
-        return [payment for payment in self.world.payments[told:] if payment.instrument.venue == self.venue]
+        own = [payment for payment in self.world.payments if payment.instrument.venue == self.venue]
+        return [payment for payment in own if payment.ts_ns >= self._funding_since_ns]
 
     # exchanges.common.asked_account.AccountHistory
 
