@@ -52,9 +52,8 @@ class VenueState:
         self._unheard[stream] = why
 
     def on_heard(self, stream: str) -> None:
-        """It is there again; what it missed is not known yet."""
+        """It is there again; what it missed is being asked for (`on_repairing`)."""
         self._unheard.pop(stream, None)
-        self._repairing = True
 
     def on_repairing(self) -> None:
         """Something may have been missed."""

@@ -17,11 +17,11 @@ MS = 1_000_000
 LANES = list(Lane)
 REQUESTS = st.lists(
     st.tuples(
-        st.integers(0, 900),  # ms since the one before
+        st.sampled_from([0, 0, 0, 100, 500, 900, 1700]),  # ms since the one before
         st.sampled_from(LANES),
         st.integers(0, 4),  # weight
-        st.integers(0, 400),  # ms until it arrives
-        st.integers(0, 400),  # ms until its answer is here
+        st.sampled_from([0, 10, 200, 400]),  # ms until it arrives
+        st.sampled_from([0, 0, 10, 400]),  # ms until its answer is here
     ),
     max_size=80,
 )
@@ -107,6 +107,21 @@ def test_what_waits_keeps_the_limit_too_and_everybody_hears_an_end(
         venue.assert_kept()
 
     asyncio.run(play())
+
+
+def test_a_request_counts_for_a_window_after_its_answer_and_not_after_its_sending() -> None:
+    venue = Venue(limit=1, window_s=2.0)
+    ticket = venue.budget.take({"weight": 1}, Lane.REDUCE)
+    venue.clock.advance_to(10 * S)  # no answer yet: it may arrive at any moment
+    with pytest.raises(RateLimited):
+        venue.budget.take({"weight": 1}, Lane.REDUCE)
+    ticket.settle()
+    ticket.settle()
+    venue.clock.advance_to(12 * S - 1)
+    with pytest.raises(RateLimited):
+        venue.budget.take({"weight": 1}, Lane.REDUCE)
+    venue.clock.advance_to(12 * S)
+    venue.budget.take({"weight": 1}, Lane.REDUCE)
 
 
 async def pass_time(clock: VirtualClock, ms: int) -> None:

@@ -295,3 +295,15 @@ async def test_a_cancel_is_not_sent_again_with_a_key_that_was_refused(bench: Ben
     await bench.advance_to(5.0)
     assert bench.venue.cancelled == 1
     await bench.carrier.stop()
+
+
+async def test_fault_34_an_order_is_asked_for_once_a_minute_while_the_key_is_refused(bench: Bench) -> None:
+    bench.venue.placing = OrderOutcomeUnknown("a", "the connection was lost")
+    bench.venue.finding = AuthenticationFailed("bybit", "unknown key")
+    bench.carrier.submit(order())
+    await bench.advance_to(130.0)
+    assert bench.venue.asked_at == pytest.approx([0.25, 60.25, 120.25], abs=0.2)
+    bench.venue.finding, bench.venue.found_fills = FILLED, [FILL]
+    await bench.advance_to(182.0)
+    assert bench.final.status is OrderStatus.FILLED
+    await bench.carrier.stop()
