@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,8 @@ class SqliteJournal:
             self._lock.release()
             raise
         self._log_room = LogRoom(data_dir / f"{schema.FILE_NAME}-wal", self._connection)
+        if deliver is not None:  # on a virtual clock nobody waits in real time
+            self._log_room.make()
         self._writer = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
         self._writer.start()
 
@@ -188,15 +191,11 @@ class SqliteJournal:
     # From here on: the writer thread.
 
     def _write_until_closed(self) -> None:
-        if self._deliver is not None:  # on a virtual clock nobody waits in real time
-            self._log_room.make()
         is_open = True
         while is_open:
             batch = self._next_batch() if self.failed is None or self.is_lost else self._batch_of_trouble()
             is_open = not (batch and batch[-1] is None)  # nothing is recorded after close
-            self._writing_since_ns = self._clock.monotonic_ns()
-            self._settle(batch)
-            self._writing_since_ns = None
+            self._at_the_disk(partial(self._settle, batch))
 
     def _next_batch(self) -> Sequence[_Entry | _Waiter | None]:
         first = self._first()
@@ -204,12 +203,18 @@ class SqliteJournal:
         self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
         return self._fill([first])
 
+    def _at_the_disk(self, work: Callback) -> None:
+        """Do it, and let `behind_s` tell how long it takes."""
+        self._writing_since_ns = self._clock.monotonic_ns()
+        work()
+        self._writing_since_ns = None
+
     def _first(self) -> _Entry | _Waiter | None:
         if self._log_room.is_long and not self._closed:
             try:
                 return self._queue.get(timeout=QUIET_S)
             except queue.Empty:
-                self._log_room.clear()
+                self._at_the_disk(self._log_room.clear)
         return self._queue.get()
 
     def _batch_of_trouble(self) -> Sequence[_Entry | _Waiter | None]:

@@ -25,7 +25,7 @@ QUIET_S = 0.05
 
 
 class LogRoom:
-    """The log of one database, which one connection writes. All calls come from the thread that does."""
+    """The log of one database, which one connection writes. Calls come from one thread at a time."""
 
     def __init__(self, wal: Path, connection: sqlite3.Connection) -> None:
         """Nothing is done yet."""

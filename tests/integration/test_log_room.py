@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.ports import RecordKind
+from bot.storage import log_room
 from bot.storage.journal import SqliteJournal
+from bot.storage.log_room import LogRoom
 from bot.storage.torn_tail import examine
 
 PATIENCE_S = 60
@@ -118,6 +120,26 @@ def test_a_long_log_is_cleared_when_nobody_waits_and_begins_anew(tmp_path: Path)
     assert log_of(tmp_path).stat().st_size == MADE
     journal.close()
     assert keys(tmp_path)[-2:] == ["last", "after"]
+
+
+def test_a_disk_that_is_slow_with_the_log_is_seen_to_be_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang(self: LogRoom) -> None:
+        self._frames = 0
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+
+    monkeypatch.setattr(LogRoom, "clear", hang)
+    monkeypatch.setattr(log_room, "_LONG_FRAMES", 0)
+    journal = a_journal(tmp_path)
+    journal.record(RecordKind.EVENT, "a", 1, {})
+    assert begun.wait(PATIENCE_S)
+    assert journal.behind_s() > 0
+    go_on.set()
+    write(journal, "b")
+    journal.close()
+    assert keys(tmp_path) == ["a", "b"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_FSIZE stands for a full disk")
