@@ -47,6 +47,7 @@ class RoutedActions:
     def __init__(self, by_venue: Mapping[str, ConnectedActions]) -> None:
         """Route by `instrument.venue`."""
         self._by_venue = dict(by_venue)
+        self._is_left = False
 
     @property
     def listener(self) -> OrderListener | None:
@@ -100,6 +101,7 @@ class RoutedActions:
         Raises:
             VenueError: The first that failed; the others are disconnected again.
         """
+        self._is_left = False
         try:
             async with asyncio.TaskGroup() as starting:
                 for venue in self._by_venue.values():
@@ -109,7 +111,8 @@ class RoutedActions:
             raise failures.exceptions[0] from None
 
     async def stop(self) -> None:
-        """Disconnect every venue. Idempotent."""
+        """Disconnect every venue; from now on orders are refused. Idempotent."""
+        self._is_left = True
         await asyncio.gather(*(venue.stop() for venue in self._by_venue.values()))
 
     def ask_for_funding(self, since_ns: int, told: Iterable[tuple[str, int]]) -> None:
@@ -123,12 +126,15 @@ class RoutedActions:
         """Send an order to its venue.
 
         Raises:
-            OrderRejected: If nobody trades there, or its client order id was used before at that venue; the
-                listener hears nothing then.
+            OrderRejected: If nobody trades there, the venues have been left, or its client order id was used before
+                at that venue; the listener hears nothing then.
         """
         venue = self._by_venue.get(order.instrument.venue)
         if venue is None:
             raise OrderRejected(order.client_order_id, f"nobody sends orders to {order.instrument.venue}")
+        if self._is_left:
+            # A timer of the executor may come due while the run is taken apart.
+            raise OrderRejected(order.client_order_id, "not sent: the run is over")
         venue.submit(order)
 
     def cancel(self, order: Order) -> None:
