@@ -11,6 +11,7 @@ from bot.control.client import attach
 from bot.control.messages import Finished
 from bot.domain.money import money_words
 from bot.domain.snapshot import FeedRow, JobRow, RouteRow, ShipperRow, SizeRow, Snapshot, SurfaceRow
+from bot.domain.standing import VenueStanding
 from bot.engine.run import SOCKET
 from bot.errors import ExitCode
 from bot.settings import Settings
@@ -85,6 +86,7 @@ def status_lines(shown: Snapshot) -> list[str]:
         ("break-even, bps", [line for row in shown.surface for line in _surface(row)]),
         ("pairs", [_pair_line(shown, index) for index in range(len(shown.pairs))]),
         ("dust", [f"{amount:+f} on {instrument_id}" for instrument_id, amount in shown.dust.items()]),
+        ("venues", [line for one in shown.venues for line in _venue(one)]),
         ("limits", [f"{one.limit}  {one.observed:,.6g} of {one.allowed:,.6g} {one.unit}" for one in shown.limits]),
         ("jobs", [_job(job) for job in shown.upkeep.jobs]),
         ("MongoDB", [] if shown.upkeep.shipper is None else list(_shipper(shown.upkeep.shipper))),
@@ -142,6 +144,15 @@ def _pair_line(shown: Snapshot, index: int) -> str:
     uneven = "" if one.unhedged_s is None else f"UNEVEN for {one.unhedged_s:.1f} s, "
     held = f"{uneven}holds {one.bought} and {one.sold}, expected {bps(one.net_bps)} bps"
     return f"{one.pair}  {one.route}  {one.state} for {duration(shown.now_ns - one.opened_ns)}, {held}"
+
+
+def _venue(standing: VenueStanding) -> Iterator[str]:
+    yield f"{standing.venue}  {standing.refused or standing.blocked or 'takes new pairs'}"
+    for line in standing.budgets:
+        if line.used or line.held_s or line.waiting:
+            held = f", held for {line.held_s:.0f} s" if line.held_s else ""
+            waiting = f", {line.waiting} wait" if line.waiting else ""
+            yield f"  {line.name}  {line.used} of {line.limit} in {line.window_s:g} s{held}{waiting}"
 
 
 def _job(job: JobRow) -> str:

@@ -131,6 +131,8 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return f"size {observed:.4g} {unit}, at least {allowed:.4g} needed"
     if limit.startswith("network "):  # it says itself which one, and at which end
         return limit.removeprefix("network ")
+    if limit.startswith("venue_blocked "):
+        return f"{limit.removeprefix('venue_blocked ')}: {unit}"
     words = limit.replace("_", " ")
     if unit == KNOWN:
         return f"{words} is not known"

@@ -61,7 +61,7 @@ class BinanceDepthReader(DepthReader[BinanceBookBuilder]):
         self._rest_url = rest_url(feed, settings)
         self._depth = depth
         self._clock = clock
-        self._http = PublicHttp(VENUE)
+        self._http = PublicHttp(VENUE, clock=clock)
         self._desk = SnapshotDesk(
             self._fetch, self._deliver, settings=settings.connection, clock=clock, rng=rng, on_trouble=self._note
         )

@@ -25,3 +25,8 @@ def test_the_headline_marks_what_is_assumed_and_names_no_cost_that_may_be_known(
     watch = SimpleNamespace(net_bps=1.0, needed_bps=16.57, gross_bps=17.92, assumed=assumed)
     engine = cast(Any, SimpleNamespace(routes=[SimpleNamespace(watch=watch)]))
     assert headline(engine) == f"needs 16.6 bps{marked}, best now 17.9"
+
+
+def test_a_venue_that_is_blocked_says_why_in_its_own_words() -> None:
+    words = limit_in_words("venue_blocked bybit", 0.0, 1.0, "it refuses this address for another 12 s")
+    assert words == "bybit: it refuses this address for another 12 s"

@@ -3,10 +3,12 @@
 from types import MappingProxyType
 
 import pytest
+from aiohttp import web
 
 from bot.clock import VirtualClock
 from bot.errors import Banned, GeoBlocked, VenueError, VenueUnavailable
 from exchanges.bybit.refusals import checked
+from exchanges.common.public_http import PublicHttp
 from exchanges.common.venue_http import Answer, VenueHttp
 
 S = 1_000_000_000
@@ -36,6 +38,31 @@ async def test_nothing_is_sent_before_it_is_over(named_s: float | None, seconds:
     clock.advance_to(seconds * S)
     assert type(await outcome(http)) is VenueUnavailable
     await http.close()
+
+
+async def test_who_reads_what_is_public_sits_it_out_too() -> None:
+    asked = 0
+
+    async def ban(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(status=418, headers={"Retry-After": "30"})
+
+    application = web.Application()
+    application.add_routes([web.get("/{path:.*}", ban)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    clock = VirtualClock()
+    http = PublicHttp("binance", timeout_s=60.0, clock=clock)
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v3/depth"
+    for second, times in ((0, 1), (0, 1), (29, 1), (30, 2)):
+        clock.advance_to(second * S)
+        with pytest.raises(Banned):
+            await http.get(url)
+        assert asked == times
+    await http.close()
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize(("kind", "retry_after_s"), [("text/html", None), ("text/plain; charset=utf-8", 600.0)])

@@ -45,7 +45,7 @@ class OpenVenues:
             venue = leg.instrument.venue
             why = portfolio.blocked(venue)
             if why is not None:
-                return Refused(f"venue_blocked {venue}", 0.0, 1.0, f"open ({why})")
+                return Refused(f"venue_blocked {venue}", 0.0, 1.0, why)
         return None
 
 
