@@ -58,6 +58,8 @@ GLOSSARY = {
     "recorded market": "what an exchange really sent, played again; nothing is traded anywhere.",
     "simulated market": "exchanges that this program makes itself, reached over the wire. Its prices are invented.",
     "calm": "the simulated day that is like a measured one; what it earns stands beside every other day.",
+    "testnet market": "the exchanges' own test systems; orders are sent there, for test money.",
+    "REAL MONEY": "orders are sent to the real exchanges, with your keys.",
     "paper money": "orders meet real quotes in this program. No profit shown is real.",
 }
 
