@@ -28,6 +28,10 @@ _ROUNDING_BPS = 1e-6
 """Far more than rounding, far less than a price step."""
 
 
+_SUMS = ("refresh", "assess", "sheet_with", "_gather", "_summed")
+"""What decides where a route is taken."""
+
+
 class Corner(NamedTuple):
     """One set of statistics. Implements `bot.ports.Statistics`."""
 
@@ -44,7 +48,7 @@ def has_bounds(state: RouteState) -> bool:
         return False
     # A strategy may add to what is summed, or answer otherwise: nobody here knows how.
     kind = type(watch)
-    is_plain = all(getattr(kind, name) is getattr(PriceWatch, name) for name in ("refresh", "assess", "_gather"))
+    is_plain = all(getattr(kind, name) is getattr(PriceWatch, name) for name in _SUMS)
     return is_plain and not (route.chain or route.is_round_trip or needs_conversion(route))
 
 

@@ -16,7 +16,7 @@ met with probability 1 − t/2H. Summed over a schedule whose phase is not known
 which is what is charged where nothing tells the next settlement. Rates are kept within cap and floor.
 """
 
-from math import ceil, isfinite, pi, sqrt
+from math import ceil, inf, isfinite, pi, sqrt
 
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.route import Route
@@ -115,17 +115,20 @@ def charge_adverse_moves(route: Route, inputs: PricingInputs, lines: CostLines) 
     if not inputs.rules.adverse_moves:
         return None
     for stage in (route.opening, route.closing):
-        waited_s = 0.0
-        makers_s = sum(_of(leg, inputs).latency_s or 0.0 for leg in stage if leg.is_maker)
+        waited_s = makers_s = 0.0
+        for leg in stage:
+            if leg.is_maker:
+                makers_s += _of(leg, inputs).latency_s or 0.0
         for leg in stage:
             one = _of(leg, inputs)
-            if not known(one.latency_s) or (one.latency_s or 0.0) < 0.0:
+            latency_s, volatility_bps = one.latency_s, one.volatility_bps
+            if latency_s is None or not 0.0 <= latency_s < inf:
                 return not_known("latency")
-            if not known(one.volatility_bps) or (one.volatility_bps or 0.0) < 0.0:
+            if volatility_bps is None or not 0.0 <= volatility_bps < inf:
                 return not_known("volatility")
-            waited_s = (waited_s if route.chain else 0.0) + (one.latency_s or 0.0)
+            waited_s = (waited_s if route.chain else 0.0) + latency_s
             if not leg.is_maker:
-                bps = (one.volatility_bps or 0.0) * sqrt(waited_s + makers_s) * _MEAN_ADVERSE
+                bps = volatility_bps * sqrt(waited_s + makers_s) * _MEAN_ADVERSE
                 lines.add(f"adverse move {route.label(leg.instrument)}", bps, on_last=route.is_on_last(leg))
     return None
 

@@ -21,7 +21,7 @@ from bot.pricing import costs, makers
 from bot.pricing.capital import capital_part, return_per_year
 from bot.pricing.fees import charge_fees
 from bot.pricing.inputs import PricingInputs
-from bot.pricing.sheet import CostLines, CostSheet, Unpriced, add_up
+from bot.pricing.sheet import CostLines, CostSheet, Unpriced, add_up, even_bps
 
 _Charge = Callable[[Route, PricingInputs, CostLines], Unpriced | None]
 _CHARGES: tuple[_Charge, ...] = (
@@ -61,13 +61,16 @@ def price_ratio(trades: Sequence[TradeLeg], prices: Sequence[float], rate: float
     return ratio
 
 
-def cost_sheet(route: Route, inputs: PricingInputs) -> CostSheet | Unpriced:
-    """Sum what the route costs beside its prices; or the one input that is missing or broken."""
-    lines = CostLines()
-    refused = charge_fees(route, inputs, lines)
+def cost_sheet(route: Route, inputs: PricingInputs, fees: CostLines | None = None) -> CostSheet | Unpriced:
+    """Sum what the route costs beside its prices; or the one input that is missing or broken.
+
+    `fees` are what `charge_fees` charges with these inputs, where somebody knows it from before.
+    """
+    lines = CostLines(fees)
+    refused = charge_fees(route, inputs, lines) if fees is None else None
     if refused is not None:
         return refused
-    least_bps = lines.even_bps
+    fee_lines = lines.as_tuple()
     refused = costs.check_warm(route, inputs)
     for charge in _CHARGES:
         refused = refused or charge(route, inputs, lines)
@@ -75,7 +78,7 @@ def cost_sheet(route: Route, inputs: PricingInputs) -> CostSheet | Unpriced:
     refused = refused or (chance if isinstance(chance, Unpriced) else None)
     if refused is not None or isinstance(chance, Unpriced):
         assert refused is not None
-        return Unpriced(refused.limit, refused.observed, refused.allowed, refused.unit, least_bps)
+        return Unpriced(refused.limit, refused.observed, refused.allowed, refused.unit, even_bps(fee_lines))
     sheet = add_up(
         lines,
         exit_basis_bps=lines.bps_of(costs.EXIT_BASIS),

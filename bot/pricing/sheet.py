@@ -54,22 +54,17 @@ class CostLine(NamedTuple):
 class CostLines:
     """Costs as they are found; those of one name are added up."""
 
-    def __init__(self) -> None:
-        self._lines: dict[str, CostLine] = {}
+    def __init__(self, before: "CostLines | None" = None) -> None:
+        self._lines: dict[str, CostLine] = {} if before is None else before._lines.copy()
 
     def add(self, name: str, bps: float, *, on_last: bool = False, assumed: bool = False) -> None:
         """Charge `bps` of the first trade's money, or of the last trade's."""
-        fixed, scaled = (0.0, bps) if on_last else (bps, 0.0)
         before = self._lines.get(name)
-        if before is not None:
-            fixed, scaled = before[1] + fixed, before[2] + scaled
-            assumed = assumed or before[3]
-        self._lines[name] = CostLine(name, fixed, scaled, assumed)
-
-    @property
-    def even_bps(self) -> float:
-        """Their sum where the last trade brings what the first cost."""
-        return sum(line.bps(1.0) for line in self._lines.values())
+        if before is None:
+            self._lines[name] = CostLine(name, 0.0 if on_last else bps, bps if on_last else 0.0, assumed)
+            return
+        fixed, scaled = (0.0, bps) if on_last else (bps, 0.0)
+        self._lines[name] = CostLine(name, before[1] + fixed, before[2] + scaled, assumed or before[3])
 
     def bps_of(self, name: str) -> float:
         """Of the first trade's money; 0 where there is no such cost."""
@@ -79,6 +74,11 @@ class CostLines:
     def as_tuple(self) -> tuple[CostLine, ...]:
         """In the order in which they were found."""
         return tuple(self._lines.values())
+
+
+def even_bps(lines: Sequence[CostLine]) -> float:
+    """Their sum where the last trade brings what the first cost."""
+    return sum(line.bps(1.0) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import inf
+from operator import is_
 
+from bot.domain.fees import FeeSchedule, FeeSource
+from bot.domain.instrument import Feed
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
 from bot.domain.route import Opportunity, Route
 from bot.ports import ExitBounds, Holding, InstrumentView, RouteTerms, Statistics
 from bot.pricing.conversion import conversion
 from bot.pricing.costs import needs_conversion
+from bot.pricing.fees import charge_fees
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
 from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity
-from bot.pricing.sheet import CostSheet, Unpriced
+from bot.pricing.sheet import CostLines, CostSheet, Unpriced
 
 NO_QUOTE = "no_quote"
 NET_EDGE = "net_edge"
 EXECUTION = "execution"
 DEFAULT_RULES = PricingRules()
+_NOT_ASKED = FeeSchedule(
+    feed=Feed.parse("none.spot"), maker_bps=Decimal(0), taker_bps=Decimal(0), source=FeeSource.SETTING
+)
+"""Nobody's fees."""
 _ITS_OWN: Mapping[str, Statistics] = {}
 
 
@@ -32,6 +40,7 @@ class PriceWatch:
         "_buy",
         "_buy_at_bid",
         "_exit_basis_bps",
+        "_fees",
         "_fill_probability",
         "_inputs",
         "_limit",
@@ -39,6 +48,7 @@ class PriceWatch:
         "_priced",
         "_rate",
         "_rules",
+        "_schedules",
         "_sell",
         "_sell_at_ask",
         "_terms",
@@ -84,6 +94,9 @@ class PriceWatch:
         self._not_executable = _not_executable(route, views)
         self._rate = 1.0
         self._inputs = PricingInputs({})
+        self._schedules: Sequence[FeeSchedule | None] = [_NOT_ASKED] * len(route.instruments)
+        self._fees: CostLines | None = None
+        """What is charged by these schedules; None where one is not known."""
         self.sheet: CostSheet | Unpriced = Unpriced("warm_up", 0.0, rules.warmup_s, "s")
         self.take_at_bps = inf
         """The gross edge at which it is taken; infinite while a cost is unknown."""
@@ -96,7 +109,7 @@ class PriceWatch:
         """Sum the costs anew: fees, funding or statistics have changed."""
         self._inputs = self._gather(now_ns)
         self._rate = 1.0 if self._inputs.conversion is None else self._inputs.conversion.rate
-        self.sheet = cost_sheet(self.route, self._inputs)
+        self.sheet = self._summed(self._inputs)
         if isinstance(self.sheet, Unpriced):
             self.take_at_bps = inf
             self._limit = self.sheet.limit
@@ -107,7 +120,19 @@ class PriceWatch:
 
     def sheet_with(self, now_ns: int, statistics: Mapping[str, Statistics]) -> CostSheet | Unpriced:
         """What `refresh` would sum at a time with these statistics, by instrument id; it changes nothing."""
-        return cost_sheet(self.route, self._gather(now_ns, statistics))
+        return self._summed(self._gather(now_ns, statistics))
+
+    def _summed(self, inputs: PricingInputs) -> CostSheet | Unpriced:
+        """The sheet; fees that are those of the last time are not charged anew."""
+        route = self.route
+        if route.chain:
+            return cost_sheet(route, inputs)  # its fees rest on the amount that is left
+        schedules = [one.fees for one in inputs.instruments.values()]
+        if not all(map(is_, schedules, self._schedules)):
+            lines = CostLines()
+            known = charge_fees(route, inputs, lines) is None
+            self._schedules, self._fees = schedules, lines if known else None
+        return cost_sheet(route, inputs, self._fees)
 
     def _gather(self, now_ns: int, statistics: Mapping[str, Statistics] = _ITS_OWN) -> PricingInputs:
         route, views = self.route, self._views
