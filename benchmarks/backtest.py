@@ -30,10 +30,10 @@ _ROWS_A_SECOND = 500
 """Of each venue; recorded are 157 to 200, and 640 to 810 in the busiest seconds."""
 _CHANGE_PART = 0.05
 _NOTE = (
-    "ours: every quote gated, kept in 24 h windows, routes priced each second with fees, funding, latency and basis, "
-    "decisions journaled, stretches that cannot matter taken in one go (same decisions, by digest); the peers run a "
-    "strategy that computes the edge of both directions at every quote; making of columns, ticks and events is not "
-    "counted on either side; nobody trades"
+    "ours: every quote gated, kept in 24 h windows, routes priced with fees, funding, latency and basis, decisions "
+    "journaled; rows and ticks that cannot matter are taken in one go, by bounds (same decisions, by digest); the "
+    "peers run a strategy that computes the edge of both directions at every quote; making of columns, ticks and "
+    "events is not counted on either side; nobody trades"
 )
 
 
