@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.terms import Told
+from bot.errors import RateLimited
 from exchanges.binance.fee_tiers import TOKEN, TOKEN_DISCOUNT
 from exchanges.binance.private_schemas import FUTURES_BALANCES, SpotAccount
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.common.refusals import Refusal
+from exchanges.common.request_pool import Lane
 from exchanges.common.told import bps_of, by_key, read_each
 
 Rate = Annotated[Decimal, Field(ge=Decimal("-0.002"), le=Decimal("0.02"), allow_inf_nan=False)]
@@ -83,13 +85,21 @@ async def futures_fees(
     rows: dict[str, Any] = {}
     for symbol in listed:
         try:
-            rows[symbol] = await rest.read("/v1/commissionRate", _ANY, {"symbol": symbol})
+            rows[symbol] = await _commission(rest, symbol)
         except Refusal:
             continue  # this symbol's own trouble: it is told as not in the answer
     burns = (await rest.read("/v1/feeBurn", _FUTURES_BURN, {})).is_on
     balances = await rest.read("/v3/balance", FUTURES_BALANCES, {})
     holds = any(row.asset == TOKEN and row.total > 0 for row in balances)
     return _fees(feed, listed, rows, FuturesRates, pays_in_token=burns and holds, now_ns=now_ns)
+
+
+async def _commission(rest: SignedRest, symbol: str) -> Any:
+    """One symbol's rates; where a minute's share of questions is used up, it waits for the next one's."""
+    try:
+        return await rest.read("/v1/commissionRate", _ANY, {"symbol": symbol})
+    except RateLimited:
+        return await rest.read("/v1/commissionRate", _ANY, {"symbol": symbol}, Lane.IDLE)
 
 
 def _fees(
