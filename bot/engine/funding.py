@@ -90,7 +90,9 @@ class FundingClock:
             self.book(payment, assumed=coming.assumed)
 
     def book(self, payment: FundingPayment, *, assumed: bool = False) -> None:
-        """Share a payment out to the pairs that held the position, and write it down."""
+        """Share a payment out to the pairs that held the position, and write it down; once, if it is told twice."""
+        if self._ledger.knows(payment):
+            return
         shares = self._ledger.on_funding(payment)
         rest = payment.amount - sum(shares.values(), Decimal(0))
         for pair, amount in [*shares.items(), *([(None, rest)] if rest else [])]:

@@ -70,6 +70,10 @@ class Ledger:
             pair.book_fill(leg, fill)
         return True
 
+    def knows(self, payment: FundingPayment) -> bool:
+        """Whether this payment (same instrument and time) was shared out before."""
+        return (payment.instrument.id, payment.ts_ns) in self._fundings
+
     @exact
     def on_funding(self, payment: FundingPayment) -> Mapping[str, Decimal]:
         """Share a funding payment out to the open pairs; returns pair id -> amount in `payment.asset`.
