@@ -21,7 +21,8 @@ _OVERHEAD_FRAMES = 3
 _PATIENCE_FRAMES = 4_000
 """Without a quiet moment SQLite clears it in a commit after all."""
 
-QUIET_S = 0.05
+QUIET_S = 0.25
+"""Without a record for so long it is cleared: shorter, and the next one would soon be in the middle of it."""
 
 
 class LogRoom:

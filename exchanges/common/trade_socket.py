@@ -6,8 +6,9 @@ Where there is none at the moment, nothing is written: whoever has an order then
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from itertools import count
+from typing import Any
 
 from bot.clock import Clock
 from bot.domain.order import Order
@@ -170,13 +171,13 @@ class TradeSocket:
         attempt = 0
         due_s = self._settings.planned_reconnect_h * 3600
         while (ended := self._links.get(link)) is not None:
-            due = asyncio.create_task(pause(self._clock, due_s))
+            due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waited: set[asyncio.Future[Any]] = {ended, due}
+            timer = self._clock.call_later(due_s, partial(_finish, due))
             try:
-                await asyncio.wait({ended, due}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                due.cancel()
-                with suppress(asyncio.CancelledError):
-                    await due
+                timer.cancel()
             if ended.done():
                 return ended.result()
             try:
@@ -189,3 +190,8 @@ class TradeSocket:
                 attempt += 1
                 self._log("warning", f"{self._protocol.name}: its replacement has to wait: {error}")
         return await link.ended()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
