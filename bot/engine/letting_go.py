@@ -8,7 +8,7 @@ from bot.execution.quote_executor import QuoteExecutor
 
 
 async def let_go(executor: QuoteExecutor, clock: Clock, wait_s: float) -> None:
-    """Cancel every order that rests, and wait until each is final; no longer than `wait_s`.
+    """Cancel every order that rests, and wait until each is final, and hedged; no longer than `wait_s`.
 
     What an order was filled with meanwhile stays open, and is named as any pair that is.
     """
@@ -25,7 +25,7 @@ async def let_go(executor: QuoteExecutor, clock: Clock, wait_s: float) -> None:
 def _play_on(executor: QuoteExecutor, clock: VirtualClock, wait_s: float) -> None:
     """Virtual time has stopped with the market: the cancels still have their way to go."""
     last_ns = clock.now_ns() + round(wait_s * 1e9)
-    while executor.resting:
+    while executor.unsettled:
         due_ns = clock.next_due_ns()
         if due_ns is None or due_ns > last_ns:
             return

@@ -49,12 +49,17 @@ class MakerExecutor(PairExecutor):
         self.leaves_patiently: Callable[[str], bool] = lambda reason: False
         """Whether a pair that is closed for this reason may wait for somebody to come."""
         self.on_withdrawn: Callable[[], None] = lambda: None
-        """Called after `withdraw`, once no order rests any more."""
+        """Called after `withdraw`, once no order rests any more, and what was filled meanwhile is hedged."""
 
     @property
     def resting(self) -> int:
         """Orders that rest, or are on their way to."""
         return len(self._rests)
+
+    @property
+    def unsettled(self) -> int:
+        """Orders that rest, and pairs with post-only legs whose fills are being hedged."""
+        return len(self._rests) + sum(pair.is_live for pair in self._pairs.values() if _maker_legs(pair))
 
     def rests_of(self, pair: Pair) -> list[Rest]:
         """The orders of a pair that rest."""
@@ -173,14 +178,9 @@ class MakerExecutor(PairExecutor):
             super()._send(pair, orders)
 
     def _ended(self, pair: Pair, order: Order) -> None:
-        rest = self._rests.pop(order.client_order_id, None)
+        self._rests.pop(order.client_order_id, None)
         super()._ended(pair, order)
-        if rest is not None:
-            self._tell_withdrawn()
-
-    def _stop_waiting(self, pair: Pair) -> None:
-        super()._stop_waiting(pair)
-        self.take_back(pair)
+        self._tell_withdrawn()
 
     def _rests_on(self, pair: Pair, leg: PairLeg) -> bool:
         return any(self._instrument_of(pair, rest) == leg.instrument.id for rest in self.rests_of(pair))
@@ -206,7 +206,7 @@ class MakerExecutor(PairExecutor):
             self._actions.cancel(order)
 
     def _tell_withdrawn(self) -> None:
-        if self._is_ending and not self._rests:
+        if self._is_ending and not self.unsettled:
             self.on_withdrawn()
 
 

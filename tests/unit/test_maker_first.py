@@ -218,6 +218,22 @@ def test_a_maker_that_cannot_be_taken_back_does_not_keep_the_other_leg_from_hedg
     assert len(here.halts) == 1, "it may have been filled further"
 
 
+def test_a_hedge_without_an_answer_takes_the_maker_back_in_time() -> None:
+    here = Bench()
+    pair = here.open()
+    (rest,) = here.inbox
+    here.fill(rest, "0.30")
+    lost = here.the(PERP)
+    here.wait(2_999)
+    assert here.cancels == []
+    here.wait(1)
+    here.taken_back(rest, "0.30")
+    here.wait(200)
+    assert here.done(here.the(SPOT)).quantity == D("0.30")
+    here.end(lost, status=OrderStatus.REJECTED)
+    assert (pair.state, pair.imbalance, here.halts) == (PairState.FAILED, 0, [])
+
+
 def test_where_both_rest_the_first_that_is_filled_has_the_other_taken() -> None:
     here = Bench(MAKER, MAKER)
     pair = here.open()
@@ -328,6 +344,20 @@ def test_at_the_end_of_a_run_nothing_rests() -> None:
         assert told == []
         here.taken_back(order)
     assert told == [True]
+
+
+def test_the_end_of_a_run_waits_for_the_hedge_of_what_was_filled_meanwhile() -> None:
+    here = Bench()
+    told: list[bool] = []
+    here.executor.on_withdrawn = lambda: told.append(True)
+    pair = here.open()
+    (rest,) = here.inbox
+    here.executor.withdraw()
+    here.fill(rest, "0.50")
+    here.end(rest, "0.50")
+    assert (told, here.executor.unsettled) == ([], 1)
+    here.done(here.the(PERP))
+    assert (told[-1:], pair.state) == ([True], PairState.OPEN)
 
 
 def test_an_entry_taken_back_before_its_intent_was_durable_never_leaves() -> None:
