@@ -1,5 +1,7 @@
 """Real money: every lock must be opened, and each that is closed is named."""
 
+import os
+from collections.abc import Iterator
 from itertools import product
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import main
 from bot.errors import ExitCode, SettingsError
 from bot.settings import Settings
+from modes import locks
 from modes.locks import is_real, unlocked_keys
 
 ENVIRON = {
@@ -21,6 +24,16 @@ def settings(market: str, *, real: bool = False, instruments: object = BOTH) -> 
     return Settings.model_validate(
         {"market": market, "real_money": real, "instruments": instruments, "keys": {"keyring": False}}
     )
+
+
+@pytest.fixture(autouse=True)
+def this_process_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a program gives up before it holds keys, the tests' own process keeps."""
+    monkeypatch.setattr(locks, "hide_memory", lambda: None)
+    mask = os.umask(0o022)
+    os.umask(mask)
+    yield
+    os.umask(mask)
 
 
 EVERY = list(product(["live", "simulated", "recorded"], [True, False], [True, False]))
