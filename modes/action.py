@@ -26,12 +26,14 @@ from bot.version import VERSION
 from modes.hardening import harden
 from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
+from modes.lease import leased
 from modes.locks import is_real, unlocked_keys
 from modes.telling import Telling
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
     from bot.ports.inspection import AccountInspector
+    from bot.storage.mongo.lease import AccountLease
     from exchanges.common.api_keys import ApiKeys
     from exchanges.markets import OpenMarket
     from modes.memory import KeyWatch, Memory
@@ -126,7 +128,8 @@ async def _run_on(
     info = RunInfo(_new_run_id(), settings.strategy, market.name, real_money, loaded.digest, VERSION)
     telling = Telling(settings, info, os.environ, headless.log)
     try:
-        return await _run_told(opened, arguments, loaded, headless, comparison, info, telling)
+        async with leased(opened, settings, info.run_id, headless.log) as lease:
+            return await _run_told(opened, arguments, loaded, headless, comparison, info, telling, lease)
     finally:
         await asyncio.to_thread(telling.close)  # a service that does not answer may take its seconds
 
@@ -139,6 +142,7 @@ async def _run_told(
     comparison: Comparison | None,
     info: RunInfo,
     telling: Telling,
+    lease: "AccountLease | None",
 ) -> RunResult:
     from exchanges.price_lists import PRICE_LISTS
 
@@ -179,6 +183,8 @@ async def _run_told(
         accounts=_whose(opened),
     )
     telling.watch(run)
+    if lease is not None:
+        lease.on_lost = run.engine.desk.gate.halt
     headless.watch(run.engine, market, run.stop)
     from exchanges.depth.books import HasBooks
 

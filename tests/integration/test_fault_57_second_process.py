@@ -42,7 +42,7 @@ async def test_fault_57_a_second_process_on_the_account_exits_3_with_one_clear_l
         fingerprint = key_fingerprint(told["api_key"])
         assert locks == [f"account-{venue}-{fingerprint}.lock" for venue in ("binance", "bybit")]
         assert state.stat().st_mode & 0o777 == 0o700
-        async with bot(tmp_path / "two", *STAYING, at(told)) as third:
+        async with bot(tmp_path / "one", *STAYING, at(told)) as third:
             await third.says("routes over")  # the account is free again
             assert await third.end(signal.SIGINT) == 130
 
