@@ -38,22 +38,29 @@ def _owner_only(path: Path) -> bytes:
         handle = os.open(path.expanduser(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SettingsError(f"keys.file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise SettingsError(f"keys.file {path} is no plain file")
-        if about.st_uid != os.geteuid():
-            raise SettingsError(f"keys.file {path} belongs to another user; make one of your own")
-        if stat.S_IMODE(about.st_mode) & 0o077:
-            mode = stat.S_IMODE(about.st_mode)
-            raise SettingsError(
-                f"keys.file {path} can be read by others (mode {mode:04o}): chmod 600 it, and replace the keys "
-                "at the venue if others could have seen them"
-            )
-        content = file.read(_MAX_BYTES + 1)
+    try:
+        _check_owner(path, os.fstat(handle))
+        content = os.read(handle, _MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"keys.file {path} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(handle)
     if len(content) > _MAX_BYTES:
         raise SettingsError(f"keys.file {path} is larger than any file of keys")
     return content
+
+
+def _check_owner(path: Path, about: os.stat_result) -> None:
+    if not stat.S_ISREG(about.st_mode):
+        raise SettingsError(f"keys.file {path} is no plain file")
+    if about.st_uid != os.geteuid():
+        raise SettingsError(f"keys.file {path} belongs to another user; make one of your own")
+    mode = stat.S_IMODE(about.st_mode)
+    if mode & 0o077:
+        raise SettingsError(
+            f"keys.file {path} can be read by others (mode {mode:04o}): chmod 600 it, and replace the keys "
+            "at the venue if others could have seen them"
+        )
 
 
 def _account(path: Path, name: Any) -> str:
