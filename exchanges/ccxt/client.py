@@ -8,12 +8,19 @@ from typing import Any
 
 import aiohttp
 
+from bot.clock import SystemClock
 from bot.errors import Banned, GeoBlocked, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.door import Door
 from exchanges.ccxt.library import exchange_class
 from exchanges.common.api_keys import ApiKeys
+from exchanges.common.request_budget import RequestBudget
+from exchanges.common.request_pool import Lane, Rate
 
 _PATIENCE_MS = 10_000
+_REQUESTS = "requests"
+_RATES = {"kraken": Rate(_REQUESTS, 15, 45.0), "coinbase": Rate(_REQUESTS, 10, 1.0)}
+"""Kraken's counter of 15 that goes down by one in three seconds; Coinbase's ten public requests a second. ccxt's own
+pace knows neither Retry-After nor a ban, and is switched off."""
 _BY_STATUS: dict[int, type[VenueError]] = {418: Banned, 429: RateLimited, 451: GeoBlocked}
 
 
@@ -30,8 +37,9 @@ async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> Asyn
         SettingsError: If the base URL is anything else, or ccxt is not installed.
     """
     door = Door.of(venue, base_url)
+    budget = RequestBudget(venue, (_RATES[venue],), SystemClock())
     # In a thread: ccxt takes seconds to load, in which the answers of other venues would come too late.
-    client = _guarded(await asyncio.to_thread(exchange_class, venue), door)
+    client = _guarded(await asyncio.to_thread(exchange_class, venue), door, budget)
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[_no_redirects(venue)]
     ) as session:
@@ -55,17 +63,23 @@ def _config(keys: ApiKeys | None) -> dict[str, Any]:
     return {**limits, "options": options, **secrets}
 
 
-def _guarded(exchange: Any, door: Door) -> Any:
-    """ccxt's class, asking the door before anything is sent, and telling by status why an answer is none."""
+def _guarded(exchange: Any, door: Door, budget: RequestBudget) -> Any:
+    """ccxt's class, asking door and budget before anything is sent, and telling by status why an answer is none."""
 
     class Guarded(exchange):  # type: ignore[misc]
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             door.check(method, url)
-            return await super().fetch(url, method, headers, body)
+            ticket = await budget.acquire({_REQUESTS: 1}, Lane.READ)
+            try:
+                return await super().fetch(url, method, headers, body)
+            finally:
+                ticket.settle()
 
         def handle_errors(self, code: int, reason: str, *args: Any) -> Any:
             if code in _BY_STATUS:
-                raise _BY_STATUS[code](door.venue, f"refuses with HTTP {code}", retry_after_s=_wait_s(args))
+                refusal = _BY_STATUS[code](door.venue, f"refuses with HTTP {code}", retry_after_s=_wait_s(args))
+                budget.bans.sit_out(refusal)
+                raise refusal
             if code >= 500:
                 raise VenueUnavailable(door.venue, f"answers with HTTP {code}")
             return super().handle_errors(code, reason, *args)

@@ -130,7 +130,11 @@ class VenueHttp:
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CONNECT_S),
             )
         except aiohttp.WSServerHandshakeError as error:
-            raise of_handshake(self._venue, "the private stream", error.status) from None
+            retry_after = "" if error.headers is None else error.headers.get("Retry-After", "")
+            refusal = of_handshake(self._venue, "the private stream", error.status, retry_after)
+            if isinstance(refusal, Banned | GeoBlocked):
+                self.budget.bans.sit_out(refusal)
+            raise refusal from None
         except (aiohttp.ClientError, OSError) as error:
             raise VenueUnavailable(self._venue, f"no private stream ({type(error).__name__})") from None
 

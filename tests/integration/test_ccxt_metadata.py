@@ -128,6 +128,17 @@ async def test_a_refusal_is_told_by_its_status(venue: str, status: int, error: t
 
 
 @BOTH
+@pytest.mark.parametrize("status", [429, 418])
+async def test_fault_26_27_nothing_more_is_sent_before_retry_after(venue: str, status: int) -> None:
+    async with venues() as server, opened(venue, server.url) as client:
+        server.status, server.headers = status, {"Retry-After": "60"}
+        for _ in range(3):
+            with pytest.raises((RateLimited, Banned)):
+                await client.fetch_markets()
+        assert len(server.asked) == 1
+
+
+@BOTH
 async def test_a_redirect_is_not_followed(venue: str) -> None:
     async with venues() as elsewhere, venues() as server:
         server.status, server.headers = 307, {"Location": f"{elsewhere.url}{ROWS[venue]}"}

@@ -40,6 +40,27 @@ async def test_nothing_is_sent_before_it_is_over(named_s: float | None, seconds:
     await http.close()
 
 
+async def test_a_handshake_that_is_banned_is_a_ban_for_requests_too() -> None:
+    async def ban(request: web.Request) -> web.Response:
+        return web.Response(status=418, headers={"Retry-After": "30"})
+
+    application = web.Application()
+    application.add_routes([web.get("/{path:.*}", ban)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    http = VenueHttp("binance", VirtualClock())
+    http.open()
+    for _ in range(2):
+        with pytest.raises(Banned):
+            await http.socket(f"ws://127.0.0.1:{runner.addresses[0][1]}/ws")
+    refused = await outcome(http)
+    assert type(refused) is Banned
+    assert refused.retry_after_s == 30.0
+    await http.close()
+    await runner.cleanup()
+
+
 async def test_who_reads_what_is_public_sits_it_out_too() -> None:
     asked = 0
 
