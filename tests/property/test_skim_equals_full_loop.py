@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bot.backtest.feeder import Feeder
 from bot.backtest.market import TapeMarket
 from bot.backtest.skim import Skimmer
-from bot.backtest.tape import Event, Piece, TapeWriter
+from bot.backtest.tape import Event, Piece, TapeWriter, piece_of
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.market import FundingRate, PrintedQuote, TopOfBook
@@ -27,7 +27,7 @@ from bot.engine.snapshot import take_snapshot
 from bot.market.columns import Columns
 from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, MarketSink
-from bot.settings import PaperSettings, Settings
+from bot.settings import PaperSettings, Settings, WindowSettings
 from bot.storage.journal import SqliteJournal
 from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.settings import ArbitrageSettings
@@ -215,7 +215,7 @@ def _funding(rng: np.random.Generator, rows: Columns, start_ns: int) -> Event:
 
 @contextmanager
 def played(
-    pieces: list[Piece], taker_bps: str, *, skims: bool, makers: bool = False
+    pieces: list[Piece], taker_bps: str, *, skims: bool, makers: bool = False, rolling_s: float = 360.0
 ) -> Iterator[tuple[Engine, PaperActions, Played]]:
     """The engine after the whole tape, and what of it was played one by one."""
     span = (int(pieces[0].rows.ts_recv_ns[0]), int(pieces[-1].rows.ts_recv_ns[-1]))
@@ -225,7 +225,9 @@ def played(
         for feed in (SPOT, LINEAR)
     }
     balances = {wallet: {"USDT": 100_000, "BTC": 2} for wallet in ("binance.spot", "bybit.unified")}
-    config = Settings(paper=PaperSettings.model_validate({"balances": balances}))
+    config = Settings(
+        paper=PaperSettings.model_validate({"balances": balances}), window=WindowSettings(rolling_s=rolling_s)
+    )
     fed = 0
     with TemporaryDirectory() as directory:
         journal = SqliteJournal(Path(directory), "test", group_commit_ms=0, deliver=None)
@@ -351,19 +353,62 @@ def test_what_is_skimmed_is_what_the_full_loop_would_have_left(
     seed=st.integers(0, 10_000),
     seconds=st.integers(60, 420),
     rate=st.sampled_from([1.5, 8.0, 40.0]),
-    apart_bps=st.sampled_from([0.0, 3.0, 15.0, 40.0]),
+    apart_bps=st.sampled_from([0.0, 3.0, 15.0, 40.0, 200.0]),
     oddities=st.integers(0, 3),
     taker_bps=st.sampled_from(["0", "2", "10"]),
     makers=st.booleans(),
+    rolling_s=st.sampled_from([30.0, 360.0]),
 )
 def test_the_ticks_that_are_leapt_over_would_have_left_the_same(
-    seed: int, seconds: int, rate: float, apart_bps: float, oddities: int, taker_bps: str, makers: bool
+    seed: int,
+    seconds: int,
+    rate: float,
+    apart_bps: float,
+    oddities: int,
+    taker_bps: str,
+    makers: bool,
+    rolling_s: float,
 ) -> None:
     pieces = long_tape(seed, seconds, rate, apart_bps, oddities)
-    with played(pieces, taker_bps, skims=False, makers=makers) as (engine, venue, _):
+    with played(pieces, taker_bps, skims=False, makers=makers, rolling_s=rolling_s) as (engine, venue, _):
         full = state_of(engine, venue)
-    with played(pieces, taker_bps, skims=True, makers=makers) as (engine, venue, _):
+    with played(pieces, taker_bps, skims=True, makers=makers, rolling_s=rolling_s) as (engine, venue, _):
         assert state_of(engine, venue) == full
+
+
+def stepped_tape(*steps: tuple[int, float]) -> list[Piece]:
+    """Two sides apart by so many bps for so many seconds, and again; ten quotes a second of each."""
+    count = 10 * sum(seconds for seconds, _ in steps)
+    apart = np.repeat([6.0 * bps for _, bps in steps], [10 * seconds for seconds, _ in steps])
+    recv_ns = START_NS + 100_000_000 * np.arange(count)
+    columns = []
+    for slot in (0, 1):
+        bid = np.round(60_000.0 + 0.1 * (np.arange(count) % 2) + slot * apart, 1)
+        own_ns, sizes = recv_ns + 7_000_000 * slot, np.full(count, 0.5)
+        columns.append(Columns(own_ns, own_ns - 5_000_000, 10 + np.arange(count), bid, sizes, bid + 0.1, sizes))
+    return [piece_of(columns)]
+
+
+@pytest.mark.parametrize("taker_bps", ["0", "2", "3"])
+def test_costs_that_fall_below_what_has_long_been_offered_end_a_leap(taker_bps: str) -> None:
+    # The difference stands still from the third step on: it is its mean over six minutes that falls.
+    pieces = stepped_tape((100, 60.0), (100, -20.0), (400, 16.0))
+    with played(pieces, taker_bps, skims=False) as (engine, venue, _):
+        full, all_ticks = state_of(engine, venue), engine.desk.fills
+    with played(pieces, taker_bps, skims=True) as (engine, venue, told):
+        assert state_of(engine, venue) == full
+        assert engine.desk.fills == all_ticks > 0
+        assert len(told.ticks_ns) < 500
+
+
+def test_an_edge_that_stands_too_long_is_dated_from_the_tick_that_found_it() -> None:
+    pieces = stepped_tape((60, 0.0), (20, 70.0), (45, 130.0), (7, 80.0), (80, 135.0))
+    with played(pieces, "60", skims=False) as (engine, venue, _):
+        full = state_of(engine, venue)
+    with played(pieces, "60", skims=True) as (engine, venue, told):
+        assert state_of(engine, venue) == full
+        assert len(told.ticks_ns) < 150
+        assert engine.desk.portfolio.edges._since_ns
 
 
 @pytest.mark.parametrize("apart_bps", [0.0, 3.0])
