@@ -1,0 +1,89 @@
+"""What a start finds in the journal: pairs of runs on the same accounts, and paper money that held them."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.clock import VirtualClock
+from bot.domain.fees import FeeSchedule
+from bot.domain.order import Side
+from bot.engine.left_behind import ADOPTED, left_behind
+from bot.execution.pair import PairState
+from bot.ports import RecordKind
+from bot.settings import PaperSettings
+from bot.storage.journal import SqliteJournal
+from exchanges.paper.actions import PaperActions
+from tests.unit.test_pair_executor import PERP, SPOT, Bench
+
+D = Decimal
+MINE = {"a": "key-a", "b": "key-b"}
+INSTRUMENTS = (SPOT, PERP)
+
+
+def opened() -> list[tuple[RecordKind, str, Mapping[str, Any]]]:
+    """The records of a pair that was opened, and is held."""
+    bench = Bench()
+    pair = bench.open()
+    bench.answer(Side.BUY, SPOT)
+    bench.answer(Side.SELL, PERP)
+    assert pair.state is PairState.OPEN
+    return bench.journal.records
+
+
+def write(data_dir: Path, run_id: str, accounts: Mapping[str, str] | None, records: Any = ()) -> None:
+    journal = SqliteJournal(data_dir, run_id)
+    instruments = [one.model_dump(mode="json") for one in INSTRUMENTS]
+    start = {"run_id": run_id, "market": "live", "accounts": accounts, "started_ns": 1, "instruments": instruments}
+    journal.record(RecordKind.RUN, run_id, 1, start)
+    for kind, key, body in records:
+        journal.record(kind, key, 1, body)
+    journal.close()
+
+
+def names(data_dir: Path, accounts: Mapping[str, str] | None = MINE) -> list[str]:
+    return [left.pair.id for left in left_behind(data_dir, accounts, INSTRUMENTS).pairs]
+
+
+def test_a_pair_is_found_by_every_run_on_its_accounts_until_it_is_over(tmp_path: Path) -> None:
+    assert names(tmp_path) == []
+    write(tmp_path, "run", MINE, opened())
+    found = left_behind(tmp_path, {**MINE, "kraken": "more"}, INSTRUMENTS)
+    (left,) = found.pairs
+    assert (left.pair.id, left.pair.state, left.pair.pending) == ("run-1", PairState.OPEN, set())
+    assert (left.pair.buy.held, left.pair.sell.held) == (D("0.5"), D("-0.5"))
+    assert {fill_id for _, fill_id in found.fill_ids} == {fill.fill_id for fill in left.fills}
+    write(tmp_path, "second", MINE)  # ended before it took anything over
+    assert names(tmp_path) == ["run-1"]
+    write(tmp_path, "third", MINE, [(RecordKind.EVENT, ADOPTED, {"level": "info", "text": "", "pairs": ["run-1"]})])
+    assert names(tmp_path) == ["run-1"], "the run that began it is read too"
+    over = {**opened()[-1][2], "state": "closed"}
+    write(tmp_path, "fourth", MINE, [(RecordKind.PAIR, "run-1", over)])
+    assert names(tmp_path) == []
+
+
+def test_a_pair_of_other_accounts_is_named_and_not_taken_over(tmp_path: Path) -> None:
+    write(tmp_path, "run", {"a": "key-a", "b": "another"}, opened())
+    found = left_behind(tmp_path, MINE, INSTRUMENTS)
+    assert found.pairs == []
+    (line,) = found.told
+    assert "was killed, and left a pair open: run-1 was open, and held +0.500 on a:ETH/USDT" in line
+    assert left_behind(tmp_path, None, INSTRUMENTS).told == [line]
+
+
+async def test_paper_money_holds_again_what_it_held(tmp_path: Path) -> None:
+    write(tmp_path, "run", {"paper": "live"}, opened())
+    (left,) = left_behind(tmp_path, {"paper": "live"}, INSTRUMENTS).pairs
+    fees = {
+        one.feed: FeeSchedule(feed=one.feed, maker_bps=D(0), taker_bps=D(10), source="settings") for one in INSTRUMENTS
+    }
+    settings = PaperSettings(balances={"a.spot": {"USDT": D(1000)}, "b.linear": {"USDT": D(1000)}})
+    paper = PaperActions(INSTRUMENTS, fees, settings, VirtualClock())
+    paper.rebuild(left.fills)
+    assert {one.instrument.id: one.quantity for one in paper.positions()} == {PERP.id: D("-0.5")}
+    at_a, at_b = paper.account_questions()
+    assert {one.asset: one.total for one in (await at_a.holdings()).balances}["ETH"] == D("0.5")
+    assert [one.quantity for one in (await at_b.holdings()).positions] == [D("-0.5")]
+    assert await at_a.order(next(iter(left.pair.orders.values()))[0]) is None
+    assert await asyncio.gather(at_a.open_orders(), at_b.open_orders()) == [[], []]
