@@ -19,11 +19,14 @@
     │   ├── GeoBlocked               the venue refuses this place: do not start
     │   └── VenueUnavailable         back off, retry
     │       └── NothingServed          subscribed, no data: back off; at the start: do not start, look at the route
-    └── OrderError                 carries `client_order_id`
-        ├── OrderRejected            final
-        │   ├── InsufficientBalance
-        │   └── BelowMinimum
-        └── OrderOutcomeUnknown      sent, no answer: ask by client id, never send again
+    ├── OrderError                 carries `client_order_id`
+    │   ├── OrderRejected            final
+    │   │   ├── InsufficientBalance
+    │   │   └── BelowMinimum
+    │   └── OrderOutcomeUnknown      sent, no answer: ask by client id, never send again
+    └── TransferError              carries `transfer_id`
+        ├── TransferRefused          final: by our guard or by the venue, nothing moved
+        └── TransferOutcomeUnknown   sent, no answer: ask, never send again
 
 A limit that refuses is a value (`bot.risk.limits.Refused`), not an exception.
 """
@@ -171,3 +174,21 @@ class BelowMinimum(OrderRejected):
 
 class OrderOutcomeUnknown(OrderError):
     """It was sent and no answer came: ask by client order id, never send again."""
+
+
+class TransferError(BotError):
+    """Money did not move the planned way."""
+
+    exit_code = ExitCode.VENUE
+
+    def __init__(self, transfer_id: str, message: str) -> None:
+        super().__init__(f"transfer {transfer_id}: {message}")
+        self.transfer_id = transfer_id
+
+
+class TransferRefused(TransferError):
+    """Our guard or the venue refused it; nothing moved."""
+
+
+class TransferOutcomeUnknown(TransferError):
+    """It was sent and no answer came: ask what became of it, never send again."""

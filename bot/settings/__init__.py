@@ -29,6 +29,7 @@ from bot.settings.section import (
 from bot.settings.storage import ArchiveSettings, BackupSettings, JobSettings, MongoSettings
 from bot.settings.telling import LogSettings, MetricsSettings, NotificationSettings
 from bot.settings.terms import TermsSettings
+from bot.settings.transfers import TransferSettings
 
 
 class EndpointSettings(Section):
@@ -200,6 +201,7 @@ class Settings(BaseModel):
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    transfers: TransferSettings = TransferSettings()
     journal: JournalSettings = JournalSettings()
     recorded: RecordedSettings = RecordedSettings()
     simulator: SimulatorSettings = SimulatorSettings()

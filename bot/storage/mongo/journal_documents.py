@@ -18,6 +18,7 @@ COLLECTIONS: Mapping[RecordKind, str] = {
     RecordKind.FUNDING: "funding_payments",
     RecordKind.BALANCE: "balances",
     RecordKind.DUST: "dust",
+    RecordKind.TRANSFER: "transfers",
     RecordKind.EVENT: "events",
     RecordKind.JOB: "jobs",
 }

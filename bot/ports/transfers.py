@@ -1,0 +1,109 @@
+"""What moves money of an account: between its wallets, to an address, and what arrived."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from bot.domain.network import AssetNetwork
+
+
+class MoveState(StrEnum):
+    """How far money is that was sent."""
+
+    IN_TRANSIT = "in_transit"
+    DONE = "done"
+    FAILED = "failed"
+    """It never left, or came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class InternalMove:
+    """An amount that goes from one wallet of an account to another."""
+
+    id: str
+    """Ours, unique for ever: a UUID."""
+    asset: str
+    amount: Decimal
+    """Units of the asset."""
+    source: str
+    """A wallet as the venue's adapter names it: `spot`, `linear`; `unified`, `fund`."""
+    target: str
+    sent_ns: int
+    """By our clock, UTC ns: where an answer is lost, the venue is asked for what came since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """An amount that goes to an address."""
+
+    id: str
+    """Ours, unique for ever, at most 32 letters and digits: what a venue that is told it a second time knows again."""
+    asset: str
+    network: str
+    """In the spelling of the venue that it leaves."""
+    amount: Decimal
+    """What leaves the wallet, the network's fee included; units of the asset."""
+    address: str
+    memo: str
+    """Empty where the network has none."""
+    sent_ns: int
+    """As of an `InternalMove`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A withdrawal or a deposit as its venue tells of it."""
+
+    venue_id: str
+    asset: str
+    network: str
+    """The venue's spelling."""
+    amount: Decimal
+    """What arrives, units of the asset."""
+    address: str
+    memo: str
+    state: MoveState
+    tx_id: str
+    """Empty until the chain has it."""
+    begun_ns: int
+
+
+class AccountOperations(Protocol):
+    """The money of one account at one venue.
+
+    Every question may raise `VenueError`. What changes something is sent once: `TransferRefused` says that nothing
+    moved, `TransferOutcomeUnknown` that it may have, and is to be asked for; any `VenueError` that it was not taken.
+    """
+
+    venue: str
+    wallets: Sequence[str]
+    """The names that `move` knows."""
+
+    async def move(self, move: InternalMove) -> None:
+        """Move between wallets, at once."""
+
+    async def moved(self, move: InternalMove) -> MoveState | None:
+        """What became of a move; None where the venue knows of none like it."""
+
+    async def networks(self, asset: str) -> Sequence[AssetNetwork]:
+        """Every network of the asset, as it is now."""
+
+    async def deposit_address(self, network: AssetNetwork) -> tuple[str, str]:
+        """Address and memo (empty: none is needed) at which the account takes deposits on this network."""
+
+    async def withdraw(self, withdrawal: Withdrawal) -> str:
+        """Send away; returns the venue's id of it."""
+
+    async def withdrawn(self, withdrawal: Withdrawal) -> Seen | None:
+        """What became of a withdrawal; None where the venue knows of none like it."""
+
+    async def deposits(self, asset: str, since_ns: int) -> Sequence[Seen]:
+        """What arrived, or is on its way and seen on the chain, since then; in any order."""
+
+    async def leverage(self, symbol: str) -> Decimal:
+        """Of a linear perpetual, by the venue's symbol: how many times its margin a position may be."""
+
+    async def is_hedge_mode(self) -> bool:
+        """Whether long and short of one perpetual are two positions; the bot trades one-way accounts alone."""

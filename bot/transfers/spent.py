@@ -1,0 +1,61 @@
+"""What was withdrawn lately, from the journal's records: of this run and of those before it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+_DAY_NS = 86_400 * 10**9
+_NEVER_LEFT = frozenset({"refused", "not_taken"})
+_OVER = frozenset({"done", "failed", *_NEVER_LEFT})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One withdrawal, as it was recorded last."""
+
+    id: str
+    venue: str
+    asset: str
+    amount: Decimal
+    address: str
+    state: str
+    sent_ns: int
+    body: Mapping[str, Any]
+
+
+class Spent:
+    """Every withdrawal that is known, in its newest state."""
+
+    def __init__(self, bodies: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Take the bodies of the journal's `transfer` records, oldest first."""
+        self._sent: dict[str, Sent] = {}
+        for body in bodies:
+            self.take(body)
+
+    def take(self, body: Mapping[str, Any]) -> None:
+        """One more record."""
+        if body["kind"] == "withdrawal":
+            words = (body["transfer"], body["venue"], body["asset"])
+            self._sent[words[0]] = Sent(
+                *words, Decimal(body["amount"]), body["address"], body["state"], int(body["sent_ns"]), body
+            )
+
+    def last_day(self, asset: str, now_ns: int) -> Decimal:
+        """What was sent of an asset in the last 24 h, from all venues; what failed later counts."""
+        return sum(
+            (
+                one.amount
+                for one in self._sent.values()
+                if one.asset == asset and one.state not in _NEVER_LEFT and one.sent_ns > now_ns - _DAY_NS
+            ),
+            Decimal(0),
+        )
+
+    def all_unfinished(self) -> list[Sent]:
+        """What may be on its way anywhere."""
+        return [one for one in self._sent.values() if one.state not in _OVER]
+
+    def unfinished(self, venue: str) -> list[Sent]:
+        """What is on its way from a venue, or may be."""
+        return [one for one in self._sent.values() if one.venue == venue and one.state not in _OVER]

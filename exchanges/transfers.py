@@ -1,0 +1,39 @@
+"""Whose money can be moved: the venues whose libraries are let to, and nobody else's."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from bot.clock import Clock
+from bot.errors import SettingsError
+from bot.ports.transfers import AccountOperations
+from bot.settings import Settings
+from exchanges.common.api_keys import ApiKeys
+
+Opener = Callable[[Settings, ApiKeys, Clock], AbstractAsyncContextManager[AccountOperations]]
+MOVES_MONEY = frozenset({"binance", "bybit"})
+
+
+@asynccontextmanager
+async def account_operations(
+    venues: Collection[str], settings: Settings, keys: Mapping[str, ApiKeys], clock: Clock
+) -> AsyncIterator[Mapping[str, AccountOperations]]:
+    """By venue, for the length of the block.
+
+    Raises:
+        SettingsError: If one of them is read only (Kraken and Coinbase, through ccxt, whose door lets nothing out that
+            changes an account), or a key must not be used there.
+        VenueError: A venue cannot be asked for its time.
+    """
+    refused = sorted(set(venues) - MOVES_MONEY)
+    if refused:
+        raise SettingsError(f"{', '.join(refused)}: read only; money is moved at {', '.join(sorted(MOVES_MONEY))}")
+    # Imported here, because the client libraries take a second to load.
+    from exchanges.binance.transfers import connected_transfers as binance
+    from exchanges.bybit.transfers import connected_transfers as bybit
+
+    opened: Mapping[str, Opener] = {"binance": binance, "bybit": bybit}
+    async with AsyncExitStack() as stack:
+        found: dict[str, AccountOperations] = {}
+        for venue in sorted(venues):
+            found[venue] = await stack.enter_async_context(opened[venue](settings, keys[venue], clock))
+        yield found
