@@ -19,7 +19,7 @@ from bot.clock import Clock, SystemClock
 from bot.domain.account import Balance, Position
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
-from bot.errors import Halted, SettingsError
+from bot.errors import Halted, OrderRejected, SettingsError
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind
 from bot.risk.halt_flag import read_flag
 from bot.settings import Settings
@@ -27,6 +27,7 @@ from bot.settings.loader import load_settings
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
 from bot.transfers.desk import Arrived, OnItsWay, TransferDesk
+from bot.transfers.durable import durable
 from bot.transfers.guard import TransferGuard
 from bot.transfers.spent import Spent
 from bot.version import VERSION
@@ -36,6 +37,9 @@ from strategies.registry import strategy_settings
 
 if TYPE_CHECKING:
     from exchanges.markets import OpenMarket
+
+_LEAST_DELAY_H = 24.0
+"""At what is no simulation, whatever the settings say."""
 
 
 class Account:
@@ -81,6 +85,7 @@ class Account:
 
         Raises:
             SettingsError: If the instrument is not in the settings, or the quantity not on its grid.
+            StorageError: If its intent cannot be made durable; it was not sent.
         """
         return await self._trade(feed, symbol, quantity, Side.BUY)
 
@@ -88,7 +93,7 @@ class Account:
         """Sell at the market; as `long`.
 
         Raises:
-            SettingsError: As `long`.
+            SettingsError, StorageError: As `long`.
         """
         return await self._trade(feed, symbol, quantity, Side.SELL)
 
@@ -115,13 +120,14 @@ class Account:
         ended: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
         self._orders[order.client_order_id] = ended
         self._write(order)
-        self._journal.when_durable(lambda: self._send(order))
-        return await ended
-
-    def _send(self, order: Order) -> None:
+        await durable(self._journal)
         sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": self._clock.now_ns()})
         self._write(sent)
-        self._venue.submit(sent)
+        try:
+            self._venue.submit(sent)
+        except OrderRejected as refused:  # the venue was not asked: it will not tell either
+            self.on_order(sent.model_copy(update={"status": OrderStatus.REJECTED, "reason": str(refused)}))
+        return await ended
 
     def on_order(self, order: Order) -> None:
         """An order's state changed; `bot.ports.OrderListener`."""
@@ -176,7 +182,8 @@ async def opened_account(settings: str | Path = "settings.yaml", *overrides: str
             deliver = asyncio.get_running_loop().call_soon_threadsafe
             journal = SqliteJournal(loaded.data_dir, run_id, deliver=deliver)
             try:
-                guard = TransferGuard(loaded.transfers, loaded.data_dir, operations, spent, clock)
+                least_h = 0.0 if loaded.market == "simulated" else _LEAST_DELAY_H
+                guard = TransferGuard(loaded.transfers, loaded.data_dir, operations, spent, clock, least_h)
                 event = _events(journal, clock)
                 desk = TransferDesk(operations, guard, spent, journal, clock, loaded.transfers, event, _new_id)
                 await desk.settle()

@@ -23,10 +23,10 @@ from bot.ports import Journal, RecordKind
 from bot.ports.transfers import AccountOperations, InternalMove, MoveState, Seen, Withdrawal
 from bot.settings.transfers import TransferSettings
 from bot.transfers.allow_list import Entry
+from bot.transfers.durable import durable
 from bot.transfers.guard import Refusal, TransferGuard
 from bot.transfers.spent import Sent, Spent
 
-_DURABLE_S = 30.0
 _EARLIER_NS = 60 * 10**9
 """A deposit may be dated before its withdrawal: two clocks."""
 
@@ -246,13 +246,10 @@ class TransferDesk:
 
     async def _intend(self, id_: str, body: Mapping[str, Any]) -> None:
         """Write the intent; returns once it is on the disk."""
-        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._record(id_, body, "intent")
         try:
-            self._journal.when_durable(lambda: None if durable.done() else durable.set_result(None))
-            async with asyncio.timeout(_DURABLE_S):
-                await durable
-        except (StorageError, TimeoutError):
+            await durable(self._journal)
+        except StorageError:
             raise self._refused(id_, body, "its intent is not durable: the journal cannot be written") from None
 
     def _refused(self, id_: str, body: Mapping[str, Any], why: str) -> TransferRefused:

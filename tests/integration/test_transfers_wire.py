@@ -228,6 +228,12 @@ async def test_every_refusal_of_the_guard_has_its_reason(
     assert money.sent("bybit") == 0
 
 
+async def test_an_asset_that_needs_a_memo_leaves_with_one_alone(money: Bench) -> None:
+    await money.allow("bybit", asset="XRP")
+    with pytest.raises(TransferRefused, match="XRP needs a memo"):
+        await money.desk().withdraw("bybit", "XRP", D(50), "there")
+
+
 @pytest.mark.parametrize(("closed", "why"), [("binance", "deposits are suspended"), ("bybit", "suspended withdrawals")])
 async def test_a_network_is_asked_for_right_before(money: Bench, closed: str, why: str) -> None:
     await money.allow("bybit")
