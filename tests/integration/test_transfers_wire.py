@@ -133,6 +133,20 @@ async def test_a_move_whose_answer_is_lost_is_asked_for_and_done_once(money: Ben
 
 
 @pytest.mark.parametrize("venue", VENUES)
+async def test_a_move_that_never_arrived_is_not_taken_for_one_like_it(money: Bench, venue: str) -> None:
+    source, target = WALLETS[venue]
+    desk = money.desk(deadline_s=0.5)
+    await desk.move(venue, "USDT", D(100), source, target)
+    before = money.balance(venue, target)
+    money.here.requests.lose.append(MOVE[venue])
+    with pytest.raises(TransferOutcomeUnknown, match="knows of no such transfer"):
+        await desk.move(venue, "USDT", D(100), source, target)
+    assert money.balance(venue, target) == before
+    assert money.states() == ["intent", "done", "intent", "unknown"]
+    assert any("nobody knows what became of" in text for _, text in money.events)
+
+
+@pytest.mark.parametrize("venue", VENUES)
 async def test_a_withdrawal_leaves_once_its_intent_is_durable(money: Bench, venue: str) -> None:
     await money.allow(venue)
     money.journal.is_slow = True
