@@ -57,14 +57,18 @@ def test_the_example_moves_money_and_trades(tmp_path: Path) -> None:
         (tmp_path / "settings.yaml").write_text(json.dumps(settings))
         (tmp_path / "example.py").write_text(example())
         signed = dict(zip((variable("simulated", part) for part in PARTS), (there.key, there.secret), strict=True))
-        done = subprocess.run(
-            [sys.executable, "example.py"], cwd=tmp_path, env={**there.environment(), **signed},
-            capture_output=True, text=True, timeout=WAIT_S, check=False,
+        done, again = (
+            subprocess.run(
+                [sys.executable, "example.py"], cwd=tmp_path, env={**there.environment(), **signed},
+                capture_output=True, text=True, timeout=WAIT_S, check=False,
+            )
+            for _ in range(2)
         )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     assert "Arrived(state=<MoveState.DONE: 'done'>, amount=Decimal('99')" in done.stdout
+    assert "transfers.daily_cap: 200 USDT, 100 are allowed" in again.stderr, "what the first run sent counts"
     with JournalReader.open(tmp_path / "data") as reader:
-        (run,) = reader.runs()
+        run, _ = reader.runs()
         records = list(reader.records(run.run_id))
     moved = [one.body["state"] for one in records if one.kind is RecordKind.TRANSFER]
     assert moved == ["intent", "done", "intent", "in_transit", "done"]
