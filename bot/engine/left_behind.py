@@ -45,7 +45,7 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
     """
     with JournalReader.open(data_dir) as reader:
         runs = reader.runs()
-        mine = [run for run in runs if accounts and _is_on(run, accounts)]
+        mine = [run for run in runs if accounts and is_on(run, accounts)]
         if not mine or mine[-1] is not runs[-1]:
             told = left_open(data_dir)
             if not mine:
@@ -62,8 +62,8 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
         return found
 
 
-def _is_on(run: Run, accounts: Mapping[str, str]) -> bool:
-    """Whether every account of that run is one of these."""
+def is_on(run: Run, accounts: Mapping[str, str]) -> bool:
+    """Whether every account of that run is one of these (venue -> whose)."""
     told = run.start.get("accounts")
     return isinstance(told, Mapping) and bool(told) and told.items() <= accounts.items()
 

@@ -92,6 +92,10 @@ class EnginePortfolio:
         """A venue rejected an order."""
         self._rejected.setdefault(venue, Recent()).add(self._clock.monotonic_ns())
 
+    def restore_today(self, profit: Decimal, now_ns: int) -> None:
+        """What earlier runs on these accounts realised since midnight UTC: a restart forgets no loss."""
+        self._results.restore(profit, now_ns)
+
     def on_realised(self, profit: Decimal, now_ns: int) -> None:
         """A pair ended with this profit, quote units."""
         self._results.add(profit, now_ns)

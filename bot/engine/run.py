@@ -21,6 +21,7 @@ from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.dead_man import DeadMan
 from bot.engine.dust_left import dust_left
+from bot.engine.earlier_results import realised_today
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.lag_watch import LagWatch
 from bot.engine.left_behind import LeftBehind, left_behind
@@ -303,6 +304,9 @@ class EngineRun:
             return []
         dropped = [] if self._disk.dropped is None else [self._disk.dropped]
         self._left = left_behind(self._data_dir, self._accounts, self._market.instruments)
+        now_ns = self._market.clock.now_ns()
+        earlier = realised_today(self._data_dir, self._accounts, self._market.instruments, now_ns)
+        self.engine.desk.portfolio.restore_today(earlier, now_ns)
         return [*dropped, *self._left.told]
 
     async def _recover(self) -> list[LeftPair]:

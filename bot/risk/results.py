@@ -24,6 +24,11 @@ class Results:
         self._today += profit
         self.total += profit
 
+    def restore(self, profit: Decimal, now_ns: int) -> None:
+        """What earlier runs of this day realised: it counts for the day, and not for this run."""
+        self._turn_day(now_ns)
+        self._today += profit
+
     def today(self, now_ns: int) -> Decimal:
         """Since midnight UTC."""
         self._turn_day(now_ns)

@@ -9,7 +9,7 @@ import pytest
 from tests.invariants.story import Story, random_step, told
 
 SEEDS = int(os.environ.get("CRYPTO_PIPE_CHAOS_SEEDS", "20"))
-STEPS = int(os.environ.get("CRYPTO_PIPE_CHAOS_STEPS", "150"))
+STEPS = int(os.environ.get("CRYPTO_PIPE_CHAOS_STEPS", "250"))
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))

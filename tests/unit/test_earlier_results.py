@@ -1,0 +1,76 @@
+"""A restart does not forget what the day has lost."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bot.domain.order import Side
+from bot.engine.earlier_results import realised_today
+from bot.execution.pair import PairState
+from bot.ports import RecordKind
+from bot.risk.results import Results
+from bot.storage.journal import SqliteJournal
+from tests.unit.test_left_behind import INSTRUMENTS, MINE, write
+from tests.unit.test_pair_executor import PERP, SPOT, Bench
+
+D = Decimal
+DAY_NS = 86_400_000_000_000
+NOON_NS = 100 * DAY_NS + DAY_NS // 2
+Records = list[tuple[RecordKind, str, Mapping[str, Any]]]
+
+
+def a_lost_pair(closed_ns: int) -> tuple[Records, Records, Decimal]:
+    """Records of its opening, of its closing, and what it lost, from its fills alone."""
+    bench = Bench()
+    pair = bench.open()
+    bench.answer(Side.BUY, SPOT)
+    bench.answer(Side.SELL, PERP)
+    opened = len(bench.journal.records)
+    bench.quote(SPOT, 990.0, 991.0)
+    bench.clock.advance_to(closed_ns)
+    bench.executor.close(pair, "edge_gone")
+    bench.answer(Side.SELL, SPOT)
+    bench.answer(Side.BUY, PERP)
+    assert pair.state is PairState.CLOSED
+    cash = sum((-fill.side.sign * fill.quantity * fill.price - fill.fee for fill in bench.counted), D(0))
+    return bench.journal.records[:opened], bench.journal.records[opened:], cash
+
+
+def test_the_days_loss_of_an_earlier_run_counts(tmp_path: Path) -> None:
+    opening, closing, lost = a_lost_pair(NOON_NS)
+    assert lost < -1
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == 0
+    write_at(tmp_path, "run", [*opening, *closing], NOON_NS)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == lost
+    assert realised_today(tmp_path, {"a": "another", "b": "key-b"}, INSTRUMENTS, NOON_NS) == 0
+    assert realised_today(tmp_path, None, INSTRUMENTS, NOON_NS) == 0
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS + DAY_NS) == 0, "midnight UTC begins a new day"
+
+
+def test_a_pair_that_was_opened_yesterday_and_closed_by_another_run_counts_whole(tmp_path: Path) -> None:
+    opening, closing, lost = a_lost_pair(NOON_NS)
+    write_at(tmp_path, "run", opening, NOON_NS - DAY_NS)
+    write_at(tmp_path, "second", closing, NOON_NS)
+    write(tmp_path, "third", MINE)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == lost
+
+
+def test_it_counts_for_the_day_and_not_for_the_run() -> None:
+    results = Results()
+    results.restore(D(-150), NOON_NS)
+    results.add(D(-60), NOON_NS + 1)
+    assert results.today(NOON_NS + 2) == -210
+    assert results.total == -60
+    assert results.today(NOON_NS + DAY_NS) == 0
+
+
+def write_at(data_dir: Path, run_id: str, records: Records, ts_ns: int) -> None:
+    """A run on our accounts with these records at that time."""
+    journal = SqliteJournal(data_dir, run_id)
+    instruments = [one.model_dump(mode="json") for one in INSTRUMENTS]
+    start = {"run_id": run_id, "market": "live", "accounts": MINE, "started_ns": ts_ns, "instruments": instruments}
+    journal.record(RecordKind.RUN, run_id, ts_ns, start)
+    for kind, key, body in records:
+        journal.record(kind, key, ts_ns, body)
+    journal.close()
