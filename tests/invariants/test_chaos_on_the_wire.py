@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from bot.clock import SystemClock
-from tests.integration.fault_rig import ROOT, Bot
+from tests.integration.fault_rig import PATIENCE_S, ROOT, Bot
 from tests.integration.standing_exchanges import at, exchanges, lend
 from tests.invariants.checks import JournalFile, orders_live_one_life
 from tests.invariants.venue_truth import VenueTruth
@@ -35,8 +35,6 @@ from tests.invariants.wire_schedule import Life, lives
 
 KILLS = int(os.environ.get("CRYPTO_PIPE_WIRE_KILLS", "4"))
 SEED = os.environ.get("CRYPTO_PIPE_WIRE_SEED", "11")
-REFUSED_STARTS = 3
-"""So often a life may be refused to begin, for an exchange that cannot be asked."""
 STARTED = "routes over"
 
 
@@ -66,9 +64,11 @@ class Chaos:
         """One life, from a start among accidents to a kill; and what was written until then."""
         self.tell(str(life))
         await self.truth.order_faults(life.before)
-        for refused in range(REFUSED_STARTS + 1):
+        deadline_ns = self.deadline_ns()
+        while True:
             async with self.bot(life.dies_at) as one:
                 if await until(one, lambda one=one: has_said(one, STARTED)):
+                    self.tell("  started")
                     first, *_ = await self.truth.order_faults(life.later)
                     struck = None if life.dies_at else lambda first=first: self.truth.struck(first)
                     await live_on(one, struck, life.records)
@@ -76,18 +76,32 @@ class Chaos:
             self.tell(f"  ended with {code}; {', '.join(await self.truth.peace()) or 'nothing was ordered'}")
             if code == -signal.SIGKILL:
                 break
-            assert not has_said(one, STARTED), f"it ended by itself with exit code {code}"
-            assert code in (3, 5), f"a start that is refused says so, and not with exit code {code}"
-            assert refused < REFUSED_STARTS, "it does not start, though the exchanges are in peace"
+            self.check_refused_start(one, deadline_ns)
         await self.check_what_arrived()
+
+    def deadline_ns(self) -> int:
+        """Until when a bot must have started."""
+        return self._clock.monotonic_ns() + PATIENCE_S * 10**9
+
+    def check_refused_start(self, one: Bot, deadline_ns: int) -> None:
+        """A start fails where an exchange cannot be asked, or earlier starts have used up its minute of requests."""
+        code = one.process.returncode
+        assert not has_said(one, STARTED), f"it ended by itself with exit code {code}"
+        assert code in (3, 5), f"a start that is refused says so, and not with exit code {code}"
+        assert self._clock.monotonic_ns() < deadline_ns, "it does not start, though the exchanges are in peace"
 
     async def refuse_a_second(self, first: Bot) -> None:
         """Another process on the account, with a data directory of its own, exits 3 and says why."""
-        async with living(self.data_dir.with_name("second"), self.address) as second:
-            async with asyncio.timeout(120):
-                assert await second.process.wait() == 3
-                await asyncio.gather(*second._reading)
-        assert has_said(second, "is traded on by another bot"), second.said
+        deadline_ns = self.deadline_ns()
+        while True:
+            async with living(self.data_dir.with_name("second"), self.address) as second:
+                await until(second, lambda: False)
+            assert first.process.returncode is None, "the first one ended by itself"
+            if has_said(second, "is traded on by another bot"):
+                break
+            self.tell(f"  a second process ended with {second.process.returncode}; {second.said[-1:]}")
+            self.check_refused_start(second, deadline_ns)
+        assert second.process.returncode == 3, second.said
         self.tell(f"  a second process was refused beside {first.process.pid}")
 
     async def check_what_arrived(self) -> None:
@@ -100,17 +114,25 @@ class Chaos:
     async def end(self) -> bool:
         """A last life, in peace: it trades, is asked to close all, and ends in order. Whether it is not HALTED."""
         self.tell("peace")
-        async with self.bot() as one:
-            assert await until(one, lambda: has_said(one, STARTED)), "it does not start in peace"
-            before = len(self.states())
-            await self.refuse_a_second(one)
-            await until(one, lambda: is_halted(one) or len(self.states()) > before)
-            code, words = await self.flatten()
-            self.tell(f"  flatten: {code}, {words!r}")
-            await until(one, lambda: is_halted(one) or set(self.states().values()) <= OVER)
-            assert one.process.returncode is None, "it ended by itself"
-            halted = is_halted(one)
-            self.tell(f"  ended with {await one.end(signal.SIGINT)}")
+        deadline_ns = self.deadline_ns()
+        while True:
+            async with self.bot() as one:
+                if await until(one, lambda one=one: has_said(one, STARTED)):
+                    return await self.end_in_order(one)
+            self.tell(f"  ended with {one.process.returncode}; {one.said[-1:]}")
+            self.check_refused_start(one, deadline_ns)
+
+    async def end_in_order(self, one: Bot) -> bool:
+        """Whether it is flat, and not HALTED."""
+        before = len(self.states())
+        await self.refuse_a_second(one)
+        await until(one, lambda: is_halted(one) or len(self.states()) > before)
+        code, words = await self.flatten()
+        self.tell(f"  flatten: {code}, {words!r}")
+        await until(one, lambda: is_halted(one) or set(self.states().values()) <= OVER)
+        assert one.process.returncode is None, "it ended by itself"
+        halted = is_halted(one)
+        self.tell(f"  ended with {await one.end(signal.SIGINT)}")
         return not halted
 
     async def flatten(self) -> tuple[int, str]:

@@ -63,8 +63,10 @@ def lives(seed: str, count: int) -> list[Life]:
 def _life(draws: random.Random, number: int) -> Life:
     before = [_fault(draws, _KINDS, 2)] if draws.random() < 0.5 else []
     first = {**_fault(draws, _SURE, 0), "for_s": 600}
-    later = [first, *(_fault(draws, _KINDS, 5) for _ in range(draws.randint(1, 3)))]
+    later = [_fault(draws, _KINDS, 5) for _ in range(draws.randint(1, 3))]
     dies_at = 0 if number % 2 else draws.randint(10, 200)
+    # Who dies at a step may have come to it before anybody can order more: its accident waits for it.
+    (before if dies_at else later).insert(0, first)
     return Life(number, dies_at, draws.randint(0, 40), before, later)
 
 
