@@ -1,7 +1,7 @@
 """What lies between the bot and the exchanges: late, lost, twice, out of order, and refusals of every kind.
 
-The gateways are what `exchanges.common.streamed_actions` asks for: the real order carrier and order desk run over them.
-Which lie is told is decided by a seeded generator and by `Mood`, which a test sets.
+The gateways are those of `exchanges.common.streamed_actions`: the real order carrier and order desk run over them. Which
+lie is told is decided by a seeded generator and by `Mood`, which a test sets.
 """
 
 import random
