@@ -15,7 +15,7 @@ from benchmarks.simulated import simulated
 from bot.clock import SystemClock
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
-from exchanges.common.emergency import Account
+from exchanges.common.requests.emergency import Account
 from exchanges.simulator.accounts.exchange import Credentials
 from exchanges.simulator.market.listings import FIRST_PRICES
 from modes.kill_accounts import remember_accounts

@@ -22,7 +22,7 @@ from benchmarks.rows import Row, Target, against
 from bot.clock import SystemClock
 from bot.settings import ConnectionSettings
 from bot.storage.journal import SqliteJournal
-from exchanges.common.connection import StreamPlan, SupervisedConnection
+from exchanges.common.market.connection import StreamPlan, SupervisedConnection
 
 _TARGET = Target("ratio", at_most=True, limit=0.7, unit="us")
 _A_SECOND = 1_000

@@ -37,8 +37,8 @@ from exchanges.binance.actions import BinanceActions
 from exchanges.bybit import request_costs as bybit_costs
 from exchanges.bybit import shipped as bybit
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.market.listings import FIRST_PRICES
 

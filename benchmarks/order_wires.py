@@ -16,8 +16,8 @@ from exchanges.binance import order_requests as binance_orders
 from exchanges.binance.signed_rest import SignedRest as BinanceRest
 from exchanges.bybit import order_requests as bybit_orders
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.simulator.server import Address
 
 SYMBOL = "BTCUSDT"

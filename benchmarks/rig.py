@@ -10,7 +10,7 @@ from benchmarks.frames import Market
 from bot.clock import Clock, VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.engine.engine import Engine, RunInfo
-from bot.engine.rates import fee_schedules
+from bot.engine.terms.rates import fee_schedules
 from bot.settings import PaperSettings, Settings
 from bot.storage.journal import SqliteJournal
 from exchanges.paper.actions import PaperActions

@@ -15,7 +15,7 @@ from bot.ports import FeedState
 from bot.settings import Settings
 from exchanges.binance.reader import BinanceReader, stream_plans
 from exchanges.bybit.reader import BybitReader, stream_plan
-from exchanges.common.plan import StreamPlan
+from exchanges.common.market.plan import StreamPlan
 from exchanges.simulator.process import pointed_at
 from exchanges.simulator.server import Address
 

@@ -6,8 +6,8 @@ from bot.domain.instrument import Feed, Instrument, Segment
 from bot.settings import Settings
 from exchanges.binance import endpoints as binance
 from exchanges.bybit import endpoints as bybit
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.emergency import Account
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.emergency import Account
 from exchanges.registry import TRADING_VENUES
 from exchanges.signing import signing_hosts
 

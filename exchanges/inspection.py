@@ -8,7 +8,7 @@ from bot.ports.inspection import AccountInspector
 from bot.settings import Settings
 from exchanges.binance.inspection import BinanceInspector
 from exchanges.bybit.inspection import BybitInspector
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 
 _INSPECTORS: Mapping[str, Callable[..., AccountInspector]] = {"binance": BinanceInspector, "bybit": BybitInspector}
 

@@ -21,9 +21,9 @@ from bot.errors import VenueError
 from bot.ports import Market, QuoteDrivenVenue, TermsSource
 from bot.settings import Settings
 from exchanges.accounts import order_accounts
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.emergency import Account
-from exchanges.common.request_budget import RequestBudget
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.emergency import Account
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from exchanges.binance.hosts import SIGNED_FOR as BINANCE
 from exchanges.bybit.hosts import SIGNED_FOR as BYBIT
-from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
+from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
 
 _SIGNED_FOR: Mapping[str, Mapping[str, tuple[str, ...]]] = {"binance": BINANCE, "bybit": BYBIT}
 

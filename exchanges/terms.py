@@ -9,8 +9,8 @@ from bot.settings import Settings
 from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit.terms import BybitTerms
 from exchanges.coinbase.terms import CoinbaseTerms
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.terms import KrakenTerms
 from exchanges.registry import TRADING_VENUES
 

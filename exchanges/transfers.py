@@ -7,7 +7,7 @@ from bot.clock import Clock
 from bot.errors import SettingsError
 from bot.ports.transfers import AccountOperations
 from bot.settings import Settings
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 
 Opener = Callable[[Settings, ApiKeys, Clock], AbstractAsyncContextManager[AccountOperations]]
 MOVES_MONEY = frozenset({"binance", "bybit"})

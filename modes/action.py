@@ -34,7 +34,7 @@ from strategies.registry import build_strategy
 if TYPE_CHECKING:
     from bot.ports.inspection import AccountInspector
     from bot.storage.mongo.lease import AccountLease
-    from exchanges.common.api_keys import ApiKeys
+    from exchanges.common.requests.api_keys import ApiKeys
     from exchanges.markets import OpenMarket
     from modes.memory import KeyWatch, Memory
     from modes.terms import RunTerms
@@ -288,7 +288,7 @@ def _memory(
 
 async def _recorded_raw(run: EngineRun, market: Market, directory: Path, headless: Headless) -> RunResult:
     """Run while every raw frame is kept in `directory`."""
-    from exchanges.common.raw_writer import RawWriter
+    from exchanges.common.market.raw_writer import RawWriter
 
     loop = asyncio.get_running_loop()
 

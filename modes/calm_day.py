@@ -14,7 +14,7 @@ from decimal import Decimal
 from bot.command_line import parse
 from bot.engine.comparison import OtherDay, Point
 from bot.engine.engine import Engine, RunInfo
-from bot.engine.rates import assumed_funding, fee_schedules
+from bot.engine.terms.rates import assumed_funding, fee_schedules
 from bot.storage.no_journal import NoJournal
 from bot.version import VERSION
 from exchanges.live.market import configured_feeds

@@ -10,7 +10,7 @@ from bot.errors import BotError, VenueError
 from bot.jobs import Job
 from bot.ports import MarketSink
 from bot.settings import Settings
-from exchanges.common.clock_offset import measure_offset
+from exchanges.common.requests.clock_offset import measure_offset
 from exchanges.markets import OpenMarket
 
 Measure = Callable[[Feed, Settings, Clock], Awaitable[tuple[int, int]]]

@@ -15,7 +15,7 @@ from bot.preflight.check import Check, Verdict, failures
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.text import inert
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from modes.hardening import harden
 from modes.house import MAIN
 from modes.locks import is_real, unlocked_keys

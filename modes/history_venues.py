@@ -8,8 +8,8 @@ from bot.settings import Settings
 from bot.storage.archive.store import ArchiveStore
 from exchanges.binance import history as binance
 from exchanges.bybit import history as bybit
-from exchanges.common.download import Downloader
-from exchanges.common.history import VenueHistory
+from exchanges.common.history.download import Downloader
+from exchanges.common.history.files import VenueHistory
 from exchanges.registry import all_venues
 
 

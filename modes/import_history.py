@@ -19,7 +19,7 @@ from bot.storage.imports.importer import SPOOL_NAME, import_history
 from bot.storage.imports.ledger import ImportLedger
 from bot.storage.imports.ports import ImportProgress, ImportReport
 from bot.storage.instants import utc_text
-from exchanges.common.history import DAY_NS, HistoryFile, VenueHistory
+from exchanges.common.history.files import DAY_NS, HistoryFile, VenueHistory
 from modes.history_venues import histories, known_instruments
 from modes.memory import LIVE, memory_dir, open_archive
 from modes.progress import Progress

@@ -16,7 +16,7 @@ from bot.errors import BotError, ExitCode
 from bot.risk.halt_flag import FLAG, raise_flag, way_out, who_asks
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
-from exchanges.common.emergency import Account, Emergency
+from exchanges.common.requests.emergency import Account, Emergency
 from modes.kill_accounts import OUTSIDE, configured_accounts, remembered_accounts
 from modes.kill_venue import Outcome, Silencer
 from modes.kill_words import KillWords, quick_market

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.durable_text import write_durably
 from bot.errors import SettingsError
-from exchanges.common.emergency import Account
+from exchanges.common.requests.emergency import Account
 from exchanges.signing import signing_hosts
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bot.clock import Clock
-from exchanges.common.emergency import Emergency, Refused, Resting, Standing, Unanswered
+from exchanges.common.requests.emergency import Emergency, Refused, Resting, Standing, Unanswered
 
 DEADLINE_S = 10.0
 """A venue that has not confirmed by then is reported, and somebody has to look."""

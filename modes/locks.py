@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from bot.errors import SettingsError
 from bot.settings import Settings
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.keys.finding import find_keys
 from exchanges.keys.names import PARTS, forget, variable
 from exchanges.registry import TRADING_VENUES

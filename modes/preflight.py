@@ -15,7 +15,7 @@ from bot.preflight.check import Check, Verdict, asked, failed, ok, require, warn
 from bot.preflight.machine import look_at_machine
 from bot.preflight.streams import StreamWatch
 from bot.settings import Settings
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.live.market import LiveVenues
 from exchanges.registry import all_venues
 from modes.clock_offsets import can_be_measured, measured

@@ -15,13 +15,13 @@ from pydantic import SecretStr
 from bot.clock import SystemClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
-from bot.engine.rates import effective_fees
+from bot.engine.terms.rates import effective_fees
 from bot.errors import BotError, SettingsError, VenueError
 from bot.ports import FeedState, LiveVenueModule, MarketReader
 from bot.scan.views import ScanSink
 from bot.settings import Settings
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.wanted import ALL
+from exchanges.common.market.wanted import ALL
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.price_lists import PRICE_LISTS
 from exchanges.registry import TRADING_VENUES
 from exchanges.terms import terms_sources

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from bot.domain.snapshot import UpkeepStatus
 from bot.engine.engine import Engine
-from bot.engine.past_transfers import PastTransfers
-from bot.engine.rates import assumed_funding
 from bot.engine.run import Beside
-from bot.engine.terms import Terms
-from bot.engine.terms_desk import TermsDesk
-from bot.engine.transfer_terms import TransferTerms
+from bot.engine.terms.known import Terms
+from bot.engine.terms.past_transfers import PastTransfers
+from bot.engine.terms.rates import assumed_funding
+from bot.engine.terms.terms_desk import TermsDesk
+from bot.engine.terms.transfer_terms import TransferTerms
 from bot.ports import MarketSink
 from bot.settings import Settings
 

@@ -30,7 +30,7 @@ class BookEvent(BaseModel):
 
 
 class BookWriter:
-    """Implements `exchanges.common.depth.DepthSink`: writes down what it is told.
+    """Implements `exchanges.common.market.depth.DepthSink`: writes down what it is told.
 
     Args:
         place: How many rows stand before what comes now, and the time of the newest.

@@ -53,7 +53,7 @@ class BookChange(BaseModel):
 class OrderBook:
     """Both sides of a book. Whoever holds one reads it; its builder alone changes it.
 
-    It has no state of its own: a builder hands it out while it is right (`exchanges.common.book_builder`).
+    It has no state of its own: a builder hands it out while it is right (`exchanges.common.market.book_builder`).
     """
 
     __slots__ = ("_depth", "_is_window", "asks", "bids", "sequence", "ts_event_ns")

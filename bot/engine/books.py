@@ -33,7 +33,7 @@ class FillsFromTrades(Protocol):
 
 
 class BookDesk:
-    """Keeps each slot's book while it is right. What depth readers call their sink (`exchanges.common.depth`).
+    """Keeps each slot's book while it is right. What depth readers call their sink (`exchanges.common.market.depth`).
 
     A book that may not be used is None before the call that says so returns, so no decision is taken on it. Books
     decide nothing themselves: the next quote does.

@@ -23,7 +23,6 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision, Outcome
 from bot.engine.books import BookDesk, FillsFromTrades
-from bot.engine.bystander import Bystander
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PAUSED, PairDesk
@@ -31,6 +30,7 @@ from bot.engine.route_index import RouteIndex
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
+from bot.engine.watches.bystander import Bystander
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy

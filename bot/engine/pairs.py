@@ -11,14 +11,14 @@ from bot.domain.legs import TradeLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
-from bot.engine.adoption import LeavingWatch
+from bot.engine.accounts.adoption import LeavingWatch
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
-from bot.engine.funding import FundingClock
-from bot.engine.margin_guard import MarginGuard
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
+from bot.engine.terms.funding import FundingClock
+from bot.engine.watches.margin_guard import MarginGuard
 from bot.errors import InvariantError
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.journal_replay import LeftPair

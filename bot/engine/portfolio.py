@@ -10,8 +10,8 @@ from bot.domain.order import OrderStatus, Side
 from bot.domain.route import Route
 from bot.engine.feed_health import FeedHealth
 from bot.engine.margins import Margins
-from bot.engine.prices import Prices
 from bot.engine.slot import InstrumentSlot
+from bot.engine.terms.prices import Prices
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Actions, TellsStanding

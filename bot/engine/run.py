@@ -17,23 +17,23 @@ from bot.domain.instrument import Feed
 from bot.domain.money import money_words
 from bot.domain.route import Decision
 from bot.domain.snapshot import Snapshot, UpkeepStatus
+from bot.engine.accounts.dust_left import dust_left
+from bot.engine.accounts.earlier_results import realised_today
+from bot.engine.accounts.left_behind import LeftBehind, left_behind
+from bot.engine.accounts.letting_go import let_go
+from bot.engine.accounts.reconciler import Reconciler
+from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
-from bot.engine.dead_man import DeadMan
-from bot.engine.dust_left import dust_left
-from bot.engine.earlier_results import realised_today
 from bot.engine.engine import Engine, RunInfo
-from bot.engine.lag_watch import LagWatch
-from bot.engine.left_behind import LeftBehind, left_behind
-from bot.engine.letting_go import let_go
 from bot.engine.person import Person
-from bot.engine.rates import assumed_funding, fee_schedules
-from bot.engine.reconciler import Reconciler
-from bot.engine.recovery import Recovery, tell_adopted
 from bot.engine.snapshot import headline, take_snapshot
-from bot.engine.storage_watch import Disk, StorageWatch
 from bot.engine.summary import run_summary
-from bot.engine.venue_watch import VenueWatch
+from bot.engine.terms.rates import assumed_funding, fee_schedules
+from bot.engine.watches.dead_man import DeadMan
+from bot.engine.watches.lag_watch import LagWatch
+from bot.engine.watches.storage_watch import Disk, StorageWatch
+from bot.engine.watches.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.execution.journal_replay import LeftPair
 from bot.masking import masked

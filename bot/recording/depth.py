@@ -121,7 +121,7 @@ class DepthRecorder:
             if slot in until:
                 self._gaps.open(slot, Channel.DEPTH, until[slot], "not recorded: the program did not run")
 
-    # exchanges.common.depth.DepthSink
+    # exchanges.common.market.depth.DepthSink
 
     def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
         """Keep a change, or the whole book where the change alone would not do."""

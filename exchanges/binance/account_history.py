@@ -14,7 +14,7 @@ from bot.ports.account import KnownFill, OrderFound
 from exchanges.binance.order_requests import ORDER_PATHS, TRADE_PATHS, reason_of
 from exchanges.binance.private_schemas import TRADES, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
-from exchanges.common.asked_account import LONGEST_NS
+from exchanges.common.account.asked_account import LONGEST_NS
 
 _MS = 1_000_000
 _HOUR_NS = 3_600_000_000_000

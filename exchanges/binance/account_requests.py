@@ -22,8 +22,8 @@ from exchanges.binance.private_schemas import (
     SpotAccount,
 )
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.venue_http import VenueHttp
 
 _SPOT_ACCOUNT = TypeAdapter(SpotAccount)
 _MS = 1_000_000

@@ -17,8 +17,8 @@ from bot.errors import RateLimited
 from exchanges.binance.fee_tiers import TOKEN, TOKEN_DISCOUNT
 from exchanges.binance.private_schemas import FUTURES_BALANCES, SpotAccount
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.refusals import Refusal
-from exchanges.common.request_pool import Lane
+from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.request_pool import Lane
 from exchanges.common.told import bps_of, by_key, read_each
 
 Rate = Annotated[Decimal, Field(ge=Decimal("-0.002"), le=Decimal("0.02"), allow_inf_nan=False)]

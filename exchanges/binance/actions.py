@@ -17,19 +17,19 @@ from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream,
 from exchanges.binance.request_costs import new_order_cost, rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.asked_account import AskedAccount
+from exchanges.common.account.asked_account import AskedAccount
+from exchanges.common.account.funding_desk import FundingDesk, OnFunding
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.private_stream import PrivateProtocol
+from exchanges.common.account.socket_orders import SocketOrders
+from exchanges.common.account.streamed_actions import StreamedActions, instruments_of
+from exchanges.common.account.trade_socket import TradeSocket
+from exchanges.common.account.venue_state import VenueState
+from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import Log
-from exchanges.common.funding_desk import FundingDesk, OnFunding
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.private_stream import PrivateProtocol
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.socket_orders import SocketOrders
-from exchanges.common.streamed_actions import StreamedActions, instruments_of
-from exchanges.common.trade_socket import TradeSocket
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.venue_state import VenueState
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 
 _STREAMS: Mapping[Feed, type[SpotUserStream] | type[FuturesUserStream]] = {
     SPOT: SpotUserStream,

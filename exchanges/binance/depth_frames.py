@@ -5,7 +5,7 @@ from functools import partial
 
 from bot.domain.instrument import Feed
 from exchanges.binance.order_book import BinanceBookBuilder
-from exchanges.common.depth import DepthSink, SlotBook
+from exchanges.common.market.depth import DepthSink, SlotBook
 
 _SNAPSHOT_DEPTH = 1_000
 _KINDS = frozenset({b"depth", b"depth@0ms", b"depth@100ms", b"depth@250ms", b"depth@500ms"})

@@ -14,11 +14,11 @@ from exchanges.binance.decoder import reason
 from exchanges.binance.endpoints import REFUSED, VENUE, rest_url, stream_url
 from exchanges.binance.order_book import BinanceBookBuilder
 from exchanges.binance.schemas import AnyFrame
-from exchanges.common.depth import DepthSink
-from exchanges.common.depth_reader import DepthReader
-from exchanges.common.plan import StreamPlan
-from exchanges.common.public_http import PublicHttp
-from exchanges.common.snapshot_desk import SnapshotDesk
+from exchanges.common.market.depth import DepthSink
+from exchanges.common.market.depth_reader import DepthReader
+from exchanges.common.market.plan import StreamPlan
+from exchanges.common.market.snapshot_desk import SnapshotDesk
+from exchanges.common.requests.public_http import PublicHttp
 
 SNAPSHOT_DEPTH = 1_000
 """Levels of a snapshot: weight 50 of 6,000 a minute on spot, 20 of 2,400 on USDⓈ-M."""

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.clock import Clock
-from exchanges.common.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
+from exchanges.common.requests.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
 
 _CLOCK = frozenset({-1021})
 _WRONG_KEY = frozenset({-1002, -1022, -2014, -2015})
@@ -28,7 +28,7 @@ _MOST_BLIND = 40
 
 
 class BinanceEmergency:
-    """Implements `exchanges.common.emergency.Emergency`."""
+    """Implements `exchanges.common.requests.emergency.Emergency`."""
 
     def __init__(self, account: Account, clock: Clock) -> None:
         """Nothing is sent yet.

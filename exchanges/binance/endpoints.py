@@ -4,7 +4,7 @@ from bot.domain.instrument import Feed, Segment
 from bot.errors import SettingsError
 from bot.settings import Settings
 from exchanges.binance import hosts
-from exchanges.common.own_hosts import configured
+from exchanges.common.requests.own_hosts import configured
 
 VENUE = "binance"
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)

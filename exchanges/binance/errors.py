@@ -16,7 +16,7 @@ from bot.errors import (
 )
 from exchanges.binance.endpoints import REFUSED, VENUE
 from exchanges.binance.library import BinanceAPIException, BinanceRequestException
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
 
 _AUTHENTICATION = frozenset({-1002, -1011, -1022, -1035, -1099, -2014, -2015, -2017})
 _RATE = frozenset({-1003, -1015, -1034})

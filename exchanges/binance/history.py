@@ -18,8 +18,8 @@ from bot.errors import SettingsError
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.history_rows import FORMS
 from exchanges.binance.normalize import venue_symbol
-from exchanges.common.download import Downloader, Local, Published, address
-from exchanges.common.history import HistoryFile, Origin, Span, days, months
+from exchanges.common.history.download import Downloader, Local, Published, address
+from exchanges.common.history.files import HistoryFile, Origin, Span, days, months
 
 BASE_URL = "https://data.binance.vision"
 _PLACES = {Segment.SPOT: "spot", Segment.LINEAR: "futures/um", Segment.INVERSE: "futures/cm"}

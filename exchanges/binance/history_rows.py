@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from exchanges.common.history import Span
-from exchanges.common.history_csv import INTEGER, NUMBER, TRUTH, CsvForm, CsvRows, csv_rows, only
+from exchanges.common.history.files import Span
+from exchanges.common.history.history_csv import INTEGER, NUMBER, TRUTH, CsvForm, CsvRows, csv_rows, only
 
 _QUOTE_NUMBERS = ("best_bid_price", "best_bid_qty", "best_ask_price", "best_ask_qty")
 BOOK_TICKER = CsvForm(

@@ -20,9 +20,9 @@ from exchanges.binance.networks import WalletRest
 from exchanges.binance.private_schemas import SpotAccount
 from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 
 
 class _Row(BaseModel):

@@ -9,7 +9,7 @@ from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.terms import Listing, Told
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.normalize import ListingRow
-from exchanges.common.listings import asked, rows_under
+from exchanges.common.market.listings import asked, rows_under
 from exchanges.common.told import by_key, read_each
 
 

@@ -15,7 +15,7 @@ from exchanges.binance.endpoints import VENUE, rest_url
 from exchanges.binance.errors import translated
 from exchanges.binance.library import AsyncClient
 from exchanges.binance.normalize import SymbolRow, instrument, venue_symbol
-from exchanges.common.wanted import wants_all
+from exchanges.common.market.wanted import wants_all
 
 _PATIENCE_S = 10.0
 

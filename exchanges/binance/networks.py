@@ -16,9 +16,9 @@ from bot.domain.terms import Told, WalletMove
 from exchanges.binance.endpoints import SPOT, VENUE
 from exchanges.binance.schemas import MsAsNs
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.common.told import by_key, first_fault
-from exchanges.common.venue_http import VenueHttp
 
 CHAINS: Mapping[str, str] = {
     "BTC": "bitcoin",

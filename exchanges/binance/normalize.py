@@ -10,7 +10,7 @@ from bot.domain.market import PrintedQuote
 from bot.domain.terms import Listing
 from bot.errors import MalformedPayload, SettingsError
 from exchanges.binance.schemas import AnyFrame, PrintedTicker
-from exchanges.common.listings import delivery_ns, listing_status
+from exchanges.common.market.listings import delivery_ns, listing_status
 
 _NAME = len(b'{"stream":"')
 _TICKER = b"@bookTicker"

@@ -23,7 +23,7 @@ from bot.domain.order_book import BookChange, BookSequence, BookState, OrderBook
 from bot.errors import MalformedPayload, SequenceGap
 from exchanges.binance.decoder import reason
 from exchanges.binance.schemas import MsAsNs
-from exchanges.common.book_builder import BookBuilder, BookEvents
+from exchanges.common.market.book_builder import BookBuilder, BookEvents
 
 MAX_WAITING = 2_000
 """Changes kept while a snapshot is on its way: at ten a second more than three minutes."""

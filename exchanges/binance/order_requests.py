@@ -11,10 +11,10 @@ from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInFo
 from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
-from exchanges.common.keyed_rest import lane_of
-from exchanges.common.order_desk import OrderReport
-from exchanges.common.refusals import Refusal
-from exchanges.common.request_pool import Lane
+from exchanges.common.account.order_desk import OrderReport
+from exchanges.common.requests.keyed_rest import lane_of
+from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.request_pool import Lane
 
 _ORDER_ROW = TypeAdapter(OrderRow)
 ORDER_PATHS = {Segment.SPOT: "/v3/order", Segment.LINEAR: "/v1/order"}

@@ -25,11 +25,11 @@ from exchanges.binance.private_schemas import (
 )
 from exchanges.binance.refusals import complaint
 from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import Log
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.plan import printable
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.venue_http import VenueHttp
 
 _LISTEN_KEY = TypeAdapter(ListenKey)
 _KEEP_ALIVE_S = 1800.0

@@ -11,10 +11,10 @@ from bot.ports import FrameTap, MarketSink
 from bot.settings import Settings
 from exchanges.binance.decoder import BinanceDecoder
 from exchanges.binance.endpoints import REFUSED, rest_url, stream_url
-from exchanges.common.feed_reader import FeedReader, connections
-from exchanges.common.feed_state import FeedStates
-from exchanges.common.offset_watch import AskTime, OffsetWatch
-from exchanges.common.plan import StreamPlan
+from exchanges.common.market.feed_reader import FeedReader, connections
+from exchanges.common.market.feed_state import FeedStates
+from exchanges.common.market.plan import StreamPlan
+from exchanges.common.requests.offset_watch import AskTime, OffsetWatch
 
 _STREAMS_PER_CONNECTION = 200
 """Binance allows 1024; fewer keep one bad connection from taking everything with it."""

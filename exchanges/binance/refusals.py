@@ -10,9 +10,9 @@ from bot.errors import BelowMinimum, InsufficientBalance, VenueError, VenueUnava
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.errors import as_venue_error, retry_after_s
 from exchanges.binance.library import BinanceAPIException
-from exchanges.common.plan import printable
-from exchanges.common.refusals import Refusal, RefusalCodes, ServerFault
-from exchanges.common.venue_http import Answer
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.refusals import Refusal, RefusalCodes, ServerFault
+from exchanges.common.requests.venue_http import Answer
 
 _OVERLOADED = -1008
 """Turned away before the matching engine saw it, for all that the status is a 503."""

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.domain.instrument import Feed, Segment
 from exchanges.binance.endpoints import LINEAR, SPOT
-from exchanges.common.request_budget import Cost, RequestBudget
-from exchanges.common.request_pool import Rate
-from exchanges.common.venue_http import Answer
+from exchanges.common.requests.request_budget import Cost, RequestBudget
+from exchanges.common.requests.request_pool import Rate
+from exchanges.common.requests.venue_http import Answer
 
 _UNKNOWN = 40
 """Of a request that stands in no table: as much as the dearest of its kind."""

@@ -15,12 +15,12 @@ from exchanges.binance.endpoints import VENUE
 from exchanges.binance.private_schemas import ServerTime
 from exchanges.binance.refusals import checked, code_of
 from exchanges.binance.request_costs import adopt, cost, learn, refused_for
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
-from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.request_budget import Cost
-from exchanges.common.request_pool import Lane
-from exchanges.common.venue_http import Answer, VenueHttp
+from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
+from exchanges.common.requests.request_budget import Cost
+from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 _FORM = "application/x-www-form-urlencoded"
 

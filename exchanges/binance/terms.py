@@ -20,11 +20,11 @@ from exchanges.binance.listings import read_listings
 from exchanges.binance.networks import WalletRest, read_moves, read_networks
 from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.signing_hosts import THIS_MACHINE
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.signing_hosts import THIS_MACHINE
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.common.told import merged
-from exchanges.common.venue_http import VenueHttp
 
 
 class BinanceTerms:

@@ -20,12 +20,12 @@ from exchanges.binance.endpoints import VENUE
 from exchanges.binance.order_requests import ORDER_PATHS, new_order
 from exchanges.binance.request_costs import cost
 from exchanges.binance.signed_rest import SignedRest, Values
-from exchanges.common.keyed_rest import READ_WINDOW_MS
-from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.refusals import ServerFault
-from exchanges.common.request_budget import Cost
-from exchanges.common.trade_link import Reply, Request
-from exchanges.common.venue_http import Answer
+from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
+from exchanges.common.account.trade_link import Reply, Request
+from exchanges.common.requests.keyed_rest import READ_WINDOW_MS
+from exchanges.common.requests.refusals import ServerFault
+from exchanges.common.requests.request_budget import Cost
+from exchanges.common.requests.venue_http import Answer
 
 _PATHS = {Segment.SPOT: "/ws-api/v3", Segment.LINEAR: "/ws-fapi/v1"}
 _HANDSHAKE = {Segment.SPOT: 2, Segment.LINEAR: 5}

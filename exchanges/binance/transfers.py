@@ -22,12 +22,12 @@ from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.library import AsyncClient, BinanceAPIException, BinanceRequestException
 from exchanges.binance.networks import networks_of
 from exchanges.binance.refusals import checked
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.clock_offset import measure_offset
-from exchanges.common.signing_hosts import SigningHosts
+from exchanges.common.account.transfer_answers import all_networks, meaning
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.clock_offset import measure_offset
+from exchanges.common.requests.signing_hosts import SigningHosts
+from exchanges.common.requests.venue_http import Answer
 from exchanges.common.told import by_key
-from exchanges.common.transfer_answers import all_networks, meaning
-from exchanges.common.venue_http import Answer
 
 _PATIENCE_S = 10.0
 _MS = 1_000_000

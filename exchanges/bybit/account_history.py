@@ -9,7 +9,7 @@ from bot.ports.account import KnownFill, OrderFound
 from exchanges.bybit.order_requests import fill_of, report_of
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRows
 from exchanges.bybit.signed_rest import SignedRest, Values
-from exchanges.common.asked_account import LONGEST_NS
+from exchanges.common.account.asked_account import LONGEST_NS
 
 _MS = 1_000_000
 _SPAN_NS = 7 * 24 * 3_600_000_000_000

@@ -19,8 +19,8 @@ from exchanges.bybit.private_schemas import (
     WalletRows,
 )
 from exchanges.bybit.signed_rest import SignedRest
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.venue_http import VenueHttp
 
 WALLET = f"{VENUE}.unified"
 _MS = 1_000_000

@@ -20,18 +20,18 @@ from exchanges.bybit.private_stream import BybitPrivateStream, PrivateTopics
 from exchanges.bybit.request_costs import new_order_cost, rates
 from exchanges.bybit.signed_rest import SignedRest
 from exchanges.bybit.trade_socket import BybitTrade
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.asked_account import AskedAccount
+from exchanges.common.account.asked_account import AskedAccount
+from exchanges.common.account.funding_desk import FundingDesk, OnFunding
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.socket_orders import SocketOrders
+from exchanges.common.account.streamed_actions import StreamedActions, instruments_of
+from exchanges.common.account.trade_socket import TradeSocket
+from exchanges.common.account.venue_state import VenueState
+from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import Log
-from exchanges.common.funding_desk import FundingDesk, OnFunding
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.socket_orders import SocketOrders
-from exchanges.common.streamed_actions import StreamedActions, instruments_of
-from exchanges.common.trade_socket import TradeSocket
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.venue_state import VenueState
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 
 
 class BybitActions(StreamedActions):

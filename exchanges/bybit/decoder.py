@@ -12,7 +12,7 @@ from bot.ports import FeedState, MarketSink
 from exchanges.bybit.book import Level1Book
 from exchanges.bybit.funding import FundingState
 from exchanges.bybit.schemas import decode_quote, decode_ticker, decode_trades, why
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
 
 _Handler = Callable[[bytes, int], None]
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from bot.domain.instrument import Feed
 from exchanges.bybit.order_book import BybitBookBuilder
-from exchanges.common.depth import DepthSink, SlotBook
+from exchanges.common.market.depth import DepthSink, SlotBook
 
 _TOPIC = b'{"topic":"orderbook.'
 _TOP = 1

@@ -12,9 +12,9 @@ from bot.ports import FeedState, FrameTap
 from bot.settings import Settings
 from exchanges.bybit.endpoints import FORBIDDEN, stream_url
 from exchanges.bybit.order_book import BybitBookBuilder
-from exchanges.common.depth import DepthSink
-from exchanges.common.depth_reader import DepthReader
-from exchanges.common.plan import StreamPlan, printable
+from exchanges.common.market.depth import DepthSink
+from exchanges.common.market.depth_reader import DepthReader
+from exchanges.common.market.plan import StreamPlan, printable
 
 TOPIC_DEPTH = 50
 _ARGS_PER_MESSAGE = 10

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.clock import Clock
-from exchanges.common.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
+from exchanges.common.requests.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
 
 _CLOCK = frozenset({10002})
 _WRONG_KEY = frozenset({10003, 10004, 10005, 10007, 10009, 10010, 33004})
@@ -23,7 +23,7 @@ _MOST_PAGES = 50
 
 
 class BybitEmergency:
-    """Implements `exchanges.common.emergency.Emergency`."""
+    """Implements `exchanges.common.requests.emergency.Emergency`."""
 
     def __init__(self, account: Account, clock: Clock) -> None:
         """Nothing is sent yet.

@@ -3,7 +3,7 @@
 from bot.domain.instrument import Feed
 from bot.settings import Settings
 from exchanges.bybit import hosts
-from exchanges.common.own_hosts import configured
+from exchanges.common.requests.own_hosts import configured
 
 FORBIDDEN = (
     "refused with HTTP 403. Bybit says so for two reasons: it does not serve this place (the USA and others), or this "

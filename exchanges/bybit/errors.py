@@ -15,7 +15,7 @@ from bot.errors import (
     VenueUnavailable,
 )
 from exchanges.bybit.endpoints import FORBIDDEN
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
 
 _VENUE = "bybit"
 _IP_BAN_S = 600.0

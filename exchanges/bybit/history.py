@@ -18,8 +18,8 @@ from bot.errors import SettingsError
 from exchanges.bybit.history_books import book_rows
 from exchanges.bybit.history_rows import linear_trades, spot_trades
 from exchanges.bybit.normalize import VENUE
-from exchanges.common.download import Downloader, Local, Published, address
-from exchanges.common.history import HistoryFile, Origin, Span, days
+from exchanges.common.history.download import Downloader, Local, Published, address
+from exchanges.common.history.files import HistoryFile, Origin, Span, days
 
 TRADES_URL = "https://public.bybit.com"
 BOOKS_URL = "https://quote-saver.bycsi.com"

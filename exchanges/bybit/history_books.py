@@ -17,9 +17,9 @@ import pyarrow as pa
 from bot.domain.order_book import BookChange, BookState
 from bot.errors import MalformedPayload
 from exchanges.bybit.order_book import BybitBookBuilder
-from exchanges.common.history import DAY_NS, Span
-from exchanges.common.history_csv import bad
-from exchanges.common.history_stream import unpacked
+from exchanges.common.history.files import DAY_NS, Span
+from exchanges.common.history.history_csv import bad
+from exchanges.common.history.history_stream import unpacked
 
 _TABLE_ROWS = 65_536
 _MINUTE_NS = 60_000_000_000

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exchanges.common.history import Span
-from exchanges.common.history_csv import INTEGER, NUMBER, SECONDS, TEXT, CsvForm, CsvRows, csv_rows, is_text
+from exchanges.common.history.files import Span
+from exchanges.common.history.history_csv import INTEGER, NUMBER, SECONDS, TEXT, CsvForm, CsvRows, csv_rows, is_text
 
 LINEAR_TRADES = CsvForm(
     {"timestamp": SECONDS, "symbol": TEXT, "side": TEXT, "size": NUMBER, "price": NUMBER, "trdMatchID": TEXT}

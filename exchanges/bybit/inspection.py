@@ -20,9 +20,9 @@ from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.private_schemas import WalletRows
 from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 
 _ANYWHERE = "*"
 

@@ -9,7 +9,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.terms import Listing, Told
 from exchanges.bybit.normalize import VENUE, listing
 from exchanges.bybit.schemas import ListingRow
-from exchanges.common.listings import asked, rows_under
+from exchanges.common.market.listings import asked, rows_under
 from exchanges.common.told import by_key, read_each
 
 

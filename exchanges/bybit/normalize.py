@@ -8,7 +8,7 @@ from bot.domain.instrument import Feed, Instrument, ListingStatus, Segment
 from bot.domain.market import PrintedQuote
 from bot.domain.terms import Listing
 from exchanges.bybit.schemas import InstrumentRow, ListingRow
-from exchanges.common.listings import delivery_ns, listing_status
+from exchanges.common.market.listings import delivery_ns, listing_status
 
 VENUE = "bybit"
 LINEAR = Feed(venue=VENUE, segment=Segment.LINEAR)

@@ -18,7 +18,7 @@ from bot.domain.book_side import PrintedLevel
 from bot.domain.order_book import BookChange, BookSequence, OrderBook
 from bot.errors import MalformedPayload, SequenceGap
 from exchanges.bybit.schemas import why
-from exchanges.common.book_builder import BookBuilder, BookEvents
+from exchanges.common.market.book_builder import BookBuilder, BookEvents
 
 _RESTART = 1
 _MAX_MS = (2**63 - 1) // 1_000_000

@@ -8,10 +8,10 @@ from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
 from exchanges.bybit.signed_rest import Body, SignedRest, Values
-from exchanges.common.keyed_rest import lane_of
-from exchanges.common.order_desk import OrderReport
-from exchanges.common.refusals import Refusal
-from exchanges.common.request_pool import Lane
+from exchanges.common.account.order_desk import OrderReport
+from exchanges.common.requests.keyed_rest import lane_of
+from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.request_pool import Lane
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}

@@ -19,12 +19,12 @@ from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.order_requests import fill_of, report_of
 from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRows, PositionRows, WalletRows
 from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.account.funding_desk import FundingDesk
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import Log
-from exchanges.common.funding_desk import FundingDesk
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.plan import printable
-from exchanges.common.venue_http import VenueHttp
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.venue_http import VenueHttp
 
 _TOPICS = ("order", "execution", "position", "wallet")
 _ANSWER_S = 5.0

@@ -15,11 +15,11 @@ from bot.ports import FrameTap, MarketSink
 from bot.settings import Settings
 from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import FORBIDDEN, rest_url, stream_url
-from exchanges.common.clock_offset import measure_offset
-from exchanges.common.feed_reader import connections
-from exchanges.common.feed_state import FeedStates
-from exchanges.common.plan import StreamPlan
-from exchanges.common.started import start_together
+from exchanges.common.market.feed_reader import connections
+from exchanges.common.market.feed_state import FeedStates
+from exchanges.common.market.plan import StreamPlan
+from exchanges.common.market.started import start_together
+from exchanges.common.requests.clock_offset import measure_offset
 
 _ARGS_PER_MESSAGE = 10
 """What spot allows; linear allows more, and nothing is gained by it."""

@@ -10,9 +10,9 @@ from bot.errors import BelowMinimum, GeoBlocked, InsufficientBalance, VenueError
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
-from exchanges.common.plan import printable
-from exchanges.common.refusals import Refusal, RefusalCodes, ServerFault
-from exchanges.common.venue_http import Answer
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.refusals import Refusal, RefusalCodes, ServerFault
+from exchanges.common.requests.venue_http import Answer
 
 _UNKNOWN = frozenset({10000, 10016, 170001, 170007, 170032, 170146, 170147, 170234})
 """Faults inside Bybit, and creating or cancelling that it gave up waiting for."""

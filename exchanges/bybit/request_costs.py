@@ -6,9 +6,9 @@ Source: https://bybit-exchange.github.io/docs/v5/rate-limit.
 from collections.abc import Mapping
 
 from bot.domain.instrument import Feed
-from exchanges.common.request_budget import Cost, RequestBudget
-from exchanges.common.request_pool import Rate
-from exchanges.common.venue_http import Answer
+from exchanges.common.requests.request_budget import Cost, RequestBudget
+from exchanges.common.requests.request_pool import Rate
+from exchanges.common.requests.venue_http import Answer
 
 ADDRESS = "address 5s"
 _ADDRESS_CODES = frozenset({10018, 10429})

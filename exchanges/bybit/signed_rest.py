@@ -17,13 +17,13 @@ from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
 from exchanges.bybit.refusals import checked, code_of
 from exchanges.bybit.request_costs import cost, learn, refused_for, reset_ms
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
-from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.refusals import Refusal
-from exchanges.common.request_budget import Cost
-from exchanges.common.request_pool import Lane
-from exchanges.common.venue_http import Answer, VenueHttp
+from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS, KeyedRest
+from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.request_budget import Cost
+from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 _LOGIN_MS = 10_000
 """pybit's second is broken by a second of delay."""

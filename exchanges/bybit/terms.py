@@ -21,11 +21,11 @@ from exchanges.bybit.networks import read_moves, read_networks
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.signing_hosts import THIS_MACHINE
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.signing_hosts import THIS_MACHINE
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.common.told import merged
-from exchanges.common.venue_http import VenueHttp
 
 
 class BybitTerms:

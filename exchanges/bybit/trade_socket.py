@@ -16,11 +16,11 @@ from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.order_requests import new_order
 from exchanges.bybit.request_costs import cost
 from exchanges.bybit.signed_rest import Body, SignedRest
-from exchanges.common.keyed_rest import READ_WINDOW_MS
-from exchanges.common.order_carrier import ORDER_WINDOW_MS
-from exchanges.common.request_budget import Cost
-from exchanges.common.trade_link import Reply, Request
-from exchanges.common.venue_http import Answer
+from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
+from exchanges.common.account.trade_link import Reply, Request
+from exchanges.common.requests.keyed_rest import READ_WINDOW_MS
+from exchanges.common.requests.request_budget import Cost
+from exchanges.common.requests.venue_http import Answer
 
 _PATHS = {"order.create": "/v5/order/create", "order.cancel": "/v5/order/cancel"}
 _ENDING = {10019: "Bybit restarts this server", 20001: "Bybit no longer knows the login"}

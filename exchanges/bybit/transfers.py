@@ -28,11 +28,11 @@ from exchanges.bybit.errors import venue_error
 from exchanges.bybit.networks import networks_of
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.refusals import checked
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.signing_hosts import SigningHosts
+from exchanges.common.account.transfer_answers import all_networks, meaning
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.signing_hosts import SigningHosts
+from exchanges.common.requests.venue_http import Answer
 from exchanges.common.told import by_key
-from exchanges.common.transfer_answers import all_networks, meaning
-from exchanges.common.venue_http import Answer
 
 _TIMEOUT_S = 10
 _WINDOW_MS = 10_000

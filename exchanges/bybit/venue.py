@@ -18,7 +18,7 @@ from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.fee_tiers import FEE_TIERS
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.reader import BybitReader
-from exchanges.common.wanted import wants_all
+from exchanges.common.market.wanted import wants_all
 
 
 class BybitVenue:

@@ -12,9 +12,9 @@ from bot.clock import SystemClock
 from bot.errors import Banned, GeoBlocked, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.door import Door
 from exchanges.ccxt.library import exchange_class
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.request_pool import Lane, Rate
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane, Rate
 
 _PATIENCE_MS = 10_000
 _REQUESTS = "requests"

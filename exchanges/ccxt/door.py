@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bot.errors import InvariantError, SettingsError
-from exchanges.common.loopback import require_loopback
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.loopback import require_loopback
 
 OWN_HOSTS = {"kraken": "api.kraken.com", "coinbase": "api.coinbase.com"}
 """Of each venue. ccxt's classes know further hosts (help pages, sandboxes); none of them is asked."""

@@ -15,7 +15,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.errors import SettingsError, VenueUnavailable
 from exchanges.ccxt.errors import translated
 from exchanges.ccxt.rows import Description, Grid, Refused, positive
-from exchanges.common.wanted import wants_all
+from exchanges.common.market.wanted import wants_all
 
 _TICK_SIZE_MODE = 4
 """ccxt's `precisionMode` in which precisions are steps; in the others 8 would mean eight decimals or digits."""

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from bot.errors import VenueUnavailable
 from exchanges.coinbase.endpoints import VENUE
-from exchanges.common.offset_watch import AskTime
-from exchanges.common.public_http import PublicHttp
+from exchanges.common.requests.offset_watch import AskTime
+from exchanges.common.requests.public_http import PublicHttp
 
 
 class _Time(BaseModel):

@@ -24,7 +24,7 @@ from exchanges.coinbase.schemas import (
     decode_trades,
     why,
 )
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
 
 _LEVEL2 = b'{"channel":"l2_data"'
 _BOOK_MARKS = (b"l2_data", b"l2update", b"snapshot")

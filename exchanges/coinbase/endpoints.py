@@ -1,7 +1,7 @@
 """Where Coinbase is: Advanced Trade's own hosts unless the settings name others."""
 
 from bot.domain.instrument import Feed, Segment
-from exchanges.common.own_hosts import OwnHosts
+from exchanges.common.requests.own_hosts import OwnHosts
 
 VENUE = "coinbase"
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)

@@ -12,11 +12,11 @@ from bot.settings import Settings
 from exchanges.coinbase.clock import asking_time
 from exchanges.coinbase.decoder import CoinbaseDecoder
 from exchanges.coinbase.endpoints import SPOT, rest_url, stream_url
-from exchanges.common.feed_reader import FeedReader
-from exchanges.common.feed_state import GONE, FeedStates
-from exchanges.common.offset_watch import OffsetWatch
-from exchanges.common.plan import StreamPlan
-from exchanges.common.renewable import RenewableConnection
+from exchanges.common.market.feed_reader import FeedReader
+from exchanges.common.market.feed_state import GONE, FeedStates
+from exchanges.common.market.plan import StreamPlan
+from exchanges.common.market.renewable import RenewableConnection
+from exchanges.common.requests.offset_watch import OffsetWatch
 
 _PRODUCTS_PER_CONNECTION = 10
 """Each begins with its whole book, of some MB; a lost message brings all those of its connection again."""

@@ -11,8 +11,8 @@ from bot.domain.terms import Listing, Told
 from bot.settings import Settings
 from exchanges.coinbase.endpoints import SPOT, VENUE, rest_url
 from exchanges.coinbase.metadata import CLOSED_FLAGS
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.listings import NoAccount, asked, listing_status, rows_under
+from exchanges.common.market.listings import NoAccount, asked, listing_status, rows_under
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.told import by_key, read_each
 
 _STATUS = {

@@ -4,7 +4,7 @@ from exchanges.coinbase import metadata, normalize, shipped
 from exchanges.coinbase.decoder import CoinbaseDecoder
 from exchanges.coinbase.endpoints import SPOT
 from exchanges.coinbase.reader import CoinbaseReader
-from exchanges.common.watched_venue import WatchedVenue
+from exchanges.common.market.watched_venue import WatchedVenue
 
 
 class CoinbaseVenue(WatchedVenue):

@@ -10,7 +10,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.errors import BotError
 from bot.ports import FeedState, MarketReader
 from bot.settings import OrderBookSettings, Settings
-from exchanges.common.depth import DepthSink
+from exchanges.common.market.depth import DepthSink
 from exchanges.depth.fanout import DepthFanout
 from exchanges.depth.readers import depth_readers, has_books
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from bot.domain.instrument import Feed
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from bot.ports import FeedState
-from exchanges.common.depth import DepthSink
+from exchanges.common.market.depth import DepthSink
 
 
 class DepthFanout:

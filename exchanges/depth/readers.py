@@ -12,7 +12,7 @@ from bot.ports import FrameTap, MarketReader
 from bot.settings import Settings
 from exchanges.binance.depth_reader import MAX_SYMBOLS, BinanceDepthReader
 from exchanges.bybit.depth_reader import BybitDepthReader
-from exchanges.common.depth import DepthSink
+from exchanges.common.market.depth import DepthSink
 from exchanges.kraken.depth_reader import KrakenDepthReader
 
 

@@ -7,7 +7,7 @@ from bot.ports import FrameDecoder
 from bot.settings import OrderBookSettings
 from exchanges.binance.depth_frames import BinanceDepthFrames
 from exchanges.bybit.depth_frames import BybitDepthFrames
-from exchanges.common.depth import DepthSink
+from exchanges.common.market.depth import DepthSink
 from exchanges.depth.books import wanted_slots
 from exchanges.depth.fanout import DepthFanout
 

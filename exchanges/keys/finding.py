@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from bot.errors import SettingsError
 from bot.settings.keys import KeySettings
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.keys.names import PARTS, account_name, variable
 from exchanges.keys.sources import Environment, KeyFile, Keyring, KeySource
 from exchanges.signing import signing_hosts

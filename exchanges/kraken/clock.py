@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from bot.errors import VenueUnavailable
-from exchanges.common.offset_watch import AskTime
+from exchanges.common.requests.offset_watch import AskTime
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.quote_schemas import decode_pong
 

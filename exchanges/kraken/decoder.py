@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bot.errors import MalformedPayload
 from bot.ports import FeedState, MarketSink
-from exchanges.common.plan import printable
+from exchanges.common.market.plan import printable
 from exchanges.kraken.endpoints import SPOT
 from exchanges.kraken.normalize import single_rows
 from exchanges.kraken.quote_schemas import decode_pong, decode_ticker, decode_trades

@@ -11,10 +11,10 @@ from bot.clock import Clock
 from bot.errors import MalformedPayload
 from bot.ports import FeedState, FrameTap
 from bot.settings import Settings
-from exchanges.common.book_builder import BookEvents
-from exchanges.common.depth import DepthSink
-from exchanges.common.depth_reader import DepthReader
-from exchanges.common.plan import StreamPlan, printable
+from exchanges.common.market.book_builder import BookEvents
+from exchanges.common.market.depth import DepthSink
+from exchanges.common.market.depth_reader import DepthReader
+from exchanges.common.market.plan import StreamPlan, printable
 from exchanges.kraken.endpoints import SPOT, stream_url
 from exchanges.kraken.order_book import CHECKED_LEVELS, KrakenBookBuilder
 from exchanges.kraken.schemas import InstrumentFrame, decoded, why

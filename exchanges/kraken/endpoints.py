@@ -1,7 +1,7 @@
 """Where Kraken is: its own hosts unless the settings name others."""
 
 from bot.domain.instrument import Feed, Segment
-from exchanges.common.own_hosts import OwnHosts
+from exchanges.common.requests.own_hosts import OwnHosts
 
 VENUE = "kraken"
 SPOT = Feed(venue=VENUE, segment=Segment.SPOT)

@@ -14,7 +14,7 @@ from zlib import crc32
 from bot.domain.book_side import PrintedLevel
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from bot.errors import MalformedPayload, SequenceGap
-from exchanges.common.book_builder import BookBuilder, BookEvents
+from exchanges.common.market.book_builder import BookBuilder, BookEvents
 from exchanges.kraken.schemas import BookData, Pair, WireLevel, book_frame, decoded
 
 CHECKED_LEVELS = 10

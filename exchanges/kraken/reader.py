@@ -9,10 +9,10 @@ from typing import Any
 from bot.clock import Clock
 from bot.ports import FrameTap, MarketSink
 from bot.settings import Settings
-from exchanges.common.feed_reader import FeedReader, connections
-from exchanges.common.feed_state import FeedStates
-from exchanges.common.offset_watch import OffsetWatch
-from exchanges.common.plan import StreamPlan
+from exchanges.common.market.feed_reader import FeedReader, connections
+from exchanges.common.market.feed_state import FeedStates
+from exchanges.common.market.plan import StreamPlan
+from exchanges.common.requests.offset_watch import OffsetWatch
 from exchanges.kraken.clock import asking_time
 from exchanges.kraken.decoder import KrakenDecoder
 from exchanges.kraken.endpoints import SPOT, stream_url

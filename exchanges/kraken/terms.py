@@ -8,8 +8,8 @@ from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument, ListingStatus
 from bot.domain.terms import Listing, Told
 from bot.settings import Settings
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.listings import NoAccount, asked, listing_status, rows_under
+from exchanges.common.market.listings import NoAccount, asked, listing_status, rows_under
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.told import by_key, read_each
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
 from exchanges.kraken.metadata import stream_symbol

@@ -1,6 +1,6 @@
 """What Kraken offers to `main.py`."""
 
-from exchanges.common.watched_venue import WatchedVenue
+from exchanges.common.market.watched_venue import WatchedVenue
 from exchanges.kraken import metadata, normalize, shipped
 from exchanges.kraken.decoder import KrakenDecoder
 from exchanges.kraken.endpoints import SPOT

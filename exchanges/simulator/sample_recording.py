@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from bot.domain.instrument import Feed, Instrument, Segment
-from exchanges.common.raw_file import write_json, write_text
+from exchanges.common.market.raw_file import write_json, write_text
 from exchanges.recorded.instruments import own_metadata_path
 from exchanges.simulator.latent import STEP_S, Dislocation, fair_path, latent_path
 from exchanges.simulator.sample_wire import BinanceWire, BybitWire, Top

@@ -20,7 +20,7 @@ from bot.storage.archive.store import ArchiveStore
 from exchanges.binance.decoder import BinanceDecoder
 from exchanges.binance.order_book import BinanceBookBuilder
 from exchanges.binance.shipped import INSTRUMENTS
-from exchanges.common.depth import SlotBook
+from exchanges.common.market.depth import SlotBook
 
 SHARED = Path(os.environ.get("CRYPTO_PIPE_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))
 RECORDED = SHARED / "recordings" / "binance-2024-08-08"

@@ -19,7 +19,7 @@ from bot.recording.recorder import Recorder
 from bot.storage.archive.channels import Channel
 from exchanges.binance import shipped
 from exchanges.binance.order_book import BinanceBookBuilder
-from exchanges.common.depth import SlotBook
+from exchanges.common.market.depth import SlotBook
 from tests.unit.recording_memory import MemoryStore
 
 SHARED = Path(os.environ.get("CRYPTO_PIPE_SHARED", Path(__file__).resolve().parents[2].parent / "shared"))

@@ -7,9 +7,9 @@ from bot.domain.instrument import Feed
 from exchanges.binance import request_costs as binance
 from exchanges.binance.endpoints import LINEAR, SPOT
 from exchanges.bybit import request_costs as bybit
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.request_pool import Lane
-from exchanges.common.venue_http import Answer
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import Answer
 from exchanges.simulator.binance import endpoints, limits
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.bybit import limits as bybit_limits

@@ -24,8 +24,8 @@ from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common import venue_http
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests import venue_http
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
 from exchanges.simulator.accounts.rules import PriceBand, VenueRules, rules_of

@@ -13,11 +13,11 @@ from bot.clock import SystemClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
-from bot.engine.dead_man import DeadMan
+from bot.engine.watches.dead_man import DeadMan
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 
 D = Decimal
 

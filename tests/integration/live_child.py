@@ -9,8 +9,8 @@ from typing import Any
 
 import main
 from bot.engine.engine import Engine
-from exchanges.common import venue_http
-from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
+from exchanges.common.requests import venue_http
+from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
 from exchanges.keys import finding
 
 

@@ -21,7 +21,7 @@ from bot.ports import AccountQuestions
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.process import pointed_at, running_simulator
 from tests.integration.fault_rig import ROOT, records
 

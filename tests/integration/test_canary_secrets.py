@@ -29,8 +29,8 @@ from bot.masking import MASK, Masker
 from exchanges.binance.endpoints import LINEAR
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.venue_http import VenueHttp
 from tests.integration.live_rig import BUG, PATIENCE_S, REPO, Exchanges, exchanges
 
 EAGER = [

@@ -15,7 +15,7 @@ from bot.domain.order import Side
 from bot.errors import AuthenticationFailed, ClockSkew, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.account import CcxtAccount
 from exchanges.ccxt.client import opened
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from tests.integration.ccxt_venues import KEY, SECRET, Venues, venues
 
 pytest.importorskip("ccxt", reason="ccxt is not installed")

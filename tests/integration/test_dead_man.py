@@ -15,7 +15,7 @@ from aiohttp import web
 from bot.clock import SystemClock, VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import TimeInForce
-from bot.engine.dead_man import DeadMan
+from bot.engine.watches.dead_man import DeadMan
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, Rig, an_order, of, rig, started, until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from bot.clock import SystemClock
 from bot.ports import RecordKind
 from bot.settings import Settings
 from bot.storage.queries import JournalReader
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.keys.names import PARTS, variable
 from exchanges.transfers import account_operations
 from tests.integration.live_rig import REPO, Exchanges, exchanges

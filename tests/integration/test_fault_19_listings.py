@@ -9,9 +9,9 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed, Instrument, ListingStatus, Segment
 from bot.domain.route import Outcome
-from bot.engine.past_transfers import PastTransfers
-from bot.engine.terms import Terms
-from bot.engine.terms_desk import TermsDesk
+from bot.engine.terms.known import Terms
+from bot.engine.terms.past_transfers import PastTransfers
+from bot.engine.terms.terms_desk import TermsDesk
 from bot.errors import VenueUnavailable
 from bot.settings import EndpointSettings, Settings
 from exchanges.coinbase import shipped as coinbase_shipped

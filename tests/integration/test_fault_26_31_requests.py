@@ -9,7 +9,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderStatus, TimeInForce
-from bot.engine.venue_watch import VenueWatch
+from bot.engine.watches.venue_watch import VenueWatch
 from bot.risk.gate import RiskGate, TradingState
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, an_order, until
 from tests.integration.test_sim_fault_requests_actions import Trader, trader

@@ -25,11 +25,11 @@ from exchanges.binance.metadata import connected
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.bybit.metadata import BybitRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.connection import StreamPlan, SupervisedConnection
-from exchanges.common.public_http import PublicHttp
-from exchanges.common.trade_link import TradeLink, dial
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.account.trade_link import TradeLink, dial
+from exchanges.common.market.connection import StreamPlan, SupervisedConnection
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.public_http import PublicHttp
+from exchanges.common.requests.venue_http import VenueHttp
 
 ROOT = Path(__file__).resolve().parents[2]
 LINEAR = Feed.parse("binance.linear")

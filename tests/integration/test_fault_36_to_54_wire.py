@@ -21,7 +21,7 @@ from bot.execution.pair import Pair, PairState
 from bot.settings import EndpointSettings, ExecutionSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
 from tests.integration.actions_rig import BY_FEED, FEES, VENUES, of, until
 from tests.integration.sim_fault_requests_rig import Sim, simulated

@@ -17,7 +17,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.settings import Settings
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.process import pointed_at, running_simulator
 from tests.integration.fault_rig import IN_AND_OUT, STAYING, bot, records
 from tests.integration.standing_exchanges import at, exchanges, lend

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.left_open import left_open
+from bot.engine.accounts.left_open import left_open
 from bot.execution.pair import PairState
 from bot.storage.journal import SqliteJournal
 from tests.integration.fault_rig import ROOT, STAYING, assert_whole, bot, records

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.clock import VirtualClock
-from bot.engine.storage_watch import StorageWatch
+from bot.engine.watches.storage_watch import StorageWatch
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.risk.gate import TradingState

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.left_open import left_open
+from bot.engine.accounts.left_open import left_open
 from bot.errors import ExitCode, StorageError
 from bot.ports import RecordKind
 from bot.storage import schema

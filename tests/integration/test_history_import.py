@@ -26,8 +26,8 @@ from bot.storage.imports.ports import ImportProgress, ImportReport
 from bot.storage.queries import JournalReader
 from exchanges.binance.history import BinanceHistory
 from exchanges.bybit.history import BybitHistory
-from exchanges.common.download import Downloader
-from exchanges.common.history import HistoryFile
+from exchanges.common.history.download import Downloader
+from exchanges.common.history.files import HistoryFile
 from tests.unit.history_files import (
     BINANCE_LINEAR,
     BOOK_TICKER,

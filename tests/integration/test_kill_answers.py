@@ -14,7 +14,7 @@ import pytest
 from bot.clock import SystemClock
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
-from exchanges.common.emergency import Account, Emergency
+from exchanges.common.requests.emergency import Account, Emergency
 from modes.kill_venue import Outcome, Silencer
 
 Answer = tuple[int, dict[str, str], str]

@@ -15,7 +15,7 @@ from bot.domain.order import Side, TimeInForce
 from bot.errors import ExitCode
 from bot.risk.halt_flag import FLAG, read_flag
 from exchanges.accounts import order_accounts
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from modes.kill_accounts import remember_accounts
 from tests.integration.actions_rig import BY_FEED, VENUES, Rig, an_order, of, rig, started, until
 

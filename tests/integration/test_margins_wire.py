@@ -14,10 +14,10 @@ from bot.domain.instrument import Segment
 from bot.domain.margin import MarginSource
 from bot.domain.order import Side
 from bot.domain.route import HoldLeg, Route, TradeLeg
-from bot.engine.margin_guard import MarginGuard
 from bot.engine.margins import Margins
+from bot.engine.watches.margin_guard import MarginGuard
 from bot.risk.limits import LiquidationDistance, MaxMarginRatio, Proposal, Refused
-from exchanges.common import margin_watch
+from exchanges.common.account import margin_watch
 from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.core.values import PositionView
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, Rig, an_order, of, rig, started, until

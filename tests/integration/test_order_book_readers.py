@@ -23,7 +23,7 @@ from bot.ports import FeedState
 from bot.settings import Settings
 from exchanges.binance.depth_reader import BinanceDepthReader, fetch_snapshot
 from exchanges.bybit.depth_reader import BybitDepthReader
-from exchanges.common.public_http import PublicHttp
+from exchanges.common.requests.public_http import PublicHttp
 from exchanges.kraken.depth_reader import KrakenDepthReader
 from tests.integration.sim_binance_server import sim_binance
 from tests.integration.sim_bybit_server import serving

@@ -17,8 +17,8 @@ import pytest
 
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.errors import StorageError
-from exchanges.common.raw_file import compress
-from exchanges.common.raw_writer import RawWriter
+from exchanges.common.market.raw_file import compress
+from exchanges.common.market.raw_writer import RawWriter
 from exchanges.recorded.files import RecordedFile
 from exchanges.recorded.instruments import read_metadata
 
@@ -163,7 +163,7 @@ CHILD = textwrap.dedent(
     from pathlib import Path
     from bot.clock import SystemClock
     from bot.domain.instrument import Feed
-    from exchanges.common.raw_writer import RawWriter
+    from exchanges.common.market.raw_writer import RawWriter
 
     feed, clock = Feed.parse("binance.spot"), SystemClock()
     writer = RawWriter(Path(sys.argv[1]), {}, lambda text: print(text, flush=True), rotate_minutes=float(sys.argv[2]))
@@ -221,7 +221,7 @@ FULL = textwrap.dedent(
     import resource, sys, time
     from pathlib import Path
     from bot.domain.instrument import Feed
-    from exchanges.common.raw_writer import RawWriter
+    from exchanges.common.market.raw_writer import RawWriter
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
     told = []
@@ -255,7 +255,7 @@ UNPACKED = textwrap.dedent(
     """
     import os, resource, sys, threading
     from pathlib import Path
-    from exchanges.common.raw_file import compress
+    from exchanges.common.market.raw_file import compress
 
     path = Path(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))

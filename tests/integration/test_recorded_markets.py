@@ -15,7 +15,7 @@ from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.ports import FeedState, FrameDecoder
 from exchanges.binance.decoder import BinanceDecoder
 from exchanges.bybit.decoder import BybitDecoder
-from exchanges.common.raw_writer import RawWriter
+from exchanges.common.market.raw_writer import RawWriter
 from exchanges.recorded.player import PlayResult, RecordedMarket
 from exchanges.simulator.sample_recording import write_sample
 

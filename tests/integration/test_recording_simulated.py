@@ -18,7 +18,7 @@ from bot.storage.archive.channels import Channel
 from exchanges.binance.reader import stream_plans as binance_plans
 from exchanges.bybit import metadata
 from exchanges.bybit.reader import stream_plans as bybit_plans
-from exchanges.common.wanted import ALL
+from exchanges.common.market.wanted import ALL
 from exchanges.depth.readers import depth_readers
 from exchanges.live.market import LiveVenues, ask_instruments
 from exchanges.registry import all_venues

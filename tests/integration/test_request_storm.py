@@ -15,8 +15,8 @@ from exchanges.binance.signed_rest import SignedRest as BinanceRest
 from exchanges.bybit import request_costs as bybit_costs
 from exchanges.bybit.private_schemas import WalletRows
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.simulator.bybit.options import BybitOptions
 from tests.integration.actions_rig import Rig, an_order, of, rig, until
 

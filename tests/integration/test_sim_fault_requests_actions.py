@@ -15,7 +15,7 @@ from bot.domain.order import Order, OrderStatus, TimeInForce
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from tests.integration.actions_rig import BY_FEED, FEES, INSTRUMENTS, VENUES, Heard, an_order, until
 from tests.integration.sim_fault_requests_rig import Sim, simulated
 

@@ -23,7 +23,7 @@ from bot.risk.halt_flag import FLAG
 from bot.storage.queries import JournalReader
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
-from exchanges.common.emergency import Emergency
+from exchanges.common.requests.emergency import Emergency
 from modes.kill_accounts import remembered_accounts
 
 ROOT = Path(__file__).resolve().parents[2]

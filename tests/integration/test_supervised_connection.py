@@ -31,7 +31,7 @@ from bot.domain.instrument import Feed
 from bot.errors import Banned, ExitCode, GeoBlocked, VenueUnavailable
 from bot.ports import FeedState
 from bot.settings import ConnectionSettings
-from exchanges.common.connection import StreamPlan, SupervisedConnection, backoff_s
+from exchanges.common.market.connection import StreamPlan, SupervisedConnection, backoff_s
 
 FEED = Feed.parse("binance.linear")
 GEO = {451: "Binance does not serve this place (HTTP 451)"}

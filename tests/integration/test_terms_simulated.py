@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.network import ways
-from bot.engine.past_transfers import joined
+from bot.engine.terms.past_transfers import joined
 from bot.errors import SettingsError, VenueError
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance import shipped as binance_shipped
@@ -23,7 +23,7 @@ from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit import shipped as bybit_shipped
 from exchanges.bybit.fee_tiers import FEE_TIERS as BYBIT_TIERS
 from exchanges.bybit.terms import BybitTerms
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.accounts.rules import linear_tier
 from exchanges.terms import terms_sources
 from tests.integration.sim_fault_venue_rig import Here, connected, eventually

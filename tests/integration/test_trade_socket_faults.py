@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bot.errors import AuthenticationFailed, Banned, InsufficientBalance, RateLimited, VenueError
-from exchanges.common.refusals import Refusal, ServerFault
-from exchanges.common.venue_http import AnswerLost
+from exchanges.common.requests.refusals import Refusal, ServerFault
+from exchanges.common.requests.venue_http import AnswerLost
 from tests.integration.actions_rig import VENUES, an_order
 from tests.integration.trade_socket_rig import a_bench, connected, done, refused, scripted, until
 

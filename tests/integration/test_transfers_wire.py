@@ -31,7 +31,7 @@ from bot.settings.transfers import TransferSettings
 from bot.transfers.desk import TransferDesk
 from bot.transfers.guard import TransferGuard
 from bot.transfers.spent import Spent
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.transfers import account_operations
 from tests.integration.actions_rig import VENUES, Rig, rig
 from tests.unit.test_pair_executor import MemoryJournal

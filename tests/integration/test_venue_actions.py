@@ -11,7 +11,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import AuthenticationFailed, OrderRejected, SettingsError, VenueUnavailable
 from exchanges.binance.private_streams import FuturesUserStream
-from exchanges.common.api_keys import ApiKeys
+from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.core.values import Kind, Lifetime, NewOrder, OrderState, Refusal
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, Rig, an_order, of, rig, started, until

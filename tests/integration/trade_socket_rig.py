@@ -20,10 +20,10 @@ from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.bybit import request_costs as bybit_costs
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
 from exchanges.bybit.trade_socket import BybitTrade
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.trade_socket import TradeSocket
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.account.trade_socket import TradeSocket
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import VenueHttp
 from tests.integration.actions_rig import until
 
 D = Decimal

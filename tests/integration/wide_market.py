@@ -3,7 +3,7 @@
 from pathlib import Path
 from random import Random
 
-from exchanges.common.raw_file import write_json, write_text
+from exchanges.common.market.raw_file import write_json, write_text
 from exchanges.recorded.instruments import own_metadata_path
 from exchanges.simulator.sample_recording import BINANCE, START_NS, sample_instrument
 from exchanges.simulator.sample_wire import BinanceWire, Top

@@ -12,7 +12,7 @@ from typing import Any
 from bot.domain.order import Order
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
-from exchanges.common.streamed_actions import StreamedActions
+from exchanges.common.account.streamed_actions import StreamedActions
 from main import main
 
 STEPS = frozenset({RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL})

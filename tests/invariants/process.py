@@ -13,20 +13,20 @@ from typing import Any
 from bot.clock import Timer, VirtualClock
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order
-from bot.engine.dust_left import dust_left
+from bot.engine.accounts.dust_left import dust_left
+from bot.engine.accounts.left_behind import left_behind
+from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine, RunInfo
-from bot.engine.left_behind import left_behind
-from bot.engine.recovery import Recovery, tell_adopted
 from bot.ports import RecordKind
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
-from exchanges.common.asked_account import AskedAccount
-from exchanges.common.funding_desk import FundingDesk
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.streamed_actions import StreamedActions
-from exchanges.common.venue_state import VenueState
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.account.asked_account import AskedAccount
+from exchanges.common.account.funding_desk import FundingDesk
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.streamed_actions import StreamedActions
+from exchanges.common.account.venue_state import VenueState
+from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.paper.wallets import wallet_of
 from exchanges.routed.venue import ConnectedVenue
 from strategies.arbitrage.settings import ArbitrageSettings

@@ -1,7 +1,7 @@
 """What lies between the bot and the exchanges: late, lost, twice, out of order, and refusals of every kind.
 
-The gateways are those of `exchanges.common.streamed_actions`: the real order carrier and order desk run over them. Which
-lie is told is decided by a seeded generator and by `Mood`, which a test sets.
+The gateways are those of `StreamedActions`: the real order carrier and order desk run over them. Which lie is told is
+decided by a seeded generator and by `Mood`, which a test sets.
 """
 
 import random
@@ -14,9 +14,9 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.errors import OrderOutcomeUnknown, OrderRejected, RateLimited, VenueUnavailable
 from bot.ports.account import KnownFill, OrderFound
+from exchanges.common.account.order_desk import OrderDesk, OrderReport
+from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import pause
-from exchanges.common.order_desk import OrderDesk, OrderReport
-from exchanges.common.wallet_book import WalletBook
 from tests.invariants.world import MS, World, instruments_of, is_final
 
 PLACING = ("ok", "slow", "lost_answer", "never_arrives", "rejected", "unavailable", "rate_limited")
@@ -60,7 +60,7 @@ class Wire:
     """What was done to orders, for whoever reads a failure."""
     _funding_since_ns: int = 0
 
-    # exchanges.common.order_carrier.OrderGateway
+    # exchanges.common.account.order_carrier.OrderGateway
 
     async def place(self, order: Order) -> None:
         self.before_sending(order)
@@ -105,7 +105,7 @@ class Wire:
         known = self.world.orders.get(order.client_order_id)
         return [] if known is None else list(known.fills)
 
-    # exchanges.common.streamed_actions.AccountGateway
+    # exchanges.common.account.streamed_actions.AccountGateway
 
     async def open(self) -> None:
         self._funding_since_ns = self.clock.now_ns()
@@ -138,7 +138,7 @@ class Wire:
         own = [payment for payment in self.world.payments if payment.instrument.venue == self.venue]
         return [payment for payment in own if payment.ts_ns >= self._funding_since_ns]
 
-    # exchanges.common.asked_account.AccountHistory
+    # exchanges.common.account.asked_account.AccountHistory
 
     async def open_orders(self) -> Sequence[OrderFound]:
         await self._ask()
@@ -154,7 +154,7 @@ class Wire:
         own = [fill for fill in self.world.fills if fill.instrument.id in wanted and fill.ts_event_ns >= since_ns]
         return [fill for fill in own if not known(fill.instrument.id, fill.fill_id)]
 
-    # exchanges.common.dead_man.DeadManGateway
+    # exchanges.common.account.dead_man.DeadManGateway
 
     def guards(self, instrument: Instrument) -> bool:
         return False

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from exchanges.binance.order_book import BinanceBookBuilder
 from exchanges.bybit.order_book import BybitBookBuilder
-from exchanges.common.book_builder import BookBuilder
+from exchanges.common.market.book_builder import BookBuilder
 from exchanges.kraken.order_book import KrakenBookBuilder
 from exchanges.kraken.schemas import Pair
 

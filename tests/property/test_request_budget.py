@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bot.clock import VirtualClock
 from bot.errors import Banned, RateLimited, VenueError
-from exchanges.common.request_budget import RequestBudget, Ticket
-from exchanges.common.request_pool import Lane, Rate
+from exchanges.common.requests.request_budget import RequestBudget, Ticket
+from exchanges.common.requests.request_pool import Lane, Rate
 
 S = 1_000_000_000
 MS = 1_000_000

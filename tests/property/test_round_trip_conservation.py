@@ -12,8 +12,8 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.order import Order, Side
+from bot.engine.accounts.letting_go import _play_on
 from bot.engine.engine import Engine, RunInfo
-from bot.engine.letting_go import _play_on
 from bot.ports import FeedState, RecordKind
 from bot.risk.gate import TradingState
 from bot.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.engine.dust_left import dust_left
+from bot.engine.accounts.dust_left import dust_left
 from bot.execution.dust import DustLedger
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal

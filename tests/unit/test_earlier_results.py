@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.order import Side
-from bot.engine.earlier_results import realised_today
+from bot.engine.accounts.earlier_results import realised_today
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.risk.results import Results

@@ -4,8 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
-from bot.engine.funding import FundingClock
 from bot.engine.slot import MARK_NS
+from bot.engine.terms.funding import FundingClock
 from bot.execution.ledger import Ledger
 from bot.market.columns import Columns
 from bot.market.gap_marks import FOR_EVER_NS

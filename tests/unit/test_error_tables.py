@@ -24,9 +24,9 @@ from exchanges.binance.endpoints import LINEAR
 from exchanges.binance.signed_rest import SignedRest as BinanceRest
 from exchanges.bybit import refusals as bybit
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.refusals import Refusal
-from exchanges.common.venue_http import Answer, VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 KEYS = ApiKeys(key=SecretStr("k"), secret=SecretStr("s"))
 NOWHERE = "http://127.0.0.1:1"

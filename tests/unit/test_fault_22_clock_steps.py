@@ -5,7 +5,7 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.instrument import Feed
 from bot.domain.route import Outcome
-from bot.engine.lag_watch import LagWatch
+from bot.engine.watches.lag_watch import LagWatch
 from bot.risk.gate import TradingState
 from tests.unit import test_engine_decisions
 from tests.unit.test_engine_decisions import EVEN, MS, START_MS, Bench

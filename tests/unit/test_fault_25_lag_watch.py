@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.clock import Timer
-from bot.engine.lag_watch import LOOK_S, LagWatch
+from bot.engine.watches.lag_watch import LOOK_S, LagWatch
 from bot.risk.gate import RiskGate, TradingState
 from bot.settings.risk import RiskSettings
 from tests.unit.risk_rig import Held

@@ -13,9 +13,9 @@ from exchanges.binance import request_costs
 from exchanges.binance.account_terms import futures_fees
 from exchanges.binance.endpoints import LINEAR
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.request_budget import RequestBudget
-from exchanges.common.venue_http import Answer, VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 SYMBOLS = 130  # at 20 of 2,400 each, of which questions have 1,440
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings.keys import KeySettings
-from exchanges.common.emergency import Account
+from exchanges.common.requests.emergency import Account
 from exchanges.signing import signing_hosts
 from modes.kill_accounts import configured_accounts, remember_accounts, remembered_accounts
 from modes.kill_words import quick_market

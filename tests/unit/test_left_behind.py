@@ -9,7 +9,7 @@ from typing import Any
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.order import Side
-from bot.engine.left_behind import ADOPTED, left_behind
+from bot.engine.accounts.left_behind import ADOPTED, left_behind
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.settings import PaperSettings

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.errors import SettingsError
-from exchanges.common.loopback import require_loopback
+from exchanges.common.requests.loopback import require_loopback
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from bot.domain.account import Balance, Position
 from bot.domain.instrument import Instrument
 from bot.domain.margin import MarginSource, MarginTiers, PositionMargin, WalletMargin
-from bot.engine.margin_guard import MarginGuard
 from bot.engine.margins import Margins
+from bot.engine.watches.margin_guard import MarginGuard
 from bot.ports import TellsMargins
 from bot.risk import limits
 from bot.risk.limits import KNOWN, Limit

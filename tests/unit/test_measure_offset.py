@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import VirtualClock
-from exchanges.common.clock_offset import measure_offset
+from exchanges.common.requests.clock_offset import measure_offset
 
 MS = 1_000_000
 trips = st.tuples(st.integers(0, 500 * MS), st.integers(0, 500 * MS))

@@ -10,8 +10,8 @@ from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.errors import AuthenticationFailed, Banned, OrderOutcomeUnknown, VenueUnavailable
-from exchanges.common.order_carrier import OrderCarrier
-from exchanges.common.order_desk import OrderDesk, OrderReport
+from exchanges.common.account.order_carrier import OrderCarrier
+from exchanges.common.account.order_desk import OrderDesk, OrderReport
 
 D = Decimal
 WHAT = Instrument(

@@ -10,7 +10,7 @@ from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.errors import InvariantError, OrderRejected
-from exchanges.common.order_desk import OrderDesk, OrderReport
+from exchanges.common.account.order_desk import OrderDesk, OrderReport
 
 D = Decimal
 WHAT = Instrument(

@@ -14,9 +14,9 @@ from bot.clock import SystemClock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side
-from bot.engine import reconciler as module
-from bot.engine.cash_check import CashCheck
-from bot.engine.reconciler import Reconciler
+from bot.engine.accounts import reconciler as module
+from bot.engine.accounts.cash_check import CashCheck
+from bot.engine.accounts.reconciler import Reconciler
 from bot.errors import VenueUnavailable
 from bot.execution.ledger import Ledger
 from bot.ports import Holdings, OrderFound

@@ -18,10 +18,10 @@ from bot.errors import SettingsError
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
-from exchanges.common import api_keys, keyed_rest
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.signing_hosts import THIS_MACHINE, SigningHosts
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests import api_keys, keyed_rest
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
+from exchanges.common.requests.venue_http import VenueHttp
 from exchanges.signing import signing_hosts
 
 BINANCE = signing_hosts("live", "binance")

@@ -12,10 +12,10 @@ from bot.domain.funding_terms import FundingTerms
 from bot.domain.legs import TransferLeg
 from bot.domain.network import AssetNetwork
 from bot.domain.terms import Told
-from bot.engine.past_transfers import PastTransfers
-from bot.engine.terms import Terms
-from bot.engine.terms_desk import TermsDesk
-from bot.engine.transfer_terms import TransferTerms
+from bot.engine.terms.known import Terms
+from bot.engine.terms.past_transfers import PastTransfers
+from bot.engine.terms.terms_desk import TermsDesk
+from bot.engine.terms.transfer_terms import TransferTerms
 from bot.settings import Settings
 from exchanges.registry import all_venues
 from tests.unit.test_engine_decisions import LINEAR, MS, SPOT, START_MS, Bench

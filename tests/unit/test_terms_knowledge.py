@@ -14,9 +14,9 @@ from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Instrument, ListingStatus
 from bot.domain.network import AssetNetwork
 from bot.domain.terms import Listing, PastTransfer, Told, WalletMove
-from bot.engine.past_transfers import PastTransfers, joined
-from bot.engine.rates import fee_schedules
-from bot.engine.terms import Terms, TermsKind
+from bot.engine.terms.known import Terms, TermsKind
+from bot.engine.terms.past_transfers import PastTransfers, joined
+from bot.engine.terms.rates import fee_schedules
 from bot.errors import VenueUnavailable
 from bot.settings import Settings
 from exchanges.binance import shipped

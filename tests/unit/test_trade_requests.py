@@ -19,8 +19,8 @@ from exchanges.binance.signed_rest import SignedRest as BinanceRest
 from exchanges.binance.trade_socket import BinanceTrade
 from exchanges.bybit.signed_rest import SignedRest as BybitRest
 from exchanges.bybit.trade_socket import BybitTrade
-from exchanges.common.api_keys import ApiKeys
-from exchanges.common.venue_http import VenueHttp
+from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.venue_http import VenueHttp
 
 D = Decimal
 KEY, SECRET = "key-" * 16, "secret-" * 9

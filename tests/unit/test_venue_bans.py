@@ -8,8 +8,8 @@ from aiohttp import web
 from bot.clock import VirtualClock
 from bot.errors import Banned, GeoBlocked, VenueError, VenueUnavailable
 from exchanges.bybit.refusals import checked
-from exchanges.common.public_http import PublicHttp
-from exchanges.common.venue_http import Answer, VenueHttp
+from exchanges.common.requests.public_http import PublicHttp
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 S = 1_000_000_000
 NOBODY = "http://127.0.0.1:1/"

@@ -18,8 +18,8 @@ from bot.errors import (
 )
 from exchanges.binance import refusals as binance
 from exchanges.bybit import refusals as bybit
-from exchanges.common.refusals import Refusal, ServerFault
-from exchanges.common.venue_http import Answer
+from exchanges.common.requests.refusals import Refusal, ServerFault
+from exchanges.common.requests.venue_http import Answer
 
 
 def of_binance(status: int, code: int, text: str = "words") -> VenueError:

@@ -9,8 +9,8 @@ from bot.domain.account import Balance, Position
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Order, OrderType, Side, TimeInForce
-from exchanges.common.order_desk import OrderDesk
-from exchanges.common.wallet_book import WalletBook
+from exchanges.common.account.order_desk import OrderDesk
+from exchanges.common.account.wallet_book import WalletBook
 
 D = Decimal
 

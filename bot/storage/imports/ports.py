@@ -33,7 +33,7 @@ class FileOrigin(Protocol):
 
 
 class SourceFile(Protocol):
-    """One file of history; `exchanges.common.history.HistoryFile` is one."""
+    """One file of history; `exchanges.common.history.files.HistoryFile` is one."""
 
     @property
     def source(self) -> str:

@@ -1,0 +1,1 @@
+"""What earlier runs left, taken over; and the accounts held against the journal while a run goes on."""

@@ -1,0 +1,58 @@
+"""What earlier runs on the same accounts realised today: a restart must not make the day's loss limit anew."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from bot.domain.instrument import Instrument
+from bot.engine.accounts.left_behind import is_on
+from bot.execution.journal_replay import KINDS, replay_ledger
+from bot.execution.ledger import Ledger
+from bot.execution.pair import PairState
+from bot.ports import RecordKind
+from bot.storage.queries import JournalReader, Run
+
+_DAY_NS = 86_400_000_000_000
+
+
+def realised_today(
+    data_dir: Path, accounts: Mapping[str, str] | None, instruments: Sequence[Instrument], now_ns: int
+) -> Decimal:
+    """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
+
+    As the running bot counts it: a rest of base is worth what it was bought at.
+
+    Raises:
+        StorageError: If the journal cannot be read.
+    """
+    midnight_ns = now_ns - now_ns % _DAY_NS
+    with JournalReader.open(data_dir) as reader:
+        runs = [run for run in reader.runs() if accounts and is_on(run, accounts)]
+        ended: dict[str, Mapping[str, Any]] = {}
+        for run in (run for run in runs if run.last_ns >= midnight_ns):
+            ended |= {one.key: one.body for one in reader.records(run.run_id, RecordKind.PAIR)}
+        ended = {pair_id: body for pair_id, body in ended.items() if _ended_since(body, midnight_ns)}
+        if not ended:
+            return Decimal(0)
+        records = (reader.records(run.run_id, *KINDS) for run in runs[_first(runs, ended) :])
+        ledger = replay_ledger(chain.from_iterable(records), {one.id: one for one in instruments})
+    return sum((_in_quote(ledger, pair_id, body) for pair_id, body in ended.items()), Decimal(0))
+
+
+def _ended_since(body: Mapping[str, Any], since_ns: int) -> bool:
+    closed_ns = body["ts_close_ns"]
+    return PairState(body["state"]).is_over and closed_ns is not None and closed_ns >= since_ns
+
+
+def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
+    """The run that opened the oldest of these pairs: their fills begin there."""
+    begun = {pair_id.rpartition("-")[0] for pair_id in pairs}
+    return min(at for at, run in enumerate(runs) if run.run_id in begun)
+
+
+def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any]) -> Decimal:
+    price = Decimal(body["expected"]["buy_price"])
+    flows = ledger.pair(pair_id).flows
+    return sum((amount * (1 if asset == body["quote_asset"] else price) for asset, amount in flows.items()), Decimal(0))

@@ -1,0 +1,100 @@
+"""What earlier runs on the same accounts left in hand, read from the journal before a run adds to it.
+
+Each run that has taken over what was left says so, once (`ADOPTED`): a start reads the journal from there on, and from
+the beginnings of the pairs that are named there. Pairs of other accounts are nobody's here, and only named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.domain.instrument import Instrument
+from bot.engine.accounts.left_open import left_open
+from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
+from bot.ports import RecordKind
+from bot.storage.queries import JournalReader, Run
+
+ADOPTED = "adopted"
+"""Key of the event that names every pair that a run took over from those before it."""
+BEFORE_NS = 600_000_000_000
+"""News of an order may be so late: from so long before the last record on, own trades are compared one by one."""
+
+
+@dataclass(slots=True)
+class LeftBehind:
+    """What was in hand when the newest run on these accounts ended, or was killed."""
+
+    pairs: list[LeftPair] = field(default_factory=list)
+    since_ns: int | None = None
+    """Trades of the accounts from then on are compared with the journal; None: it knows no run on them."""
+    fill_ids: set[tuple[str, str]] = field(default_factory=set)
+    """Instrument and fill id of every fill since then that the journal has."""
+    order_ids: set[str] = field(default_factory=set)
+    """Client ids of every order since then that the journal has."""
+    payments: set[tuple[str, int]] = field(default_factory=set)
+    """Instrument and time of every funding payment since then that the journal has."""
+    told: list[str] = field(default_factory=list)
+    """A line for each pair that cannot be taken over here."""
+
+
+def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments: Sequence[Instrument]) -> LeftBehind:
+    """What a run on `accounts` (venue -> whose) finds; None: on accounts that nobody had before it.
+
+    Raises:
+        StorageError: If the journal cannot be read.
+    """
+    with JournalReader.open(data_dir) as reader:
+        runs = reader.runs()
+        mine = [run for run in runs if accounts and is_on(run, accounts)]
+        if not mine or mine[-1] is not runs[-1]:
+            told = left_open(data_dir)
+            if not mine:
+                return LeftBehind(told=told)
+        else:
+            told = []
+        replay = JournalReplay({one.id: one for one in instruments})
+        found = LeftBehind(told=told, since_ns=max(0, mine[-1].last_ns - BEFORE_NS))
+        for run in _needed(reader, mine, mine[-1].last_ns - BEFORE_NS):
+            for record in reader.records(run.run_id, *KINDS):
+                replay.take(record)
+                _note(found, record.kind, record.key, record.ts_ns, record.body)
+        found.pairs = replay.left()
+        return found
+
+
+def is_on(run: Run, accounts: Mapping[str, str]) -> bool:
+    """Whether every account of that run is one of these (venue -> whose)."""
+    told = run.start.get("accounts")
+    return isinstance(told, Mapping) and bool(told) and told.items() <= accounts.items()
+
+
+def _needed(reader: JournalReader, runs: list[Run], since_ns: int) -> list[Run]:
+    """The newest runs, back to the one that said what it took over, and to the beginnings of that.
+
+    Those that were active after `since_ns` are among them: what they have written down is not news.
+    """
+    recent = next((index for index, run in enumerate(runs) if run.last_ns >= since_ns), len(runs))
+    for at in range(len(runs) - 1, -1, -1):
+        named = [
+            record.body["pairs"]
+            for record in reader.records(runs[at].run_id, RecordKind.EVENT)
+            if record.key == ADOPTED
+        ]
+        if named:
+            begun = {pair_id.rpartition("-")[0] for pair_id in named[-1]}
+            first = min((index for index, run in enumerate(runs) if run.run_id in begun), default=at)
+            return runs[min(first, at, recent) :]
+    return runs
+
+
+def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, object]) -> None:
+    if found.since_ns is None or ts_ns < found.since_ns - BEFORE_NS:
+        return
+    if kind is RecordKind.ORDER:
+        found.order_ids.add(key)
+    elif kind is RecordKind.FUNDING:
+        found.payments.add((key, ts_ns))
+    elif kind is RecordKind.FILL:
+        one = body["instrument"]
+        assert isinstance(one, Mapping)
+        found.fill_ids.add((f"{one['venue']}:{one['symbol']}", key))

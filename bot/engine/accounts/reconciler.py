@@ -1,0 +1,246 @@
+"""Every few seconds: what the venues know of the account, against what the journal and the executor have.
+
+    a trade of an order of ours that was never told   booked now, once
+    a trade or an open order that is not ours         its instrument is quarantined: nothing new is opened there
+    a position that no fill explains                  REDUCING after two looks, HALTED after four
+    a balance that fills, fees and funding do not make  told, with the figure
+
+An order on its way moves all of these. So an instrument is compared only in looks during which nothing of it was on its
+way and nothing of it changed; a wallet, where that holds for its whole venue.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from bot.clock import Clock
+from bot.domain.account import FundingPayment
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill
+from bot.engine.accounts.cash_check import CashCheck
+from bot.engine.accounts.left_behind import LeftBehind
+from bot.engine.pairs import PairDesk
+from bot.errors import VenueError
+from bot.ports import AccountQuestions, Holdings
+from bot.risk.gate import TradingState
+
+_REDUCE_AT = 2
+_HALT_AT = 4
+"""Looks in a row in which a position was another."""
+_MOMENT_S = 0.5
+"""A stream may bring what an answer has told already: so long it is waited for before anything is called missed."""
+_BACK_NS = 60_000_000_000
+"""A venue may date a trade, or show it, so late."""
+
+
+class Reconciler:
+    """Compares one run's accounts, for as long as it runs. Implements `bot.engine.run.Watch`."""
+
+    def __init__(
+        self,
+        accounts: Sequence[AccountQuestions],
+        desk: PairDesk,
+        instruments: Sequence[Instrument],
+        clock: Clock,
+        every_s: float,
+        event: Callable[[str, str], None],
+        left: LeftBehind | None = None,
+    ) -> None:
+        """Nothing is asked before `start`.
+
+        Args:
+            accounts: Whom to ask.
+            desk: Holds the ledger, the executor and the gate that is to stop.
+            instruments: Of the run.
+            clock: Of the wall.
+            every_s: Between two looks.
+            event: Takes a level and a line, for a person and the journal.
+            left: What the run has taken over; its fills are no news.
+        """
+        self._accounts = accounts
+        self._desk = desk
+        self._instruments = {one.id: one for one in instruments}
+        self._clock = clock
+        self._every_s = every_s
+        self._event = event
+        self._task: asyncio.Task[None] | None = None
+        self._since_ns = 0
+        self._beside: defaultdict[str, Decimal] = defaultdict(Decimal)
+        """By instrument id: what of its position is not ours, venue units."""
+        self._left = left or LeftBehind()
+        self._strange: set[tuple[str, str]] = set(self._left.fill_ids)
+        """Trades that are none of this run's, and known."""
+        self._told: set[tuple[str, str]] = set()
+        self._looks: defaultdict[str, int] = defaultdict(int)
+        """By instrument id: looks in a row that found another position."""
+        self._has_reduced = False
+        self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
+        self._begun: set[str] = set()
+        self.looks = 0
+        """How often all accounts have been compared."""
+
+    def start(self) -> None:
+        """Take what is held now as it is where it is quarantined, and compare from now on."""
+        self._since_ns = self._clock.now_ns()
+        self._desk.on_booked = self._book
+        for pair in self._left.pairs:
+            for fill in pair.fills:
+                self._book(fill)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(_report)
+
+    def stop(self) -> None:
+        """Compare no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def leave_to_person(self) -> None:
+        """A person has paused or resumed: that is not undone."""
+        self._has_reduced = False
+
+    def _book(self, news: Fill | FundingPayment) -> None:
+        cash = self._cash.get(news.instrument.venue)
+        if cash is None:
+            return
+        if isinstance(news, Fill):
+            cash.apply(news)
+        else:
+            cash.pay(news)
+
+    async def _run(self) -> None:
+        while True:
+            asked_ns = self._clock.now_ns()
+            whole = True
+            for account in self._accounts:
+                try:
+                    await self._look(account)
+                except VenueError as error:
+                    whole = False
+                    self._event("warning", f"{account.venue}: the account could not be compared: {error}")
+            if whole:
+                self.looks += 1
+                self._since_ns = max(self._since_ns, asked_ns - _BACK_NS)
+            self._settle_state()
+            await asyncio.sleep(self._every_s)
+
+    async def _look(self, account: AccountQuestions) -> None:
+        own = [one for one in self._instruments.values() if one.venue == account.venue]
+        await self._find_trades(account, [one for one in own if self._is_traded(one)])
+        before = self._state(own)
+        holdings = await account.holdings()
+        if any(self._differs(one, holdings) for one in own):
+            # Something moved it: somebody else's trades, or one of ours that is not told.
+            await self._find_trades(account, own)
+        for order in await account.open_orders():
+            if not self._desk.executor.knows(order.client_order_id):
+                name = order.client_order_id or order.venue_order_id
+                self._quarantine(order.instrument, f"open order {name} is not of this run")
+        after = self._state(own)
+        for one in own:
+            if before[one.id] == after[one.id] and not after[one.id][1]:
+                self._compare(one, holdings)
+        if before == after and not any(pending for _, pending in after.values()):
+            self._compare_cash(account, holdings)
+
+    def _is_traded(self, instrument: Instrument) -> bool:
+        """Whether an order of ours is, or lately was, on its way there."""
+        return any(
+            leg.instrument.id == instrument.id for pair in self._desk.executor.pairs.values() for leg in pair.legs
+        )
+
+    def _state(self, own: Sequence[Instrument]) -> dict[str, tuple[Decimal, int]]:
+        """By instrument id: what fills make, and how many orders may change it."""
+        pending: defaultdict[str, int] = defaultdict(int)
+        for pair in self._desk.executor.pairs.values():
+            for order in pair.waiting():
+                pending[order.instrument.id] += 1
+        ledger = self._desk.ledger
+        return {one.id: (ledger.position(one), pending[one.id]) for one in own}
+
+    # Trades
+
+    def _is_known(self, instrument_id: str, fill_id: str) -> bool:
+        return self._desk.ledger.has_fill(instrument_id, fill_id) or (instrument_id, fill_id) in self._strange
+
+    async def _find_trades(self, account: AccountQuestions, instruments: Sequence[Instrument]) -> None:
+        if not instruments:
+            return
+        found = await account.trades(instruments, self._since_ns, self._is_known)
+        if not found:
+            return
+        await asyncio.sleep(_MOMENT_S)
+        for fill in found:
+            if not self._is_known(fill.instrument.id, fill.fill_id):
+                self._take(account, fill)
+
+    def _take(self, account: AccountQuestions, fill: Fill) -> None:
+        words = f"{fill.side} {fill.quantity:f} at {fill.price:f}"
+        if self._desk.executor.knows(fill.client_order_id):
+            name = f"fill {fill.fill_id} of order {fill.client_order_id}"
+            self._event("warning", f"{name} ({words}) was never told: booked")
+            if not account.take(fill):
+                self._desk.on_fill(fill)
+            return
+        self._strange.add((fill.instrument.id, fill.fill_id))
+        self._beside[fill.instrument.id] += fill.side.sign * fill.quantity
+        self._cash[account.venue].apply(fill)
+        order = fill.client_order_id or "without a name"
+        self._quarantine(fill.instrument, f"trade {fill.fill_id} ({words}) of order {order} is not of this run")
+
+    def _quarantine(self, instrument: Instrument, why: str) -> None:
+        if (instrument.id, why) not in self._told:
+            self._told.add((instrument.id, why))
+            self._desk.portfolio.quarantine[instrument.id] = why
+            self._event("error", f"QUARANTINE {instrument.id}: {why}; nothing new is opened there")
+
+    # Positions
+
+    def _differs(self, instrument: Instrument, holdings: Holdings) -> Decimal:
+        """What the venue holds beyond what fills make; 0 for spot, whose asset is a balance."""
+        if not instrument.is_perpetual:
+            return Decimal(0)
+        told = next((one.quantity for one in holdings.positions if one.instrument.id == instrument.id), Decimal(0))
+        return told - self._desk.ledger.position(instrument) - self._beside[instrument.id]
+
+    def _compare(self, instrument: Instrument, holdings: Holdings) -> None:
+        missing = self._differs(instrument, holdings)
+        if not missing:
+            self._looks.pop(instrument.id, None)
+            return
+        if instrument.venue not in self._begun and instrument.id in self._desk.portfolio.quarantine:
+            self._beside[instrument.id] += missing  # it was there at the start, and a person knows
+            return
+        self._looks[instrument.id] += 1
+        looks, fills = self._looks[instrument.id], self._desk.ledger.position(instrument)
+        told = fills + self._beside[instrument.id] + missing
+        figures = f"the venue holds {told:+f}, fills make {fills:+f}"
+        words = f"{instrument.id}: {figures}: {missing:+f} is explained by nothing"
+        if looks == _REDUCE_AT:
+            self._event("error", words)
+            self._has_reduced = self._desk.gate.state is TradingState.ACTIVE
+            self._desk.gate.reduce(words)
+        elif looks == _HALT_AT:
+            self._desk.gate.halt(words)
+
+    def _settle_state(self) -> None:
+        if self._has_reduced and not any(looks >= _REDUCE_AT for looks in self._looks.values()):
+            self._has_reduced = False
+            self._desk.gate.resume("the accounts are what fills make again")
+
+    # Cash
+
+    def _compare_cash(self, account: AccountQuestions, holdings: Holdings) -> None:
+        cash = self._cash[account.venue]
+        if account.venue not in self._begun:
+            self._begun.add(account.venue)
+            cash.begin(holdings.balances)
+            return
+        for line in cash.compare(holdings.balances):
+            self._event("warning", f"cash: {line}")
+
+
+def _report(task: "asyncio.Task[None]") -> None:
+    """A mistake of ours must not pass in silence: the loop's handler halts the run."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": "reconciliation failed", "exception": error})

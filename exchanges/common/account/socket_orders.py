@@ -1,0 +1,79 @@
+"""Orders over a venue's socket while there is one, and by REST while there is none; never both for one order."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Protocol
+
+from bot.domain.instrument import Feed
+from bot.domain.order import Fill, Order
+from exchanges.common.account.order_carrier import OrderGateway
+from exchanges.common.account.order_desk import OrderReport
+from exchanges.common.account.trade_socket import TradeSocket
+from exchanges.common.requests.refusals import Refusal
+
+
+class RestOrders(OrderGateway, Protocol):
+    """A venue's orders over REST, which also knows what a socket's answer means for an order."""
+
+    async def settle(self, order: Order, sending: Awaitable[object]) -> None:
+        """What `sending` it over a socket came to.
+
+        Raises:
+            OrderRejected: The venue refused it.
+            OrderOutcomeUnknown: It may have arrived, or not.
+            VenueError: It did not arrive, or was turned away unread.
+        """
+
+
+class SocketOrders:
+    """An `OrderGateway`: what must be quick over the sockets, what is asked afterwards over REST."""
+
+    def __init__(self, rest: RestOrders, sockets: Mapping[Feed, TradeSocket]) -> None:
+        """Feeds without a socket go over REST alone."""
+        self._rest = rest
+        self._sockets = sockets
+
+    def place(self, order: Order) -> Awaitable[None]:
+        """Send it; over a socket it has been written when this returns.
+
+        Raises (what is awaited):
+            OrderRejected: The venue refused it.
+            OrderOutcomeUnknown: It was written, and what became of it is not known.
+            VenueError: It did not arrive.
+        """
+        socket = self._sockets.get(order.instrument.feed)
+        sending = None if socket is None else socket.place(order)
+        # Whether it goes by REST is settled before a byte of it is written.
+        return self._rest.place(order) if sending is None else self._rest.settle(order, sending)
+
+    async def cancel(self, order: Order) -> None:
+        """Ask to cancel it; an order that is final or unknown is left as it is.
+
+        Raises:
+            VenueError: It could not be asked, or nobody knows whether it was.
+        """
+        socket = self._sockets.get(order.instrument.feed)
+        sending = None if socket is None else socket.cancel(order)
+        if sending is None:
+            await self._rest.cancel(order)
+            return
+        try:
+            await sending
+        except Refusal as refusal:
+            if not refusal.is_no_such_order:
+                raise
+
+    async def find(self, order: Order) -> OrderReport | None:
+        """What the venue knows of it; None where it knows no such order.
+
+        Raises:
+            VenueError: It could not be asked.
+        """
+        return await self._rest.find(order)
+
+    async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        """Its fills so far.
+
+        Raises:
+            VenueError: It could not be asked.
+        """
+        return await self._rest.fills(order, report)

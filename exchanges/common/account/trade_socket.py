@@ -1,0 +1,197 @@
+"""A venue's socket for orders, connected and logged in before the first of them, and replaced before the venue cuts it.
+
+Where there is none at the moment, nothing is written: whoever has an order then sends it by another way.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from bot.clock import Clock
+from bot.domain.order import Order
+from bot.errors import AuthenticationFailed, Banned, GeoBlocked, VenueError
+from bot.settings import ConnectionSettings
+from exchanges.common.account.trade_link import Request, TradeLink, TradeProtocol, dial
+from exchanges.common.background import Log, pause, report_failure
+from exchanges.common.market.connection import backoff_s
+from exchanges.common.requests.keyed_rest import lane_of
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane
+
+ANSWER_S = 1.0
+"""An order that is not answered within this time is asked for by another way."""
+_LOGIN_S = 5.0
+_Spell = Callable[[str, Order], Request | None]
+
+
+class TradeSocket:
+    """One protocol, kept ready until it is stopped. All calls come on the loop's thread."""
+
+    def __init__(
+        self,
+        protocol: TradeProtocol,
+        *,
+        budget: RequestBudget,
+        settings: ConnectionSettings,
+        clock: Clock,
+        rng: random.Random,
+        log: Log,
+    ) -> None:
+        """Nothing happens before `start`; `budget` knows what the venue may be asked."""
+        self._protocol = protocol
+        self._budget = budget
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._log = log
+        self._link: TradeLink | None = None
+        self._links: dict[TradeLink, asyncio.Task[str]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._numbers = count(1)
+        # A venue remembers numbers across connections: no two runs begin alike.
+        self._first = f"{clock.now_ns() // 1000:x}"
+        self.reconnects = 0
+        """Links after the first, planned ones included."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request would be written at once."""
+        link = self._link
+        return link is not None and link.is_ready and not self._budget.bans.left_s
+
+    def place(self, order: Order) -> asyncio.Future[None] | None:
+        """Write the request for a new order, before this returns. None: nothing was written, another way is free.
+
+        Raises (the future):
+            AnswerLost: It was written, and no answer came.
+            VenueError: What the venue answered.
+        """
+        return self._ask(self._protocol.order, order, lane_of(order))
+
+    def cancel(self, order: Order) -> asyncio.Future[None] | None:
+        """Write the request that cancels it, as `place` does."""
+        return self._ask(self._protocol.cancel, order, Lane.REDUCE)
+
+    def _ask(self, spell: _Spell, order: Order, lane: Lane) -> asyncio.Future[None] | None:
+        link = self._link
+        if link is None or not self.is_ready:
+            return None
+        number = self._number()
+        request = spell(number, order)
+        if request is None:
+            return None
+        try:
+            ticket = self._budget.take(request.cost, lane)
+        except VenueError:
+            return None  # the other way refuses it by name, or waits for room, as its lane may
+        answered = link.ask(number, request, ANSWER_S)
+        answered.add_done_callback(lambda _: ticket.settle())
+        return answered
+
+    def _number(self) -> str:
+        """One that no request of ours had before."""
+        return f"{self._first}-{next(self._numbers)}"
+
+    async def start(self) -> None:
+        """Connect and log in; where that fails it is tried again, and trading begins without it."""
+        tried = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._supervise(tried))
+        self._task.add_done_callback(report_failure)
+        await tried.wait()
+
+    async def stop(self) -> None:
+        """Close it; nobody is told what becomes of what was asked. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        ends = list(self._links.values())
+        for link in list(self._links):
+            link.abort("stopped")
+        if ends:
+            await asyncio.wait(ends)
+
+    async def _supervise(self, tried: asyncio.Event) -> None:
+        attempt = 0
+        while True:
+            wait_s = 0.0
+            try:
+                link = await self._open()
+                tried.set()
+                self._tell_ready()
+                begun_ns = self._clock.monotonic_ns()
+                why = await self._keep(link)
+                if self._clock.monotonic_ns() - begun_ns >= self._settings.backoff_cap_s * 1e9:
+                    attempt = 0
+            except AuthenticationFailed as error:
+                # Asking again with a key that is refused is how an address gets banned.
+                self._log("error", f"{self._protocol.name}: {error}; orders go by REST for the rest of the run")
+                return
+            except VenueError as error:
+                why, wait_s = str(error), error.retry_after_s or 0.0
+            finally:
+                tried.set()
+            wait_s = max(wait_s, backoff_s(attempt, self._settings, self._rng))
+            attempt += 1
+            self._log("warning", f"{self._protocol.name}: {why}; orders go by REST, again in {wait_s:.1f} s")
+            await pause(self._clock, wait_s)
+
+    def _tell_ready(self) -> None:
+        if self.reconnects:
+            self._log("info", f"{self._protocol.name}: connected again")
+
+    async def _open(self) -> TradeLink:
+        """A link that is logged in, and the one that takes what is asked from now on.
+
+        Raises:
+            VenueError: Why there is none.
+        """
+        (await self._budget.acquire(self._protocol.handshake, Lane.READ)).settle()
+        link = TradeLink(self._protocol, self._clock, self._log)
+        try:
+            await dial(link, self._protocol, self._settings.first_frame_timeout_s)
+            ended = self._links[link] = asyncio.create_task(link.ended())
+            ended.add_done_callback(lambda _: self._links.pop(link, None))
+            await link.log_in(self._number(), _LOGIN_S)
+        except BaseException as error:
+            link.abort("it was not taken into use")
+            if isinstance(error, Banned | GeoBlocked):
+                self._budget.bans.sit_out(error)
+            raise
+        before, self._link = self._link, link
+        if before is not None:
+            self.reconnects += 1
+            before.retire("another one took over")
+        return link
+
+    async def _keep(self, link: TradeLink) -> str:
+        """Why there is no link left in the end; planned replacements happen inside."""
+        attempt = 0
+        due_s = self._settings.planned_reconnect_h * 3600
+        while (ended := self._links.get(link)) is not None:
+            due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waited: set[asyncio.Future[Any]] = {ended, due}
+            timer = self._clock.call_later(due_s, partial(_finish, due))
+            try:
+                await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                timer.cancel()
+            if ended.done():
+                return ended.result()
+            try:
+                link = await self._open()
+                attempt, due_s = 0, self._settings.planned_reconnect_h * 3600
+            except AuthenticationFailed:
+                raise
+            except VenueError as error:
+                due_s = max(backoff_s(attempt, self._settings, self._rng), error.retry_after_s or 0.0)
+                attempt += 1
+                self._log("warning", f"{self._protocol.name}: its replacement has to wait: {error}")
+        return await link.ended()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

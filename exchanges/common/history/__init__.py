@@ -1,0 +1,1 @@
+"""The exchanges' own history files: found, fetched, read."""

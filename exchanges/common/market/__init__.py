@@ -1,0 +1,1 @@
+"""Market data of a venue: supervised sockets, readers, order books, raw frames."""
