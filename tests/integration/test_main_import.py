@@ -154,7 +154,7 @@ def test_a_venue_that_is_away_and_an_archive_that_is_in_use_are_told_apart(
     publish(server)
     with ArchiveStore.open(tmp_path / "data"):
         used = take(tmp_path / "data", server.url, *words)
-    assert used.code == 6
+    assert used.code == 3
     assert len(used.err.splitlines()) == 1
 
 
