@@ -6,7 +6,9 @@ Process    engine, gate, executor, ledger, order carriers: all that a kill -9 ta
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,10 @@ class Process:
         self.journal = MortalJournal(house.data_dir, run_id)
         self.settings = Settings.model_validate(house.settings)
         self.told_final: set[str] = set()
+        """Orders whose end the engine has been told."""
+        self.told_filled: defaultdict[str, Decimal] = defaultdict(Decimal)
+        """What it has been told of their fills, each once."""
+        self._told_fills: set[tuple[str, str]] = set()
         self.log: list[str] = []
         self.wires: dict[str, Wire] = {}
         self.venue = ConnectedVenue({venue: self._actions(venue) for venue in VENUES})
@@ -174,6 +180,13 @@ class Process:
             "fees": {}, "funding_assumed": {}, "accounts": dict(ACCOUNTS),
         }  # fmt: skip
         self.journal.record(RecordKind.RUN, run.run_id, self.clock.now_ns(), body)
+
+    def on_told(self, fill: Fill) -> None:
+        """The engine hears of a fill now."""
+        key = (fill.instrument.id, fill.fill_id)
+        if key not in self._told_fills:
+            self._told_fills.add(key)
+            self.told_filled[fill.client_order_id] += fill.quantity
 
     def kill(self, keep: int) -> None:
         """As by kill -9."""
@@ -224,6 +237,7 @@ class _Ear:
             self._process.told_final.add(order.client_order_id)
 
     def on_fill(self, fill: Fill) -> None:
+        self._process.on_told(fill)
         self._process.desk.on_fill(fill)
 
 
