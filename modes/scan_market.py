@@ -38,7 +38,7 @@ class Reached:
 
     settings: Settings
     keys: ApiKeys | None
-    """Of the simulated exchanges; this version signs for no other."""
+    """Of the simulated exchanges; a scan of any other market needs none."""
     lost: "asyncio.Future[VenueError] | None" = None
 
     @property

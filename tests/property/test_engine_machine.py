@@ -16,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import FundingRate, TopOfBook
 from bot.domain.order import Fill, Order
 from bot.engine.engine import Engine, RunInfo
@@ -27,20 +26,8 @@ from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
+from tests.invariants.world import BYBIT, INSTRUMENTS, LINEAR, MS, START_NS, D
 
-D = Decimal
-MS = 1_000_000
-START_NS = 1_700_000_000_000 * MS
-SPOT = Instrument(
-    venue="binance", symbol="ETH/USDT", segment=Segment.SPOT, base="ETH", quote="USDT",
-    tick_size=D("0.01"), lot_size=D("0.0001"), min_quantity=D("0.0001"), min_notional=D(5),
-)  # fmt: skip
-LINEAR = Instrument(
-    venue="binance", symbol="ETH/USDT:USDT", segment=Segment.LINEAR, base="ETH", quote="USDT", settle="USDT",
-    tick_size=D("0.01"), lot_size=D("0.001"), min_quantity=D("0.001"), min_notional=D(20),
-)  # fmt: skip
-BYBIT = LINEAR.model_copy(update={"venue": "bybit", "lot_size": D(1), "contract_multiplier": D("0.01")})
-INSTRUMENTS = (SPOT, LINEAR, BYBIT)
 SETTINGS: dict[str, Any] = {
     "risk": {"max_daily_loss": 1e6, "max_orders_per_minute": 100_000},
     "quote_gate": {"max_age_ms": 5_000.0, "max_skew_ms": 5_000.0, "jump_confirm_ms": 100.0},
