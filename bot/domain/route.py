@@ -217,6 +217,21 @@ class Cost(BaseModel):
     """True where the figure is a setting and not what the venue said."""
 
 
+class Link(BaseModel):
+    """What a chain expects of one leg of `Route.chain`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    quantity: Decimal
+    """Base units that a trade is for, on its lot grid; what a transfer takes from the wallet, fee included."""
+    price: float
+    """Expected average price of a trade, quote units per base unit; 1 for a transfer."""
+    spends: Decimal
+    """Units of the asset that go in."""
+    brings: Decimal
+    """Units of the asset that come out, the fee taken off where it is taken from that asset."""
+
+
 class Opportunity(BaseModel):
     """One route priced at one moment for one size. `net_edge_bps = gross_edge_bps − Σ costs`, in their order."""
 
@@ -237,6 +252,8 @@ class Opportunity(BaseModel):
     """Quote units of the first trade that are locked: paid, sold from stock, or put up as margin; None: not known."""
     time_out_s: float = 0.0
     """How long, in the mean."""
+    links: tuple[Link, ...] = ()
+    """One for each leg of a chain, in order; empty where two sides are traded at the same moment."""
     return_per_year: float | None = None
     """Net edge on the locked capital, as a ratio, if it could be repeated all year; None where no time passes."""
 

@@ -107,3 +107,73 @@ class AccountOperations(Protocol):
 
     async def is_hedge_mode(self) -> bool:
         """Whether long and short of one perpetual are two positions; the bot trades one-way accounts alone."""
+
+
+class CarryState(StrEnum):
+    """How far a transfer of a chain is."""
+
+    IN_TRANSIT = "in_transit"
+    """The venue took it."""
+    UNKNOWN = "unknown"
+    """No answer came: it is asked about, never sent again."""
+    REFUSED = "refused"
+    """Nothing left the wallet; final."""
+    FAILED = "failed"
+    """The venue gave it up, and the amount is back in the wallet that it left; final."""
+    ARRIVED = "arrived"
+    """Credited, and ready to be traded, at the venue that it went to; final."""
+    LATE = "late"
+    """Its deadline has passed; it is followed all the same."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will be told."""
+        return self in (CarryState.REFUSED, CarryState.FAILED, CarryState.ARRIVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """An amount of a chain that is to go from one venue to another."""
+
+    id: str
+    """Ours, unique for ever, at most 32 letters and digits."""
+    asset: str
+    from_venue: str
+    to_venue: str
+    network: str
+    """Canonical id."""
+    amount: Decimal
+    """What leaves the wallet, the network's fee included."""
+    deadline_s: float
+    """After this long without an end it is `LATE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarryNews:
+    """What became of a carriage."""
+
+    id: str
+    state: CarryState
+    received: Decimal
+    """What arrived, or came back; 0 before."""
+    reason: str
+    ts_ns: int
+
+
+class CarryListener(Protocol):
+    """Hears of carriages, on the engine's thread and never within `send` or `resume`."""
+
+    def on_carry(self, news: CarryNews) -> None:
+        """It has got further."""
+
+
+class Carrier(Protocol):
+    """Moves the amount of a chain from venue to venue. Calls return at once; what happens is told to the listener."""
+
+    carry_listener: CarryListener
+
+    def send(self, carriage: Carriage) -> None:
+        """Move it, once: its own intent is durable before a request leaves."""
+
+    def resume(self, carriage: Carriage) -> None:
+        """Go on asking about one that an earlier run sent, or was about to: told as `REFUSED` where it never left."""
