@@ -224,7 +224,7 @@ class EngineRun:
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
             before = self._told_before()
-            dust = {} if self._disk is None else dust_left(self._data_dir, self._info.market)
+            dust = {} if self._disk is None else dust_left(self._data_dir, self._accounts)
             self._record_start()
             self.engine.desk.executor.dust.restore(dust, self._market.instruments)
             await self._control.start()

@@ -3,6 +3,9 @@
 A pair that ends hands its remainder over; the next one that closes on that instrument takes it along, so that it is
 traded away as soon as it makes a lot, and does not grow for ever. Amounts are signed base units: positive lies in the
 wallet, negative was sold beyond what was held.
+
+What a pair takes along, gives back or leaves is told in one record with what the pair carries by then: a process that
+is killed between two records would find it in both places, or in none.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +18,10 @@ _NOTHING = Decimal(0)
 
 
 class DustLedger:
-    """Remainders by instrument. Every change is told, with the amount that is left by then."""
+    """Remainders by instrument. Every change is told, with the amount that is left by then, and the pair that it came
+    from or went to, where it was one."""
 
-    def __init__(self, on_change: Callable[[Instrument, Decimal], None]) -> None:
+    def __init__(self, on_change: Callable[[Instrument, Decimal, Pair | None], None]) -> None:
         """Nothing is left behind yet."""
         self._on_change = on_change
         self._amounts: dict[str, Decimal] = {}
@@ -34,8 +38,8 @@ class DustLedger:
         for instrument in instruments:
             self.add(instrument, amounts.get(instrument.id, _NOTHING))
 
-    def add(self, instrument: Instrument, amount: Decimal) -> None:
-        """Something more, or less, was left on an instrument."""
+    def add(self, instrument: Instrument, amount: Decimal, pair: Pair | None = None) -> None:
+        """Something more, or less, was left on an instrument; `pair` has counted its side of it already."""
         if not amount:
             return
         total = self._amounts.get(instrument.id, _NOTHING) + amount
@@ -43,30 +47,31 @@ class DustLedger:
             self._amounts[instrument.id] = total
         else:
             del self._amounts[instrument.id]
-        self._on_change(instrument, total)
+        self._on_change(instrument, total, pair)
 
     def ended(self, pair: Pair) -> None:
-        """A pair is over: what it holds still is dust, and from now on nobody's.
+        """A pair is going to be over: what it holds still is dust, and from now on nobody's.
 
         Should a fill of it come later, then that fill alone is the pair's again.
         """
         for leg in _dusty(pair):
-            self.add(leg.instrument, leg.net)
+            left = leg.net
             leg.carried = -leg.held
+            self.add(leg.instrument, left, pair)
 
-    def offer(self, leg: PairLeg) -> None:
+    def offer(self, pair: Pair, leg: PairLeg) -> None:
         """A leg is going to be closed: it takes along what lies on its instrument."""
         amount = self._amounts.get(leg.instrument.id)
         if amount is not None and leg.instrument.id not in self._refused and not leg.instrument.is_perpetual:
             leg.carried += amount
-            self.add(leg.instrument, -amount)
+            self.add(leg.instrument, -amount, pair)
 
-    def refused(self, leg: PairLeg) -> None:
+    def refused(self, pair: Pair, leg: PairLeg) -> None:
         """The venue would not have an order that held dust as well: it stays where it is for the rest of the run."""
         amount, leg.carried = leg.carried, _NOTHING
         if amount:
             self._refused.add(leg.instrument.id)
-            self.add(leg.instrument, amount)
+            self.add(leg.instrument, amount, pair)
 
 
 def _dusty(pair: Pair) -> list[PairLeg]:

@@ -19,7 +19,7 @@ from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.ports import RecordKind
 
-KINDS = (RecordKind.RUN, RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING)
+KINDS = (RecordKind.RUN, RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING, RecordKind.DUST)
 """What it is rebuilt from."""
 _HOLD_S = 60.0
 """Of a pair whose record does not tell how long it was to be held: nothing is decided by it any more."""
@@ -58,6 +58,8 @@ class _Told:
     """What the journal has told of one pair so far."""
 
     body: Mapping[str, Any]
+    carried: Mapping[str, str]
+    """Dust that its legs take along, by side."""
     orders: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     fills: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     funding: list[tuple[str, Decimal]] = field(default_factory=list)
@@ -87,9 +89,9 @@ class JournalReplay:
         if PairState(body["state"]).is_over:
             self._pairs.pop(pair_id, None)
         elif (told := self._pairs.get(pair_id)) is None:
-            self._pairs[pair_id] = _Told(body)
+            self._pairs[pair_id] = _Told(body, body.get("carried", {}))
         else:
-            told.body = body
+            told.body, told.carried = body, body.get("carried", {})
 
     def _take_part(self, told: _Told, record: Entry) -> None:
         body = record.body
@@ -100,6 +102,8 @@ class JournalReplay:
             told.fills.setdefault((self._name(body), body["fill_id"]), body)
         elif record.kind is RecordKind.FUNDING:
             told.funding.append((body["asset"], Decimal(body["payment"])))
+        elif record.kind is RecordKind.DUST:
+            told.carried = body["carried"]
 
     def _name(self, body: Mapping[str, Any]) -> str:
         one = body["instrument"]
@@ -124,6 +128,8 @@ class JournalReplay:
         told = self._pairs[pair_id]
         try:
             pair = self._pair(pair_id, told.body)
+            for leg, name in ((pair.buy, "buy"), (pair.sell, "sell")):
+                leg.carried = Decimal(told.carried.get(name, "0"))
             for order_id, body in told.orders.items():
                 order = self._of(Order, body)
                 pair.orders[order_id] = (order, body["leg"], Decimal(body["expected_price"]))
@@ -154,8 +160,6 @@ class JournalReplay:
             sell = PairLeg(route.sell, Side.SELL, prices[Side.SELL])
         pair = Pair(pair_id, opportunity, buy, sell, opened_ns=body["ts_open_ns"], state=PairState(body["state"]))
         pair.close_reason = body["close_reason"]
-        for leg, name in ((buy, "buy"), (sell, "sell")):
-            leg.carried = Decimal(body.get("carried", {}).get(name, "0"))
         if (leaving := body["exit_expected"]) is not None:
             pair.exit_expected = (Decimal(leaving["buy_price"]), Decimal(leaving["sell_price"]))
         return pair

@@ -190,6 +190,10 @@ class Pair:
         self.leg_of(fill.instrument).on_fill(fill)
         return True
 
+    def carried(self) -> dict[str, str]:
+        """What its legs take along of the dust that lay there, as the journal keeps it."""
+        return {"buy": str(self.buy.carried), "sell": str(self.sell.carried)}
+
     def record(self) -> dict[str, Any]:
         """The pair as the journal keeps it."""
         opportunity = self.opportunity
@@ -219,7 +223,7 @@ class Pair:
             else {"buy_price": str(exit_expected[0]), "sell_price": str(exit_expected[1])},
             "close_reason": self.close_reason,
             "held": {"buy": str(self._held(Side.BUY)), "sell": str(self._held(Side.SELL))},
-            "carried": {"buy": str(self.buy.carried), "sell": str(self.sell.carried)},
+            "carried": self.carried(),
             "unhedged": [episode.record() for episode in self.episodes],
             "ts_open_ns": self.opened_ns,
             "ts_close_ns": self.closed_ns,

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 from bot.clock import Clock
 from bot.domain.instrument import Instrument
@@ -296,7 +297,7 @@ class PairExecutor:
         if pair.opens(order):
             pair.completions += 1  # a venue that refuses is asked once less
         else:
-            self.dust.refused(pair.leg_of(order.instrument))
+            self.dust.refused(pair, pair.leg_of(order.instrument))
 
     def _ended(self, pair: Pair, order: Order) -> None:
         """An order of the pair has its final state."""
@@ -542,7 +543,7 @@ class PairExecutor:
         pair.must_pause = False
         self._expect_exit(pair)
         for leg in pair.legs:
-            self.dust.offer(leg)
+            self.dust.offer(pair, leg)
         self._changed(pair)
         self._next(pair)
 
@@ -594,8 +595,8 @@ class PairExecutor:
         self._end_pause(pair)
         self._watch.end(pair)
         del self._pairs[pair.id]
+        self.dust.ended(pair)  # before anybody can read that it is over: after that nobody looks at its rest again
         self._changed(pair)
-        self.dust.ended(pair)
 
     # Writing down
 
@@ -604,8 +605,10 @@ class PairExecutor:
         body = {**order.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
         self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
 
-    def _record_dust(self, instrument: Instrument, amount: Decimal) -> None:
-        body = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
+    def _record_dust(self, instrument: Instrument, amount: Decimal, pair: Pair | None) -> None:
+        body: dict[str, Any] = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
+        if pair is not None:
+            body |= {"pair": pair.id, "carried": pair.carried()}
         self._journal.record(RecordKind.DUST, instrument.id, self._clock.now_ns(), body)
 
     def _changed(self, pair: Pair) -> None:

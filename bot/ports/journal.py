@@ -20,7 +20,8 @@ class RecordKind(StrEnum):
     """A funding payment on one of our positions."""
     BALANCE = "balance"
     DUST = "dust"
-    """What lies on an instrument (`key`) that no venue takes as an order, in all, after a change."""
+    """What lies on an instrument (`key`) that no venue takes as an order, in all, after a change; where a pair brought
+    it or took it along, what that pair carries by then (`pair`, `carried`)."""
     TRANSFER = "transfer"
     """Money that moves between wallets or venues, in a new state; the first is the intent, durable as an order's."""
     JOB = "job"

@@ -154,7 +154,7 @@ class Process:
         """Connect, take over what an earlier process left, and begin to decide: in the order of `EngineRun.run`."""
         data_dir, clock = self.house.data_dir, self.clock
         left = left_behind(data_dir, ACCOUNTS, INSTRUMENTS)
-        dust = dust_left(data_dir, "simulated")
+        dust = dust_left(data_dir, ACCOUNTS)
         self._record_start()
         self.desk.executor.dust.restore(dust, INSTRUMENTS)
         await self.venue.start()

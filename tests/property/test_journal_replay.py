@@ -51,7 +51,10 @@ class KeepingJournal(machine.MemoryJournal):
 
 def in_hand(pair: Pair) -> tuple[Any, ...]:
     """What of a pair the next step depends on."""
-    legs = [(leg.instrument.id, leg.side, leg.held, leg.opened_quantity, leg.opened_notional) for leg in pair.legs]
+    legs = [
+        (leg.instrument.id, leg.side, leg.held, leg.carried, leg.opened_quantity, leg.opened_notional)
+        for leg in pair.legs
+    ]
     planned = pair.opportunity.model_dump(exclude={"capital_notional", "time_out_s", "return_per_year"})
     return legs, pair.filled, pair.fill_ids, pair.opened_ns, planned
 

@@ -1,23 +1,28 @@
-"""The dust that the run before this one left: the next pairs take it along."""
+"""The dust that earlier runs on the same accounts left: the next pairs take it along."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from bot.engine.accounts.left_behind import is_on
 from bot.ports import RecordKind
 from bot.storage.queries import JournalReader
 
 
-def dust_left(data_dir: Path, market: str) -> dict[str, Decimal]:
-    """Signed base units by instrument id, as the newest run in the journal had them last.
+def dust_left(data_dir: Path, accounts: Mapping[str, str] | None) -> dict[str, Decimal]:
+    """Signed base units by instrument id, as the runs on `accounts` (venue -> whose) had them last.
 
-    Nothing where that run was on another market, or on recordings: their wallets are not those of the next run.
+    Of every such run, and not of the newest alone: that one may have ended before it wrote down what it took over, or
+    traded other instruments. None: what was held ended with its run.
 
     Raises:
         StorageError: If the journal cannot be read.
     """
+    if not accounts:
+        return {}
+    found: dict[str, Decimal] = {}
     with JournalReader.open(data_dir) as reader:
-        runs = reader.runs()
-        if not runs or runs[-1].start.get("market") != market or market == "recorded":
-            return {}
-        records = reader.records(runs[-1].run_id, RecordKind.DUST)
-        return {record.key: Decimal(record.body["quantity"]) for record in records}
+        for run in reader.runs():
+            if is_on(run, accounts):
+                found |= {one.key: Decimal(one.body["quantity"]) for one in reader.records(run.run_id, RecordKind.DUST)}
+    return {instrument_id: amount for instrument_id, amount in found.items() if amount}
