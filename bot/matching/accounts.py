@@ -116,6 +116,11 @@ class Accounts:
         self._totals[wallet, fill.fee_asset] -= fill.fee
 
     @exact
+    def move(self, wallet: str, asset: str, amount: Decimal) -> None:
+        """Money that came by a transfer, or went by one (negative)."""
+        self._totals[wallet, asset] += amount
+
+    @exact
     def settle_funding(
         self, instrument: Instrument, rate: Decimal, mark_price: Decimal, ts_ns: int
     ) -> FundingPayment | None:

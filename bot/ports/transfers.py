@@ -158,6 +158,9 @@ class CarryNews:
     """What arrived, or came back; 0 before."""
     reason: str
     ts_ns: int
+    sent: Decimal = Decimal(0)
+    """What left the wallet, fee included, from `IN_TRANSIT` on: the amount that was asked for, less what is below the
+    network's grid; that rest stays where it was. 0 before."""
 
 
 class CarryListener(Protocol):
@@ -177,3 +180,13 @@ class Carrier(Protocol):
 
     def resume(self, carriage: Carriage) -> None:
         """Go on asking about one that an earlier run sent, or was about to: told as `REFUSED` where it never left."""
+
+
+class PaperMoney(Protocol):
+    """Paper wallets that amounts are taken from and come to, beside what trades make of them."""
+
+    def take_out(self, venue: str, asset: str, amount: Decimal) -> bool:
+        """Take it from the venue's wallet; False where so much is not free, and nothing has changed."""
+
+    def bring_in(self, venue: str, asset: str, amount: Decimal) -> None:
+        """Put it into the venue's wallet."""

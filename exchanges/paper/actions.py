@@ -21,7 +21,7 @@ from bot.matching.resting import RestingOrders
 from bot.ports import AccountQuestions, OrderListener
 from bot.settings import PaperSettings
 from exchanges.paper.account import PaperAccount
-from exchanges.paper.wallets import wallet_of
+from exchanges.paper.wallets import transfer_wallet, wallet_of
 
 
 class PaperActions:
@@ -73,6 +73,18 @@ class PaperActions:
         """Hold what these fills of earlier runs brought and took; before the first order."""
         for fill in fills:
             self.accounts.apply(fill)
+
+    def take_out(self, venue: str, asset: str, amount: Decimal) -> bool:
+        """Take an amount away for a transfer; False where so much is not free, orders on their way counted."""
+        wallet = transfer_wallet(venue)
+        if amount > self.accounts.balance(wallet, asset).available - self._reserved(wallet, asset):
+            return False
+        self.accounts.move(wallet, asset, -amount)
+        return True
+
+    def bring_in(self, venue: str, asset: str, amount: Decimal) -> None:
+        """Put what a transfer brought into the wallet that trades it."""
+        self.accounts.move(transfer_wallet(venue), asset, amount)
 
     async def start(self) -> None:
         """Nothing to connect."""
