@@ -1,8 +1,10 @@
 """The terminal UI: a process of its own that reads the engine's socket and sends commands."""
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +39,8 @@ _PAINT_S = 0.25
 _NO_NEWS_S = 2.0
 _RETRY_S = 0.1
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
+_LEAVING_S = 5.0
+"""How long leaving may take after a signal: the terminal library waits for ever on a terminal that is gone."""
 _PANELS = ("books", "routes", "feeds", "decisions", "log", "jobs", "break-even")
 _IN_TURNS = {"feeds": "", "decisions": "-decisions", "jobs": "-jobs", "break-even": "-break-even"}
 """Panels that may share a place, and the class that brings each of them to the front."""
@@ -125,16 +129,24 @@ class CryptoPipeApp(App[None]):
         self._routes.focus()
         self.set_interval(_PAINT_S, self._paint)
         self.run_worker(self._follow())
-        # Without a handler the process ends as it stands, and the terminal with it in another program's mode.
+        # Without a handler the process ends as it stands, and the terminal with it in another program's mode. The
+        # loop's own handlers would not do: it may stand still in a write to a terminal that was closed.
+        loop = asyncio.get_running_loop()
         for number in _ENDING:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_ending, number)
+            signal.signal(number, lambda number, frame: self._on_signal(loop, number))
 
     async def on_unmount(self) -> None:
         """Let go of the engine."""
         for number in _ENDING:
-            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
         if self._engine is not None:
             await self._engine.close()
+
+    def _on_signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        last_way = threading.Timer(_LEAVING_S, os._exit, (128 + number,))
+        last_way.daemon = True
+        last_way.start()
+        loop.call_soon_threadsafe(self._on_ending, number)
 
     def _on_ending(self, number: int) -> None:
         """The terminal was closed, or somebody ends us; the exit code is a shell's for that signal."""

@@ -17,6 +17,8 @@ from bot.engine.run import SOCKET
 from tests.integration.fault_rig import PATIENCE_S, ROOT, bot, records
 
 RUN = "import sys; from pathlib import Path; from bot.tui.app import run_tui; sys.exit(run_tui(Path(sys.argv[1])))"
+NARROW = "import textual.drivers._writer_thread as writer; writer.MAX_QUEUED_WRITES = 1; " + RUN
+"""With room for one write: what the UI says last does not fit any more once nobody reads."""
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
 
@@ -24,12 +26,12 @@ SHOWS_CURSOR = b"\x1b[?25h"
 class Terminal:
     """A shell's terminal with the UI in it, and everything that was drawn."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, run: str = RUN) -> None:
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(socket)],
+            [sys.executable, "-c", run, str(socket)],
             cwd=ROOT, env=environment, stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True,
             preexec_fn=lambda: _take_terminal(0),
         )  # fmt: skip
@@ -70,11 +72,11 @@ def _take_terminal(descriptor: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def on_screen(data_dir: Path):
+async def on_screen(data_dir: Path, run: str = RUN):
     """A bot that runs by itself, and a UI attached to it."""
     async with bot(data_dir) as running:
         await running.says("routes over")
-        screen = Terminal(data_dir / SOCKET)
+        screen = Terminal(data_dir / SOCKET, run)
         try:
             await screen.until(b"SIMULATED MARKET")
             yield running, screen
@@ -108,8 +110,9 @@ async def test_fault_66_a_ui_that_is_killed_changes_nothing(data_dir: Path) -> N
     assert records(data_dir, "run")[-1][3]["complete"] is True
 
 
-async def test_fault_66_a_terminal_that_is_closed_ends_the_ui_and_not_the_engine(data_dir: Path) -> None:
-    async with on_screen(data_dir) as (running, screen):
+@pytest.mark.parametrize("run", [RUN, NARROW], ids=["as it is", "stuck in a write"])
+async def test_fault_66_a_terminal_that_is_closed_ends_the_ui_and_not_the_engine(data_dir: Path, run: str) -> None:
+    async with on_screen(data_dir, run) as (running, screen):
         os.close(screen.master)  # the window is closed, the connection drops: the kernel sends SIGHUP
         os.close(screen.slave)
         async with asyncio.timeout(PATIENCE_S):
