@@ -6,22 +6,25 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.clock import SystemClock
 from bot.command_line import Arguments
+from bot.engine.accounts.halted_start import refused
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
 from bot.engine.run import EngineRun, RunResult
-from bot.errors import ExitCode, Halted, StorageError
+from bot.errors import ExitCode, StorageError
 from bot.headless import Headless, opening_line
 from bot.ports import Market
-from bot.risk.halt_flag import read_flag, way_out
+from bot.risk.halt_flag import HaltFlag, read_flag
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
+from bot.storage.schema import FILE_NAME
 from bot.version import VERSION
 from modes.hardening import harden
 from modes.house import MAIN, settings_file
@@ -54,7 +57,7 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
     keys = unlocked_keys(settings, flag=arguments.real_money, environ=os.environ)
     headless = Headless(as_json=arguments.json)
     if settings.market != "recorded":
-        _refuse_halted(settings.data_dir)
+        _refuse_halted(settings)
         headless.log("info", opening_line(settings.market, arguments.for_s, real_money=is_real(settings, keys)))
     try:
         result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words), keys))
@@ -70,10 +73,16 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
     return ExitCode.OK if result.complete else ExitCode.SETTINGS
 
 
-def _refuse_halted(data_dir: Path) -> None:
-    flag = read_flag(data_dir)
-    if flag is not None:
-        raise Halted(f"{flag.words()}; look at the venues first, then: {way_out(data_dir)}")
+def _refuse_halted(settings: Settings) -> None:
+    """Beside the halt flag a start that can find nothing open ends at once; another one looks after what is open."""
+    flag, data_dir = read_flag(settings.data_dir), settings.data_dir
+    dies_with_run = settings.market == "simulated" and settings.simulator.address is None
+    if flag is not None and (dies_with_run or not (data_dir / FILE_NAME).exists()):
+        raise refused(flag, data_dir)
+
+
+def _halted(opened: "OpenMarket", settings: Settings) -> HaltFlag | None:
+    return None if opened.deliver is None else read_flag(settings.data_dir)
 
 
 def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
@@ -181,10 +190,12 @@ async def _run_told(
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
         watches=[telling],
         accounts=_whose(opened),
+        halted=_halted(opened, settings),
     )
     telling.watch(run)
     if lease is not None:
-        lease.on_lost = run.engine.desk.gate.halt
+        # The bot that took it trades on, and this one is told at its next start.
+        lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)
     headless.watch(run.engine, market, run.stop)
     from exchanges.depth.books import HasBooks
 

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 
 from bot.command_line import Arguments
 from bot.command_values import did_you_mean
@@ -56,7 +57,7 @@ def take_halt_away(settings: Settings, *, as_json: bool) -> int:
                 f"the halt flag in {settings.data_dir} cannot be taken away: {error.strerror}"
             ) from error
     if as_json:
-        told = None if flag is None else {"since_ns": flag.since_ns, "why": flag.why, "by": flag.by}
+        told = None if flag is None else asdict(flag)
         print(json.dumps({"halt": told}))
     elif flag is None:
         print(f"no halt stands in {settings.data_dir}")
@@ -145,7 +146,7 @@ def _words(command: Command, shown: Snapshot) -> list[str]:
     if command.command == "resume":
         lines.append(f"{what} is not paused any more")
         if shown.state == "HALTED":
-            lines.append("HALTED all the same: look why; a halt ends with a restart alone")
+            lines.append("HALTED all the same: look why; a halt ends with --mode resume --halt and a restart")
     else:
         lines.append(f"{what} is paused: nothing new is opened, also after a restart")
     open_pairs = ", ".join(_open_pairs(command, shown))

@@ -12,7 +12,7 @@ from bot.ports import TermsSource
 from bot.ports.inspection import AccountInspector
 from bot.preflight.account import Stakes, judge_balances, judge_modes, judge_rights
 from bot.preflight.check import Check, Verdict, asked, failed, ok, require, warning
-from bot.preflight.machine import look_at_machine
+from bot.preflight.machine import HALT_FLAG, look_at_machine
 from bot.preflight.streams import StreamWatch
 from bot.settings import Settings
 from exchanges.common.requests.api_keys import ApiKeys
@@ -73,7 +73,7 @@ async def require_preflight(
     for check in checks:
         if check.verdict is not Verdict.OK:
             log("error" if check.verdict is Verdict.FAILED else "warning", f"preflight: {check.line}")
-    require(checks)
+    require([check for check in checks if check.name != HALT_FLAG])  # such a start opens nothing (docs/stopping.md)
     log("info", f"preflight: {len(checks)} checks, none failed")
 
 

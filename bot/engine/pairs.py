@@ -241,6 +241,8 @@ class PairDesk:
         """Leave a pair."""
         pair = state.pair
         assert pair is not None
+        if pair.is_frozen:
+            return
         state.holding = None
         state.watch.assess()  # nobody asked while the pair was open
         self._closed(state, pair, why, ts_ns)

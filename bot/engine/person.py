@@ -83,7 +83,7 @@ class Person:
                 self._resume(route, who)
 
     def _halt(self, who: str) -> None:
-        self._desk.gate.halt(f"halt was asked for by {who}")
+        self._desk.gate.halt(f"halt was asked for by {who}", lasting=False)  # the flag is theirs, and is set here
         if self._data_dir is None:
             return
         try:
@@ -95,7 +95,16 @@ class Person:
         if route is None:
             self._desk.gate.hold(f"paused by {pause.by}")
         self._keep(lambda: self._pauses.set(route, pause))
+        if pause.is_leaving:
+            self._desk.executor.thaw(route)
         self._apply()
+
+    def wants_closed(self, route: str, since_ns: int | None) -> bool:
+        """Whether what a route holds was to be closed by a wish that is younger than `since_ns` (UTC ns)."""
+        wishes = (self._pauses.everything, self._pauses.routes.get(route))
+        return since_ns is not None and any(
+            wish is not None and wish.is_leaving and wish.since_ns > since_ns for wish in wishes
+        )
 
     def _resume(self, route: str | None, who: str) -> None:
         self._keep(lambda: self._pauses.lift(route))
@@ -107,7 +116,7 @@ class Person:
         if self._pauses.routes:
             self._event("warning", f"still paused: {', '.join(self._pauses.routes)}")
         if self._desk.gate.state is TradingState.HALTED:
-            self._event("warning", "HALTED all the same: a halt ends with a restart alone")
+            self._event("warning", "HALTED all the same: a halt ends with --mode resume --halt and a restart")
 
     def _apply(self) -> None:
         """Every route as it should be by now."""

@@ -19,6 +19,7 @@ from bot.domain.route import Decision
 from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
+from bot.engine.accounts.halted_start import refused, stay_halted
 from bot.engine.accounts.left_behind import LeftBehind, left_behind
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
@@ -32,6 +33,7 @@ from bot.engine.summary import run_summary
 from bot.engine.terms.rates import assumed_funding, fee_schedules
 from bot.engine.watches.dead_man import DeadMan
 from bot.engine.watches.lag_watch import LagWatch
+from bot.engine.watches.lasting_halt import LastingHalt
 from bot.engine.watches.storage_watch import Disk, StorageWatch
 from bot.engine.watches.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
@@ -51,6 +53,7 @@ from bot.ports import (
     Strategy,
 )
 from bot.risk.gate import TradingState
+from bot.risk.halt_flag import HaltFlag
 from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
 
@@ -123,6 +126,7 @@ class EngineRun:
         notes: Sequence[str] = (),
         watches: Sequence[Watch] = (),
         accounts: Mapping[str, str] | None = None,
+        halted: HaltFlag | None = None,
     ) -> None:
         """Build the run.
 
@@ -146,6 +150,8 @@ class EngineRun:
             watches: Started when the engine has been, and stopped before what it traded with goes away.
             accounts: Whose money is traded with, by venue: pairs that an earlier run on the same left open are taken
                 over. None: what is held ends with the run.
+            halted: The flag that stood in the data directory before: nothing is opened, and what is left open is looked
+                after.
         """
         self._info = info
         self._market = market
@@ -154,6 +160,7 @@ class EngineRun:
         self._watches = tuple(watches)
         self._accounts = accounts
         self._left = LeftBehind()
+        self._halted = halted
         self._reconciler: Reconciler | None = None
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
@@ -198,6 +205,10 @@ class EngineRun:
             SystemClock(),
             self._stop.set,
         )
+        self._lasting: LastingHalt | None = None
+        if accounts is not None:  # else what is held ends with the run, and nothing is left to be careful with
+            self._lasting = LastingHalt(settings.data_dir, SystemClock(), self._deliver, self.engine.event)
+            self.engine.desk.gate.on_lasting_halt = self._lasting.keep
         self._kill: KillSwitch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
             engine = self.engine
@@ -231,8 +242,12 @@ class EngineRun:
             self._listen_to_signals()
             await self._venue.start()
             left = await self._recover()
+            if self._halted is not None and not left:
+                raise refused(self._halted, self._data_dir)
             self.engine.start()
             self._person.start()
+            if self._halted is not None:
+                stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
             self._adopt(left)
             for watch in (
                 self._kill,
@@ -278,6 +293,8 @@ class EngineRun:
             await self._venue.stop()
             if self._beside is not None:
                 await self._beside.stop()
+            if self._lasting is not None:
+                self._lasting.finish()
             result = self._finish(end)
             self._journal.close()
             self._control.finished(result.summary)
@@ -427,11 +444,17 @@ class EngineRun:
             message = context.get("message", "")
             self._failure = error if isinstance(error, BotError) else InvariantError(f"{message}: {error!r}")
             if not self._finished:  # afterwards nothing trades, and nothing is written down
-                self.engine.desk.gate.halt(str(self._failure))
+                is_ours = isinstance(self._failure, InvariantError)
+                self.engine.desk.gate.halt(str(self._failure), lasting=is_ours)
             self._stop.set()
 
+    def _deliver(self, callback: Callable[[], None]) -> None:
+        """Run a callback on the engine's thread; one that is told when the loop has ended has nobody left to tell."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback)
+
     def _listen_to_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_failure)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)

@@ -94,6 +94,8 @@ class Pair:
     """Orders for a missing leg in a row that brought nothing."""
     has_given_up: bool = False
     """It is not completed any more: what one leg is ahead is unwound."""
+    is_frozen: bool = False
+    """A person halted before this run, and has not said what is to become of it: nothing of it is sent."""
     leaves_by_maker: bool = False
     """Its closing begins with orders that rest."""
     must_pause: bool = False

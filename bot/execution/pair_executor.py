@@ -148,8 +148,15 @@ class PairExecutor:
 
     def close(self, pair: Pair, reason: str) -> None:
         """Start to close an open pair; a pair in any other state is left to what it is doing."""
-        if pair.state is PairState.OPEN:
+        if pair.state is PairState.OPEN and not pair.is_frozen:
             self._start_closing(pair, reason)
+
+    def thaw(self, route_id: str | None = None) -> None:
+        """A person has said what is to become of pairs that were left alone (`Pair.is_frozen`): go on with them."""
+        for pair in list(self._pairs.values()):
+            if pair.is_frozen and route_id in (None, pair.opportunity.route.id):
+                pair.is_frozen = False
+                self._next(pair)
 
     def flatten(self, route_id: str | None = None) -> int:
         """Close everything now, or every pair of one route; returns how many pairs that are.
@@ -444,6 +451,8 @@ class PairExecutor:
         self._watch.look(pair, ahead)
         if ahead is None and pair.state is not PairState.CLOSING:
             self._end_pause(pair)
+        if pair.is_frozen:
+            return
         if pair.is_live or pair.retry is not None:
             return
         if pair.state is PairState.CLOSING:

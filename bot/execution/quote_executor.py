@@ -62,7 +62,7 @@ class QuoteExecutor(MakerExecutor):
         """Leave an open pair; of a round trip the exit that rests is taken back first."""
         if not pair.is_round_trip:
             super().close(pair, reason)
-        elif pair.state is PairState.OPEN and pair.close_reason is None:
+        elif pair.state is PairState.OPEN and pair.close_reason is None and not pair.is_frozen:
             pair.close_reason = reason
             if self.rests_of(pair):
                 self.take_back(pair)
@@ -77,7 +77,7 @@ class QuoteExecutor(MakerExecutor):
             rest = next(iter(self.rests_of(pair)), None)
             if pair.state is PairState.OPENING and rest is not None:
                 self._look_at_entry(pair, rest, now_ns)
-            elif pair.state is PairState.OPEN and rest is None and pair.close_reason is None:
+            elif pair.state is PairState.OPEN and rest is None and pair.close_reason is None and not pair.is_frozen:
                 self._offer(pair)
 
     def on_fill(self, fill: Fill) -> None:

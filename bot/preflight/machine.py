@@ -16,6 +16,8 @@ from bot.storage.schema import FILE_NAME
 from bot.storage.single_writer import SingleWriter
 from bot.storage.torn_tail import examine
 
+HALT_FLAG = "halt flag"
+"""The check that a start does not fail for: it opens nothing, and looks after what is open."""
 _SYNCS = 5
 _SLOW_MS = 50.0
 _PROBE = b"\0" * 4096
@@ -68,8 +70,8 @@ def _sync_ms(data_dir: Path, clock: Clock) -> float:
 def _halt(data_dir: Path) -> Check:
     flag = read_flag(data_dir)
     if flag is not None:
-        return failed("halt flag", str(data_dir), flag.words(), f"look at the venues, then: {way_out(data_dir)}")
-    return ok("halt flag", str(data_dir), "none")
+        return failed(HALT_FLAG, str(data_dir), flag.words(), f"look at the venues, then: {way_out(data_dir)}")
+    return ok(HALT_FLAG, str(data_dir), "none")
 
 
 def _journal(data_dir: Path) -> Check:

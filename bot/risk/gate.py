@@ -99,6 +99,9 @@ class RiskGate:
         self._refused_routes: set[int] = set()
         self._is_held = False
         """A person has paused: what the machine finds well again does not end that."""
+        self._is_lasting = False
+        self.on_lasting_halt: Callable[[str], None] = lambda why: None
+        """Hears, once, why nothing may be opened by a later run either before a person has looked."""
         self.state = TradingState.ACTIVE
 
     def check(self, proposal: Proposal) -> Approved | Refused:
@@ -181,10 +184,19 @@ class RiskGate:
         self._is_held = False
         self.resume(why)
 
-    def halt(self, why: str) -> None:
-        """Let nothing out but cancels and risk reduction."""
+    def halt(self, why: str, *, lasting: bool = True) -> None:
+        """Let nothing out but cancels and risk reduction.
+
+        Args:
+            why: For a person.
+            lasting: The next run must not trade either until a person has looked; not where the cause is gone with this
+                run, or where the next start looks for it itself.
+        """
         if self.state is not TradingState.HALTED:
             self._enter(TradingState.HALTED, why)
+        if lasting and not self._is_lasting:
+            self._is_lasting = True
+            self.on_lasting_halt(why)
 
     def _watch_routes(self, proposal: Proposal) -> None:
         self._turn_second(proposal.ts_ns)

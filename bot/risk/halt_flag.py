@@ -30,6 +30,8 @@ class HaltFlag:
     why: str
     by: str
     """User and process."""
+    is_bots: bool = False
+    """The bot halted itself: what is open may still be evened and closed. Anything else counts as a person's word."""
 
     def words(self) -> str:
         """One line for a person."""
@@ -38,19 +40,22 @@ class HaltFlag:
         return f"HALTED{since}{by}: {self.why}"
 
 
-def raise_flag(data_dir: Path, why: str, by: str, now_ns: int) -> None:
+def raise_flag(data_dir: Path, why: str, by: str, now_ns: int, *, is_bots: bool = False) -> None:
     """Set the flag, durably; one that can be read already is left as it is: the first reason is the one to look at.
 
-    On a disk that takes no content an empty file is left, which counts as well.
+    A person's word takes the place of the bot's own, and names it; the bot's takes nobody's place. On a disk that takes
+    no content an empty file is left, which counts as a person's.
 
     Raises:
         OSError: If it is not durable, and may not even be there.
     """
     standing = read_flag(data_dir)
-    if standing is not None and standing.since_ns is not None:
+    if standing is not None and (is_bots or (standing.since_ns is not None and not standing.is_bots)):
         sync_directory(data_dir)
         return
-    body = {"halted_ns": now_ns, "halted": _moment(now_ns), "why": why, "by": by}
+    if standing is not None and standing.is_bots:
+        why = f"{why}; the bot had halted itself before: {standing.why}"
+    body = {"halted_ns": now_ns, "halted": _moment(now_ns), "why": why, "by": by, "is_bots": is_bots}
     try:
         write_durably(data_dir / FLAG, json.dumps(body, indent=1) + "\n")
     except OSError:
@@ -72,7 +77,8 @@ def read_flag(data_dir: Path) -> HaltFlag | None:
         return HaltFlag(None, f"{path} cannot be read: {error.strerror}", "")
     try:
         body = json.loads(text)
-        return HaltFlag(int(body["halted_ns"]), _shown(body["why"]), _shown(body["by"]))
+        since_ns, why, by = int(body["halted_ns"]), _shown(body["why"]), _shown(body["by"])
+        return HaltFlag(since_ns, why, by, body.get("is_bots") is True)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return HaltFlag(None, f"{path} is there, and says nothing that is understood", "")
 

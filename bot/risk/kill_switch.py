@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISREG
 
 from bot.clock import Clock, Timer
 from bot.risk.gate import RiskGate
@@ -12,7 +13,11 @@ LOOK_S = 0.25
 
 
 class KillSwitch:
-    """Halts the gate once the flag is there, or cannot be told not to be."""
+    """Halts the gate once the flag is there, or cannot be told not to be.
+
+    A flag that the bot set itself halts and no more: orders that rest are a person's to take back. It is looked at
+    again when it has changed, since a person may have put theirs in its place.
+    """
 
     def __init__(self, data_dir: Path, gate: RiskGate, clock: Clock, withdraw: Callable[[], None]) -> None:
         """Build it.
@@ -29,8 +34,10 @@ class KillSwitch:
         self._clock = clock
         self._withdraw = withdraw
         self._timer: Timer | None = None
+        self._bots_own: tuple[int, int] | None = None
+        """Inode and change time of a flag that the bot set itself."""
         self.is_set = False
-        """Whether the flag was seen, or could not be told not to be there; it stays so for the run."""
+        """Whether a person's flag was seen, or could not be told not to be there; it stays so for the run."""
 
     def start(self) -> None:
         """Look now, and go on."""
@@ -47,16 +54,23 @@ class KillSwitch:
         if self.is_set:
             return
         try:
-            os.lstat(self._path)
+            found = os.lstat(self._path)
         except FileNotFoundError:
             return
         except OSError as error:
             self._set(f"whether a halt was asked for cannot be told: {self._path}: {error.strerror}")
             return
+        mark = (found.st_ino, found.st_ctime_ns)
+        if mark == self._bots_own:
+            return
         flag = read_flag(self._data_dir)
+        if flag is not None and flag.is_bots and S_ISREG(found.st_mode):
+            self._bots_own = mark
+            self._gate.halt(flag.words(), lasting=False)
+            return
         self._set("the halt flag was there, and has gone" if flag is None else f"kill switch: {flag.words()}")
 
     def _set(self, why: str) -> None:
         self.is_set = True
-        self._gate.halt(why)
+        self._gate.halt(why, lasting=False)  # it is durable already
         self._withdraw()

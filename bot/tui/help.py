@@ -53,7 +53,7 @@ GLOSSARY = {
     "behind": "age of the oldest record that waits for MongoDB; it is safe on this machine's disk.",
     "ACTIVE": "the engine takes new pairs.",
     "REDUCING": "no new pairs; open ones are brought to their end.",
-    "HALTED": "nothing but cancelling and reducing risk; ends with a restart.",
+    "HALTED": "nothing but cancelling and reducing risk; ends with --mode resume --halt and a restart.",
     "paused": "a person wants nothing new, of everything or of a route; a restart does not end it.",
     "recorded market": "what an exchange really sent, played again; nothing is traded anywhere.",
     "simulated market": "exchanges that this program makes itself, reached over the wire. Its prices are invented.",

@@ -195,7 +195,7 @@ def test_a_halt_is_durable_and_resume_does_not_end_it(tmp_path: Path, warm: Scen
     assert flag.by == WHO
     warm.ask("resume")
     assert warm.state is TradingState.HALTED
-    assert "HALTED all the same: a halt ends with a restart alone" in warm.events
+    assert "HALTED all the same: a halt ends with --mode resume --halt and a restart" in warm.events
 
 
 def test_in_a_market_of_the_past_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

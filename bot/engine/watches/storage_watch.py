@@ -74,7 +74,7 @@ class StorageWatch:
     def reduce(self, why: str) -> None:
         """Open nothing new until the disk is well again."""
         if self._disk.is_lost:
-            self._gate.halt(why)
+            self._gate.halt(why, lasting=False)  # the next start reads the journal, or ends beside it
         elif self._gate.state is TradingState.ACTIVE:
             self._reduced = True
             self._gate.reduce(why)

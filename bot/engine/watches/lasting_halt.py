@@ -1,0 +1,69 @@
+"""What the bot halted itself for, kept for the next run: the flag of `--mode kill`, with the bot's name on it.
+
+A disk may hang, and a halted bot has pairs to even: the flag is written in a thread of its own.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.clock import Clock
+from bot.risk.halt_flag import raise_flag, who_asks
+
+_WAIT_S = 2.0
+"""For the disk, when the run ends: it has been halted for something, and the next one should know."""
+
+
+class LastingHalt:
+    """Writes the flag once."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Clock,
+        deliver: Callable[[Callable[[], None]], object],
+        event: Callable[[str, str], None],
+    ) -> None:
+        """Build it.
+
+        Args:
+            data_dir: Where the flag is to lie.
+            clock: Of the wall; dates it.
+            deliver: Runs a callback on the engine's thread, from any other.
+            event: Takes a level and a line for a person; for the journal too.
+        """
+        self._data_dir = data_dir
+        self._clock = clock
+        self._deliver = deliver
+        self._event = event
+        self._thread: threading.Thread | None = None
+        self._has_ended = False
+
+    def keep(self, why: str) -> None:
+        """Let it hold for later runs as well."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, args=(why,), daemon=True)
+            self._thread.start()
+
+    def finish(self) -> None:
+        """The run ends: wait for a disk that has not taken it yet, for a moment."""
+        self._has_ended = True
+        if self._thread is not None:
+            self._thread.join(_WAIT_S)
+            if self._thread.is_alive():
+                self._event("error", self._failed("the disk has not taken it"))
+
+    def _write(self, why: str) -> None:
+        try:
+            raise_flag(self._data_dir, why, f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
+        except OSError as error:
+            self._tell("error", self._failed(error.strerror or type(error).__name__))
+        else:
+            self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
+
+    def _tell(self, level: str, text: str) -> None:
+        if not self._has_ended:
+            self._deliver(lambda: self._event(level, text))
+
+    def _failed(self, why: str) -> str:
+        return f"the halt is not durable: {why}: a restart would trade"
