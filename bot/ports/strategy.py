@@ -98,6 +98,8 @@ class TransferEstimate:
     """What must leave the wallet at least, fee included; in units of the asset, as `most` that may at once."""
     most: float | None = None
     """None where the venue names no most."""
+    step: float = 0.0
+    """Amounts are multiples of it; 0 where the venue does not tell."""
 
     def takes(self, amount: float) -> bool:
         """Whether so much can be sent at once."""

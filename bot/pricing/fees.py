@@ -59,6 +59,16 @@ def _charge_chain(route: Route, inputs: PricingInputs, lines: CostLines) -> Unpr
     return None
 
 
+def cash_costs(route: Route, inputs: PricingInputs) -> frozenset[str]:
+    """Names of the costs that are taken from the amount of a chain itself; all others are paid or feared beside it."""
+    if not route.chain:
+        return frozenset()
+    links = {id(leg) for leg in route.chain}
+    named = zip(route.trades, route.fee_names, strict=True)
+    fees = {name for leg, name in named if id(leg) in links and not _rates(leg, inputs)[2]}
+    return frozenset(fees | {WITHDRAWAL_FEE})
+
+
 def no_way(leg: TransferLeg, inputs: PricingInputs) -> Unpriced:
     """Why a transfer cannot be priced: its networks are closed, and which and where is in the limit; or not known."""
     closed = inputs.closed.get(leg)

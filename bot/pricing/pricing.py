@@ -7,8 +7,9 @@ compare. Every figure is in bps of the first trade's money, the buy notional; a 
     net edge = gross edge − Σ costs
 
 Costs by name: fees of every trade and what a token saves of them, withdrawal fee, exit basis, funding, adverse move,
-transfer risk, rebalancing, conversion, late hedge and not filled (post-only legs), depth. Their formulas stand in
-`bot/pricing/fees.py`, `costs.py` and `makers.py`. Nothing here asks what kind of arbitrage a route is.
+transfer risk, rebalancing, conversion, late hedge and not filled (post-only legs), depth, rounding (a chain's links).
+Their formulas stand in `bot/pricing/fees.py`, `costs.py` and `makers.py`. Nothing here asks what kind of arbitrage a
+route is.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +17,17 @@ from decimal import Decimal
 
 from bot.domain.legs import TradeLeg
 from bot.domain.order import Side
-from bot.domain.route import Cost, Opportunity, Route
+from bot.domain.route import Cost, Link, Opportunity, Route
 from bot.pricing import costs, makers
 from bot.pricing.capital import capital_part, return_per_year
-from bot.pricing.fees import charge_fees
+from bot.pricing.fees import cash_costs, charge_fees
 from bot.pricing.inputs import PricingInputs
 from bot.pricing.sheet import CostLines, CostSheet, Unpriced, add_up, even_bps
 
+DEPTH = "depth "
+ROUNDING = "rounding"
+_NOISE_BPS = 1e-7
+"""Two ways of multiplying the same floats differ by less."""
 _Charge = Callable[[Route, PricingInputs, CostLines], Unpriced | None]
 _CHARGES: tuple[_Charge, ...] = (
     costs.charge_exit,
@@ -98,6 +103,7 @@ def opportunity(
     quantity: Decimal,
     tops: Sequence[float],
     averages: Sequence[float] | None = None,
+    links: Sequence[Link] = (),
 ) -> Opportunity:
     """The route priced for this quantity; every cost by name.
 
@@ -109,11 +115,15 @@ def opportunity(
         quantity: Base units of the first trade.
         tops: For each of `route.priced`, the price at the top of the book.
         averages: The price that the quantity gets on average; None: the top takes it all.
+        links: Of a chain, what each link spends and brings at these averages: what whole lots leave over on the way is
+            a cost then.
     """
     rate = 1.0 if inputs.conversion is None else inputs.conversion.rate
     prices = tops if averages is None else averages
     gross = (price_ratio(route.priced, tops, rate) - 1.0) * 1e4
     named = sheet.costs(gross, depth_costs(route, tops, prices, rate))
+    if links:
+        named += _rounding(route, inputs, gross, named, links)
     net = gross - sum(cost.bps for cost in named)
     capital = capital_part(route, inputs, price_ratio(route.priced, prices, rate))
     return Opportunity(
@@ -127,8 +137,30 @@ def opportunity(
         net_edge_bps=net,
         capital_notional=None if capital is None else capital * float(quantity) * prices[0],
         time_out_s=sheet.time_out_s,
+        links=tuple(links),
         return_per_year=return_per_year(net, capital, sheet.time_out_s),
     )
+
+
+def _rounding(
+    route: Route, inputs: PricingInputs, gross: float, named: Sequence[Cost], links: Sequence[Link]
+) -> tuple[Cost, ...]:
+    """What whole lots and steps leave over on the way: the prices and fees of the amount tell more than comes home."""
+    taken = cash_costs(route, inputs)
+    before = gross - sum(cost.bps for cost in named if cost.name in taken or cost.name.startswith(DEPTH))
+    left_over = before - flow_bps(links, 1.0 if inputs.conversion is None else inputs.conversion.rate)
+    return (Cost(name=ROUNDING, bps=left_over),) if abs(left_over) > _NOISE_BPS else ()
+
+
+def flow_bps(links: Sequence[Link], rate: float = 1.0) -> float:
+    """What comes home over what left, in bps: the net edge before the costs that are not taken from the amount.
+
+    Args:
+        links: Of a chain.
+        rate: Units of what left for one of what comes home.
+    """
+    left, home = links[0].spends, links[-1].brings
+    return (float(home / left) * rate - 1.0) * 1e4
 
 
 def depth_costs(route: Route, tops: Sequence[float], averages: Sequence[float], rate: float = 1.0) -> list[Cost]:
@@ -140,6 +172,6 @@ def depth_costs(route: Route, tops: Sequence[float], averages: Sequence[float], 
             continue
         prices[index] = averages[index]
         after = price_ratio(route.priced, prices, rate)
-        found.append(Cost(name=f"depth {leg.side} {route.label(leg.instrument)}", bps=(ratio - after) * 1e4))
+        found.append(Cost(name=f"{DEPTH}{leg.side} {route.label(leg.instrument)}", bps=(ratio - after) * 1e4))
         ratio = after
     return found

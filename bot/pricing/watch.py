@@ -10,12 +10,15 @@ from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Feed
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
-from bot.domain.route import Opportunity, Route
+from bot.domain.route import Link, Opportunity, Route
 from bot.ports import ExitBounds, Holding, InstrumentView, RouteTerms, Statistics
+from bot.pricing.chain import Stage, stages
+from bot.pricing.chain_sizing import Asked
 from bot.pricing.conversion import conversion
 from bot.pricing.costs import needs_conversion
-from bot.pricing.fees import charge_fees
+from bot.pricing.fees import cash_costs, charge_fees
 from bot.pricing.inputs import PricingInputs, PricingRules, instrument_input
+from bot.pricing.ladder import Ladder
 from bot.pricing.pricing import cost_sheet, gross_edge_bps, opportunity
 from bot.pricing.sheet import CostLines, CostSheet, Unpriced
 
@@ -226,7 +229,29 @@ class PriceWatch:
             return self._not_executable
         return (sheet.net_bps(self.gross_bps), self.min_net_bps, "bps")
 
-    def opportunity(self, ts_ns: int, quantity: Decimal, averages: Sequence[float] | None = None) -> Opportunity:
+    def links(self, ladders: Sequence[Ladder], price_cap_bps: float) -> tuple[Stage, ...] | None:
+        """A chain as it can be walked through these ladders (of `route.priced`); None while it has no price."""
+        return stages(self.route, self._inputs, ladders, price_cap_bps) if self._inputs.instruments else None
+
+    def asked(self) -> Asked:
+        """What a chain costs beside the fees that are taken from its amount, and must earn; it has a price."""
+        assert isinstance(self.sheet, CostSheet)
+        taken = cash_costs(self.route, self._inputs)
+        beside = [line for line in self.sheet.lines if line.name not in taken]
+        return Asked(
+            fixed_bps=sum(line.fixed_bps for line in beside),
+            scaled_bps=sum(line.scaled_bps for line in beside),
+            min_net_bps=self.min_net_bps,
+            rate=self._rate,
+        )
+
+    def opportunity(
+        self,
+        ts_ns: int,
+        quantity: Decimal,
+        averages: Sequence[float] | None = None,
+        links: Sequence[Link] = (),
+    ) -> Opportunity:
         """The route at the newest quotes, every cost by name; only after `assess` said yes."""
         sheet, inputs = self.sheet, self._inputs
         if any(isinstance(leg, TransferLeg) for leg in self.route.chain):
@@ -235,7 +260,9 @@ class PriceWatch:
         assert isinstance(sheet, CostSheet)
         quotes = [(view.quote, at_ask) for view, at_ask, _ in self._priced]
         tops = [quote.ask_price if at_ask else quote.bid_price for quote, at_ask in quotes if quote is not None]
-        return opportunity(self.route, sheet, inputs, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages)
+        return opportunity(
+            self.route, sheet, inputs, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages, links=links
+        )
 
     def left_bps(self) -> float | None:
         """What is left of the difference if both sides are closed now: what was sold is bought back at its ask, what

@@ -43,6 +43,7 @@ class TransferTerms:
                     network=way.chain.id,
                     least=float(least),
                     most=None if most is None else float(most),
+                    step=0.0 if way.source.step is None else float(way.source.step),
                 )
         return None
 
