@@ -13,9 +13,10 @@ from typing import Any
 from bot.clock import Timer
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side
-from bot.domain.route import HoldLeg, Leg, Opportunity, TradeLeg
+from bot.domain.route import Opportunity
 from bot.execution.episode import Episode
 from bot.execution.grid import decimal_price
+from bot.execution.leg_words import words
 
 
 class PairState(StrEnum):
@@ -24,6 +25,8 @@ class PairState(StrEnum):
     OPENING = "opening"
     OPEN = "open"
     CLOSING = "closing"
+    IN_FLIGHT = "in_flight"
+    """Of a chain: its amount is between two venues."""
     CLOSED = "closed"
     MISSED = "missed"
     """Nothing was filled."""
@@ -204,7 +207,7 @@ class Pair:
             "pair": self.id,
             "route": opportunity.route.id,
             "kind": opportunity.route.kind,
-            "legs": [_words(leg) for leg in opportunity.route.legs],
+            "legs": [words(leg) for leg in opportunity.route.legs],
             "state": self.state.value,
             "quantity": str(opportunity.quantity),
             "base_asset": self.buy.instrument.base,
@@ -230,12 +233,3 @@ class Pair:
             "ts_open_ns": self.opened_ns,
             "ts_close_ns": self.closed_ns,
         }
-
-
-def _words(leg: Leg) -> list[str | float | bool | None]:
-    """A leg as short as it can be told; instruments by their ids, which other records spell out."""
-    if isinstance(leg, TradeLeg):
-        return ["trade", leg.instrument.id, leg.side.value, leg.liquidity.value]
-    if isinstance(leg, HoldLeg):
-        return ["hold", leg.expected_s]
-    return ["transfer", leg.asset, leg.from_venue, leg.to_venue, leg.network, leg.deferred]
