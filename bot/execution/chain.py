@@ -1,7 +1,7 @@
 """A chain: one amount that travels through links, each of which turns it into another asset or moves it elsewhere.
 
-It stands at **places**: a venue and an asset. Link 0 spends from the first, link i takes what lies at place i and brings
-it to place i + 1. Home is the asset that link 0 spends, wherever it lies, and what the last link brings.
+It stands at **places**: a venue and an asset. Link 0 spends from the first, link i takes what lies at place i and
+brings it to place i + 1. Home is the asset that link 0 spends, wherever it lies, and what the last link brings.
 """
 
 from collections.abc import Iterator
@@ -85,8 +85,8 @@ class Chain:
     """Instrument and fill id of every fill counted: a venue may tell one twice."""
     flows: dict[Place, Decimal] = field(default_factory=dict)
     """Everything that its fills, fees and transfers did, signed; what is between venues is taken off already."""
-    carried: dict[Place, Decimal] = field(default_factory=dict)
-    """Dust that others left at a place, and that this one takes along."""
+    dust: dict[Place, Decimal] = field(default_factory=dict)
+    """What it takes along at a place that others left there; below zero: what it left itself."""
     travels: dict[str, Travel] = field(default_factory=dict)
     """By the id of the carriage."""
     tries: dict[int, int] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Chain:
     def held(self, at: int) -> Decimal:
         """What lies at an inner place, dust that it took along included; below zero where a fee took more."""
         place = self.places[at]
-        return self.flows.get(place, _NOTHING) + self.carried.get(place, _NOTHING)
+        return self.flows.get(place, _NOTHING) + self.dust.get(place, _NOTHING)
 
     @property
     def holdings(self) -> dict[Place, Decimal]:
@@ -251,6 +251,10 @@ class Chain:
     def _flow(self, place: Place, amount: Decimal) -> None:
         self.flows[place] = self.flows.get(place, _NOTHING) + amount
 
+    def carried(self) -> dict[str, str]:
+        """What it takes along of the dust that lay at its places, by the place's number, as the journal keeps it."""
+        return {str(at): str(amount) for at in self.inner if (amount := self.dust.get(self.places[at], _NOTHING))}
+
     def record(self) -> dict[str, Any]:
         """The chain as the journal keeps it: a pair's record, and what only a chain has."""
         opportunity, route = self.opportunity, self.route
@@ -280,7 +284,7 @@ class Chain:
             "places": [
                 {"venue": venue, "asset": asset, "held": str(held)} for (venue, asset), held in self.holdings.items()
             ],
-            "dust": [[venue, asset, str(amount)] for (venue, asset), amount in self.carried.items() if amount],
+            "carried": self.carried(),
             "returning": sorted(self.returning),
             "at": self.words(),
             "close_reason": self.close_reason,

@@ -10,6 +10,7 @@ is killed between two records would find it in both places, or in none.
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import Protocol
 
 from bot.domain.instrument import Instrument
 from bot.execution.pair import Pair, PairLeg, PairState
@@ -17,11 +18,22 @@ from bot.execution.pair import Pair, PairLeg, PairState
 _NOTHING = Decimal(0)
 
 
+class Carries(Protocol):
+    """What takes dust along: a pair, or a chain."""
+
+    @property
+    def id(self) -> str:
+        """Of its own kind of record."""
+
+    def carried(self) -> dict[str, str]:
+        """How much of it, and where, as the journal keeps it."""
+
+
 class DustLedger:
     """Remainders by instrument. Every change is told, with the amount that is left by then, and the pair that it came
     from or went to, where it was one."""
 
-    def __init__(self, on_change: Callable[[Instrument, Decimal, Pair | None], None]) -> None:
+    def __init__(self, on_change: Callable[[Instrument, Decimal, Carries | None], None]) -> None:
         """Nothing is left behind yet."""
         self._on_change = on_change
         self._amounts: dict[str, Decimal] = {}
@@ -38,7 +50,7 @@ class DustLedger:
         for instrument in instruments:
             self.add(instrument, amounts.get(instrument.id, _NOTHING))
 
-    def add(self, instrument: Instrument, amount: Decimal, pair: Pair | None = None) -> None:
+    def add(self, instrument: Instrument, amount: Decimal, pair: Carries | None = None) -> None:
         """Something more, or less, was left on an instrument; `pair` has counted its side of it already."""
         if not amount:
             return

@@ -26,7 +26,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError, OrderRejected, StorageError
-from bot.execution.dust import DustLedger
+from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
 from bot.execution.grid import decimal_price, touch
 from bot.execution.pair import Pair, PairLeg, PairState
@@ -614,7 +614,7 @@ class PairExecutor:
         body = {**order.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
         self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
 
-    def _record_dust(self, instrument: Instrument, amount: Decimal, pair: Pair | None) -> None:
+    def _record_dust(self, instrument: Instrument, amount: Decimal, pair: Carries | None) -> None:
         body: dict[str, Any] = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
         if pair is not None:
             body |= {"pair": pair.id, "carried": pair.carried()}

@@ -1,0 +1,529 @@
+"""Runs chains: link by link, then whatever it takes to end at home, or halted and announced.
+
+What comes next is decided from what lies at which place and what is on its way, after every fill, every final state,
+every news of a transfer and every deadline, and never from a plan:
+
+    an order is on its way            -> wait for its answer
+    something lies at a place         -> on through its link while that costs less than going home, else home
+    its link is a transfer            -> send all of it, once nothing before it is open any more
+    a transfer is on its way          -> wait; late is an alarm, what comes back goes home from where it lies
+    nothing is left, nothing pending  -> closed; missed, where nothing was filled; failed, where nothing came through
+
+An order without an answer is never sent again, and what it may have spent is spent by no other. `AwayWatch` keeps the
+time that the amount is neither home nor between venues: an alarm, then home at any price, then HALTED.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_DOWN, Decimal
+
+from bot.clock import Clock
+from bot.domain.instrument import Instrument
+from bot.domain.legs import TradeLeg, TransferLeg
+from bot.domain.order import Fill, Order, OrderStatus
+from bot.domain.route import Opportunity
+from bot.errors import InvariantError, StorageError
+from bot.execution.away import AwayWatch
+from bot.execution.chain import Chain, Travel
+from bot.execution.chain_orders import ChainOrders, Plan
+from bot.execution.chain_rounds import ChainRounds
+from bot.execution.chain_ways import way_home
+from bot.execution.dust import Carries, DustLedger
+from bot.execution.episode import Stage
+from bot.execution.pair import PairState
+from bot.execution.pair_executor import FLATTEN, LATE_FILL
+from bot.execution.pair_orders import Quotes
+from bot.execution.unhedged import Unhedged
+from bot.ports import Actions, Journal, RecordKind
+from bot.ports.transfers import Carriage, Carrier, CarryNews, CarryState
+from bot.settings import ExecutionSettings
+
+NOT_SENT = "the transfer did not leave"
+"""Why a chain goes home: its transfer was refused, or given up by the venue."""
+
+_LEAST_WAIT_S = 0.01
+"""Between two looks at a chain that waits for a quote: without a pause time itself would stand still."""
+_MOST_WAIT_S = 5.0
+"""Between two tries at a venue that refuses all of them."""
+_QUICK_TRIES = 10
+_SENDABLE = Decimal("1e-8")
+"""Venues take amounts of at most so many digits."""
+
+
+class ChainExecutor:
+    """Runs every chain of a run, on the engine's thread. Implements `bot.ports.transfers.CarryListener`."""
+
+    def __init__(
+        self,
+        *,
+        actions: Actions,
+        journal: Journal,
+        clock: Clock,
+        settings: ExecutionSettings,
+        quotes: Quotes,
+        id_prefix: str,
+        may_open: Callable[[], bool],
+        on_chain: Callable[[Chain], None],
+        on_chain_fill: Callable[[Chain, str, Fill], None],
+        on_sent: Callable[[Order], None],
+        on_halt: Callable[[str], None],
+        carrier: Carrier | None = None,
+        taker_bps: Callable[[Instrument], float] = lambda instrument: 0.0,
+        deadline_s: float = 7200.0,
+        dust: DustLedger | None = None,
+    ) -> None:
+        """Build it.
+
+        Args:
+            actions: Where orders go.
+            journal: Where intents must be durable first.
+            clock: For retries and deadlines.
+            settings: Price cap, retries, waits, and the budget of being away from home.
+            quotes: The newest quote of an instrument, None when it must not be traded on.
+            id_prefix: Start of every client order id; unique to the run.
+            may_open: Asked again when intents are durable: whether a chain may still be begun, or an amount sent away.
+            on_chain: Hears every change of a chain's state.
+            on_chain_fill: Hears every fill, once, with its chain and the name of its order.
+            on_sent: Hears every order as it is sent.
+            on_halt: Called when a chain is not home in time, or what a venue tells does not add up.
+            carrier: Moves amounts between venues; None: the run has none, and chains with transfers are not opened.
+            taker_bps: The fee of taking on an instrument.
+            deadline_s: A transfer that has not ended by then is late.
+            dust: Where remainders go; None: a ledger of its own.
+        """
+        self._journal = journal
+        self._clock = clock
+        self._settings = settings
+        self._id_prefix = id_prefix
+        self._may_open = may_open
+        self._on_chain = on_chain
+        self._on_chain_fill = on_chain_fill
+        self._on_halt = on_halt
+        self._carrier = carrier
+        self._deadline_s = deadline_s
+        self.on_not_durable = on_halt
+        """Called where an intent cannot be durable; a disk that may come back need not halt."""
+        self.on_alarm: Callable[[Chain, str], None] = lambda chain, text: None
+        """Called with what a person should know of a chain: away too long, an unknown order, a transfer too late."""
+        self.why_not_now: Callable[[Chain], str | None] = lambda chain: None
+        """Asked when the intent of link 0 is durable: what refuses the chain by now. None: it is sent."""
+        self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
+        self._chains: dict[str, Chain] = {}
+        self._chain_of_travel: dict[str, Chain] = {}
+        self._unsent: dict[str, Travel] = {}
+        """Transfers whose intents are not durable yet."""
+        self._chain_count = 0
+        self._orders = ChainOrders(clock, settings, quotes, taker_bps)
+        self._rounds = ChainRounds(
+            actions,
+            journal,
+            clock,
+            settings,
+            why_withheld=self._why_withheld,
+            on_sent=on_sent,
+            on_ended=self._ended,
+            on_lost=self._lost,
+            on_halt=on_halt,
+            on_not_durable=lambda why: self.on_not_durable(why),
+        )
+        self._watch = AwayWatch(clock, settings, self._on_stage)
+        self.dust = dust or DustLedger(self._record_dust)
+        if carrier is not None:
+            carrier.carry_listener = self
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """Chains that are not over, by id."""
+        return self._chains
+
+    def knows(self, client_order_id: str) -> bool:
+        """Whether it wrote this order down, in this run or with a chain that it took over."""
+        return self._rounds.knows(client_order_id)
+
+    def unresolved(self, venue: str) -> int:
+        """How many orders at a venue have an outcome that nobody knows: it takes no new risk meanwhile."""
+        return self._rounds.unresolved(venue)
+
+    def unhedged(self) -> list[Unhedged]:
+        """Every chain whose amount is neither home nor between venues, or may be so for all that is known."""
+        return [found for chain in self._chains.values() if (found := self._watch.unhedged(chain)) is not None]
+
+    def underway(self, from_venue: str, to_venue: str) -> list[Travel]:
+        """The transfers between two venues that have no end yet."""
+        travels = (chain.underway for chain in self._chains.values())
+        return [
+            one
+            for one in travels
+            if one is not None and (one.carriage.from_venue, one.carriage.to_venue) == (from_venue, to_venue)
+        ]
+
+    def not_openable(self, opportunity: Opportunity) -> str | None:
+        """What this executor cannot do of it: `links`, `transfers`, `hedges`; None: it can run it."""
+        route = opportunity.route
+        if len(opportunity.links) != len(route.chain) or not route.chain:
+            return "links"
+        if not isinstance(route.chain[0], TradeLeg) or any(leg.is_maker for leg in route.trades):
+            return "links"
+        if route.hedges:
+            return "hedges"
+        carried = [leg for leg in route.chain if isinstance(leg, TransferLeg)]
+        if carried and (self._carrier is None or any(leg.network is None for leg in carried)):
+            return "transfers"
+        return None
+
+    def open(self, opportunity: Opportunity) -> Chain:
+        """Start a chain on an approved opportunity; MISSED at once where a link cannot take its size, or nobody can.
+
+        `Chain.close_reason` says then what was in the way.
+        """
+        self._chain_count += 1
+        chain_id = f"{self._id_prefix}-c{self._chain_count}"
+        chain = self._chains[chain_id] = Chain(chain_id, opportunity, opened_ns=opportunity.ts_ns)
+        self._changed(chain)
+        why = self.not_openable(opportunity) or self._orders.too_small(chain)
+        if why is not None:
+            chain.close_reason = why
+            self._over(chain)
+        else:
+            self._round(chain, [self._orders.first(chain)])
+        return chain
+
+    def flatten(self, route_id: str | None = None) -> int:
+        """Bring everything home, or every chain of one route; returns how many chains that are.
+
+        What is between venues goes home as soon as it has arrived.
+        """
+        wanted = [chain for chain in self._chains.values() if route_id in (None, chain.route.id)]
+        for chain in wanted:
+            self._give_up(chain, FLATTEN)
+            self._next(chain)
+        return len(wanted)
+
+    def adopt(self, chain: Chain) -> None:
+        """Go on with a chain that an earlier run began, from whatever state: what it holds goes home.
+
+        Its orders without a final state (`Chain.pending`) have an unknown outcome, and are never sent again; a transfer
+        without an end is asked about. `on_chain` hears of its next change, not of the adoption.
+
+        Raises:
+            InvariantError: If it is over, or known already.
+        """
+        if chain.state.is_over or chain.id in self._chains:
+            raise InvariantError(f"chain {chain.id} ({chain.state}) was to be adopted")
+        self._chains[chain.id] = chain
+        self._rounds.adopt(chain)
+        chain.has_given_up = True
+        travel = chain.underway
+        if travel is not None:
+            self._chain_of_travel[travel.carriage.id] = chain
+            if self._carrier is None:
+                one = travel.carriage
+                what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue}"
+                self._on_halt(f"chain {chain.id} sent {what}, and nothing in this run can ask about it: look yourself")
+            else:
+                self._carrier.resume(travel.carriage)
+        self._next(chain)
+
+    def journal_failed(self, why: str) -> None:
+        """No intent becomes durable any more: what waited for it brings something home and is sent, or never leaves."""
+        for chain in list(self._chains.values()):
+            waiting = [order for order in chain.waiting() if order.status is OrderStatus.INTENT]
+            if waiting:
+                self._rounds.not_durable(chain, waiting, why)
+        for travel in list(self._unsent.values()):
+            self._refuse(travel, f"its intent is not durable: {why}")
+
+    # What the venues say
+
+    def on_fill(self, fill: Fill) -> None:
+        """Count a fill of one of our orders; told a second time it changes nothing."""
+        chain = self._rounds.chain_of(fill.client_order_id)
+        if not chain.count(fill):
+            return
+        order, name, expected = chain.orders[fill.client_order_id]
+        chain.fruitless_rounds = 0
+        chain.tries.pop(int(name.partition("_")[2]), None)
+        # A venue that tells again has more to tell: its final state.
+        chain.must_pause = order.status is OrderStatus.UNKNOWN
+        if order.status.is_terminal:
+            self._came_late(chain, order)
+        self._rounds.record_fill(chain, fill)
+        self._on_chain_fill(chain, name, fill)
+        if name.startswith("home"):
+            self._watch.count(chain, fill, expected)
+        self._next(chain)
+
+    def _came_late(self, chain: Chain, order: Order) -> None:
+        self.on_alarm(
+            chain, f"a fill of order {order.client_order_id} came after its final state: {_held_words(chain)}"
+        )
+        if not chain.state.is_over:
+            return
+        chain.state, chain.closed_ns = PairState.CLOSING, None
+        self._chains[chain.id] = chain
+        self._give_up(chain, LATE_FILL)
+        self._changed(chain)
+
+    def on_order(self, order: Order) -> None:
+        """Take an order's new state."""
+        self._rounds.on_order(order)
+
+    def _ended(self, chain: Chain, order: Order) -> None:
+        name = chain.orders[order.client_order_id][1]
+        if order.status is OrderStatus.REJECTED and name.startswith("link"):
+            link = int(name.partition("_")[2])
+            chain.tries[link] = chain.tries.get(link, 0) + 1  # a venue that refuses is asked once less
+        self._next(chain)
+
+    def _lost(self, chain: Chain, order: Order) -> None:
+        where = f"order {order.client_order_id} on {order.instrument.id}"
+        self.on_alarm(chain, f"{where} has no answer: its outcome is unknown")
+        self._next(chain)
+
+    def on_carry(self, news: CarryNews) -> None:
+        """Take news of a transfer.
+
+        Raises:
+            InvariantError: If it is none of this run's.
+        """
+        chain = self._chain_of_travel.get(news.id)
+        if chain is None:
+            raise InvariantError(f"news of transfer {news.id}, which this run never wrote down")
+        if not chain.tell(news):
+            return
+        travel = chain.travels[news.id]
+        if news.state in (CarryState.REFUSED, CarryState.FAILED):
+            chain.returning.add(travel.link)
+            chain.close_reason = chain.close_reason or NOT_SENT
+        if news.state in (CarryState.REFUSED, CarryState.FAILED, CarryState.LATE):
+            self.on_alarm(chain, _travel_words(chain, travel))
+        if news.state.is_final:
+            chain.fruitless_rounds, chain.must_pause = 0, False
+        self._changed(chain)
+        self._next(chain)
+
+    # Deadlines
+
+    def _on_stage(self, chain: Chain, stage: Stage) -> None:
+        """A deadline of the budget has come."""
+        text = self._away_words(chain)
+        if stage is Stage.ALARMED:
+            self.on_alarm(chain, text)
+        elif stage is Stage.ACTING:
+            self._give_up(chain, None)
+            self._rounds.stop_waiting(chain)
+            chain.must_pause = False
+            self._end_pause(chain)
+            self._next(chain)
+        else:
+            self._on_halt(f"{text}: look at {' and '.join(one.id for one in chain.route.instruments)}")
+
+    def _away_words(self, chain: Chain) -> str:
+        found = self._watch.unhedged(chain)
+        assert found is not None, "a deadline comes while it is away"
+        unknown = [order.client_order_id for order in chain.waiting() if order.status is OrderStatus.UNKNOWN]
+        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
+        amount = f"may be {found.notional:.2f} {chain.home}"
+        return f"chain {chain.id} has not been home for {found.seconds:.1f} s: {_held_words(chain)} ({amount}){words}"
+
+    # What comes next
+
+    def _next(self, chain: Chain) -> None:
+        """Decide from what lies where and what is on its way."""
+        if chain.state.is_over:
+            return
+        left = [at for at in chain.inner if self._orders.must_go(chain, at)]
+        self._watch.look(chain, left)
+        if chain.is_live or chain.retry is not None:
+            return
+        if left:
+            self._lead(chain, left)
+        elif chain.underway is None and not chain.pending:
+            self._over(chain)
+        self._settle_state(chain)
+
+    def _lead(self, chain: Chain, left: list[int]) -> None:
+        """Something lies at these places: send it on, send it home, or look again later."""
+        free = [at for at in left if not chain.is_busy(at)]
+        turned_back = self._turn_back(chain, free)
+        if chain.must_pause and free and not turned_back:
+            self._pause(chain)
+            return
+        plans = [plan for at in free if (plan := self._plan(chain, at)) is not None]
+        if plans:
+            self._round(chain, plans)
+            return
+        sent = next((at for at in free if self._may_send(chain, at)), None)
+        if sent is not None:
+            self._depart(chain, sent)
+        elif free:
+            self._pause(chain)
+
+    def _turn_back(self, chain: Chain, places: list[int]) -> bool:
+        """Mark the places whose amount goes home from now on; returns whether there are new ones."""
+        turned = [at for at in places if self._goes_on(chain, at) and not self._can_go_on(chain, at)]
+        chain.returning.update(turned)
+        if chain.returning.issuperset(places) and chain.underway is None and not chain.pending:
+            self._give_up(chain, None)
+        return bool(turned)
+
+    def _goes_on(self, chain: Chain, at: int) -> bool:
+        return not chain.has_given_up and at not in chain.returning
+
+    def _can_go_on(self, chain: Chain, at: int) -> bool:
+        if not self._may_open():
+            return False
+        if isinstance(chain.links[at], TransferLeg):
+            is_waiting = bool(chain.pending) or self._carrier is None
+            return is_waiting or self._orders.is_worth_sending(chain, at)
+        return chain.tries.get(at, 0) <= self._settings.complete_tries and self._orders.onwards(chain, at) is not None
+
+    def _plan(self, chain: Chain, at: int) -> Plan | None:
+        if not self._goes_on(chain, at):
+            return self._orders.homewards(chain, at, at_any_price=self._must_act(chain))
+        return None if isinstance(chain.links[at], TransferLeg) else self._orders.onwards(chain, at)
+
+    def _must_act(self, chain: Chain) -> bool:
+        """Whether its budget is so far used up that any price is better than waiting."""
+        return chain.uneven is not None and chain.uneven.stage >= Stage.ACTING
+
+    def _round(self, chain: Chain, plans: list[Plan]) -> None:
+        chain.fruitless_rounds += bool(chain.fill_ids)
+        chain.must_pause = True
+        for plan in plans:
+            if plan.goes_on and plan.at:
+                chain.tries[plan.at] = chain.tries.get(plan.at, 0) + 1
+        self._rounds.send(chain, [self._orders.make(chain, plan) for plan in plans])
+
+    def _why_withheld(self, chain: Chain) -> str | None:
+        if not self._may_open():
+            return "nothing new may be opened any more"
+        if chain.has_given_up:
+            return chain.close_reason or "it was given up"
+        why = self.why_not_now(chain)
+        if why is not None:
+            chain.close_reason = why
+        return why
+
+    def _pause(self, chain: Chain) -> None:
+        """Look again after a moment: longer, the more tries were in vain."""
+        doublings = max(0, chain.fruitless_rounds - _QUICK_TRIES)
+        wait_s = min(self._retry_wait_s * 2 ** min(doublings, 10), max(_MOST_WAIT_S, self._retry_wait_s))
+        chain.must_pause = False
+        chain.retry = self._clock.call_later(wait_s, lambda: self._look_again(chain))
+
+    def _look_again(self, chain: Chain) -> None:
+        chain.retry = None
+        self._next(chain)
+
+    def _end_pause(self, chain: Chain) -> None:
+        if chain.retry is not None:
+            chain.retry.cancel()
+            chain.retry = None
+
+    def _give_up(self, chain: Chain, reason: str | None) -> None:
+        chain.has_given_up = True
+        chain.close_reason = chain.close_reason or reason
+
+    # Between venues
+
+    def _may_send(self, chain: Chain, at: int) -> bool:
+        """Whether all that will ever lie there does, and is to travel."""
+        is_next = isinstance(chain.links[at], TransferLeg) and self._goes_on(chain, at)
+        return is_next and not chain.pending and chain.underway is None
+
+    def _depart(self, chain: Chain, at: int) -> None:
+        leg = chain.links[at]
+        assert isinstance(leg, TransferLeg)
+        assert leg.network is not None, "a chain that was opened names its networks"
+        name = "".join(letter for letter in f"{chain.id}t{at}" if letter.isalnum())[-32:]
+        amount = chain.held(at).quantize(_SENDABLE, ROUND_DOWN).normalize()
+        carriage = Carriage(name, leg.asset, leg.from_venue, leg.to_venue, leg.network, amount, self._deadline_s)
+        travel = Travel(at, carriage, self._clock.now_ns())
+        chain.depart(travel)
+        self._chain_of_travel[name] = chain
+        self._unsent[name] = travel
+        chain.state = PairState.IN_FLIGHT
+        self._changed(chain)
+        self._watch.look(chain, [one for one in chain.inner if self._orders.must_go(chain, one)])
+        try:
+            self._journal.when_durable(lambda: self._carry(chain, travel))
+        except StorageError as error:
+            self.on_not_durable(f"the journal cannot be written: {error}")
+            self._refuse(travel, f"its intent is not durable: {error}")
+
+    def _carry(self, chain: Chain, travel: Travel) -> None:
+        if travel.carriage.id not in self._unsent:
+            return  # the journal failed meanwhile
+        if chain.has_given_up or not self._may_open():
+            self._refuse(travel, "nothing new may be opened any more")
+            return
+        del self._unsent[travel.carriage.id]
+        assert self._carrier is not None, "a chain with a transfer is opened only with a carrier"
+        self._carrier.send(travel.carriage)
+
+    def _refuse(self, travel: Travel, reason: str) -> None:
+        del self._unsent[travel.carriage.id]
+        one = travel.carriage
+        self.on_carry(CarryNews(one.id, CarryState.REFUSED, one.amount, f"not sent: {reason}", self._clock.now_ns()))
+
+    # Ends
+
+    def _settle_state(self, chain: Chain) -> None:
+        if chain.state.is_over:
+            return
+        state = PairState.CLOSING if chain.has_given_up else PairState.OPENING
+        if chain.underway is not None:
+            state = PairState.IN_FLIGHT
+        if state is not chain.state:
+            chain.state = state
+            self._changed(chain)
+
+    def _over(self, chain: Chain) -> None:
+        self._end_pause(chain)
+        self._watch.end(chain)
+        self._leave_dust(chain)
+        last = len(chain.links) - 1
+        came_through = any(
+            name.partition("_")[2] == str(last) and chain.filled.get(order_id)
+            for order_id, (_, name, _) in chain.orders.items()
+        )
+        through = PairState.CLOSED if came_through else PairState.FAILED
+        chain.state = through if chain.fill_ids else PairState.MISSED
+        chain.closed_ns = self._clock.now_ns()
+        del self._chains[chain.id]
+        self._changed(chain)
+
+    def _leave_dust(self, chain: Chain) -> None:
+        """What it holds still is dust, and from now on nobody's; should a fill come later, that alone is its own."""
+        for at in chain.inner:
+            held, hops = chain.held(at), way_home(chain.route, chain.places[at])
+            if held and hops and hops[0].instrument.base == chain.places[at][1]:
+                chain.dust[chain.places[at]] = chain.dust.get(chain.places[at], Decimal(0)) - held
+                self.dust.add(hops[0].instrument, held, chain)
+
+    # Writing down
+
+    def _record_dust(self, instrument: Instrument, amount: Decimal, chain: Carries | None) -> None:
+        body = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
+        whose = {} if chain is None else {"pair": chain.id, "carried": chain.carried()}
+        self._journal.record(RecordKind.DUST, instrument.id, self._clock.now_ns(), body | whose)
+
+    def _changed(self, chain: Chain) -> None:
+        self._journal.record(RecordKind.PAIR, chain.id, self._clock.now_ns(), chain.record())
+        self._on_chain(chain)
+
+
+def _held_words(chain: Chain) -> str:
+    held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
+    return f"chain {chain.id} ({chain.state}) holds {held or 'nothing'}"
+
+
+def _travel_words(chain: Chain, travel: Travel) -> str:
+    one, state = travel.carriage, travel.state
+    what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue} on {one.network}"
+    words = {
+        CarryState.LATE: f"has not arrived within {one.deadline_s:g} s; it is followed all the same",
+        CarryState.REFUSED: "did not leave; it is sold where it lies",
+    }
+    told = words.get(state, "came back; it is sold where it lies") if state is not None else ""
+    return f"chain {chain.id}: {what} {told}{f': {travel.reason}' if travel.reason else ''}"
