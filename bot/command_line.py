@@ -104,6 +104,7 @@ _BELONGS_TO: dict[str, tuple[str, ...]] = {
     "headless": ("action",),
     "record_raw": ("action",),
     "real_money": ("action", "doctor"),
+    "shadow": ("action",),
     "port": ("simulate",),
     "scenario": ("simulate", "action", "doctor", "record", "scan"),
     "seed": ("simulate", "action", "doctor", "record", "scan"),
@@ -172,6 +173,8 @@ class Arguments:
     json_schema: bool
     real_money: bool
     """One of three locks; it opens nothing alone."""
+    shadow: bool = False
+    """Real orders of minimum size beside paper ones."""
     flatten: bool = False
     """Of a kill: close every derivative position too, at the market."""
     route: str | None = None
@@ -352,6 +355,11 @@ def _add_safety(group: Any) -> None:
         action="store_true",
         help="one of three locks; the others: real_money in the settings, and API keys (docs/going-live.md)",
     )
+    group.add_argument(
+        "--shadow",
+        action="store_true",
+        help="trade paper, and beside each order a real one of minimum size (docs/shadow.md)",
+    )
 
 
 def _described(group: str) -> str:
@@ -384,6 +392,8 @@ def _refuse_contradictions(found: argparse.Namespace, parser: _Parser) -> None:
         parser.error(f"{played} plays recorded time and --market {found.market} is now; leave one of them out")
     if found.real_money and (found.market == "recorded" or found.recording):
         parser.error("--real-money cannot trade recorded prices; use --market live")
+    if found.shadow and (found.market == "recorded" or found.recording):
+        parser.error("--shadow sends real orders, and nobody takes them at recorded prices; use another --market")
     if found.halt and found.route:
         parser.error("--halt is of everything; leave --route away")
     if found.show_config and found.json_schema:

@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
 from modes.lease import leased
 from modes.locks import is_real, unlocked_keys
+from modes.shadow import check_shadow, real_side, shadow_words, with_paper
 from modes.telling import Telling
 from strategies.registry import build_strategy
 
@@ -56,9 +58,16 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
     harden()
     keys = unlocked_keys(settings, flag=arguments.real_money, environ=os.environ)
     headless = Headless(as_json=arguments.json)
+    if arguments.shadow:
+        check_shadow(settings, has_keys=bool(keys))
     if settings.market != "recorded":
         _refuse_halted(settings)
-        headless.log("info", opening_line(settings.market, arguments.for_s, real_money=is_real(settings, keys)))
+        real_money = is_real(settings, keys)
+        headless.log(
+            "info", opening_line(settings.market, arguments.for_s, real_money=real_money and not arguments.shadow)
+        )
+        if arguments.shadow:
+            headless.log("warning", shadow_words(settings, real_money=real_money))
     try:
         result = _with_uvloop(_run(arguments, loaded, headless, _comparison(arguments, loaded, words), keys))
     finally:
@@ -118,7 +127,7 @@ async def _run(
         held = () if opened.dies_with_run else [(one.venue, key_fingerprint(one.key)) for one in opened.accounts]
         lock = AccountLock(held, state_directory(os.environ))
         try:
-            real_money = is_real(loaded.settings, keys)
+            real_money = is_real(loaded.settings, keys) and not arguments.shadow
             return await _run_on(opened, arguments, loaded, headless, comparison, real_money=real_money)
         finally:
             lock.release()
@@ -156,7 +165,8 @@ async def _run_told(
     from exchanges.price_lists import PRICE_LISTS
 
     settings, market = loaded.settings, opened.market
-    watched = await _passed(opened, settings, headless, real_money=info.real_money)
+    real_money = is_real(settings, opened.keys)  # of the orders that leave this machine: a shadow's too
+    watched = await _passed(opened, settings, headless, real_money=real_money)
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,
@@ -167,15 +177,19 @@ async def _run_told(
     )
     _remember_accounts(opened, settings)  # a bot that runs here already has been found out by now
     refresh = None if terms is None else terms.refresh
-    watch = _key_watch(opened, settings, watched, real_money=info.real_money)
+    watch = _key_watch(opened, settings, watched, real_money=real_money)
     memory = _memory(opened, settings, journal, headless, settings_file(arguments), refresh, watch)
     if terms is not None:
         terms.inner = memory
+    traded = with_paper(opened) if arguments.shadow else opened
+    shadow = None
+    if arguments.shadow:
+        shadow = real_side(opened, journal, info.run_id, _whose(opened), real_money=real_money)
     run = EngineRun(
         info=info,
         market=market,
         strategy=build_strategy(settings.strategy, settings),
-        venue=opened.venue,
+        venue=traded.venue,
         settings=settings,
         journal=journal if memory is None else memory.journal,
         log=telling.log,
@@ -185,12 +199,13 @@ async def _run_told(
         terms=None if terms is None else terms.transfers,
         linger_s=arguments.linger_s,
         tiers=PRICE_LISTS,
-        no_orders_at=opened.no_orders_at,
+        no_orders_at=traded.no_orders_at,
         notes=opened.notes,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
         watches=[telling],
-        accounts=_whose(opened),
+        accounts=_whose(opened) if shadow is None else _whose(replace(traded, accounts=())),
         halted=_halted(opened, settings),
+        shadow=shadow,
     )
     telling.watch(run)
     if lease is not None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bot.domain.shadow import ShadowStatus
 from bot.domain.standing import VenueStanding
 
 
@@ -260,5 +261,7 @@ class Snapshot(_Shown):
     upkeep: UpkeepStatus = UpkeepStatus()
     paused: tuple[str, ...] = ()
     """What a person has paused: ids of routes, also of earlier runs; an empty one stands for everything."""
+    shadow: ShadowStatus | None = None
+    """The real orders beside paper ones; None: there are none."""
     log: tuple[LogLine, ...]
     """Lines since the last snapshot that this reader got."""

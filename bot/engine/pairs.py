@@ -19,6 +19,7 @@ from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.engine.terms.funding import FundingClock
 from bot.engine.watches.margin_guard import MarginGuard
+from bot.engine.witness import Witness
 from bot.errors import InvariantError
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.journal_replay import LeftPair
@@ -26,7 +27,7 @@ from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import FLATTEN
 from bot.execution.quote_executor import REVERTED, QuoteExecutor
-from bot.ports import Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
+from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
 from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
 from bot.risk.limits import Proposal, all_limits
@@ -58,7 +59,9 @@ class PairDesk:
         decisions: DecisionLog,
         cooldown_s: float,
         log: Callable[[str, str], None],
+        door: Callable[[QuoteDrivenVenue], Actions] | None = None,
     ) -> None:
+        """Build it; `door` may put something between its orders and the venue."""
         self._slots = {slot.instrument.id: slot for slot in slots}
         self._routes = {state.route.id: state for state in routes}
         self._venue = venue
@@ -87,7 +90,7 @@ class PairDesk:
         self.executor = QuoteExecutor(
             wanted_entry=self._wanted_entry,
             rest_s=lambda pair: self._round_trip(pair).rest_s,
-            actions=venue,
+            actions=venue if door is None else door(venue),
             journal=journal,
             clock=clock,
             settings=settings.execution,
@@ -103,6 +106,7 @@ class PairDesk:
         self.executor.why_not_now = self._why_not_now
         self.on_booked: Callable[[Fill | FundingPayment], None] = _told_nobody
         """Hears every fill and every funding payment of the account, once."""
+        self.witness = Witness()
         self.before_sending: Callable[[], None] = _nothing
         """Called before anything that opens is sent; may halt the gate."""
         self.executor.on_alarm = lambda pair, text: self._event("error", f"ALARM: {text}")
@@ -185,7 +189,9 @@ class PairDesk:
             opportunity.net_edge_bps,
         )
         # The executor tells of the new pair (`_on_pair`) before it returns.
-        self.executor.open(opportunity)
+        pair = self.executor.open(opportunity)
+        if not pair.state.is_over:
+            self.witness.opened(pair)
 
     def _may_open(self) -> bool:
         self.before_sending()
@@ -348,6 +354,7 @@ class PairDesk:
             self._event("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
             self.portfolio.on_rejected(order.instrument.venue)
         self.executor.on_order(order)
+        self.witness.ended(order)
 
     def on_fill(self, fill: Fill) -> None:
         """Part of an order was done."""
@@ -361,14 +368,20 @@ class PairDesk:
     def _on_sent(self, order: Order) -> None:
         self.orders += 1
         self.portfolio.on_order_sent()
+        self.witness.sent(order)
 
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
         self.fills += 1
         self.portfolio.on_wallets()
         self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
         self.on_booked(fill)
+        self.witness.filled(pair, fill)
 
     def _on_pair(self, pair: Pair) -> None:
+        self._follow(pair)
+        self.witness.changed(pair)
+
+    def _follow(self, pair: Pair) -> None:
         state = self._routes[pair.opportunity.route.id]
         if pair.id in self._counted and not pair.state.is_over:
             return  # it was over, and a fill came late: the executor sees it off
@@ -442,6 +455,7 @@ class PairDesk:
         self._event(level, f"{trading.value}: {why}")
         if trading is not TradingState.ACTIVE:
             self.executor.take_back_entries()
+        self.witness.entered(trading, why)
 
     def _event(self, level: str, text: str) -> None:
         self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})

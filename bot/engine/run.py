@@ -16,6 +16,7 @@ from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
 from bot.domain.money import money_words
 from bot.domain.route import Decision
+from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
@@ -28,6 +29,7 @@ from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.person import Person
+from bot.engine.shadow.run import RealSide, ShadowRun
 from bot.engine.snapshot import headline, take_snapshot
 from bot.engine.summary import run_summary
 from bot.engine.terms.rates import assumed_funding, fee_schedules
@@ -127,6 +129,7 @@ class EngineRun:
         watches: Sequence[Watch] = (),
         accounts: Mapping[str, str] | None = None,
         halted: HaltFlag | None = None,
+        shadow: RealSide | None = None,
     ) -> None:
         """Build the run.
 
@@ -152,6 +155,7 @@ class EngineRun:
                 over. None: what is held ends with the run.
             halted: The flag that stood in the data directory before: nothing is opened, and what is left open is looked
                 after.
+            shadow: Real orders of minimum size beside the run's own; None: there are none.
         """
         self._info = info
         self._market = market
@@ -181,6 +185,9 @@ class EngineRun:
             terms=terms,
             no_orders_at=no_orders_at,
         )
+        self._shadow: ShadowRun | None = None
+        if shadow is not None:
+            self._shadow = ShadowRun(shadow, self.engine, self._venue, journal, market.clock, self._log)
         self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
         self.engine.bystanders.append(self._surface)
         self._stop = asyncio.Event()
@@ -195,6 +202,8 @@ class EngineRun:
                 disk, settings.data_dir, gate, self.engine.event, SystemClock(), settings.journal
             )
             desk.executor.on_not_durable = self._watch.reduce
+            if self._shadow is not None:
+                self._shadow.desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
         is_now = isinstance(market.clock, SystemClock)
         self._person = Person(
@@ -236,19 +245,25 @@ class EngineRun:
         try:
             before = self._told_before()
             dust = {} if self._disk is None else dust_left(self._data_dir, self._accounts)
+            if self._shadow is not None:
+                self._shadow.look_back()  # before the paper run begins: the newest run in the journal is that one
             self._record_start()
             self.engine.desk.executor.dust.restore(dust, self._market.instruments)
             await self._control.start()
             self._listen_to_signals()
             await self._venue.start()
             left = await self._recover()
-            if self._halted is not None and not left:
+            if self._shadow is not None:
+                await self._shadow.open()
+            if self._halted is not None and not left and not self._twins_left():
                 raise refused(self._halted, self._data_dir)
             self.engine.start()
             self._person.start()
             if self._halted is not None:
                 stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
             self._adopt(left)
+            if self._shadow is not None:
+                self._shadow.start()
             for watch in (
                 self._kill,
                 self._watch,
@@ -286,8 +301,12 @@ class EngineRun:
             ):
                 if watch is not None:
                     watch.stop()
+            if self._shadow is not None:
+                self._shadow.stop_watching()
             if self._comparison is not None:
                 await self._comparison.stop()
+            if self._shadow is not None:
+                await self._shadow.close(self._order_timeout_s)
             await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
             self._dead_man.stop()
             await self._venue.stop()
@@ -340,6 +359,10 @@ class EngineRun:
         engine.desk.portfolio.quarantine.update(recovery.quarantined)
         return pairs
 
+    def _twins_left(self) -> bool:
+        """Whether earlier runs left real orders beside paper ones in hand."""
+        return self._shadow is not None and self._shadow.has_left
+
     def _adopt(self, pairs: Sequence[LeftPair]) -> None:
         """Go on with what earlier runs left."""
         desk = self.engine.desk
@@ -373,6 +396,8 @@ class EngineRun:
     def on_storage_failure(self, why: str) -> None:
         """The journal cannot be written: nothing new may be opened, since no intent can be durable."""
         self.engine.desk.journal_failed(why)
+        if self._shadow is not None:
+            self._shadow.journal_failed(why)
 
     async def _linger(self) -> None:
         """Wait for a terminal that is still being opened for this run; a stop ends the waiting."""
@@ -389,6 +414,9 @@ class EngineRun:
         summary = run_summary(
             engine, complete=end.complete, incomplete_because=end.reasons, calm_comparison=self._compared()
         )
+        if self._shadow is not None:
+            self._shadow.finish(complete=end.complete)
+            summary["shadow"] = self._shadow.summary()
         now_ns = self._market.clock.now_ns()
         marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.newest(now_ns)) is not None}
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
@@ -398,7 +426,7 @@ class EngineRun:
                 now_ns,
                 {"finished_ns": SystemClock().now_ns(), "complete": end.complete, "summary": summary, "marks": marks},
             )
-        halted = engine.desk.gate.state is TradingState.HALTED
+        halted = engine.desk.gate.state is TradingState.HALTED or (self._shadow is not None and self._shadow.is_halted)
         return RunResult(summary, end.complete, end.reasons, self._interrupted, halted, self._lost)
 
     def _record_start(self) -> None:
@@ -487,7 +515,8 @@ class EngineRun:
             comparison="" if (told := self._compared()) is None else short_line(told),
             upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
             surface=self._surface.rows(now_ns),
-            venues=self._venues.standings(),
+            venues=self._venues.standings() if self._shadow is None else self._shadow.standings(),
+            shadow=None if self._shadow is None else self._shadow.status(),
             paused=self._person.paused,
         )
 
@@ -519,6 +548,7 @@ def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
         f"realised    {_amounts(summary['pnl'])}",
         f"unrealised  {_amounts(summary['unrealised'])} (closing at the quotes, exit fees in)",
         f"break-even  {headline(engine)}",
+        *_shadowed(summary.get("shadow")),
         *_compared(summary["calm_comparison"]),
     ]
 
@@ -527,6 +557,15 @@ def _unusable(title: str, counts: Mapping[str, int]) -> list[str]:
     """One line, and none where nothing was unusable."""
     named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     return [f"            {title}: {named}"] if named else []
+
+
+def _shadowed(told: Mapping[str, Any] | None) -> list[str]:
+    """A line on the real orders beside the paper ones, and one on why some pairs had none."""
+    if told is None:
+        return []
+    status = ShadowStatus.model_validate(told)
+    refused = ", ".join(f"{why} {count}" for why, count in status.not_shadowed.items())
+    return [f"shadow      {status.line}", *([f"            not shadowed: {refused}"] if refused else [])]
 
 
 def _compared(told: Mapping[str, Any] | None) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.domain.instrument import Feed
 from bot.domain.market import PrintedQuote, combined_view
+from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, SurfaceRow, TopRow, UpkeepStatus
 from bot.domain.standing import VenueStanding
 from bot.engine.engine import Engine
@@ -31,6 +32,7 @@ def take_snapshot(
     surface: tuple[SurfaceRow, ...] = (),
     venues: tuple[VenueStanding, ...] = (),
     paused: tuple[str, ...] = (),
+    shadow: ShadowStatus | None = None,
 ) -> Snapshot:
     """The engine now.
 
@@ -45,6 +47,7 @@ def take_snapshot(
         surface: Break-even of the routes over a ladder of sizes.
         venues: How we stand with the venues that orders are sent to.
         paused: What a person has paused (`Snapshot.paused`).
+        shadow: How the real orders beside paper ones stand; None: there are none.
     """
     desk = engine.desk
     engine.look()
@@ -76,6 +79,7 @@ def take_snapshot(
         views=combined_views(engine, printed),
         upkeep=upkeep,
         paused=paused,
+        shadow=shadow,
         log=(),
     )
 

@@ -102,18 +102,31 @@ class VisibleBook:
         Returns:
             (price, quantity) of each fill, best first; empty where nothing may be taken.
         """
+        fills = self._walk(side, quantity, limit_price)
+        for level, _, filled in fills:
+            self._side(side).add(level, filled)
+        return [(price, filled) for _, price, filled in fills]
+
+    @exact
+    def would_take(
+        self, side: Side, quantity: Decimal, limit_price: Decimal | None = None
+    ) -> list[tuple[Decimal, Decimal]]:
+        """What `take` would answer now; nothing is taken."""
+        return [(price, filled) for _, price, filled in self._walk(side, quantity, limit_price)]
+
+    def _walk(self, side: Side, quantity: Decimal, limit_price: Decimal | None) -> list[tuple[float, Decimal, Decimal]]:
+        """(level, price, quantity) of what is there, best first."""
         quote = self._quote
         if quote is None or self._shown(side) is None:
             return []
-        fills: list[tuple[Decimal, Decimal]] = []
+        fills: list[tuple[float, Decimal, Decimal]] = []
         for level, shown in offered(quote, self._book, side):
             price = from_float(level)
             if quantity <= 0 or (limit_price is not None and side.sign * (price - limit_price) > 0):
                 break
             filled = min(quantity, self._left(side, level, shown))
             if filled > 0:
-                self._side(side).add(level, filled)
-                fills.append((price, filled))
+                fills.append((level, price, filled))
                 quantity -= filled
         return fills
 

@@ -24,6 +24,8 @@ class RecordKind(StrEnum):
     it or took it along, what that pair carries by then (`pair`, `carried`)."""
     TRANSFER = "transfer"
     """Money that moves between wallets or venues, in a new state; the first is the intent, durable as an order's."""
+    SHADOW = "shadow"
+    """What a real order of minimum size came to beside a paper one (`bot.domain.shadow`), or why there was none."""
     JOB = "job"
     """A job of the timetable had its turn."""
     EVENT = "event"

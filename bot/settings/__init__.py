@@ -26,6 +26,7 @@ from bot.settings.section import (
     VenueName,
     WalletName,
 )
+from bot.settings.shadow import ShadowSettings
 from bot.settings.storage import ArchiveSettings, BackupSettings, JobSettings, MongoSettings
 from bot.settings.telling import LogSettings, MetricsSettings, NotificationSettings
 from bot.settings.terms import TermsSettings
@@ -202,6 +203,7 @@ class Settings(BaseModel):
     execution: ExecutionSettings = ExecutionSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     transfers: TransferSettings = TransferSettings()
+    shadow: ShadowSettings = ShadowSettings()
     journal: JournalSettings = JournalSettings()
     recorded: RecordedSettings = RecordedSettings()
     simulator: SimulatorSettings = SimulatorSettings()

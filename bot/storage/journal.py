@@ -41,7 +41,8 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOW_BYTE = 0xFF
 """Of an extended error code: the code proper."""
 
-_Entry = tuple[RecordKind, str, int, Body]
+_Entry = tuple[RecordKind, str, int, Body, str]
+"""The last is the run's id."""
 
 
 class _Waiter:
@@ -136,7 +137,21 @@ class SqliteJournal:
         """
         if self._closed or self._waiting() >= self._queue_limit:
             self._make_room()
-        self._put((kind, key, ts_ns, body))
+        self._put((kind, key, ts_ns, body, self._run_id))
+
+    def beside(self, run_id: str) -> "BesideJournal":
+        """The same file for another run that goes on in this process: its records bear its id."""
+        return BesideJournal(self, run_id)
+
+    def record_of(self, run_id: str, kind: RecordKind, key: str, ts_ns: int, body: Body) -> None:
+        """Append one record of another run; else as `record`.
+
+        Raises:
+            StorageError: As `record`.
+        """
+        if self._closed or self._waiting() >= self._queue_limit:
+            self._make_room()
+        self._put((kind, key, ts_ns, body, run_id))
 
     def when_durable(self, callback: Callback) -> None:
         """Run `callback` on the engine's thread once everything recorded so far is fsynced; never if that fails.
@@ -292,8 +307,8 @@ class SqliteJournal:
         """
         for start in range(0, len(entries), _CHUNK):
             yield [
-                schema.to_row(self._seq + 1 + at, self._run_id, kind, ts_ns, key, body() if callable(body) else body)
-                for at, (kind, key, ts_ns, body) in enumerate(entries[start : start + _CHUNK], start)
+                schema.to_row(self._seq + 1 + at, run_id, kind, ts_ns, key, body() if callable(body) else body)
+                for at, (kind, key, ts_ns, body, run_id) in enumerate(entries[start : start + _CHUNK], start)
             ]
 
     def _fail(self, reason: str) -> None:
@@ -305,8 +320,8 @@ class SqliteJournal:
 
     def _tell(self, entries: Sequence[_Entry]) -> None:
         """Hand out what is not in the file."""
-        for kind, key, ts_ns, body in entries:
-            head = {"run_id": self._run_id, "kind": kind, "ts_ns": ts_ns, "key": key}
+        for kind, key, ts_ns, body, run_id in entries:
+            head = {"run_id": run_id, "kind": kind, "ts_ns": ts_ns, "key": key}
             try:
                 line = schema.encode({**head, "body": body() if callable(body) else body})
             except Exception as error:  # noqa: BLE001 - the record that broke the journal may break here again
@@ -323,6 +338,22 @@ class SqliteJournal:
         assert self._deliver is not None
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._deliver(callback)
+
+
+class BesideJournal:
+    """`bot.ports.Journal` of a run beside another, in the other's file; the other closes it."""
+
+    def __init__(self, journal: SqliteJournal, run_id: str) -> None:
+        self._journal = journal
+        self._run_id = run_id
+        self.when_durable = journal.when_durable
+
+    def record(self, kind: RecordKind, key: str, ts_ns: int, body: Body) -> None:
+        """As `SqliteJournal.record`."""
+        self._journal.record_of(self._run_id, kind, key, ts_ns, body)
+
+    def close(self) -> None:
+        """Nothing: whoever opened the file closes it."""
 
 
 def _to_stderr(line: str) -> None:

@@ -20,8 +20,8 @@ from bot.ports import RecordKind
 from bot.storage.durable_file import version_of
 
 FILE_NAME = "journal.db"
-VERSION = 2
-"""2: records of kind `job`."""
+VERSION = 3
+"""2: records of kind `job`. 3: of kind `shadow`."""
 OLDEST = 1
 
 CREATE = (

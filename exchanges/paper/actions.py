@@ -23,6 +23,9 @@ from bot.settings import PaperSettings
 from exchanges.paper.account import PaperAccount
 from exchanges.paper.wallets import transfer_wallet, wallet_of
 
+Walk = Callable[[Decimal], Sequence[tuple[Decimal, Decimal]]]
+"""(price, quantity) of the fills that so much (venue units) would get, best first."""
+
 
 class PaperActions:
     """`Actions` over the matching engine.
@@ -45,6 +48,8 @@ class PaperActions:
         """Trade `instruments`, whose place is their slot. `listener` may be set later, before the first order."""
         self.listener = listener
         self.on_funding: Callable[[FundingPayment], None] | None = None
+        self.on_meeting: Callable[[Order, Walk], None] | None = None
+        """Hears of every order that takes, right before it meets the book, and may ask what a smaller one would get."""
         self.accounts = Accounts(settings.balances, settings.initial_margin_ratio, wallet_of)
         self._fees = fees
         self._engine = MatchingEngine(self.accounts, fees)
@@ -215,7 +220,10 @@ class PaperActions:
         if order.time_in_force.rests:
             self._tell_later([self._resting.place(order, self._book(slot), self._clock.now_ns())])
         else:
-            self._answer(self._engine.match(order, self._book(slot), self._clock.now_ns()))
+            book = self._book(slot)
+            if self.on_meeting is not None:
+                self.on_meeting(order, partial(_would_get, order, book))
+            self._answer(self._engine.match(order, book, self._clock.now_ns()))
         self._look(slot)
 
     def _take_out(self, order: Order) -> None:
@@ -251,3 +259,7 @@ class PaperActions:
         if result.order.status.is_terminal:
             self._unanswered -= 1
             self.listener.on_order(result.order)
+
+
+def _would_get(order: Order, book: VisibleBook, quantity: Decimal) -> Sequence[tuple[Decimal, Decimal]]:
+    return book.would_take(order.side, quantity, order.price)

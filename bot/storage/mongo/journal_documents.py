@@ -21,6 +21,7 @@ COLLECTIONS: Mapping[RecordKind, str] = {
     RecordKind.TRANSFER: "transfers",
     RecordKind.EVENT: "events",
     RecordKind.JOB: "jobs",
+    RecordKind.SHADOW: "shadow_fills",
 }
 """Where each kind goes. `funding` is the market's; what was paid on a position stands apart from it."""
 

@@ -1,0 +1,27 @@
+"""Who sees what a desk does, and has no say in it."""
+
+from bot.domain.order import Fill, Order
+from bot.execution.pair import Pair
+from bot.risk.gate import TradingState
+
+
+class Witness:
+    """Sees nothing; whoever wants to see something overrides it. All calls come on the engine's thread."""
+
+    def opened(self, pair: Pair) -> None:
+        """A pair was opened: its intents are written down, and not yet sent."""
+
+    def changed(self, pair: Pair) -> None:
+        """A pair is in a new state."""
+
+    def sent(self, order: Order) -> None:
+        """An order leaves now."""
+
+    def filled(self, pair: Pair, fill: Fill) -> None:
+        """A fill was counted."""
+
+    def ended(self, order: Order) -> None:
+        """An order is final, or its outcome is unknown."""
+
+    def entered(self, state: TradingState, why: str) -> None:
+        """The gate is in a new state."""

@@ -1,0 +1,74 @@
+"""`--shadow` as a person starts it: paper trades, and beside it real orders of minimum size on the exchanges."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.domain.shadow import ShadowFill
+from bot.errors import ExitCode
+from tests.integration.fault_rig import IN_AND_OUT, ROOT
+
+PATIENCE_S = 180
+LEAST = Decimal("0.001")
+"""BTC: the lot of both simulated perpetuals, and worth more than either's least notional."""
+
+
+def run(data_dir: Path, *words: str, settings: tuple[str, ...] = IN_AND_OUT) -> subprocess.CompletedProcess[str]:
+    said = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, str(ROOT / "main.py"), "--json", "--data-dir", str(data_dir), *words, *said]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def records(data_dir: Path, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """Run id and body of the journal's records of a kind."""
+    with closing(sqlite3.connect(data_dir / "journal.db")) as connection:
+        rows = connection.execute("SELECT run_id, body FROM records WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
+    return [(run_id, json.loads(body)) for run_id, body in rows]
+
+
+def test_every_paper_fill_has_a_real_one_of_minimum_size_beside_it(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--shadow", "--for", "20s")
+    assert ran.returncode == ExitCode.OK, ran.stderr
+    summary = json.loads(ran.stdout)
+    shadow = summary["shadow"]
+    assert "SHADOW: beside every paper order a real one of the venue's minimum size, with paper money" in ran.stderr
+    assert summary["orders"] > 0
+    assert shadow["shadowed"] > 0
+    assert shadow["open_twins"] == 0
+    paper, real = summary["run_id"], shadow["run_id"]
+    runs = [body for _, body in records(tmp_path, "run")]
+    assert [body["run_id"] for body in runs[:2]] == [real, paper]
+    assert runs[0]["shadow_of"] == paper
+
+    sent = {body["client_order_id"]: body for run_id, body in records(tmp_path, "order") if run_id == real}
+    assert sent
+    assert {Decimal(body["quantity"]) for body in sent.values()} == {LEAST}
+    played = {body["client_order_id"]: body for run_id, body in records(tmp_path, "order") if run_id == paper}
+    assert max(Decimal(body["quantity"]) for body in played.values()) > LEAST
+
+    told = [body for run_id, body in records(tmp_path, "shadow") if run_id == paper]
+    rows = [ShadowFill.model_validate(body) for body in told if body["what"] == "fill"]
+    filled = {body["client_order_id"] for run_id, body in records(tmp_path, "fill") if run_id == paper}
+    twins = {row.paper_order for row in rows if row.paper_price is not None}
+    unshadowed = {body["pair"] for body in told if body["what"] == "not_shadowed"}
+    assert twins == {order for order in filled if order.rpartition("-")[0] not in unshadowed}
+    for row in rows:
+        if row.paper_price is not None and row.real_price is not None:
+            assert row.price_bps == pytest.approx(row.model_bps + row.size_bps, abs=1e-6)
+            assert played[row.paper_order]["side"] == sent[row.real_order]["side"] == row.side
+            assert played[row.paper_order]["instrument"] == sent[row.real_order]["instrument"]
+
+
+@pytest.mark.parametrize("market", [("--market", "recorded"), ("--market", "live")])
+def test_where_nobody_takes_real_orders_it_is_not_started(market: tuple[str, ...], tmp_path: Path) -> None:
+    ran = run(tmp_path, "--shadow", "--for", "5s", *market, settings=())
+    assert ran.returncode == ExitCode.SETTINGS
+    assert "--shadow sends real orders" in ran.stderr
+    assert not (tmp_path / "journal.db").exists()
