@@ -1,4 +1,7 @@
-"""A ccxt client behind a door: one host, reading requests, no redirects, no proxies, exact numbers."""
+"""A ccxt client behind a door: one host, known requests, a budget, no redirects, no proxies, no retries, exact numbers.
+
+What is raised never holds ccxt's own words: they hold the whole URL, and with it keys and signatures.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,35 +14,43 @@ import aiohttp
 from bot.clock import SystemClock
 from bot.errors import Banned, GeoBlocked, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.door import Door
-from exchanges.ccxt.library import exchange_class
+from exchanges.ccxt.library import error_class, exchange_class
+from exchanges.ccxt.wire import Manners, lane, of_network
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.refusals import ServerFault
 from exchanges.common.requests.request_budget import RequestBudget
-from exchanges.common.requests.request_pool import Lane, Rate
+from exchanges.common.requests.request_pool import Rate
 
 _PATIENCE_MS = 10_000
 _REQUESTS = "requests"
 _RATES = {"kraken": Rate(_REQUESTS, 15, 45.0), "coinbase": Rate(_REQUESTS, 10, 1.0)}
 """Kraken's counter of 15 that goes down by one in three seconds; Coinbase's ten public requests a second. ccxt's own
 pace knows neither Retry-After nor a ban, and is switched off."""
+_HELD_S = 10.0
+"""After a refusal for too many requests that names no time."""
 _BY_STATUS: dict[int, type[VenueError]] = {418: Banned, 429: RateLimited, 451: GeoBlocked}
 
 
 @asynccontextmanager
-async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> AsyncIterator[Any]:
+async def opened(
+    venue: str, base_url: str, keys: ApiKeys | None = None, manners: Manners | None = None
+) -> AsyncIterator[Any]:
     """ccxt's client of a venue, closed at the end of the block. Numbers are text, digits as the venue printed them.
 
     Args:
         venue: ccxt's name, which is ours.
         base_url: The venue's own, or one on this machine; without a slash at the end.
         keys: To read the account; None for public facts.
+        manners: Of the venue, where orders are to be sent; None: it reads, by a budget of its own.
 
     Raises:
-        SettingsError: If the base URL is anything else, or ccxt is not installed.
+        SettingsError: If the base URL is anything else, the key must not be used there, or ccxt is not installed.
     """
-    door = Door.of(venue, base_url)
-    budget = RequestBudget(venue, (_RATES[venue],), SystemClock())
+    door = Door.of(venue, base_url, may_trade=manners is not None)
+    if keys is not None:
+        keys.hosts.require(base_url)
     # In a thread: ccxt takes seconds to load, in which the answers of other venues would come too late.
-    client = _guarded(await asyncio.to_thread(exchange_class, venue), door, budget)
+    client = _guarded(await asyncio.to_thread(exchange_class, venue), door, manners or _reading(venue))
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, trace_configs=[_no_redirects(venue)]
     ) as session:
@@ -55,34 +66,47 @@ async def opened(venue: str, base_url: str, keys: ApiKeys | None = None) -> Asyn
             await exchange.close()
 
 
+def _reading(venue: str) -> Manners:
+    return Manners(RequestBudget(venue, (_RATES[venue],), SystemClock()), lambda path: {_REQUESTS: 1})
+
+
 def _config(keys: ApiKeys | None) -> dict[str, Any]:
     secrets = {} if keys is None else {"apiKey": keys.key.get_secret_value(), "secret": keys.secret.get_secret_value()}
-    # Coinbase's balances would come from its older interface, which does not tell what orders hold.
-    options = {"fetchBalance": "v3PrivateGetBrokerageAccounts"}
+    # Coinbase's balances would come from its older interface, which does not tell what orders hold. ccxt itself sends
+    # a request again where it is told to: an order must not be.
+    options = {"fetchBalance": "v3PrivateGetBrokerageAccounts", "maxRetriesOnFailure": 0}
     limits = {"enableRateLimit": False, "timeout": _PATIENCE_MS, "aiohttp_trust_env": False}
     return {**limits, "options": options, **secrets}
 
 
-def _guarded(exchange: Any, door: Door, budget: RequestBudget) -> Any:
-    """ccxt's class, asking door and budget before anything is sent, and telling by status why an answer is none."""
+def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
+    """ccxt's class, asking door and budget before anything is sent, and telling by status and code what came of it."""
+    budget = manners.budget
 
     class Guarded(exchange):  # type: ignore[misc]
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             door.check(method, url)
-            ticket = await budget.acquire({_REQUESTS: 1}, Lane.READ)
+            ticket = await budget.acquire(manners.cost(door.path(url)), lane())
             try:
                 return await super().fetch(url, method, headers, body)
+            except error_class("NetworkError") as error:
+                if error.__cause__ is None:
+                    raise  # an answer, and no trouble of the network's: `translated` knows its class
+                raise of_network(door.venue, error) from None
             finally:
                 ticket.settle()
 
-        def handle_errors(self, code: int, reason: str, *args: Any) -> Any:
-            if code in _BY_STATUS:
-                refusal = _BY_STATUS[code](door.venue, f"refuses with HTTP {code}", retry_after_s=_wait_s(args))
+        def handle_errors(self, code: int, reason: str, url: str, *args: Any) -> Any:
+            refusal = _refusal(door.venue, manners, code, args)
+            if refusal is None:
+                budget.bans.answered()
+                return super().handle_errors(code, reason, url, *args)
+            if isinstance(refusal, Banned | GeoBlocked):
                 budget.bans.sit_out(refusal)
-                raise refusal
-            if code >= 500:
-                raise VenueUnavailable(door.venue, f"answers with HTTP {code}")
-            return super().handle_errors(code, reason, *args)
+            elif isinstance(refusal, RateLimited):
+                refusal.retry_after_s = refusal.retry_after_s or _HELD_S
+                budget.hold(manners.limited(manners.cost(door.path(url))), refusal.retry_after_s)
+            raise refusal
 
         def check_proxy_settings(self, *args: Any) -> Any:
             proxies = super().check_proxy_settings(*args)
@@ -96,9 +120,18 @@ def _guarded(exchange: Any, door: Door, budget: RequestBudget) -> Any:
     return Guarded
 
 
+def _refusal(venue: str, manners: Manners, status: int, args: tuple[Any, ...]) -> VenueError | None:
+    """What an answer says is wrong, by status and the venue's code; `args`: method, headers, body, JSON, ..."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status](venue, f"refuses with HTTP {status}", retry_after_s=_wait_s(args))
+    if status >= 500 or status == 408:
+        return ServerFault(venue, f"answers with HTTP {status}")
+    return manners.complaint(status, args[3] if len(args) > 3 else None)
+
+
 def _wait_s(args: tuple[Any, ...]) -> float | None:
-    """`Retry-After` out of what ccxt hands to `handle_errors`: URL, method, headers, ..."""
-    headers = args[2] if len(args) > 2 and isinstance(args[2], dict) else {}
+    """`Retry-After` out of what ccxt hands to `handle_errors`: method, headers, body, ..."""
+    headers = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
     text = str(next((value for name, value in headers.items() if name.lower() == "retry-after"), ""))
     return float(text) if text.isascii() and text.isdigit() else None
 

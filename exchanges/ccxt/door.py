@@ -1,4 +1,7 @@
-"""What may leave for a ccxt venue: reading, from one host. Asked before every request, where it is about to be sent."""
+"""What may leave for a ccxt venue, and to which host: reading, and orders where a door was opened for them.
+
+Asked before every request, where it is about to be sent. Nothing here ever moves money out of an account.
+"""
 
 import re
 from collections.abc import Collection
@@ -27,7 +30,24 @@ _READS = {
         ("GET", "/api/v3/brokerage/orders/historical/batch"),
     },
 }
-"""Every request that is ever sent: none of them changes an account."""
+"""What any client may send: none of it changes an account."""
+_ORDERS = {
+    "kraken": {
+        ("POST", "/0/private/AddOrder"),
+        ("POST", "/0/private/CancelOrder"),
+        ("POST", "/0/private/CancelAllOrdersAfter"),
+        ("POST", "/0/private/QueryOrders"),
+        ("POST", "/0/private/QueryTrades"),
+        ("POST", "/0/private/ClosedOrders"),
+        ("POST", "/0/private/TradesHistory"),
+    },
+    "coinbase": {
+        ("POST", "/api/v3/brokerage/orders"),
+        ("POST", "/api/v3/brokerage/orders/batch_cancel"),
+        ("GET", "/api/v3/brokerage/orders/historical/fills"),
+    },
+}
+"""What a client may send besides that was opened to trade."""
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/_]+")
 
 
@@ -37,11 +57,12 @@ class Door:
 
     venue: str
     base_url: str
-    reads: Collection[tuple[str, str]]
+    passes: Collection[tuple[str, str]]
+    """Method and path of each request."""
 
     @classmethod
-    def of(cls, venue: str, base_url: str) -> "Door":
-        """The door of a venue.
+    def of(cls, venue: str, base_url: str, *, may_trade: bool = False) -> "Door":
+        """The door of a venue; `may_trade`: orders and cancels pass too.
 
         Raises:
             SettingsError: If the base URL is neither the venue's own nor on this machine.
@@ -54,16 +75,20 @@ class Door:
                     f"{venue} is read at https://{OWN_HOSTS[venue]} or on this machine, not at "
                     f"{printable(urlsplit(base_url).hostname)}"
                 ) from None
-        return cls(venue, base_url, frozenset(_READS[venue]))
+        return cls(venue, base_url, frozenset(_READS[venue] | (_ORDERS[venue] if may_trade else set())))
+
+    def path(self, url: str) -> str:
+        """Of a URL that has passed: what stands between host and query."""
+        return url.removeprefix(self.base_url).partition("?")[0]
 
     def check(self, method: str, url: str) -> None:
         """Let a request pass.
 
         Raises:
-            InvariantError: It is no known reading request, or goes somewhere else. Nothing was sent.
+            InvariantError: It is none of the requests that pass, or goes somewhere else. Nothing was sent.
         """
-        path = url.removeprefix(self.base_url).partition("?")[0]
+        path = self.path(url)
         is_ours = url.startswith(f"{self.base_url}/") and _PLAIN_PATH.fullmatch(path) is not None
-        if not is_ours or (method, path) not in self.reads:
+        if not is_ours or (method, path) not in self.passes:
             # Not the URL: its query may hold a signature.
-            raise InvariantError(f"{self.venue}: ccxt was about to send a request that reads nothing known; not sent")
+            raise InvariantError(f"{self.venue}: ccxt was about to send a request that is not let out; not sent")

@@ -17,6 +17,7 @@ class PaperAccount:
     """
 
     unknown_for_s = 0.0
+    between_s = 0.0
 
     def __init__(
         self,

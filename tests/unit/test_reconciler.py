@@ -42,6 +42,7 @@ class Venue:
 
     venue: str = "binance"
     unknown_for_s: float = 2.0
+    between_s: float = 0.0
     position: Decimal = NOTHING
     usdt: Decimal = START
     told: list[Fill] = field(default_factory=list)

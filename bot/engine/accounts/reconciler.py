@@ -65,7 +65,9 @@ class Reconciler:
         self._every_s = every_s
         self._event = event
         self._task: asyncio.Task[None] | None = None
-        self._since_ns = 0
+        self._begun_ns = 0
+        self._since_ns: dict[str, int] = {}
+        """By venue: its trades are asked for from there on."""
         self._beside: defaultdict[str, Decimal] = defaultdict(Decimal)
         """By instrument id: what of its position is not ours, venue units."""
         self._left = left or LeftBehind()
@@ -77,12 +79,14 @@ class Reconciler:
         self._has_reduced = False
         self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
         self._begun: set[str] = set()
+        self._looked_ns: dict[str, int] = {}
+        """By venue: when its account was looked at last, monotonic."""
         self.looks = 0
         """How often all accounts have been compared."""
 
     def start(self) -> None:
         """Take what is held now as it is where it is quarantined, and compare from now on."""
-        self._since_ns = self._clock.now_ns()
+        self._begun_ns = self._clock.now_ns()
         self._desk.on_booked = self._book
         for pair in self._left.pairs:
             for fill in pair.fills:
@@ -110,19 +114,30 @@ class Reconciler:
 
     async def _run(self) -> None:
         while True:
-            asked_ns = self._clock.now_ns()
             whole = True
-            for account in self._accounts:
+            for account in self._due():
+                asked_ns = self._clock.now_ns()
                 try:
                     await self._look(account)
+                    self._since_ns[account.venue] = asked_ns - _BACK_NS
                 except VenueError as error:
                     whole = False
                     self._event("warning", f"{account.venue}: the account could not be compared: {error}")
             if whole:
                 self.looks += 1
-                self._since_ns = max(self._since_ns, asked_ns - _BACK_NS)
             self._settle_state()
             await asyncio.sleep(self._every_s)
+
+    def _due(self) -> Sequence[AccountQuestions]:
+        """Whose time it is: not every venue lets its account be asked for as often as the next."""
+        now_ns = self._clock.monotonic_ns()
+        due = [
+            one
+            for one in self._accounts
+            if one.venue not in self._looked_ns or now_ns - self._looked_ns[one.venue] >= one.between_s * 1e9
+        ]
+        self._looked_ns |= {one.venue: now_ns for one in due}
+        return due
 
     async def _look(self, account: AccountQuestions) -> None:
         own = [one for one in self._instruments.values() if one.venue == account.venue]
@@ -166,13 +181,16 @@ class Reconciler:
     async def _find_trades(self, account: AccountQuestions, instruments: Sequence[Instrument]) -> None:
         if not instruments:
             return
-        found = await account.trades(instruments, self._since_ns, self._is_known)
+        found = await account.trades(instruments, self._since_of(account), self._is_known)
         if not found:
             return
         await asyncio.sleep(_MOMENT_S)
         for fill in found:
             if not self._is_known(fill.instrument.id, fill.fill_id):
                 self._take(account, fill)
+
+    def _since_of(self, account: AccountQuestions) -> int:
+        return max(self._begun_ns, self._since_ns.get(account.venue, 0))
 
     def _take(self, account: AccountQuestions, fill: Fill) -> None:
         words = f"{fill.side} {fill.quantity:f} at {fill.price:f}"

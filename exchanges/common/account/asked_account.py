@@ -60,9 +60,14 @@ class AskedAccount:
         account: LoadedAccount,
         wallets: WalletBook,
         desk: OrderDesk,
+        between_s: float = 0.0,
     ) -> None:
-        """Ask `venue` through these; `desk` and `wallets` are those that its streams fill."""
+        """Ask `venue` through these; `desk` and `wallets` are those that its streams fill.
+
+        `between_s`: the whole account is looked at no more often, where a look takes much of what may be asked.
+        """
         self.venue = venue
+        self.between_s = between_s
         self._history = history
         self._orders = orders
         self._account = account

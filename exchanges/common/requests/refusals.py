@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bot.errors import OrderRejected, VenueError, VenueUnavailable
+
+Code = int | str
+"""A number, or a word that the venue documents as one does a number (Kraken's `EOrder:Unknown order`)."""
 
 
 class ServerFault(VenueUnavailable):
@@ -13,7 +17,7 @@ class ServerFault(VenueUnavailable):
 class Refusal(VenueError):
     """The venue refused one request for what it asked; `code` is the venue's."""
 
-    def __init__(self, codes: "RefusalCodes", code: int, message: str) -> None:
+    def __init__(self, codes: "RefusalCodes", code: Code, message: str) -> None:
         super().__init__(codes.venue, message)
         self._codes = codes
         self.code = code
@@ -48,11 +52,11 @@ class RefusalCodes:
     """What one venue's codes mean."""
 
     venue: str
-    no_such_order: frozenset[int]
-    may_exist: frozenset[int]
+    no_such_order: frozenset[Any]
+    may_exist: frozenset[Any]
     """What an order of this id that is there already is told, among other things."""
-    exists: frozenset[int]
+    exists: frozenset[Any]
     """What it is told, and nothing else."""
-    is_definite: Callable[[int], bool]
+    is_definite: Callable[[Any], bool]
     """Whether a code belongs to those that say: refused, for what was asked."""
-    rejections: Mapping[int, type[OrderRejected]]
+    rejections: Mapping[Any, type[OrderRejected]]

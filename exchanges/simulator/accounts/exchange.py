@@ -57,7 +57,7 @@ class SimulatedExchange:
         """Open the venue with one customer, `credentials`.
 
         Args:
-            venue: `binance` or `bybit`; whose listings of `market` are traded here.
+            venue: `binance`, `bybit` or `kraken`; whose listings of `market` are traded here.
             market: May hold other venues' listings too.
             rules: None takes the shipped ones of the venue.
             chain: Shared by all venues that send money to one another; None makes one of its own.

@@ -41,6 +41,8 @@ def fee_of(
             amount = _in_token(token, worth, instrument, cash_value(instrument, price, quantity), bps)
             if amount <= token_free:
                 return token.asset, amount
+    if rules.fees_in_quote:
+        return instrument.quote, (cash_value(instrument, price, quantity) * bps).scaleb(-4)
     return fee_asset(instrument, side), trade_fee(instrument, side, price, quantity, bps)
 
 

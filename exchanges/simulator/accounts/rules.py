@@ -10,6 +10,7 @@ from bot.domain.instrument import Feed, Segment
 from bot.errors import SettingsError
 from exchanges.binance.shipped import FEES as BINANCE_FEES
 from exchanges.bybit.shipped import FEES as BYBIT_FEES
+from exchanges.kraken.shipped import FEES as KRAKEN_FEES
 from exchanges.simulator.accounts.networks import default_networks
 from exchanges.simulator.core.values import Network
 
@@ -86,6 +87,8 @@ class VenueRules:
     """What `fees` are; one of `FEE_TIERS`."""
     fee_step: Decimal | None = None
     """What fees are rounded up to; None books them to the last digit."""
+    fees_in_quote: bool = False
+    """Whether a buyer pays in the quote as well; elsewhere he pays out of what he gets."""
     networks: Sequence[Network] = field(default_factory=default_networks)
     processing_s: float = 120.0
     """Mean time that the venue works on a withdrawal before it is on the chain; exponential."""
@@ -169,8 +172,33 @@ def bybit_rules(tier: str = "regular") -> VenueRules:
     )
 
 
+def kraken_rules(tier: str = "regular") -> VenueRules:
+    """Kraken: one wallet, spot alone, fees in the quote as the bot's orders ask for (`fciq`).
+
+    Raises:
+        SettingsError: If there is no such tier.
+    """
+    return VenueRules(
+        wallets={Segment.SPOT: "spot"},
+        balances={"spot": _FUNDED},
+        funding_wallet="spot",
+        fees={Segment.SPOT: KRAKEN_FEES},
+        bands={Segment.SPOT: PriceBand(Decimal("1.1"), Decimal("0.9"))},
+        max_quantity={"BTC": Decimal(1000), "ETH": Decimal(10_000)},
+        max_open_orders=60,
+        default_leverage=1,
+        max_leverage=1,
+        maintenance_ratio=Decimal("0.01"),
+        records_post_only=frozenset({Segment.SPOT}),
+        records_fill_or_kill=frozenset({Segment.SPOT}),
+        client_ids_return=True,
+        fee_tier=tier_at("kraken", tier),
+        fees_in_quote=True,
+    )
+
+
 def rules_of(venue: str, tier: str = "regular", *, fees_in_bnb: bool = False) -> VenueRules:
-    """The shipped rules of `binance` or `bybit`; `KeyError` for another venue.
+    """The shipped rules of `binance`, `bybit` or `kraken`; `KeyError` for another venue.
 
     Raises:
         SettingsError: If there is no such tier.
@@ -178,6 +206,7 @@ def rules_of(venue: str, tier: str = "regular", *, fees_in_bnb: bool = False) ->
     rules: Mapping[str, Callable[[str], VenueRules]] = {
         "binance": partial(binance_rules, fees_in_bnb=fees_in_bnb),
         "bybit": bybit_rules,
+        "kraken": kraken_rules,
     }
     return rules[venue](tier)
 
@@ -189,6 +218,7 @@ _LINEAR_TIERS: Mapping[str, Mapping[str, tuple[str, str]]] = {
                 "vip5": ("0.8", "2.7"), "vip6": ("0.6", "2.5")},
     "bybit": {"vip1": ("1.8", "4"), "vip2": ("1.6", "3.75"), "vip3": ("1.4", "3.5"), "vip4": ("1.2", "3.2"),
               "vip5": ("1", "3.2"), "supreme": ("0", "3")},
+    "kraken": {},
 }  # fmt: skip
 
 

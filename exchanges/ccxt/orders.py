@@ -1,0 +1,152 @@
+"""Orders at a ccxt venue, by ccxt's own calls: sent once, refused by code, asked for by client order id."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill, Order, OrderType
+from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, VenueError, VenueUnavailable
+from exchanges.ccxt.dialect import Dialect, Row
+from exchanges.ccxt.errors import translated
+from exchanges.ccxt.reports import fill_of, report_of
+from exchanges.ccxt.session import Session
+from exchanges.ccxt.wire import in_lane
+from exchanges.common.account.order_desk import OrderReport
+from exchanges.common.requests.keyed_rest import lane_of
+from exchanges.common.requests.refusals import Refusal, ServerFault
+from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import AnswerLost
+
+_REMEMBERED = 10_000
+
+
+class CcxtOrders:
+    """An `OrderGateway` through ccxt."""
+
+    def __init__(self, session: Session, dialect: Dialect, instruments: Mapping[str, Instrument]) -> None:
+        """Send orders on `instruments` (by id), by the session's client."""
+        self._session = session
+        self._dialect = dialect
+        self._instruments = instruments
+        self._venue = dialect.venue
+        self._ids: dict[str, str] = {}
+        """The venue's order id by ours, as far as it was told."""
+        self._rows: dict[str, Row] = {}
+        """By our id: its newest row."""
+
+    async def place(self, order: Order) -> None:
+        """Send it, once.
+
+        Raises:
+            OrderRejected: The venue refused it, it is off the venue's grid, or nobody trades the instrument here.
+            OrderOutcomeUnknown: It may have arrived, or one of this id is there already.
+            VenueError: It did not arrive.
+        """
+        name, client = order.client_order_id, self._session.client
+        if order.instrument.id not in self._instruments:
+            raise OrderRejected(name, f"{order.instrument.id} is not traded here")
+        self._check_grid(client, order)
+        try:
+            with translated(self._venue), in_lane(lane_of(order)):
+                row = await client.create_order(
+                    order.instrument.symbol,
+                    order.type.value,
+                    order.side.value,
+                    f"{order.quantity:f}",
+                    None if order.price is None else f"{order.price:f}",
+                    self._dialect.terms(order),
+                )
+        except VenueError as error:
+            raise self._meaning(name, error) from None
+        venue_order_id = row.get("id") if isinstance(row, dict) else None
+        if not isinstance(venue_order_id, str) or not venue_order_id:
+            raise OrderOutcomeUnknown(name, f"{self._venue} answered without an order")
+        self._remember(name, venue_order_id)
+
+    async def cancel(self, order: Order) -> None:
+        """Ask to cancel it; an order that is final or unknown is left as it is.
+
+        Raises:
+            VenueError: It cannot be asked, or nobody knows whether it was.
+        """
+        try:
+            with translated(self._venue), in_lane(Lane.REDUCE):
+                await self._dialect.cancel(self._session.client, order, self._ids.get(order.client_order_id))
+        except Refusal as refusal:
+            if not refusal.is_no_such_order:
+                raise
+
+    async def find(self, order: Order) -> OrderReport | None:
+        """What the venue knows of it; None where it knows no such order.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        row = await self._row(order)
+        if row is None:
+            return None
+        return report_of(self._venue, order.client_order_id, row, order.time_in_force)
+
+    async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+        """Its fills so far.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        row = self._rows.get(order.client_order_id) or await self._row(order)
+        if row is None:
+            return ()
+        with translated(self._venue), in_lane(Lane.REDUCE):
+            trades = await self._dialect.trades_of(self._session.client, row)
+        return [fill_of(self._venue, order.instrument, order.client_order_id, trade) for trade in trades]
+
+    def named(self, venue_order_id: str) -> str | None:
+        """Our id of an order that was sent, or found, here; None where it is not known."""
+        return next((name for name, known in reversed(self._ids.items()) if known == venue_order_id), None)
+
+    async def _row(self, order: Order) -> Row | None:
+        name = order.client_order_id
+        with translated(self._venue), in_lane(Lane.REDUCE):
+            row = await self._dialect.find(self._session.client, order, self._ids.get(name) or order.venue_order_id)
+        if row is not None:
+            self._rows[name] = row
+            if isinstance(row.get("id"), str):
+                self._remember(name, row["id"])
+        return row
+
+    def _remember(self, name: str, venue_order_id: str) -> None:
+        self._ids[name] = venue_order_id
+        if len(self._ids) > _REMEMBERED:
+            oldest = next(iter(self._ids))
+            del self._ids[oldest]
+            self._rows.pop(oldest, None)
+
+    def _check_grid(self, client: Any, order: Order) -> None:
+        """ccxt cuts quantities and rounds prices to the grid that it knows: what would be changed is not sent."""
+        symbol, name = order.instrument.symbol, order.client_order_id
+        try:
+            with translated(self._venue):
+                amount = client.amount_to_precision(symbol, f"{order.quantity:f}")
+                price = None if order.price is None else client.price_to_precision(symbol, f"{order.price:f}")
+            same = Decimal(amount) == order.quantity and (price is None or Decimal(price) == order.price)
+        except (VenueError, InvalidOperation):
+            raise OrderRejected(name, f"{symbol} is not described as it was: not sent") from None
+        if not same or (order.type is OrderType.LIMIT and order.price is None):
+            raise OrderRejected(name, f"{order.quantity:f} at {order.price} is off the grid of {symbol}: not sent")
+
+    def _meaning(self, name: str, error: VenueError) -> Exception:
+        """What became of a new order that was answered with `error`."""
+        if isinstance(error, AnswerLost | ServerFault):
+            return OrderOutcomeUnknown(name, str(error))
+        if isinstance(error, Refusal):
+            if error.exists or error.may_exist:
+                return OrderOutcomeUnknown(name, str(error))
+            if not error.is_definite:
+                return OrderOutcomeUnknown(name, f"{error}, which is not known")
+            return error.of_order(name)
+        if type(error) is VenueError:
+            return OrderOutcomeUnknown(name, f"{error}, which is not known")
+        if isinstance(error, AuthenticationFailed | VenueUnavailable):
+            self._session.on_error(error)
+        return error

@@ -1,0 +1,70 @@
+"""How requests leave through ccxt: what each takes of the venue's budget, and what the venue's own errors mean.
+
+Which of its errors ccxt makes of an answer is not used where orders are concerned: it holds Bybit's and Kraken's
+unknown outcomes for refusals, and a lost answer for a connection that was refused.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from bot.errors import VenueError, VenueUnavailable
+from exchanges.common.requests.request_budget import Cost, RequestBudget
+from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import AnswerLost
+
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror)
+
+
+def _nothing(status: int, answer: Any) -> VenueError | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """One venue's."""
+
+    budget: RequestBudget
+    cost: Callable[[str], Cost]
+    """What a request to this path takes of it."""
+    complaint: Callable[[int, Any], VenueError | None] = _nothing
+    """What an answer (status; its JSON, None where it is none) says is wrong, by code; None: ask ccxt."""
+    limited: Callable[[Cost], list[str]] = list
+    """The limits that a refusal for too many requests of this cost is about."""
+
+
+_LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)
+
+
+@contextmanager
+def in_lane(lane: Lane) -> Iterator[None]:
+    """Requests of this task within the block stand in this lane of the budget; others read."""
+    before = _LANE.set(lane)
+    try:
+        yield
+    finally:
+        _LANE.reset(before)
+
+
+def lane() -> Lane:
+    """Of what this task sends now."""
+    return _LANE.get()
+
+
+def of_network(venue: str, error: Exception) -> VenueError:
+    """What one of ccxt's errors that something of the network has caused means: never sent, or nobody knows.
+
+    ccxt calls both `ExchangeNotAvailable`; what it has caught tells them apart.
+    """
+    cause = error.__cause__
+    if isinstance(cause, _NEVER_SENT):
+        return VenueUnavailable(venue, f"cannot be reached ({type(cause).__name__})")
+    if isinstance(cause, asyncio.TimeoutError):
+        return AnswerLost(venue, "no answer in time")
+    return AnswerLost(venue, f"the connection was lost ({type(cause).__name__})")

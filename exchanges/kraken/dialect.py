@@ -1,0 +1,105 @@
+"""Kraken's way with orders, through ccxt: names of its own length, fees in the quote, a deadline for every order.
+
+Source: https://docs.kraken.com/exchange/api-reference/trading/add-order (and its neighbours).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.clock import Clock
+from bot.domain.order import Order, OrderType, TimeInForce
+from exchanges.ccxt.dialect import Row
+from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
+from exchanges.kraken.endpoints import VENUE
+from exchanges.kraken.order_ids import own_id, wire_id
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTC"}
+_AT_ONCE = 20
+"""Orders that may be asked for by one request."""
+_PAGE = 50
+_MOST_PAGES = 20
+
+
+class KrakenDialect:
+    """A `exchanges.ccxt.dialect.Dialect`."""
+
+    venue = VENUE
+
+    def __init__(self, clock: Clock) -> None:
+        """`clock` says when an order is too old to be taken."""
+        self._clock = clock
+
+    def terms(self, order: Order) -> dict[str, Any]:
+        """Fees in the quote, whichever side; and Kraken takes nothing that is older than `deadline` says."""
+        terms: dict[str, Any] = {
+            "clientOrderId": wire_id(order.client_order_id),
+            "oflags": "fciq",
+            "deadline": self._deadline(),
+        }
+        if order.type is OrderType.LIMIT:
+            terms["timeInForce"] = _LIFETIMES[order.time_in_force]
+            if order.time_in_force is TimeInForce.POST_ONLY:
+                terms["postOnly"] = True
+        return terms
+
+    def own_id(self, row: Row) -> str:
+        """Our id out of `cl_ord_id`; empty where there is none."""
+        return own_id(str(row.get("clientOrderId") or ""))
+
+    async def find(self, client: Any, order: Order, venue_order_id: str | None) -> Row | None:
+        """By Kraken's id where that is known; else among the open orders, and then among the closed ones."""
+        if venue_order_id is not None:
+            rows = await client.fetch_orders_by_ids([venue_order_id], order.instrument.symbol)
+            return next((row for row in rows if row["id"] == venue_order_id), None)
+        name = wire_id(order.client_order_id)
+        for ask in (client.fetch_open_orders, client.fetch_closed_orders):
+            rows = await ask(order.instrument.symbol, None, None, {"clientOrderId": name})
+            for row in rows:
+                if row.get("clientOrderId") == name:
+                    # The lists do not name an order's trades.
+                    found: Row | None = await self.find(client, order, row["id"])
+                    return found
+        return None
+
+    async def cancel(self, client: Any, order: Order, venue_order_id: str | None) -> None:
+        """By Kraken's id where that is known."""
+        if venue_order_id is not None:
+            await client.cancel_order(venue_order_id, order.instrument.symbol)
+        else:
+            named = {"clientOrderId": wire_id(order.client_order_id)}
+            await client.cancel_order("", order.instrument.symbol, named)
+
+    async def trades_of(self, client: Any, order: Row) -> Sequence[Row]:
+        """By the ids that the order's own row names."""
+        named = [str(one) for one in (order.get("info") or {}).get("trades") or ()]
+        if not named:
+            return ()
+        trades: Sequence[Row] = await client.fetch_order_trades(order["id"], None, None, None, {"trades": named})
+        return trades
+
+    async def trades_since(self, client: Any, symbols: Collection[str], since_ms: int) -> Sequence[Row]:
+        """All pairs at once, page by page, newest first as Kraken gives them."""
+        found: dict[str, Row] = {}
+        for page in range(_MOST_PAGES):
+            # A second earlier: Kraken's `start` is in whole seconds, and excludes the moment itself.
+            rows = await client.fetch_my_trades(None, since_ms - 1_000, None, {"ofs": page * _PAGE})
+            fresh = {str(row["id"]): row for row in rows if row.get("symbol") in symbols}
+            found |= fresh
+            if len(rows) < _PAGE:
+                break
+        return [row for row in found.values() if row["timestamp"] >= since_ms]
+
+    async def names(self, client: Any, venue_order_ids: Collection[str]) -> Mapping[str, str]:
+        """Asked for by Kraken's ids, twenty at a time."""
+        ids = list(venue_order_ids)
+        names: dict[str, str] = {}
+        for at in range(0, len(ids), _AT_ONCE):
+            rows = await client.fetch_orders_by_ids(ids[at : at + _AT_ONCE])
+            names |= {str(row["id"]): self.own_id(row) for row in rows}
+        return names
+
+    def _deadline(self) -> str:
+        until_us = self._clock.now_ns() // 1_000 + ORDER_WINDOW_MS * 1_000
+        return (_EPOCH + timedelta(microseconds=until_us)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

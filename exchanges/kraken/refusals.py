@@ -1,0 +1,95 @@
+"""What Kraken's errors mean for a request: refused, turned away, or nobody knows.
+
+Kraken has no numbers: an error is `E`, a category, a type and sometimes more, between colons. Category and type are
+what it documents, and stand here for the code; what follows them is for people.
+
+Source: https://support.kraken.com/hc/en-us/articles/360001491786-API-error-messages.
+"""
+
+from typing import Any
+
+from bot.errors import (
+    AuthenticationFailed,
+    Banned,
+    BelowMinimum,
+    ClockSkew,
+    InsufficientBalance,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
+from exchanges.common.market.plan import printable
+from exchanges.common.requests.refusals import Refusal, RefusalCodes, ServerFault
+from exchanges.kraken.endpoints import VENUE
+
+_LOCKOUT_S = 900.0
+_BY_CODE: dict[str, type[VenueError]] = {
+    "EAPI:Invalid key": AuthenticationFailed,
+    "EAPI:Invalid signature": AuthenticationFailed,
+    "EAPI:Bad request": AuthenticationFailed,
+    "EAPI:Feature disabled": AuthenticationFailed,
+    "EGeneral:Permission denied": AuthenticationFailed,
+    "ESession:Invalid session": AuthenticationFailed,
+    "EAccount:Invalid permissions": AuthenticationFailed,
+    "ETrade:User Locked": AuthenticationFailed,
+    "ETrade:Locked": AuthenticationFailed,
+    "EAPI:Invalid nonce": ClockSkew,
+    "EAPI:Rate limit exceeded": RateLimited,
+    "EOrder:Rate limit exceeded": RateLimited,
+    "EGeneral:Too many requests": RateLimited,
+    "EService:Throttled": RateLimited,
+    "EGeneral:Temporary lockout": Banned,
+    # Turned away before the engine saw it.
+    "EService:Deadline elapsed": VenueUnavailable,
+    "EService:Market in cancel_only mode": VenueUnavailable,
+    "EService:Market in post_only mode": VenueUnavailable,
+    "EService:Market in limit_only mode": VenueUnavailable,
+    # A fault inside: orders were seen to exist after each of these.
+    "EService:Unavailable": ServerFault,
+    "EService:Busy": ServerFault,
+    "EService:Timeout": ServerFault,
+    "EGeneral:Internal error": ServerFault,
+    "EGeneral:Unknown error": ServerFault,
+    "EDatabase:Internal error": ServerFault,
+}
+_WAIT_S: dict[type[VenueError], float] = {RateLimited: 15.0, Banned: _LOCKOUT_S}
+_DEFINITE = ("EOrder:", "EQuery:", "ETrade:", "EGeneral:Invalid arguments", "EGeneral:Unknown method", "EFunding:")
+_UNKNOWN_ORDER = "EOrder:Unknown order"
+_CODES = RefusalCodes(
+    VENUE,
+    no_such_order=frozenset({_UNKNOWN_ORDER, "EOrder:Invalid order", "EOrder:Order not found"}),
+    may_exist=frozenset(),
+    exists=frozenset({"EOrder:Duplicate client order id", "EOrder:Client order id already in use"}),
+    is_definite=lambda code: str(code).startswith(_DEFINITE),
+    rejections={
+        "EOrder:Insufficient funds": InsufficientBalance,
+        "EOrder:Insufficient initial margin": InsufficientBalance,
+        "EOrder:Insufficient margin": InsufficientBalance,
+        "EOrder:Order minimum not met": BelowMinimum,
+        "EOrder:Cost minimum not met": BelowMinimum,
+    },
+)
+
+
+def complaint(status: int, answer: Any) -> VenueError | None:
+    """What an answer of Kraken's says is wrong; None where nothing is.
+
+    Args:
+        status: Of HTTP; Kraken's own errors come with 200.
+        answer: Its JSON; None where it is none.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("error"), list):
+        return ServerFault(VENUE, f"answered something that is not understood (HTTP {status})")
+    # `W...` warns: what was asked has been done.
+    errors = [str(one) for one in answer["error"] if str(one).startswith("E")]
+    return of_text(errors[0]) if errors else None
+
+
+def of_text(text: str) -> VenueError:
+    """What one error means; `text` as Kraken spells it."""
+    code = ":".join(text.split(":")[:2])
+    kind = _BY_CODE.get(code)
+    words = printable(text)
+    if kind is None:
+        return Refusal(_CODES, code, words)
+    return kind(VENUE, words, retry_after_s=_WAIT_S.get(kind))

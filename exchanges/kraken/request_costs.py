@@ -1,0 +1,35 @@
+"""What Kraken counts, and what each request of ours takes of it: a counter of the key, and one of orders.
+
+Both fall by themselves, so that what was spent is given back over a time: the lowest tier's 15 at 0.33 a second, and
+60 at one a second of orders, where a cancel costs up to 8 while its order is young. Higher tiers have more of both.
+
+Sources: https://docs.kraken.com/exchange/guides/rest/ratelimits and .../guides/general/ratelimits.
+"""
+
+from exchanges.common.requests.request_budget import Cost
+from exchanges.common.requests.request_pool import Rate
+
+COUNTER = "counter"
+ORDERS = "orders"
+PUBLIC = "public"
+_YOUNG_CANCEL = 8
+_COSTS: dict[str, Cost] = {
+    "/0/private/AddOrder": {ORDERS: 1},
+    "/0/private/CancelOrder": {ORDERS: _YOUNG_CANCEL},
+    "/0/private/TradesHistory": {COUNTER: 2},
+}
+
+
+def rates() -> list[Rate]:
+    """The lowest tier's: Kraken's answers do not tell which one an account has."""
+    return [Rate(COUNTER, 15, 45.0), Rate(ORDERS, 60, 60.0), Rate(PUBLIC, 15, 15.0)]
+
+
+def cost(path: str) -> Cost:
+    """What a request to this path takes."""
+    return _COSTS.get(path) or ({PUBLIC: 1} if path.startswith("/0/public/") else {COUNTER: 1})
+
+
+def new_order_cost() -> Cost:
+    """What a new order takes."""
+    return cost("/0/private/AddOrder")

@@ -1,0 +1,185 @@
+"""Kraken's REST interface: `/0/public` and `/0/private`, every answer with its `error` and its `result`.
+
+Source: https://docs.kraken.com/api/docs/rest-api/get-server-time (and its neighbours).
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from bot.clock import Clock, Timer
+from exchanges.simulator.core.ports import Account, Exchange
+from exchanges.simulator.core.values import TradingStatus
+from exchanges.simulator.kraken.errors import ApiError
+from exchanges.simulator.kraken.limits import Counters
+from exchanges.simulator.kraken.orders import KrakenDesk, Values
+from exchanges.simulator.kraken.pairs import Pair, Pairs, alternative, asset_name
+from exchanges.simulator.kraken.signing import Signatures
+
+_log = logging.getLogger(__name__)
+_S = 1_000_000_000
+_MOST_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    key: str
+    account: Account
+    desk: KrakenDesk
+    values: Values
+    now_ns: int
+
+
+class KrakenRest:
+    """Answers requests of one exchange."""
+
+    def __init__(self, exchange: Exchange, pairs: Pairs, clock: Clock, *, is_counting: bool = True) -> None:
+        self._exchange = exchange
+        self._pairs = pairs
+        self._clock = clock
+        self._signatures = Signatures(exchange)
+        self._counters = Counters(is_counting=is_counting)
+        self._switches: dict[str, Timer] = {}
+        self._private: dict[str, Callable[[_Call], Any]] = {
+            "AddOrder": lambda call: call.desk.add(call.values, call.now_ns),
+            "CancelOrder": lambda call: call.desk.cancel(call.values, call.now_ns),
+            "CancelAll": lambda call: {"count": call.desk.cancel_all(call.now_ns)},
+            "CancelAllOrdersAfter": self._set_switch,
+            "OpenOrders": lambda call: {"open": call.desk.open_orders(call.values)},
+            "ClosedOrders": self._closed,
+            "QueryOrders": lambda call: call.desk.query(call.values),
+            "QueryTrades": lambda call: call.desk.query_trades(call.values),
+            "TradesHistory": self._trades,
+            "BalanceEx": self._balances,
+            "TradeVolume": self._fees,
+        }
+
+    def close(self) -> None:
+        """Let no switch fire any more."""
+        for timer in self._switches.values():
+            timer.cancel()
+
+    async def public(self, request: web.Request) -> web.Response:
+        """Answer a question that needs no key."""
+        found = {"Time": self._time, "Assets": self._assets, "AssetPairs": self._asset_pairs}
+        ask = found.get(request.match_info["method"])
+        return _enveloped(ask) if ask is not None else _error("EGeneral:Unknown method")
+
+    async def private(self, request: web.Request) -> web.Response:
+        """Answer a signed request."""
+        method, body = request.match_info["method"], await request.read()
+        if method not in self._private or len(body) > _MOST_BODY:
+            return _error("EGeneral:Unknown method")
+        return _enveloped(lambda: self._answer(method, request, body))
+
+    def _answer(self, method: str, request: web.Request, body: bytes) -> Any:
+        now_ns = self._exchange.now_ns()
+        key, account, values = self._signatures.account(request.path, request.headers, body)
+        self._counters.count(key, method, now_ns)
+        call = _Call(key, account, KrakenDesk(account, self._pairs), values, now_ns)
+        return self._private[method](call)
+
+    # Public
+
+    def _time(self) -> Any:
+        return {"unixtime": self._exchange.now_ns() // _S}
+
+    def _assets(self) -> Any:
+        names = {one for pair in self._pairs.all for one in (pair.instrument.base, pair.instrument.quote)}
+        return {
+            asset_name(one): {
+                "aclass": "currency",
+                "altname": alternative(one),
+                "decimals": 10,
+                "display_decimals": 5,
+                "status": "enabled",
+            }
+            for one in sorted(names)
+        }
+
+    def _asset_pairs(self) -> Any:
+        return {pair.id: self._pair_row(pair) for pair in self._pairs.all}
+
+    def _pair_row(self, pair: Pair) -> Any:
+        one, status = pair.instrument, self._exchange.market.status(pair.index)
+        return {
+            "altname": pair.id,
+            "wsname": pair.old_name,
+            "aclass_base": "currency",
+            "base": asset_name(one.base),
+            "aclass_quote": "currency",
+            "quote": asset_name(one.quote),
+            "lot": "unit",
+            "pair_decimals": _decimals(one.tick_size),
+            "lot_decimals": _decimals(one.lot_size),
+            "lot_multiplier": 1,
+            "leverage_buy": [],
+            "leverage_sell": [],
+            "fees": [[0, 0.4]],
+            "fees_maker": [[0, 0.25]],
+            "fee_volume_currency": "ZUSD",
+            "ordermin": f"{one.min_quantity:f}",
+            "costmin": f"{one.min_notional:f}",
+            "tick_size": f"{one.tick_size:f}",
+            "status": "online" if status is TradingStatus.TRADING else "cancel_only",
+        }
+
+    # Private
+
+    def _closed(self, call: _Call) -> Any:
+        rows = call.desk.closed_orders(call.values)
+        return {"closed": dict(list(rows.items())[-50:]), "count": len(rows)}
+
+    def _trades(self, call: _Call) -> Any:
+        rows, count = call.desk.trades(call.values)
+        return {"trades": rows, "count": count}
+
+    def _balances(self, call: _Call) -> Any:
+        return {
+            asset_name(one.asset): {"balance": f"{one.total:f}", "hold_trade": f"{one.locked:f}"}
+            for one in call.account.balances()
+        }
+
+    def _fees(self, call: _Call) -> Any:
+        maker, taker = {}, {}
+        for pair in self._pairs.all:
+            rates = call.account.fee_rates(pair.index)
+            maker[pair.id], taker[pair.id] = ({"fee": f"{100 * rate:.4f}"} for rate in rates)
+        return {"currency": "ZUSD", "volume": "0.0", "fees": taker, "fees_maker": maker}
+
+    def _set_switch(self, call: _Call) -> Any:
+        if (armed := self._switches.pop(call.key, None)) is not None:
+            armed.cancel()
+        try:
+            after_s = float(Decimal(call.values.get("timeout", "0")))
+        except ArithmeticError:
+            raise ApiError("EGeneral:Invalid arguments:timeout") from None
+        if after_s:
+
+            def fire() -> None:
+                call.desk.cancel_all(self._exchange.now_ns())
+
+            self._switches[call.key] = self._clock.call_later(after_s, fire)
+        return {"currentTime": str(call.now_ns), "triggerTime": str(call.now_ns + round(after_s * _S))}
+
+
+def _enveloped(ask: Callable[[], Any]) -> web.Response:
+    try:
+        return web.json_response({"error": [], "result": ask()})
+    except ApiError as error:
+        return _error(str(error))
+    except Exception:  # noqa: BLE001 - a defect of ours must look like one of the venue's, and the log tells
+        _log.exception("a request failed")
+        return _error("EGeneral:Internal error")
+
+
+def _error(text: str) -> web.Response:
+    return web.json_response({"error": [text]})
+
+
+def _decimals(step: Decimal) -> int:
+    return max(0, -int(step.normalize().as_tuple().exponent))

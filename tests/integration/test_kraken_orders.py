@@ -1,0 +1,259 @@
+"""Orders at Kraken through the real ccxt, over a real socket: filled, refused, lost, cancelled, found again."""
+
+import logging
+import traceback
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
+from bot.errors import Banned, OrderRejected, RateLimited, VenueError
+from exchanges.kraken.actions import KrakenActions
+from tests.integration.actions_rig import an_order, until
+from tests.integration.kraken_rig import BTC, PRIVATE, Kraken, kraken, trading
+
+pytest.importorskip("ccxt", reason="ccxt is not installed")
+
+D = Decimal
+LONG = "20261121T134200-ab12-3-1"
+"""As the executor names orders: longer than Kraken takes a text."""
+
+
+async def final(here: Kraken, name: str) -> Order:
+    await until(lambda: bool(here.heard.finals(name)))
+    return here.heard.finals(name)[-1]
+
+
+def added_up(fills: list[Fill]) -> Decimal:
+    return sum((fill.quantity for fill in fills), D(0))
+
+
+async def asking(actions: KrakenActions, times: int) -> None:
+    for _ in range(times):
+        await actions.questions.holdings()
+
+
+def said(*errors: str) -> Any:
+    return lambda: web.json_response({"error": list(errors)})
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_an_order_that_takes_is_filled_and_the_wallet_tells_the_same(side: Side) -> None:
+    async with kraken() as here, trading(here) as actions:
+        price = "51000" if side is Side.BUY else "49000"
+        before = here.balance("BTC"), here.balance("USDT")
+        actions.submit(an_order(LONG, BTC, side, "0.5", price))
+        done = await final(here, LONG)
+        assert done.status is OrderStatus.FILLED
+        fills = here.heard.fills(LONG)
+        assert added_up(fills) == D("0.5")
+        assert {fill.fee_asset for fill in fills} == {"USDT"}, "whichever side: `fciq` was asked for"
+        moved = sum((-fill.side.sign * fill.quantity * fill.price - fill.fee for fill in fills), D(0))
+        assert here.balance("BTC") - before[0] == side.sign * D("0.5")
+        assert here.balance("USDT") - before[1] == moved
+        await until(lambda: {one.asset: one.total for one in actions.balances()}["USDT"] == before[1] + moved)
+        assert here.requests.count("POST", "AddOrder") == 1
+
+
+async def test_what_an_order_cannot_take_at_once_is_gone() -> None:
+    async with kraken() as here, trading(here) as actions:
+        actions.submit(an_order("part", BTC, Side.BUY, "1.5", "50000.1"))
+        done = await final(here, "part")
+    assert (done.status, done.filled_quantity) == (OrderStatus.EXPIRED, D(1))
+    assert added_up(here.heard.fills("part")) == D(1)
+
+
+async def test_a_resting_order_is_cancelled_by_its_name() -> None:
+    async with kraken() as here, trading(here) as actions:
+        order = an_order("rests", BTC, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.POST_ONLY)
+        actions.submit(order)
+        await until(lambda: here.orders() == 1)
+        (found,) = await actions.questions.open_orders()
+        assert (found.client_order_id, found.status) == ("rests", OrderStatus.SENT)
+        actions.cancel(order)
+        assert (await final(here, "rests")).status is OrderStatus.CANCELLED
+
+
+async def test_fault_36_lost_answer_at_kraken_is_found_by_name_and_never_sent_again() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.lose_answer.append("AddOrder")
+        actions.submit(an_order(LONG, BTC, Side.BUY, "0.5"))
+        done = await final(here, LONG)
+        assert (done.status, done.filled_quantity) == (OrderStatus.FILLED, D("0.5"))
+        assert (here.orders(), here.requests.count("POST", "AddOrder")) == (1, 1)
+        assert any("asking kraken what became of it" in text for _, text in here.log)
+
+
+async def test_fault_37_lost_order_at_kraken_is_given_up_and_never_sent_again() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.lose.append("AddOrder")
+        actions.submit(an_order(LONG, BTC, Side.BUY, "0.5"))
+        done = await final(here, LONG)
+        assert done.status is OrderStatus.REJECTED
+        assert "never arrived" in (done.reason or "")
+        assert (here.orders(), here.requests.count("POST", "AddOrder")) == (0, 1)
+
+
+@pytest.mark.parametrize("error", ["EService:Unavailable", "EGeneral:Internal error", "ENew:Whatever this is"])
+async def test_an_error_that_promises_nothing_is_asked_after(error: str) -> None:
+    """The order was taken, and Kraken says something else."""
+    async with kraken() as here, trading(here) as actions:
+        taken = here.requests
+        inner = taken.handle
+
+        async def lying(request: web.Request, handler: Any) -> web.StreamResponse:
+            answer = await inner(request, handler)
+            return said(error)() if request.path.endswith("AddOrder") else answer
+
+        taken.handle = lying  # type: ignore[method-assign]
+        actions.submit(an_order(LONG, BTC, Side.SELL, "0.5", "49000"))
+        assert (await final(here, LONG)).status is OrderStatus.FILLED
+        assert taken.count("POST", "AddOrder") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("EOrder:Insufficient funds", "Insufficient funds"),
+        ("EOrder:Some rule of tomorrow", "Some rule of tomorrow"),
+        ("EGeneral:Invalid arguments:volume", "Invalid arguments:volume"),
+        ("EService:Deadline elapsed", "Deadline elapsed"),
+        ("EAPI:Invalid key", "Invalid key"),
+    ],
+)
+async def test_a_refusal_is_final_and_keeps_krakens_code(error: str, words: str) -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.answer[f"{PRIVATE}AddOrder"] = said(error)
+        actions.submit(an_order("refused", BTC))
+        done = await final(here, "refused")
+        assert done.status is OrderStatus.REJECTED
+        assert words in (done.reason or "")
+        assert here.requests.count("POST", "QueryOrders") + here.requests.count("POST", "OpenOrders") == 0
+
+
+async def test_a_wallet_that_does_not_cover_it_refuses() -> None:
+    async with kraken() as here, trading(here) as actions:
+        actions.submit(an_order("too-much", BTC, Side.SELL, "3", "49000"))
+        done = await final(here, "too-much")
+    assert done.status is OrderStatus.REJECTED
+    assert "EOrder:Insufficient funds" in (done.reason or "")
+
+
+async def test_what_ccxt_would_round_is_not_sent() -> None:
+    """ccxt cuts 0.123456789 to 0.12345678 and rounds 50000.13 to 50000.1 without a word."""
+    async with kraken() as here, trading(here) as actions:
+        for name, quantity, price in (("lot", "0.123456789", "51000"), ("tick", "0.5", "50000.13")):
+            actions.submit(an_order(name, BTC, Side.BUY, quantity, price))
+            assert "off the grid" in ((await final(here, name)).reason or "")
+        assert here.requests.count("POST", "AddOrder") == 0
+
+
+async def test_a_name_is_used_once() -> None:
+    async with kraken() as here, trading(here) as actions:
+        actions.submit(an_order("once", BTC))
+        await final(here, "once")
+        with pytest.raises(OrderRejected, match="duplicate"):
+            actions.submit(an_order("once", BTC))
+        assert here.requests.count("POST", "AddOrder") == 1
+
+
+async def test_an_order_that_is_too_old_on_arrival_is_refused() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.exchange.drift_ns = 30_000_000_000  # Kraken's clock is half a minute ahead of ours
+        actions.submit(an_order("late", BTC))
+        assert "Deadline elapsed" in ((await final(here, "late")).reason or "")
+        assert here.orders() == 0
+
+
+async def test_trades_of_an_earlier_process_are_found_with_their_names() -> None:
+    async with kraken() as here:
+        async with trading(here) as actions:
+            actions.submit(an_order(LONG, BTC, Side.BUY, "0.5"))
+            await final(here, LONG)
+        async with trading(here) as later:
+            fills = await later.questions.trades([BTC], 0, lambda instrument, fill: False)
+            assert {fill.client_order_id for fill in fills} == {LONG}
+            assert fills == here.heard.fills(LONG)
+            known = {fill.fill_id for fill in fills}
+            assert not await later.questions.trades([BTC], 0, lambda instrument, fill: fill in known)
+
+
+async def test_fault_26_a_429_of_kraken_is_held_until_its_retry_after() -> None:
+    async with kraken() as here, trading(here) as actions:
+        too_many = web.Response(status=429, headers={"Retry-After": "40"})
+        here.requests.answer[f"{PRIVATE}AddOrder"] = lambda: too_many
+        actions.submit(an_order("first", BTC))
+        assert (await final(here, "first")).status is OrderStatus.REJECTED
+        (held,) = [one for one in actions.standings()[0].budgets if one.held_s > 0]
+        assert (held.name, held.held_s > 30) == ("orders", True)
+        actions.submit(an_order("second", BTC))
+        assert "not asked" in ((await final(here, "second")).reason or "")
+        assert here.requests.count("POST", "AddOrder") == 1
+        assert "no room for an order" in (actions.blocked("kraken") or "")
+
+
+async def test_fault_27_a_lockout_of_kraken_is_one_clock_for_everything() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.answer[f"{PRIVATE}AddOrder"] = said("EGeneral:Temporary lockout")
+        actions.submit(an_order("locked", BTC))
+        assert (await final(here, "locked")).status is OrderStatus.REJECTED
+        before = len(here.requests.seen)
+        with pytest.raises(Banned, match="not asked"):
+            await actions.questions.holdings()
+        assert len(here.requests.seen) == before
+        assert "refuses this address" in (actions.blocked("kraken") or "")
+
+
+async def test_fault_34_a_refused_key_stops_new_risk_at_kraken() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.exchange.are_keys_revoked = True
+        actions.submit(an_order("revoked", BTC))
+        assert (await final(here, "revoked")).status is OrderStatus.REJECTED
+        assert actions.blocked("kraken") == "it does not take our key"
+        assert actions.standings()[0].refused is not None
+
+
+async def test_the_counter_is_kept_and_cancels_have_what_is_left_of_it() -> None:
+    """Kraken's counter is on: not one request of ours is one too many, however often balances are asked for."""
+    async with kraken(is_counting=True) as here, trading(here) as actions:
+        with pytest.raises(RateLimited, match="not asked"):
+            await asking(actions, 15)
+        asked = here.requests.count("POST", "BalanceEx")
+        assert asked <= 9, "six tenths of fifteen are there for reading"
+        actions.submit(an_order("still", BTC))
+        assert (await final(here, "still")).status is OrderStatus.FILLED
+        assert not here.requests.too_many
+
+
+async def test_nothing_of_a_key_is_told_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with kraken() as here, trading(here) as actions:
+        key, secret = here.exchange.credentials
+        for number, trouble in enumerate(("lose", "lose_answer")):
+            getattr(here.requests, trouble).append("BalanceEx")
+            with pytest.raises(VenueError) as told:
+                await actions.questions.holdings()
+            text = "".join(traceback.format_exception(told.value)) + repr(vars(told.value))
+            assert not {secret for secret in (key, secret, "API-Sign") if secret in text}, number
+        here.requests.lose_answer.append("AddOrder")
+        actions.submit(an_order("lost", BTC))
+        await final(here, "lost")
+        heard = f"{here.log} {here.heard.events} {actions!r} {vars(actions)}"
+        for part in (key, secret, "API-Sign"):
+            assert part not in heard
+            assert part not in caplog.text
+
+
+async def test_a_venue_that_cannot_be_asked_is_not_heard_and_then_is_again() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.answer[f"{PRIVATE}BalanceEx"] = lambda: web.Response(status=502)
+        poll = actions._poll
+        await poll._ask()
+        assert actions.blocked("kraken") is None, "one answer that is missing is no silence"
+        await poll._ask()
+        assert "not heard" in (actions.blocked("kraken") or "")
+        del here.requests.answer[f"{PRIVATE}BalanceEx"]
+        await poll._ask()
+        assert actions.blocked("kraken") is None

@@ -1,0 +1,36 @@
+"""Our order names at Kraken: as long as it takes, and ours again when they come back."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchanges.kraken.order_ids import own_id, wire_id
+
+_TAKEN = re.compile(r"[A-Za-z0-9_-]{1,18}|[0-9a-f]{32}")
+
+
+@given(st.from_regex(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{4}-[0-9]{1,4}-[0-9]{1,3}", fullmatch=True))
+def test_what_a_run_names_comes_back(name: str) -> None:
+    assert _TAKEN.fullmatch(wire_id(name))
+    assert own_id(wire_id(name)) == name
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,36}", fullmatch=True))
+def test_every_name_is_taken_and_two_are_never_one(name: str) -> None:
+    assert _TAKEN.fullmatch(wire_id(name))
+    assert own_id(wire_id(name)) in (name, wire_id(name))
+
+
+@pytest.mark.parametrize(
+    "strange", ["15708c1d-dbb6-465d-b77d-47258319cc90", "0" * 32, "f" * 32, "by hand", "", "A" * 40, "00000001"]
+)
+def test_what_others_named_stays_theirs(strange: str) -> None:
+    assert own_id(strange) == strange
+
+
+@given(st.text(alphabet="0123456789abcdef", min_size=32, max_size=32))
+def test_no_foreign_id_is_taken_for_one_of_ours(wire: str) -> None:
+    name = own_id(wire)
+    assert name == wire or wire_id(name) == wire
