@@ -23,7 +23,7 @@ from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError, StorageError
 from bot.execution.away import AwayWatch
-from bot.execution.chain import Chain, Travel
+from bot.execution.chain import Chain, Place, Travel
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_rounds import ChainRounds
 from bot.execution.chain_ways import way_home
@@ -237,6 +237,7 @@ class ChainExecutor:
     def on_fill(self, fill: Fill) -> None:
         """Count a fill of one of our orders; told a second time it changes nothing."""
         chain = self._rounds.chain_of(fill.client_order_id)
+        before = dict(chain.flows)
         if not chain.count(fill):
             return
         order, name, expected = chain.orders[fill.client_order_id]
@@ -245,20 +246,20 @@ class ChainExecutor:
         # A venue that tells again has more to tell: its final state.
         chain.must_pause = order.status is OrderStatus.UNKNOWN
         if order.status.is_terminal:
-            self._came_late(chain, order)
+            self._came_late(chain, order, before)
         self._rounds.record_fill(chain, fill)
         self._on_chain_fill(chain, name, fill)
         if name.startswith("home"):
             self._watch.count(chain, fill, expected)
         self._next(chain)
 
-    def _came_late(self, chain: Chain, order: Order) -> None:
+    def _came_late(self, chain: Chain, order: Order, before: dict[Place, Decimal]) -> None:
         self.on_alarm(
             chain, f"a fill of order {order.client_order_id} came after its final state: {_held_words(chain)}"
         )
         if not chain.state.is_over:
             return
-        chain.state, chain.closed_ns = PairState.CLOSING, None
+        chain.state, chain.closed_ns, chain.before = PairState.CLOSING, None, before
         self._chains[chain.id] = chain
         self._give_up(chain, LATE_FILL)
         self._changed(chain)

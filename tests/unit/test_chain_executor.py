@@ -353,10 +353,12 @@ def test_an_unknown_order_is_never_sent_again_and_nothing_spends_what_it_may_hav
     assert "holds 0.10000 BTC at a (may be 6000.00 USDT)" in bench.halts[0]
     bench.done(lost, "1.5")
     assert bench.executor.unresolved("a") == 0
-    assert (bench.last.instrument.id, bench.last.quantity) == ("a:ETH/USDT", D("1.5"))
-    bench.done(bench.last)
-    assert (bench.last.instrument.id, bench.last.quantity, bench.last.price) == ("a:BTC/USDT", D("0.025"), None)
-    bench.done(bench.last)
+    bench.wait(0.25)
+    home, on = bench.inbox[-2:]
+    assert (home.instrument.id, home.quantity, home.price) == ("a:BTC/USDT", D("0.025"), None)
+    assert (on.instrument.id, on.quantity, on.price) == ("a:ETH/USDT", D("1.5"), None)
+    bench.done(home)
+    bench.done(on)
     assert (chain.state, chain.holdings) == (PairState.CLOSED, {})
 
 
