@@ -21,6 +21,7 @@ from bot.engine.terms.funding import FundingClock
 from bot.engine.watches.margin_guard import MarginGuard
 from bot.engine.witness import Witness
 from bot.errors import InvariantError
+from bot.execution.chain import Chain
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
@@ -137,6 +138,8 @@ class PairDesk:
             InvariantError: If its instruments are not in this run, or its route has a pair already.
         """
         pair = left.pair
+        if isinstance(pair, Chain):
+            raise InvariantError(f"chain {pair.id} was to be adopted by who runs pairs")
         state = self._route_of(pair)
         if state.pair is not None:
             raise InvariantError(f"pair {pair.id} was to be adopted, and {state.route.id} has {state.pair.id}")

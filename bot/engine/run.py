@@ -368,8 +368,8 @@ class EngineRun:
         desk = self.engine.desk
         for left in pairs:
             pair = left.pair
-            held = ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
-            self.engine.event("warning", f"adopted pair {pair.id}, which was {pair.state}, and holds {held}")
+            what = f"{left.name}, which was {pair.state}, and holds {left.held_words()}"
+            self.engine.event("warning", f"adopted {what}")
             desk.adopt(left)
         if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
             self._venue.ask_for_funding(self._left.since_ns, self._left.payments)

@@ -4,7 +4,7 @@ It stands at **places**: a venue and an asset. Link 0 spends from the first, lin
 brings it to place i + 1. Home is the asset that link 0 spends, wherever it lies, and what the last link brings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -44,6 +44,27 @@ class Travel:
     def is_over(self) -> bool:
         """Whether nothing more will be told of it."""
         return self.state is not None and self.state.is_final
+
+    @property
+    def fee(self) -> Decimal:
+        """What it kept of the amount, units of its asset; 0 before its end."""
+        return self.carriage.amount - self.received if self.is_over else _NOTHING
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "Travel":
+        """The one that a journal's record tells of; `KeyError` or `ValueError` where it is none."""
+        carriage = Carriage(
+            id=body["id"],
+            asset=body["asset"],
+            from_venue=body["from_venue"],
+            to_venue=body["to_venue"],
+            network=body["network"],
+            amount=Decimal(body["amount"]),
+            deadline_s=body["deadline_s"],
+        )
+        state = None if body["state"] is None else CarryState(body["state"])
+        received, ended_ns = Decimal(body["received"]), body["ts_end_ns"]
+        return cls(body["link"], carriage, body["ts_ns"], state, received, body["reason"], ended_ns)
 
     def record(self) -> dict[str, Any]:
         """It as the journal keeps it."""
@@ -97,6 +118,8 @@ class Chain:
     """Places whose amount goes home, and not on."""
     has_given_up: bool = False
     """Nothing of it goes on: all that it holds goes home."""
+    is_frozen: bool = False
+    """A person has halted the bot: nothing of it is sent until a person says what is to become of it."""
     fruitless_rounds: int = 0
     """Rounds since the last fill."""
     must_pause: bool = False
@@ -227,9 +250,11 @@ class Chain:
         return True
 
     def depart(self, travel: Travel) -> None:
-        """An amount leaves its place by a transfer."""
+        """An amount leaves its place by a transfer; one that a journal tells of may have ended already."""
         self.travels[travel.carriage.id] = travel
         self._flow(self.places[travel.link], -travel.carriage.amount)
+        if travel.is_over:
+            self._flow(self._end_of(travel), travel.received)
 
     def tell(self, news: CarryNews) -> bool:
         """Take news of a transfer; False where they change nothing, or come after its end."""
@@ -237,17 +262,14 @@ class Chain:
         if travel.is_over or travel.state is news.state:
             return False
         travel.state, travel.reason = news.state, news.reason
-        if not news.state.is_final:
-            return True
-        travel.received, travel.ended_ns = news.received, news.ts_ns
-        if news.state is CarryState.ARRIVED:
-            self._flow(self.places[travel.link + 1], news.received)
-        elif news.state is CarryState.REFUSED:
-            travel.received = travel.carriage.amount
-            self._flow(self.places[travel.link], travel.carriage.amount)
-        else:
-            self._flow(self.places[travel.link], news.received)
+        if news.state.is_final:
+            is_refused = news.state is CarryState.REFUSED
+            travel.received, travel.ended_ns = travel.carriage.amount if is_refused else news.received, news.ts_ns
+            self._flow(self._end_of(travel), travel.received)
         return True
+
+    def _end_of(self, travel: Travel) -> Place:
+        return self.places[travel.link + (travel.state is CarryState.ARRIVED)]
 
     @exact
     def _flow(self, place: Place, amount: Decimal) -> None:

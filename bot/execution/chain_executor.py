@@ -198,6 +198,13 @@ class ChainExecutor:
             self._next(chain)
         return len(wanted)
 
+    def thaw(self, route_id: str | None = None) -> None:
+        """A person has said what is to become of chains that were left alone (`Chain.is_frozen`): go on with them."""
+        for chain in list(self._chains.values()):
+            if chain.is_frozen and route_id in (None, chain.route.id):
+                chain.is_frozen = False
+                self._next(chain)
+
     def adopt(self, chain: Chain) -> None:
         """Go on with a chain that an earlier run began, from whatever state: what it holds goes home.
 
@@ -334,7 +341,7 @@ class ChainExecutor:
             return
         left = [at for at in chain.inner if self._orders.must_go(chain, at)]
         self._watch.look(chain, left)
-        if chain.is_live or chain.retry is not None:
+        if chain.is_frozen or chain.is_live or chain.retry is not None:
             return
         if left:
             self._lead(chain, left)

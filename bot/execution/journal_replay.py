@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from bot.domain.instrument import Instrument
-from bot.domain.legs import HoldLeg, Leg, Liquidity, TradeLeg
+from bot.domain.legs import HoldLeg, Leg, Liquidity, TradeLeg, TransferLeg
 from bot.domain.order import Fill, Order, Side
-from bot.domain.route import Cost, Opportunity, Route
+from bot.domain.route import Cost, Link, Opportunity, Route
 from bot.errors import StorageError
+from bot.execution.chain import Chain, Travel
+from bot.execution.chain_replay import rebuilt_chain
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.ports import RecordKind
@@ -43,14 +45,30 @@ class Entry(Protocol):
 
 @dataclass(slots=True)
 class LeftPair:
-    """A pair that is not over, as the journal left it."""
+    """A pair or a chain that is not over, as the journal left it."""
 
-    pair: Pair
+    pair: Pair | Chain
     """`pending` holds its orders without a final state: whether they were sent, nobody knows."""
     fills: list[Fill]
     """Each once, in the order of the journal."""
     funding: list[tuple[str, Decimal]]
     """Its parts of funding payments, as (asset, amount)."""
+
+    @property
+    def name(self) -> str:
+        """`pair ID` or `chain ID`."""
+        return f"{'chain' if isinstance(self.pair, Chain) else 'pair'} {self.pair.id}"
+
+    def held_words(self) -> str:
+        """What it holds, for a person: each leg of a pair; each place of a chain, and what is between venues."""
+        if not isinstance(self.pair, Chain):
+            legs = self.pair.legs
+            return ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in legs)
+        held = [f"{amount:+f} {asset} at {venue}" for (venue, asset), amount in self.pair.holdings.items()]
+        if (travel := self.pair.underway) is not None:
+            one = travel.carriage
+            held.append(f"{one.amount:f} {one.asset} between {one.from_venue} and {one.to_venue}")
+        return ", ".join(held) or "nothing"
 
 
 @dataclass(slots=True)
@@ -127,9 +145,7 @@ class JournalReplay:
         """
         told = self._pairs[pair_id]
         try:
-            pair = self._pair(pair_id, told.body)
-            for leg, name in ((pair.buy, "buy"), (pair.sell, "sell")):
-                leg.carried = Decimal(told.carried.get(name, "0"))
+            pair = self._taken_up(pair_id, told)
             for order_id, body in told.orders.items():
                 order = self._of(Order, body)
                 pair.orders[order_id] = (order, body["leg"], Decimal(body["expected_price"]))
@@ -148,8 +164,16 @@ class JournalReplay:
         fill: Fill = self._of(Fill, body)
         return fill
 
-    def _pair(self, pair_id: str, body: Mapping[str, Any]) -> Pair:
-        opportunity = self._opportunity(body)
+    def _taken_up(self, pair_id: str, told: _Told) -> Pair | Chain:
+        opportunity = self._opportunity(told.body)
+        if opportunity.links:
+            return rebuilt_chain(pair_id, opportunity, told.body, told.carried)
+        pair = self._pair(pair_id, opportunity, told.body)
+        for leg, name in ((pair.buy, "buy"), (pair.sell, "sell")):
+            leg.carried = Decimal(told.carried.get(name, "0"))
+        return pair
+
+    def _pair(self, pair_id: str, opportunity: Opportunity, body: Mapping[str, Any]) -> Pair:
         route, expected = opportunity.route, body["expected"]
         prices = {Side.BUY: Decimal(expected["buy_price"]), Side.SELL: Decimal(expected["sell_price"])}
         if route.is_round_trip:
@@ -175,6 +199,7 @@ class JournalReplay:
             gross_edge_bps=expected["gross_bps"],
             costs=tuple(Cost.model_validate(cost) for cost in expected["costs"]),
             net_edge_bps=expected["net_bps"],
+            links=tuple(Link.model_validate(link) for link in body.get("links", ())),
         )
 
     def _legs(self, body: Mapping[str, Any]) -> Iterable[Leg]:
@@ -189,6 +214,9 @@ class JournalReplay:
         kind, *rest = words
         if kind == "hold":
             return HoldLeg(expected_s=rest[0])
+        if kind == "transfer":
+            asset, source, target, network, deferred = rest
+            return TransferLeg(asset=asset, from_venue=source, to_venue=target, network=network, deferred=deferred)
         if kind != "trade":
             raise ValueError(f"a leg of kind {kind} is taken up by nobody")
         instrument, side, liquidity = rest
@@ -211,21 +239,35 @@ def replay_ledger(records: Iterable[Entry], instruments: Mapping[str, Instrument
     Raises:
         StorageError: If a record is not what this version writes.
     """
-    replay, ledger, pairs = JournalReplay(instruments), Ledger(), dict[str, Pair]()
+    replay, ledger, pairs = JournalReplay(instruments), Ledger(), dict[str, Pair | Chain]()
     for record in records:
         replay.take(record)
         body = record.body
-        if record.kind is RecordKind.PAIR and record.key not in pairs:
-            pair = pairs[record.key] = replay.rebuilt(record.key).pair
-            ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
-        elif record.kind is RecordKind.PAIR and PairState(body["state"]).is_over:
-            ledger.close_pair(record.key)
+        if record.kind is RecordKind.PAIR:
+            if record.key not in pairs:
+                pair = pairs[record.key] = replay.rebuilt(record.key).pair
+                ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
+            _book_transfers(ledger, record.key, body)
+            if PairState(body["state"]).is_over:
+                ledger.close_pair(record.key)
         elif record.kind is RecordKind.FILL:
-            fill = replay.fill(body)
-            ledger.on_fill(body["pair"], pairs[body["pair"]].leg_of(fill.instrument).side, fill)
+            fill, pair = replay.fill(body), pairs[body["pair"]]
+            ledger.on_fill(pair.id, leg_of(pair, fill), fill)
         elif record.kind is RecordKind.FUNDING and body["pair"] is not None:
             ledger.restore_funding(body["pair"], body["asset"], Decimal(body["payment"]))
     return ledger
+
+
+def leg_of(pair: Pair | Chain, fill: Fill) -> Side | None:
+    """Which leg of a pair a fill is on, as the ledger names it; None for a chain's."""
+    return None if isinstance(pair, Chain) else pair.leg_of(fill.instrument).side
+
+
+def _book_transfers(ledger: Ledger, pair_id: str, body: Mapping[str, Any]) -> None:
+    for told in body.get("travels", ()):
+        travel = Travel.of(told)
+        if travel.is_over:
+            ledger.on_transfer(pair_id, travel.carriage.id, travel.carriage.asset, travel.fee)
 
 
 def _back(leg: TradeLeg) -> TradeLeg:

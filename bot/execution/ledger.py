@@ -46,14 +46,14 @@ class Ledger:
         self._pairs[pair_id] = self._open[pair_id] = PairAccount(pair_id, route, ts_ns)
 
     @exact
-    def on_fill(self, pair_id: str, leg: Side, fill: Fill) -> bool:
+    def on_fill(self, pair_id: str, leg: Side | None, fill: Fill) -> bool:
         """Book a fill to one leg of a pair; returns False, and changes nothing, where it was booked before.
 
         Args:
             pair_id: An opened pair; a closed one takes late fills too, and is open again while they leave it a
                 derivative position.
             leg: What the pair's opening does there: `BUY` for the leg on `route.buy`, `SELL` for `route.sell`,
-                whether this fill opens or closes.
+                whether this fill opens or closes; None for a chain, whose trades are on instruments of their own.
             fill: Unique by its instrument and `fill_id`.
 
         Raises:
@@ -69,6 +69,10 @@ class Ledger:
         with self._changing(pair):
             pair.book_fill(leg, fill)
         return True
+
+    def on_chain_fill(self, chain_id: str, fill: Fill) -> bool:
+        """Book a fill of a chain, as `on_fill` does a pair's."""
+        return self.on_fill(chain_id, None, fill)
 
     def knows(self, payment: FundingPayment) -> bool:
         """Whether this payment (same instrument and time) was shared out before."""
@@ -91,6 +95,17 @@ class Ledger:
             self._pairs[pair_id].book_funding(payment.asset, part)
         self._unallocated[payment.asset] += payment.amount - sum(shares.values(), _NOTHING)
         return shares
+
+    @exact
+    def on_transfer(self, pair_id: str, transfer_id: str, asset: str, fee: Decimal) -> None:
+        """Book what a transfer of a chain kept of its amount, once it has ended; told again it changes nothing.
+
+        Raises:
+            InvariantError: If the chain is unknown.
+        """
+        pair = self._known(pair_id)
+        with self._changing(pair):
+            pair.book_transfer(transfer_id, asset, fee)
 
     @exact
     def restore_funding(self, pair_id: str, asset: str, amount: Decimal) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.domain.account import FundingPayment
@@ -39,15 +39,21 @@ class PairView:
     """By asset; positive was received."""
     flows: Mapping[str, Decimal]
     """All cash by asset, fees and funding included: the profit, once the pair is closed."""
+    legs: tuple[LegView, ...] = ()
+    """Of a chain, each trade's in order; empty for a pair."""
+    transfer_fees: Mapping[str, Decimal] = field(default_factory=dict)
+    """What transfers of a chain kept, by asset; part of `flows`."""
 
     @property
     def net_base(self) -> Decimal:
-        """Base units that are not hedged: positive is long."""
+        """Base units that are not hedged: positive is long; of a chain, what is left of the first trade's base."""
+        if self.legs:
+            return self.flows.get(self.route.buy.base, _NOTHING)
         return self.buy.net_base + self.sell.net_base
 
 
 class PairAccount:
-    """Both legs of one pair, and every cash flow by asset."""
+    """Both legs of one pair, or every trade of a chain, and each cash flow by asset."""
 
     def __init__(self, pair_id: str, route: Route, opened_ns: int) -> None:
         self.id = pair_id
@@ -56,7 +62,11 @@ class PairAccount:
         self._route = route
         self._opened_ns = opened_ns
         self._funding: defaultdict[str, Decimal] = defaultdict(Decimal)
-        self._legs = {Side.BUY: LegAccount(route.buy), Side.SELL: LegAccount(route.sell)}
+        self._transfer_fees: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._travelled: set[str] = set()
+        self._legs: dict[str, LegAccount] = {Side.BUY: LegAccount(route.buy), Side.SELL: LegAccount(route.sell)}
+        if route.chain:
+            self._legs = {one.id: LegAccount(one) for one in route.instruments}
 
     @property
     def is_flat(self) -> bool:
@@ -68,15 +78,26 @@ class PairAccount:
         """Whether its flows are a profit: closing was said, and no derivative position is left or came back."""
         return self.close_requested and self.is_flat
 
-    def check_leg(self, leg: Side, instrument: Instrument) -> None:
-        """Raise `InvariantError` unless that leg is on `instrument`."""
-        expected = self._legs[leg].instrument.id
-        if instrument.id != expected:
+    def check_leg(self, leg: Side | None, instrument: Instrument) -> None:
+        """Raise `InvariantError` unless that leg is on `instrument`, or one of a chain's is."""
+        found = self._legs.get(self._key(leg, instrument))
+        if found is None or found.instrument.id != instrument.id:
+            expected = "none of its" if found is None else found.instrument.id
             raise InvariantError(f"pair {self.id}: a fill of {instrument.id} on the {leg} leg, which is {expected}")
 
-    def book_fill(self, leg: Side, fill: Fill) -> None:
+    def _key(self, leg: Side | None, instrument: Instrument) -> str:
+        return instrument.id if leg is None or self._route.chain else leg
+
+    def book_fill(self, leg: Side | None, fill: Fill) -> None:
         """Count a fill on one leg."""
-        self._add(self._legs[leg].book(fill))
+        self._add(self._legs[self._key(leg, fill.instrument)].book(fill))
+
+    def book_transfer(self, transfer_id: str, asset: str, fee: Decimal) -> None:
+        """Count what a transfer kept, once; below zero where more came than had left."""
+        if transfer_id not in self._travelled:
+            self._travelled.add(transfer_id)
+            self._transfer_fees[asset] += fee
+            self.flows[asset] -= fee
 
     def book_funding(self, asset: str, amount: Decimal) -> None:
         """Count its part of a funding payment."""
@@ -104,17 +125,22 @@ class PairAccount:
     @exact
     def view(self) -> PairView:
         """It as a value."""
-        buy, sell = self._legs[Side.BUY].view(), self._legs[Side.SELL].view()
+        route = self._route
+        views = {key: leg.view() for key, leg in self._legs.items()}
+        buy, sell = (views[self._key(side, one)] for side, one in ((Side.BUY, route.buy), (Side.SELL, route.sell)))
+        legs = tuple(views.values()) if route.chain else ()
         return PairView(
             pair_id=self.id,
-            route=self._route,
+            route=route,
             opened_ns=self._opened_ns,
             is_closed=self.is_closed,
             buy=buy,
             sell=sell,
-            fees=total_amounts((buy.fees, sell.fees)),
+            fees=total_amounts(leg.fees for leg in legs or (buy, sell)),
             funding=dict(self._funding),
             flows=dict(self.flows),
+            legs=legs,
+            transfer_fees=dict(self._transfer_fees),
         )
 
     def _add(self, flows: Iterable[tuple[str, Decimal]]) -> None:

@@ -53,6 +53,9 @@ def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
 
 
 def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any]) -> Decimal:
+    """A pair's profit; of a chain what came home, and nothing for what it left on its way."""
     price = Decimal(body["expected"]["buy_price"])
     flows = ledger.pair(pair_id).flows
+    if body.get("links"):
+        return flows.get(body["quote_asset"], Decimal(0))
     return sum((amount * (1 if asset == body["quote_asset"] else price) for asset, amount in flows.items()), Decimal(0))

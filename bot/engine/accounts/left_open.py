@@ -16,6 +16,8 @@ class _Rest:
     """A pair as the journal last knew it."""
 
     state: str
+    at: str | None = None
+    """Where a chain is, in words."""
     held: dict[str, Decimal] = field(default_factory=dict)
     """By instrument, in its venue's units."""
     statuses: dict[str, str] = field(default_factory=dict)
@@ -35,7 +37,8 @@ class _Rest:
         # A state is written before an order leaves, but only the intent is waited for: any that is not final may live.
         unknown = [order for order, status in self.statuses.items() if not OrderStatus(status).is_terminal]
         orders = f"; orders without a known end: {', '.join(unknown)}" if unknown else ""
-        return f"was {self.state}, and held {held or 'nothing'}{orders}"
+        state = self.state if self.at is None else f"{self.state} ({self.at})"
+        return f"was {state}, and held {held or 'nothing'}{orders}"
 
 
 def left_open(data_dir: Path) -> list[str]:
@@ -59,5 +62,6 @@ def left_open(data_dir: Path) -> list[str]:
 
 
 def _unended(pairs: Iterable[Record]) -> dict[str, _Rest]:
-    states = {record.key: record.body["state"] for record in pairs}
-    return {pair: _Rest(state) for pair, state in states.items() if not PairState(state).is_over}
+    newest = {record.key: record.body for record in pairs}
+    rests = {pair: _Rest(body["state"], body.get("at")) for pair, body in newest.items()}
+    return {pair: rest for pair, rest in rests.items() if not PairState(rest.state).is_over}

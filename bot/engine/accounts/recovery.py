@@ -20,6 +20,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
 from bot.errors import AuthenticationFailed, PreflightFailed, VenueError
+from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import Pair, PairState
 from bot.ports import AccountQuestions, Journal, OrderFound, RecordKind
@@ -96,9 +97,9 @@ class Recovery:
         if troubles:
             raise PreflightFailed("\n".join(troubles))
 
-    def _is_here(self, pair: Pair) -> bool:
+    def _is_here(self, pair: Pair | Chain) -> bool:
         known = {one.id for one in self._instruments if one.venue in self._accounts}
-        return all(leg.instrument.id in known for leg in pair.legs)
+        return all(instrument.id in known for instrument in pair.opportunity.route.instruments)
 
     def _abandon(self) -> None:
         """A person has closed them: they are over, and whatever is still there is not ours."""
