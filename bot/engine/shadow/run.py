@@ -203,8 +203,8 @@ class ShadowRun:
         """Follow from now on. A twin of an earlier run has nobody beside it any more: it is closed."""
         self.desk.start()
         for left in self._pairs:
-            held = ", ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in left.pair.legs)
-            self.event("warning", f"adopted twin {left.pair.id}, which was {left.pair.state}, and holds {held}")
+            what = f"{left.pair.id}, which was {left.pair.state}, and holds {left.held_words()}"
+            self.event("warning", f"adopted twin {what}")
             self.desk.adopt(left)
         self.desk.executor.flatten()
         if self._left.since_ns is not None and isinstance(self.venue, PaysFunding):
