@@ -26,9 +26,10 @@ from bot.settings import Settings
 from bot.settings.loader import load_settings
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
-from bot.transfers.desk import Arrived, OnItsWay, TransferDesk
+from bot.transfers.desk import TransferDesk
 from bot.transfers.durable import durable
 from bot.transfers.guard import TransferGuard
+from bot.transfers.on_its_way import Arrived, OnItsWay
 from bot.transfers.spent import Spent
 from bot.version import VERSION
 from modes.house import MAIN

@@ -80,6 +80,11 @@ class AccountOperations(Protocol):
     venue: str
     wallets: Sequence[str]
     """The names that `move` knows."""
+    trading_wallet: str
+    """Which of them pays for spot trades; withdrawals leave from it."""
+    deposit_wallet: str
+    """Which of them deposits are credited to. Where it is another, `move` of an id that was told before moves nothing
+    again: what has arrived is moved on until it is known to be there."""
 
     async def move(self, move: InternalMove) -> None:
         """Move between wallets, at once."""

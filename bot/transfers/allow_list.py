@@ -51,6 +51,11 @@ class AllowList(BaseModel):
         """The entry of this name; None where there is none."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
+    def to(self, venue: str, asset: str, network: str) -> Entry | None:
+        """The newest entry for deposits at one of our own accounts: the last of its kind in the file."""
+        wanted = (venue, asset, network)
+        return next((one for one in reversed(self.entries) if (one.venue, one.asset, one.network) == wanted), None)
+
 
 def read_allow_list(path: Path) -> AllowList:
     """The list as it is now.

@@ -9,7 +9,7 @@ from bot.domain.network import AssetNetwork, NetworkRefusal, match
 from bot.errors import SettingsError, VenueError
 from bot.ports.transfers import AccountOperations
 from bot.settings.transfers import TransferSettings
-from bot.transfers.allow_list import Entry, read_allow_list, unchanged_since_ns
+from bot.transfers.allow_list import AllowList, Entry, read_allow_list, unchanged_since_ns
 from bot.transfers.spent import Spent
 
 _HOUR_NS = 3600 * 10**9
@@ -52,6 +52,23 @@ class TransferGuard:
         Raises:
             Refusal: If there is none, of this asset and old enough.
         """
+        entry = self._allowed().named(name)
+        if entry is None or entry.asset != asset:
+            raise Refusal(f"the allow-list has no {asset} address called {name!r}")
+        return _with_memo(entry)
+
+    def entry_to(self, venue: str, asset: str, network: str) -> Entry:
+        """The allowed address at which our account at `venue` takes an asset over a chain.
+
+        Raises:
+            Refusal: If there is none that is old enough.
+        """
+        entry = self._allowed().to(venue, asset, network)
+        if entry is None:
+            raise Refusal(f"the allow-list has no {asset} address on {network} whose venue is {venue}")
+        return _with_memo(entry)
+
+    def _allowed(self) -> AllowList:
         path = self._settings.allow_list
         if path is None:
             raise Refusal("transfers.allow_list names no file")
@@ -65,12 +82,7 @@ class TransferGuard:
             raise Refusal(
                 f"the allow-list was changed {max(age_h, 0.0):.1f} h ago; it is used after {self._delay_h:g} h"
             )
-        entry = found.named(name)
-        if entry is None or entry.asset != asset:
-            raise Refusal(f"the allow-list has no {asset} address called {name!r}")
-        if asset in NEEDS_MEMO and not entry.memo:
-            raise Refusal(f"{asset} needs a memo, and {name!r} has none in the allow-list")
-        return entry
+        return found
 
     def check_amount(self, venue: str, asset: str, amount: Decimal, address: str) -> None:
         """Raise `Refusal` for more than may leave at once or in a day, and beside what is not known to have ended."""
@@ -91,8 +103,8 @@ class TransferGuard:
             if (one.asset, one.amount, one.address) == (asset, amount, address):
                 raise Refusal(f"withdrawal {one.id} is on its way: the same amount to the same address")
 
-    async def network(self, venue: str, entry: Entry, amount: Decimal) -> AssetNetwork:
-        """The network that the entry names, as the venue tells of it now: open at both ends, and the amount fits.
+    async def network(self, venue: str, entry: Entry) -> AssetNetwork:
+        """The network that the entry names, as the venue tells of it now: open at both ends.
 
         Raises:
             Refusal: If money would not get through.
@@ -107,7 +119,6 @@ class TransferGuard:
                 await self._check_other_side(entry, here)
         except VenueError as error:
             raise Refusal(f"the networks cannot be asked for: {error}") from None
-        _check_grid(here, amount)
         return here
 
     async def _check_other_side(self, entry: Entry, here: AssetNetwork) -> None:
@@ -129,7 +140,19 @@ def _of_chain(networks: Sequence[AssetNetwork], chain: str) -> AssetNetwork | No
     return next((one for one in networks if one.chain == chain), None)
 
 
-def _check_grid(network: AssetNetwork, amount: Decimal) -> None:
+def _with_memo(entry: Entry) -> Entry:
+    if entry.asset in NEEDS_MEMO and not entry.memo:
+        raise Refusal(f"{entry.asset} needs a memo, and {entry.name!r} has none in the allow-list")
+    return entry
+
+
+def on_grid(network: AssetNetwork, amount: Decimal) -> Decimal:
+    """As much of an amount as the network takes: the multiple of its step that is not above it."""
+    return amount if network.step is None else amount - amount % network.step
+
+
+def check_grid(network: AssetNetwork, amount: Decimal) -> None:
+    """Raise `Refusal` for an amount that the network does not take."""
     least, most, step = network.min_withdraw, network.max_withdraw, network.step
     assert least is not None, "withdrawals are offered"
     # Of some venues the least is what arrives, of others what leaves: this much is enough for both.

@@ -58,6 +58,8 @@ class BinanceTransfers:
 
     venue = VENUE
     wallets: Sequence[str] = ("spot", "linear")
+    trading_wallet = "spot"
+    deposit_wallet = "spot"
 
     def __init__(self, client: Any, clock: Clock) -> None:
         self._client = client

@@ -74,6 +74,8 @@ class BybitTransfers:
 
     venue = VENUE
     wallets: Sequence[str] = ("unified", "fund")
+    trading_wallet = "unified"
+    deposit_wallet = "fund"
 
     def __init__(self, client: Any, clock: Clock, thread: ThreadPoolExecutor) -> None:
         self._client = client

@@ -26,6 +26,7 @@ from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
 from exchanges.common.requests import venue_http
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.simulator.accounts.chain import Chain
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.pump import Pump
 from exchanges.simulator.accounts.rules import PriceBand, VenueRules, rules_of
@@ -259,12 +260,12 @@ def _rules(venue: str) -> VenueRules:
 
 
 @contextlib.asynccontextmanager
-async def rig(limits: BybitOptions = UNLIMITED) -> AsyncIterator[Rig]:
-    """Both exchanges; `limits` are Bybit's, Binance always counts."""
+async def rig(limits: BybitOptions = UNLIMITED, chain: Chain | None = None) -> AsyncIterator[Rig]:
+    """Both exchanges; `limits` are Bybit's, Binance always counts. `chain` is what they send to one another over."""
     clock, market = SystemClock(), ShownMarket()
     for one in INSTRUMENTS:
         market.show(one, "50000", "50000.1")
-    exchanges = {venue: SimulatedExchange(venue, market, rules=_rules(venue), seed=3) for venue in VENUES}
+    exchanges = {venue: SimulatedExchange(venue, market, rules=_rules(venue), chain=chain, seed=3) for venue in VENUES}
     pump = Pump(list(exchanges.values()), market, clock)
     requests, relay = Requests(), Relay()
 

@@ -71,7 +71,7 @@ def test_the_example_moves_money_and_trades(tmp_path: Path) -> None:
         run, _ = reader.runs()
         records = list(reader.records(run.run_id))
     moved = [one.body["state"] for one in records if one.kind is RecordKind.TRANSFER]
-    assert moved == ["intent", "done", "intent", "in_transit", "done"]
+    assert moved == ["intent", "done", "intent", "in_transit", "done", "intent", "done"], "Bybit: on to where it trades"
     filled = {(one.body["instrument"]["venue"], one.body["side"]) for one in records if one.kind is RecordKind.FILL}
     assert filled == {("binance", "sell"), ("bybit", "buy")}
     traded = sum(Decimal(one.body["quantity"]) for one in records if one.kind is RecordKind.FILL)

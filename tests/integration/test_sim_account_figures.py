@@ -121,6 +121,8 @@ async def test_a_forced_liquidation_leaves_no_order_standing() -> None:
         ("delisting,venue=bybit,match=NONE", 0),
         ("withdrawal-halt,venue=binance,match=bsc", 1),
         ("wrong-network,venue=bybit,match=ethereum", 1),
+        ("withdrawal-failure,venue=binance,match=tron", 1),
+        ("withdrawal-fee,venue=bybit,match=tron,amount=0.25", 1),
         ("key-revoked,venue=binance,count=1", 1),
     ],
 )

@@ -237,3 +237,34 @@ def test_the_same_seed_takes_the_same_time():
         world.pass_time(24)
         ends.append(world.receiver.deposits()[0].updated_ns)
     assert ends[0] == ends[1] != ends[2]
+
+
+def test_a_withdrawal_that_is_given_up_comes_back_with_its_fee():
+    world = World(time_scale=1e6)
+    before, fees = total(world.sender, "spot"), world.binance.fees["USDT"]
+    world.binance.give_up("tron")
+    assert isinstance(world.send("100"), TransferView)
+    assert total(world.sender, "spot") < before
+    world.pass_time(1)
+    (sent,) = world.sender.withdrawals()
+    assert sent.state is TransferState.FAILED
+    assert total(world.sender, "spot") == before
+    assert (world.binance.fees["USDT"], world.chain.on_its_way("USDT")) == (fees, 0)
+    assert not world.receiver.deposits()
+    world.binance.send_again("tron")
+    world.send("100")
+    world.pass_time(1)
+    assert world.sender.withdrawals()[-1].state is TransferState.DONE
+
+
+def test_a_fee_above_what_is_told_is_taken_from_what_arrives():
+    world = World(time_scale=1e6)
+    before, told = total(world.sender, "spot"), world.binance.network("USDT", "tron")
+    world.binance.overcharge("tron", D("0.25"))
+    assert world.binance.network("USDT", "tron") == told
+    sent = world.send("100")
+    assert isinstance(sent, TransferView)
+    assert (sent.amount, sent.fee) == (D("99.75"), D("1.25"))
+    world.pass_time(1)
+    assert before - total(world.sender, "spot") == D(101)
+    assert world.receiver.deposits()[0].amount == D("99.75")

@@ -7,7 +7,6 @@ A network's blocks are drawn while a payment waits for them, which the exponenti
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 from typing import Protocol
@@ -86,6 +85,19 @@ class Receiver(Protocol):
         """Book it: it is confirmed."""
 
 
+class Sender(Protocol):
+    """Who withdraws."""
+
+    def gives_up(self, payment: Payment) -> bool:
+        """Whether it will not be sent at all, and comes back."""
+
+    def may_leave(self, payment: Payment) -> bool:
+        """Whether it may be sent now; asked again after `Chain.resume`."""
+
+    def take_back(self, payment: Payment, ts_ns: int) -> None:
+        """Book it back, fee and all."""
+
+
 class Chain:
     """All networks; one for all venues that send to one another."""
 
@@ -107,11 +119,11 @@ class Chain:
         """Payments to `address` go to `receiver`."""
         self._owners[address] = receiver
 
-    def send(self, payment: Payment, processing_s: float, may_leave: Callable[[], bool], ts_ns: int) -> None:
-        """Take money; it is broadcast after a processing time of that mean, once `may_leave` says so."""
+    def send(self, payment: Payment, processing_s: float, sender: Sender, ts_ns: int) -> None:
+        """Take money; it is broadcast after a processing time of that mean, once `sender` lets it leave."""
         self._add(self._on_its_way, payment, 1)
         due_ns = ts_ns + self._delay_ns("processing", processing_s)
-        self._agenda.at(due_ns, lambda now: self._broadcast(payment, may_leave, now))
+        self._agenda.at(due_ns, lambda now: self._broadcast(payment, sender, now))
 
     def on_its_way(self, asset: str) -> Decimal:
         """What was taken and not yet delivered."""
@@ -131,9 +143,14 @@ class Chain:
         for action in held:
             action(ts_ns)
 
-    def _broadcast(self, payment: Payment, may_leave: Callable[[], bool], ts_ns: int) -> None:
-        if not may_leave():
-            self._held.append(lambda now: self._broadcast(payment, may_leave, now))
+    def _broadcast(self, payment: Payment, sender: Sender, ts_ns: int) -> None:
+        if sender.gives_up(payment):
+            self._add(self._on_its_way, payment, -1)
+            payment.enter(TransferState.FAILED, ts_ns)
+            sender.take_back(payment, ts_ns)
+            return
+        if not sender.may_leave(payment):
+            self._held.append(lambda now: self._broadcast(payment, sender, now))
             return
         named = f"{self._seed}:{payment.network.id}:{next(self._broadcasts)}"
         payment.tx_id = "0x" + hashlib.sha256(named.encode()).hexdigest()

@@ -96,6 +96,8 @@ class SimulatedExchange:
         self._listeners: list[Callable[[Sequence[MarketEvent]], None]] = []
         self._suspended: set[str] = set()
         self._mislabelled: set[str] = set()
+        self._given_up: set[str] = set()
+        self._surcharges: dict[str, Decimal] = {}
         self.credentials = self.open_account(credentials)
         """Of the first customer."""
 
@@ -260,6 +262,14 @@ class SimulatedExchange:
         """Whether the venue takes another contract for the one of that network."""
         return network in self._mislabelled
 
+    def is_giving_up(self, network: str) -> bool:
+        """Whether withdrawals of that network are taken and not sent."""
+        return network in self._given_up
+
+    def surcharge(self, network: str) -> Decimal:
+        """What a withdrawal on that network costs beside the fee that is told, in the asset."""
+        return self._surcharges.get(network, Decimal(0))
+
     def _other_contract(self, network: str) -> str:
         digest = hashlib.sha256(f"{self.venue}:{network}".encode()).hexdigest()
         return ADDRESS_FORM[network] + digest[:40]
@@ -282,6 +292,18 @@ class SimulatedExchange:
     def relabel(self, network: str) -> None:
         """Show the right one again."""
         self._mislabelled.discard(network)
+
+    def give_up(self, network: str) -> None:
+        """Take withdrawals on a network and send none of them: each fails, and its money comes back."""
+        self._given_up.add(network)
+
+    def send_again(self, network: str) -> None:
+        """Send what is withdrawn from now on."""
+        self._given_up.discard(network)
+
+    def overcharge(self, network: str, amount: Decimal) -> None:
+        """Take so much more for a withdrawal on a network than is told; 0: what is told."""
+        self._surcharges[network] = amount
 
     def set_status(self, listing: int, status: TradingStatus) -> None:
         """Halt a listing, let it be delisted, or let it trade again."""

@@ -54,5 +54,11 @@ class House(Protocol):
     def is_mislabelled(self, network: str) -> bool:
         """Whether withdrawals on a network go to another token's contract now."""
 
+    def is_giving_up(self, network: str) -> bool:
+        """Whether withdrawals of that network are taken and not sent."""
+
+    def surcharge(self, network: str) -> Decimal:
+        """What a withdrawal on that network costs beside the fee that is told, in the asset."""
+
     def network(self, asset: str, network: str) -> Network | None:
         """How an asset moves there now; None where it does not."""

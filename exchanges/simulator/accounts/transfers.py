@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from bot.matching.cash import exact
@@ -17,7 +18,7 @@ _QUANTUM = Decimal("1e-8")
 
 
 class Transfers:
-    """The money movements of one account; a `Receiver` of the chain."""
+    """The money movements of one account; a `Sender` and a `Receiver` of the chain."""
 
     def __init__(self, house: House, money: Money, outbox: Outbox, owner: str) -> None:
         """`owner` makes the account's addresses: the same text gives the same ones."""
@@ -27,6 +28,8 @@ class Transfers:
         self._owner = owner
         self._sent: list[Payment] = []
         self._received: list[Payment] = []
+        self._paid_from: dict[int, str] = {}
+        """By number of a withdrawal: the wallet that it left."""
 
     def move(self, asset: str, amount: Decimal, *, source: str, target: str, ts_ns: int) -> int | Refusal:
         """Between wallets, at once; the transfer's number."""
@@ -49,6 +52,9 @@ class Transfers:
         refusal = self._refuse_way(way, address, client_id, wallet)
         if way is None or refusal is not None:
             return refusal or Refusal.UNKNOWN_NETWORK
+        # More than was told is taken from what would arrive: what leaves the wallet is what was asked for.
+        surcharge = self._house.surcharge(network)
+        way, amount = replace(way, withdraw_fee=way.withdraw_fee + surcharge), amount - surcharge
         if amount.is_finite() and 0 < amount < way.min_withdraw:
             return Refusal.AMOUNT_TOO_SMALL
         refusal = self._refuse_amount(wallet, asset, amount, way.withdraw_fee)
@@ -78,6 +84,23 @@ class Transfers:
 
     # The chain's side
 
+    def gives_up(self, payment: Payment) -> bool:
+        """Whether the venue will not send it."""
+        return self._house.is_giving_up(payment.network.id)
+
+    def may_leave(self, payment: Payment) -> bool:
+        """Whether withdrawals of the network are open."""
+        now = self._house.network(payment.network.asset, payment.network.id)
+        return now is not None and now.can_withdraw
+
+    @exact
+    def take_back(self, payment: Payment, ts_ns: int) -> None:
+        """Book what was given up back to the wallet that it left, and its fee."""
+        way, own_ns = payment.network, self._house.own_ns(ts_ns)
+        self._house.collect(way.asset, -way.withdraw_fee)
+        whole = payment.amount + way.withdraw_fee
+        self._change(Cause.WITHDRAWAL, self._paid_from[payment.number], way.asset, whole, own_ns)
+
     def expect(self, payment: Payment) -> bool:
         """See it on the chain."""
         way = self._house.network(payment.network.asset, payment.network.id)
@@ -101,15 +124,12 @@ class Transfers:
         way = payment.network
         self._house.collect(way.asset, way.withdraw_fee)
         self._sent.append(payment)
+        self._paid_from[payment.number] = wallet
         self._change(Cause.WITHDRAWAL, wallet, way.asset, -(payment.amount + way.withdraw_fee), ts_ns)
         payment.goes_astray = self._house.is_mislabelled(way.id)
         sent_ns = self._house.market_ns(ts_ns)
-        self._house.chain.send(payment, self._house.rules.processing_s, lambda: self._may_leave(way), sent_ns)
+        self._house.chain.send(payment, self._house.rules.processing_s, self, sent_ns)
         return payment.withdrawal()
-
-    def _may_leave(self, way: Network) -> bool:
-        now = self._house.network(way.asset, way.id)
-        return now is not None and now.can_withdraw
 
     def _refuse_way(self, way: Network | None, address: str, client_id: str, wallet: str) -> Refusal | None:
         if way is None:

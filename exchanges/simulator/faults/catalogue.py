@@ -43,6 +43,8 @@ class FaultKind(StrEnum):
     DELISTING = "delisting"
     WITHDRAWAL_HALT = "withdrawal-halt"
     WRONG_NETWORK = "wrong-network"
+    WITHDRAWAL_FAILURE = "withdrawal-failure"
+    WITHDRAWAL_FEE = "withdrawal-fee"
     LIQUIDATION = "liquidation"
     DELEVERAGING = "deleveraging"
 
@@ -122,6 +124,14 @@ CATALOGUE: Mapping[FaultKind, FaultInfo] = {
     FaultKind.WITHDRAWAL_HALT: FaultInfo("the network `match` is suspended", _V, for_s=60),
     FaultKind.WRONG_NETWORK: FaultInfo(
         "the network `match` shows another contract, and what is sent on it is lost", _V, for_s=60, scheduled=False
+    ),
+    FaultKind.WITHDRAWAL_FAILURE: FaultInfo(
+        "withdrawals on the network `match` are taken and given up, and their money comes back", _V, for_s=60,
+        scheduled=False,
+    ),
+    FaultKind.WITHDRAWAL_FEE: FaultInfo(
+        "withdrawals on the network `match` cost so much more than is told", _V, for_s=60, amount=0.5,
+        unit="of the asset", scheduled=False,
     ),
     FaultKind.LIQUIDATION: FaultInfo("positions are liquidated", _V, for_s=0, scheduled=False),
     FaultKind.DELEVERAGING: FaultInfo("winning positions are deleveraged (ADL)", _V, for_s=0, scheduled=False),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 
 from exchanges.simulator.accounts.exchange import SimulatedExchange
@@ -32,6 +33,8 @@ class VenueFaults:
             FaultKind.DELISTING: self._delist,
             FaultKind.WITHDRAWAL_HALT: self._halt_networks,
             FaultKind.WRONG_NETWORK: self._mislabel_networks,
+            FaultKind.WITHDRAWAL_FAILURE: self._give_up_networks,
+            FaultKind.WITHDRAWAL_FEE: self._overcharge_networks,
             FaultKind.LIQUIDATION: self._liquidate,
             FaultKind.DELEVERAGING: self._deleverage,
         }.items():
@@ -126,6 +129,21 @@ class VenueFaults:
     def _mislabel_networks(self, fault: Fault) -> Undo:
         exchange = self._exchange
         return self._at_networks(fault, exchange.mislabel, exchange.relabel)
+
+    def _give_up_networks(self, fault: Fault) -> Undo:
+        exchange = self._exchange
+        return self._at_networks(fault, exchange.give_up, exchange.send_again)
+
+    def _overcharge_networks(self, fault: Fault) -> Undo:
+        more = Decimal(repr(fault.size))
+
+        def begin(network: str) -> None:
+            self._exchange.overcharge(network, more)
+
+        def end(network: str) -> None:
+            self._exchange.overcharge(network, Decimal(0))
+
+        return self._at_networks(fault, begin, end)
 
     def _at_networks(self, fault: Fault, begin: Callable[[str], None], end: Callable[[str], None]) -> Undo:
         ids = sorted({one.id for one in self._exchange.rules.networks if fault.match in one.id})
