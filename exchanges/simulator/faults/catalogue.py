@@ -126,12 +126,18 @@ CATALOGUE: Mapping[FaultKind, FaultInfo] = {
         "the network `match` shows another contract, and what is sent on it is lost", _V, for_s=60, scheduled=False
     ),
     FaultKind.WITHDRAWAL_FAILURE: FaultInfo(
-        "withdrawals on the network `match` are taken and given up, and their money comes back", _V, for_s=60,
+        "withdrawals on the network `match` are taken and given up, and their money comes back",
+        _V,
+        for_s=60,
         scheduled=False,
     ),
     FaultKind.WITHDRAWAL_FEE: FaultInfo(
-        "withdrawals on the network `match` cost so much more than is told", _V, for_s=60, amount=0.5,
-        unit="of the asset", scheduled=False,
+        "withdrawals on the network `match` cost so much more than is told",
+        _V,
+        for_s=60,
+        amount=0.5,
+        unit="of the asset",
+        scheduled=False,
     ),
     FaultKind.LIQUIDATION: FaultInfo("positions are liquidated", _V, for_s=0, scheduled=False),
     FaultKind.DELEVERAGING: FaultInfo("winning positions are deleveraged (ADL)", _V, for_s=0, scheduled=False),
