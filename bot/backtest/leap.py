@@ -134,7 +134,7 @@ class Leaper:
     def _is_calm(self) -> bool:
         """Nothing is held, and every quote would be refused for the reason that stands."""
         engine = self._engine
-        if engine.desk.executor.pairs or not engine.desk.portfolio.margins.is_flat():
+        if engine.desk.portfolio.open_pairs() or not engine.desk.portfolio.margins.is_flat():
             return False
         if any(slot.statistics.interrupted for slot in engine.slots):
             return False

@@ -83,7 +83,7 @@ class Skimmer:
     def is_quiet(self) -> bool:
         """Whether no pair is on its way in or out: those that are held have bounds."""
         held = sum(state.holding is not None for state in self._engine.routes)
-        return held == len(self._engine.desk.executor.pairs)
+        return held == self._engine.desk.portfolio.open_pairs()
 
     def leap(self, start: int, stop: int) -> int:
         """Take rows from `start` on over many ticks of the engine, and none at `stop` or later; no event comes.
@@ -241,7 +241,7 @@ def _late(slot: InstrumentSlot, settings: WindowSettings) -> LateWindow:
 
 def _stands(state: RouteState) -> bool:
     """Whether its answer is known for as long as its edge stays where it is."""
-    if state.pair is not None:
+    if not state.is_free:
         return state.holding is not None and state.watch.exit_bounds(state.holding) is not None
     return state.reason is not None and state.watch.assess() == state.reason
 

@@ -78,6 +78,22 @@ class Route(BaseModel):
         return tuple(trades)
 
     @cached_property
+    def committed(self) -> tuple[TradeLeg, ...]:
+        """The trades that a decision stands for: all of a chain, whose amount cannot stay half way; else `opening`."""
+        return self.priced if self.chain else self.opening
+
+    @cached_property
+    def passed(self) -> tuple[str, ...]:
+        """The assets that a chain's amount is on its way, each once; empty where no amount travels."""
+        found = (leg.asset if isinstance(leg, TransferLeg) else leg.spends for leg in self.chain[1:])
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def sent(self) -> tuple[TransferLeg, ...]:
+        """The transfers that a chain's amount travels by."""
+        return tuple(leg for leg in self.chain if isinstance(leg, TransferLeg))
+
+    @cached_property
     def closing(self) -> tuple[TradeLeg, ...]:
         """The trades after it."""
         return self.trades[len(self.opening) :]
@@ -172,11 +188,13 @@ class Route(BaseModel):
 
     @cached_property
     def not_executable(self) -> tuple[float, float, str] | None:
-        """What today's executor cannot do of it: observed, allowed and the unit; None where it can do it all.
+        """What today's executors cannot do of it: observed, allowed and the unit; None where they can do it all.
 
-        It opens two legs of one base and quote currency, takers at once and makers first, and closes the same two; on
-        one instrument it lets orders rest.
+        A pair is two legs of one base and quote currency, takers at once and makers first, closed by the same two; on
+        one instrument it rests. A chain takes, link after link, and ends in the asset that it began with.
         """
+        if self.chain:
+            return self._not_a_chain
         sent = sum(not leg.deferred for leg in self.transfers)
         currencies = {leg.instrument.quote for leg in self.trades}
         bases = {leg.instrument.base for leg in self.trades}
@@ -185,6 +203,18 @@ class Route(BaseModel):
             (len(self.opening), 2, "opening trades"),
             (len(currencies), 1, "quote currencies"),
             (len(bases), 1, "base assets"),
+        )
+        return next(((float(has), float(can), unit) for has, can, unit in found if has > can), None)
+
+    @property
+    def _not_a_chain(self) -> tuple[float, float, str] | None:
+        first, last = self.chain[0], self.chain[-1]
+        if not (isinstance(first, TradeLeg) and isinstance(last, TradeLeg)):
+            return 0.0, 1.0, "trades at both ends of a chain"
+        found: tuple[tuple[int, int, str], ...] = (
+            (len(self.hedges), 0, "hedges beside a chain"),
+            (sum(leg.is_maker for leg in self.trades), 0, "maker trades in a chain"),
+            (len({first.spends, last.brings}), 1, "currencies at a chain's ends"),
         )
         return next(((float(has), float(can), unit) for has, can, unit in found if has > can), None)
 

@@ -83,7 +83,7 @@ class BreakEvenDesk:
         """Whether what is in the way of the best route has been said, whichever of them is the best."""
         routes = self._engine.routes
         priced = [state for state in routes if state.watch.net_bps is not None] or routes[:1]
-        return all(state.pair is None and (state.reason or "") == self._said for state in priced)
+        return all(state.is_free and (state.reason or "") == self._said for state in priced)
 
     def skip_to(self, ts_ns: int) -> None:
         """Leave out the looks before this time."""
@@ -180,7 +180,7 @@ class BreakEvenDesk:
         if best is None or (self._said_ns is not None and now_ns - self._said_ns < _SAY_EVERY_NS):
             return
         self._engine.look()
-        limit = "" if best.pair is not None or best.reason is None else best.reason
+        limit = "" if not best.is_free or best.reason is None else best.reason
         if limit == self._said:
             return
         self._said, self._said_ns = limit, now_ns

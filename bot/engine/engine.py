@@ -23,17 +23,21 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision, Outcome
 from bot.engine.books import BookDesk, FillsFromTrades
+from bot.engine.chain_decider import ChainDecider
+from bot.engine.chains import PAUSED
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
-from bot.engine.pairs import PAUSED, PairDesk
+from bot.engine.pairs import PairDesk
 from bot.engine.route_index import RouteIndex
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
+from bot.engine.transfer_way import TransferWay
 from bot.engine.watches.bystander import Bystander
 from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
+from bot.ports.transfers import Carrier
 from bot.pricing.sizing import Size
 from bot.risk.gate import Approved
 from bot.risk.limits import Proposal, Refused
@@ -84,6 +88,7 @@ class Engine:
         show_decision: Callable[[Decision], None] | None = None,
         terms: RouteTerms | None = None,
         no_orders_at: Collection[str] = (),
+        carrier: Carrier | None = None,
     ) -> None:
         """Build the engine; nothing happens before `start`.
 
@@ -101,6 +106,7 @@ class Engine:
             show_decision: Gets every decision.
             terms: What is known about moving money between venues; None: nothing.
             no_orders_at: Venues that are watched and priced, and that nobody can send orders to.
+            carrier: Moves the amounts of chains between venues; None: nobody does.
         """
         self.run = run
         self.settings = settings
@@ -148,11 +154,14 @@ class Engine:
             decisions=self.decisions,
             cooldown_s=strategy.cooldown_s,
             log=log,
+            carrier=carrier,
         )
         self.opportunities = 0
         self.books = BookDesk(self.slots, venue, self.event)
         """Takes the order books of the instruments."""
         self._sizer = Sizer(settings, self.desk.portfolio)
+        self.desk.portfolio.transfer_way = TransferWay(carrier, terms or NoTerms())
+        self._chains = ChainDecider(settings, self.desk.gate, self.desk.portfolio)
         self._index = RouteIndex(self.routes, self.slots)
         self._awake = False
         """This batch brought or took a quote, or moved a price to where some route might be worth taking: all that it
@@ -169,7 +178,8 @@ class Engine:
         for route in strategy.routes([slot.instrument for slot in self.slots]):
             buy, sell = by_id[route.buy.id], by_id[route.sell.id]
             watch = strategy.watch(route, by_id, terms)
-            state = RouteState(route, watch, buy, sell, self.settings.execution.price_cap_bps)
+            slots = [by_id[leg.instrument.id] for leg in route.priced]
+            state = RouteState(route, watch, buy, sell, self.settings.execution.price_cap_bps, slots)
             for instrument in route.instruments:
                 by_id[instrument.id].routes.append(state)
             states.append(state)
@@ -240,7 +250,7 @@ class Engine:
 
     def _ask(self, states: Sequence[RouteState], ts_ns: int) -> None:
         for state in states:
-            if state.pair is None:
+            if state.is_free:
                 limit = state.watch.assess()
                 if limit is None:
                     self._index.heat(state)
@@ -321,6 +331,8 @@ class Engine:
         for state in self.routes:
             if state.pair is not None and feed in (state.buy.feed, state.sell.feed):
                 self.event("error", f"ALARM: pair {state.pair.id} is open, and {feed} tells no price")
+            if state.chain is not None and any(feed == slot.feed for slot in state.slots):
+                self.event("error", f"ALARM: chain {state.chain.id} is on its way, and {feed} tells no price")
 
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
         """A measured clock offset bounds the estimate from the frames."""
@@ -388,6 +400,9 @@ class Engine:
         if ts_ns < state.rest_until_ns:
             self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
             return
+        if state.route.chain:
+            self._consider_chain(state, ts_ns)
+            return
         size = self._sizer.size(state, ts_ns)
         if not size.lots:
             self._refuse_route(state, ts_ns, "size", size.figures)
@@ -402,6 +417,13 @@ class Engine:
             self.desk.open(state, state.watch.opportunity(ts_ns, size.quantity, averages))
         else:
             self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
+
+    def _consider_chain(self, state: RouteState, ts_ns: int) -> None:
+        answer = self._chains.decide(state, ts_ns)
+        if isinstance(answer, Refused):
+            self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
+        else:
+            self.desk.open(state, answer)
 
     def _proposed(self, state: RouteState, ts_ns: int, size: Size) -> Approved | Refused:
         gross_bps = state.watch.gross_bps

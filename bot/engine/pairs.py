@@ -12,6 +12,7 @@ from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
 from bot.engine.accounts.adoption import LeavingWatch
+from bot.engine.chains import FAILED_IN_A_ROW, PAUSED, ChainBook
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.portfolio import EnginePortfolio
@@ -22,6 +23,7 @@ from bot.engine.watches.margin_guard import MarginGuard
 from bot.engine.witness import Witness
 from bot.errors import InvariantError
 from bot.execution.chain import Chain
+from bot.execution.chain_executor import ChainExecutor
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
@@ -29,17 +31,14 @@ from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import FLATTEN
 from bot.execution.quote_executor import REVERTED, QuoteExecutor
 from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
+from bot.ports.transfers import Carrier
 from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
 from bot.risk.limits import Proposal, all_limits
 from bot.settings import Settings
 
-FAILED_IN_A_ROW = 5
-"""Pairs of one route that a venue refused an order of, or that had to be unwound: then a person has to look."""
 PATIENT = frozenset({"edge_gone"})
 """Reasons to leave that a difference which has closed gives: post-only legs may wait for somebody once more."""
-PAUSED = "paused"
-"""Why a route opens nothing: a person wanted it."""
 
 
 class PairDesk:
@@ -61,6 +60,7 @@ class PairDesk:
         cooldown_s: float,
         log: Callable[[str, str], None],
         door: Callable[[QuoteDrivenVenue], Actions] | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         """Build it; `door` may put something between its orders and the venue."""
         self._slots = {slot.instrument.id: slot for slot in slots}
@@ -115,7 +115,37 @@ class PairDesk:
         self.executor.leaves_patiently = PATIENT.__contains__
         self._counted: dict[str, Decimal] = {}
         """Profit of pairs that are over, as the results know it: a fill that comes late changes it."""
-        self.portfolio.follow(self.executor)
+        self.book = ChainBook(
+            routes=self._routes,
+            quote=self._quote,
+            gate=self.gate,
+            portfolio=self.portfolio,
+            ledger=self.ledger,
+            decisions=decisions,
+            clock=clock,
+            cooldown_ns=self._cooldown_ns,
+            log=log,
+            on_fill=self._on_chain_fill,
+        )
+        self.chains = ChainExecutor(
+            actions=venue,
+            journal=journal,
+            clock=clock,
+            settings=settings.execution,
+            quotes=self._quote,
+            id_prefix=run_id,
+            may_open=self._may_open,
+            on_chain=self.book.on_chain,
+            on_chain_fill=self.book.on_chain_fill,
+            on_sent=self._on_chain_sent,
+            on_halt=self.gate.halt,
+            carrier=carrier,
+            taker_bps=self._taker_bps,
+            dust=self.executor.dust,
+        )
+        self.chains.why_not_now = self.book.why_not_now
+        self.chains.on_alarm = lambda chain, text: self._event("error", f"ALARM: {text}")
+        self.portfolio.follow(self.executor, self.chains)
         venue.listener = self
         venue.on_funding = self.on_funding
 
@@ -129,20 +159,26 @@ class PairDesk:
         for pair in self.executor.pairs.values():
             held = ", ".join(f"{leg.held:f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
             self._event("warning", f"pair {pair.id} is not closed ({pair.state}): it holds {held}")
+        for chain in self.chains.chains.values():
+            held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
+            self._event("warning", f"chain {chain.id} is not home ({chain.words()}): it holds {held or 'nothing'}")
         self._record_balances("end")
 
     def adopt(self, left: LeftPair) -> None:
-        """Go on with a pair of an earlier run; one whose route this run does not have is closed.
+        """Go on with a pair or a chain of an earlier run; one whose route this run does not have is closed.
 
         Raises:
             InvariantError: If its instruments are not in this run, or its route has a pair already.
         """
         pair = left.pair
-        if isinstance(pair, Chain):
-            raise InvariantError(f"chain {pair.id} was to be adopted by who runs pairs")
         state = self._route_of(pair)
-        if state.pair is not None:
-            raise InvariantError(f"pair {pair.id} was to be adopted, and {state.route.id} has {state.pair.id}")
+        if not state.is_free:
+            raise InvariantError(f"{left.name} was to be adopted, and {state.route.id} has one already")
+        if isinstance(pair, Chain):
+            self.book.adopt(state, pair, left.fills)
+            self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
+            self.chains.adopt(pair)
+            return
         state.pair = pair
         self.ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
         for fill in left.fills:
@@ -156,20 +192,22 @@ class PairDesk:
         if isinstance(state.watch, LeavingWatch):
             self.executor.flatten(state.route.id)
 
-    def _route_of(self, pair: Pair) -> RouteState:
+    def _route_of(self, pair: Pair | Chain) -> RouteState:
         """The route that it is on; made up for it alone where this run has none, and then never taken again."""
         route = pair.opportunity.route
         if any(instrument.id not in self._slots for instrument in route.instruments):
             raise InvariantError(f"pair {pair.id} is on an instrument that is not in this run")
         if route.id not in self._routes:
             buy, sell = self._slots[route.buy.id], self._slots[route.sell.id]
-            self._routes[route.id] = RouteState(route, LeavingWatch(route), buy, sell, self._price_cap_bps)
+            slots = [self._slots[leg.instrument.id] for leg in route.priced]
+            self._routes[route.id] = RouteState(route, LeavingWatch(route), buy, sell, self._price_cap_bps, slots)
         return self._routes[route.id]
 
     def journal_failed(self, why: str) -> None:
         """The journal is lost, or for now: nothing new may be opened; what is open may still be closed."""
         self.executor.on_not_durable(f"the journal cannot be written: {why}")
         self.executor.journal_failed(why)
+        self.chains.journal_failed(why)
 
     def open(self, state: RouteState, opportunity: Opportunity) -> None:
         """Take an opportunity that the gate approved.
@@ -191,7 +229,10 @@ class PairDesk:
             opportunity.needed_bps,
             opportunity.net_edge_bps,
         )
-        # The executor tells of the new pair (`_on_pair`) before it returns.
+        # The executor tells of the new pair or chain before it returns.
+        if state.route.chain:
+            self.chains.open(opportunity)
+            return
         pair = self.executor.open(opportunity)
         if not pair.state.is_over:
             self.witness.opened(pair)
@@ -243,6 +284,8 @@ class PairDesk:
         """Close what the route holds; what is being opened is closed as soon as it is even."""
         if state.holding is not None:
             self.close(state, FLATTEN, self._clock.now_ns())
+        elif state.chain is not None:
+            self.chains.flatten(state.route.id)
         else:
             self.executor.flatten(state.route.id)
 
@@ -306,7 +349,7 @@ class PairDesk:
         endangered = self._margin_guard.endangered()
         for state in self._routes.values():
             self.portfolio.observe_edge(state.route, self._offered(state))
-            if state.is_leaving and state.pair is not None:
+            if state.is_leaving and not state.is_free:
                 self.leave(state)
             if state.holding is not None:
                 self._leave_delisted(state, now_ns)
@@ -356,12 +399,17 @@ class PairDesk:
         if order.status is OrderStatus.REJECTED:
             self._event("warning", f"order {order.client_order_id} on {order.instrument.id} rejected: {order.reason}")
             self.portfolio.on_rejected(order.instrument.venue)
+        if self.chains.knows(order.client_order_id):
+            self.chains.on_order(order)
+            return
         self.executor.on_order(order)
         self.witness.ended(order)
 
     def on_fill(self, fill: Fill) -> None:
         """Part of an order was done."""
-        if fill.forced:
+        if self.chains.knows(fill.client_order_id):
+            self.chains.on_fill(fill)
+        elif fill.forced:
             self.executor.on_forced(fill)
         else:
             self.executor.on_fill(fill)
@@ -372,6 +420,15 @@ class PairDesk:
         self.orders += 1
         self.portfolio.on_order_sent()
         self.witness.sent(order)
+
+    def _on_chain_sent(self, order: Order) -> None:
+        self.orders += 1
+        self.portfolio.on_order_sent()
+
+    def _on_chain_fill(self, fill: Fill) -> None:
+        self.fills += 1
+        self.portfolio.on_wallets()
+        self.on_booked(fill)
 
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
         self.fills += 1

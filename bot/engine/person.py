@@ -131,6 +131,7 @@ class Person:
                 self._desk.leave(state)
         if everything is not None and everything.is_leaving:
             self._desk.executor.flatten()  # pairs of earlier runs may be of no route of this one
+            self._desk.chains.flatten()
 
     def _keep(self, write: Callable[[], None]) -> None:
         try:

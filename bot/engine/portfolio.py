@@ -7,11 +7,14 @@ from math import nextafter
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.order import OrderStatus, Side
-from bot.domain.route import Route
+from bot.domain.route import Route, TransferLeg
+from bot.engine.chain_exposure import ChainExposure
 from bot.engine.feed_health import FeedHealth
 from bot.engine.margins import Margins
 from bot.engine.slot import InstrumentSlot
 from bot.engine.terms.prices import Prices
+from bot.execution.chain import Chain
+from bot.execution.chain_executor import ChainExecutor
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.ports import Actions, TellsStanding
@@ -56,6 +59,9 @@ class EnginePortfolio:
         self._clock_offsets = {slot.instrument.venue: slot.clock_offset for slot in slots.values()}
         self._pairs: Mapping[str, Pair] = {}
         self._unresolved: Callable[[str], int] = lambda venue: 0
+        self.chains = ChainExposure()
+        self.transfer_way: Callable[[TransferLeg, float], str | None] = _nobody_carries
+        """Why nothing of an asset can be sent from one venue to another now; set by whoever knows the run's carrier."""
         self.top_up: Callable[[str], float | None] = lambda venue: None
         """Seconds (p95) that a transfer to a venue takes; set by whoever knows transfers."""
         self.edges = EdgeHistory(settings.persistent_edge_bps)
@@ -71,10 +77,11 @@ class EnginePortfolio:
         self._affordable: dict[tuple[str | int, bool], tuple[float, float]] = {}
         """By instrument (its place in memory, where it is one of the run's) and whether it is bought."""
 
-    def follow(self, executor: PairExecutor) -> None:
-        """Count its pairs; called once both exist: the executor halts through the gate, the gate asks the portfolio."""
+    def follow(self, executor: PairExecutor, chains: ChainExecutor) -> None:
+        """Count what they hold; called once all exist: they halt through the gate, the gate asks the portfolio."""
         self._pairs = executor.pairs
-        self._unresolved = executor.unresolved
+        self.chains.chains = chains.chains
+        self._unresolved = lambda venue: executor.unresolved(venue) + chains.unresolved(venue)
 
     # What it is told
 
@@ -119,42 +126,45 @@ class EnginePortfolio:
     # bot.risk.limits.Portfolio: pairs
 
     def open_pairs(self) -> int:
-        """Pairs that are not flat."""
-        return len(self._pairs)
+        """Pairs that are not flat, and chains that are not home."""
+        return len(self._pairs) + len(self.chains.chains)
 
     def busy(self, route: Route) -> bool:
-        """Whether a pair on the route's two instruments, in either direction, is not flat."""
+        """Whether a pair on the route's two instruments, or a chain through the same, in either direction, is open."""
+        if self.chains.chains and self.chains.busy(route):
+            return True
         if not self._pairs:
             return False
         wanted = {route.buy.id, route.sell.id}
         return any({leg.instrument.id for leg in pair.legs} == wanted for pair in self._pairs.values())
 
     def in_flight(self, instrument: Instrument) -> int:
-        """Pairs that are being opened or closed on it."""
+        """Pairs that are being opened or closed on it, and chains that are about to trade it."""
+        chains = self.chains.moving(instrument) if self.chains.chains else 0
         if not self._pairs:
-            return 0
+            return chains
         moving = (pair for pair in self._pairs.values() if pair.state is not PairState.OPEN)
-        return sum(any(leg.instrument.id == instrument.id for leg in pair.legs) for pair in moving)
+        return chains + sum(any(leg.instrument.id == instrument.id for leg in pair.legs) for pair in moving)
 
     # Holdings
 
     def position_notional(self, instrument: Instrument) -> float:
         """Of what open pairs hold of it, at their opening prices; a leg that is still being filled counts whole."""
-        return self._notional(lambda held: held.id == instrument.id)
+        return self._notional(lambda held: held.id == instrument.id) + self.chains.on(instrument)
 
     def venue_notional(self, venue: str) -> float:
         """Of every leg that open pairs hold at a venue, in the same way."""
-        return self._notional(lambda held: held.venue == venue)
+        return self._notional(lambda held: held.venue == venue) + self.chains.at_venue(venue)
 
     def asset_notional(self, base: str) -> float:
         """Of every leg that open pairs hold in an asset, both sides, in the same way."""
-        return self._notional(lambda held: held.base == base)
+        return self._notional(lambda held: held.base == base) + self.chains.in_asset(base)
 
     def net_exposure_notional(self, base: str) -> float:
         """The most of one asset that may stand unhedged, at opening prices.
 
         What pairs at rest are uneven by, which may cancel out, and of every pair with orders on their way a whole
-        leg, since the other one may not be filled.
+        leg, since the other one may not be filled. A chain that is this asset on its way counts whole.
         """
         uneven, moving = _NOTHING, _NOTHING
         for pair in self._pairs.values():
@@ -164,7 +174,7 @@ class EnginePortfolio:
                 moving += max(_whole(pair, leg) for leg in pair.legs)
             else:
                 uneven += pair.imbalance * pair.buy.expected_price
-        return float(abs(uneven) + moving)
+        return float(abs(uneven) + moving) + self.chains.in_asset(base)
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
         """What the wallet still covers on this side, quote units, less what pairs have reserved.
@@ -173,6 +183,8 @@ class EnginePortfolio:
         also sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
         """
         covered = self._covered(instrument, side, price)
+        if self.chains.chains:
+            covered -= self._travelling(instrument, side, price)
         if not self._pairs:
             return covered
         covered -= float(self._reserved(instrument, side, Decimal(repr(price))))
@@ -185,6 +197,20 @@ class EnginePortfolio:
     def top_up_s(self, venue: str) -> float | None:
         """How long a transfer takes that brings margin there."""
         return self.top_up(venue)
+
+    # Chains
+
+    def in_flight_notional(self) -> float:
+        """Of every chain that is not home."""
+        return self.chains.notional()
+
+    def transfers_under_way(self, venue: str, other: str) -> int:
+        """Transfers of chains between two venues, either way, that have no end yet."""
+        return self.chains.under_way(venue, other)
+
+    def transfer_refused(self, leg: TransferLeg, amount: float) -> str | None:
+        """Why this run would not send it, in words; None: it would."""
+        return self.transfer_way(leg, amount)
 
     # Results
 
@@ -294,7 +320,8 @@ class EnginePortfolio:
         """
         paid = _paid_in(instrument, side)
         total = _NOTHING
-        for pair in self._pairs.values():
+        running: tuple[Pair | Chain, ...] = (*self._pairs.values(), *self.chains.chains.values())
+        for pair in running:
             if not pair.pending:
                 continue
             for order, _, _ in pair.orders.values():
@@ -308,6 +335,13 @@ class EnginePortfolio:
                     at = order.price or price
                     total += order.quantity * of.contract_multiplier * (at if paid != of.base else price)
         return total
+
+    def _travelling(self, instrument: Instrument, side: Side, price: float) -> float:
+        """Quote units, of what this side pays with, that chains have written orders for or hold on their way."""
+        paid = _paid_in(instrument, side)
+        kept = float(self.chains.kept(instrument.venue, paid))
+        reserved = 0.0 if self._pairs else float(self._reserved(instrument, side, Decimal(repr(price))))
+        return reserved + kept * (price if paid == instrument.base else 1.0)
 
     def _spoken_for(self, instrument: Instrument, side: Side) -> Decimal:
         """Base units that open pairs will have to trade on this side of a spot instrument."""
@@ -324,6 +358,10 @@ class EnginePortfolio:
 def _whole(pair: Pair, leg: PairLeg) -> Decimal:
     """What a leg holds or may yet hold, quote units at its opening price."""
     return max(abs(leg.held), pair.opportunity.quantity) * leg.expected_price
+
+
+def _nobody_carries(leg: TransferLeg, amount: float) -> str | None:
+    return "this run has no carrier for transfers"
 
 
 def _paid_in(instrument: Instrument, side: Side) -> str:

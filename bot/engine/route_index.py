@@ -86,7 +86,7 @@ class RouteIndex:
             place[0].note((1.0 + watch.gross_bps / 1e4) / (1.0 + watch.take_at_bps / 1e4))
 
     def _is_hot(self, state: RouteState) -> bool:
-        if state.pair is not None or state.is_opportunity:
+        if not state.is_free or state.is_opportunity:
             return True
         if state not in self._places:
             return state.watch.take_ratio is None

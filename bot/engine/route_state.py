@@ -1,7 +1,10 @@
 """What the engine remembers of one route between quotes."""
 
+from collections.abc import Sequence
+
 from bot.domain.route import Route
 from bot.engine.slot import InstrumentSlot
+from bot.execution.chain import Chain
 from bot.execution.pair import Pair
 from bot.ports import Holding, RouteWatch
 from bot.pricing.pricing import gross_edge_bps
@@ -13,6 +16,7 @@ class RouteState:
 
     __slots__ = (
         "buy",
+        "chain",
         "failed_in_a_row",
         "grid",
         "holding",
@@ -25,18 +29,29 @@ class RouteState:
         "rest_until_ns",
         "route",
         "sell",
+        "slots",
         "watch",
     )
 
     def __init__(
-        self, route: Route, watch: RouteWatch, buy: InstrumentSlot, sell: InstrumentSlot, price_cap_bps: float
+        self,
+        route: Route,
+        watch: RouteWatch,
+        buy: InstrumentSlot,
+        sell: InstrumentSlot,
+        price_cap_bps: float,
+        slots: Sequence[InstrumentSlot] = (),
     ) -> None:
+        """`slots` are those of `route.priced`; left out where they are the two sides."""
         self.route = route
         self.watch = watch
         self.buy = buy
         self.sell = sell
+        self.slots = tuple(slots) or (buy, sell)
         self.grid: SizeGrid = size_grid(buy.instrument, sell.instrument, price_cap_bps)
         self.pair: Pair | None = None
+        self.chain: Chain | None = None
+        """The one that is not home yet, of a route that is a chain."""
         self.holding: Holding | None = None
         """Set while the pair is open and not being closed."""
         self.reason: str | None = None
@@ -50,6 +65,11 @@ class RouteState:
         self.rest_until_ns = 0
         self.failed_in_a_row = 0
         """Pairs since one was opened whole that a venue refused an order of, or that had to be unwound."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether neither a pair nor a chain of it is open: then it may be taken."""
+        return self.pair is None and self.chain is None
 
     def hold(self, pair: Pair, now_ns: int) -> None:
         """The pair is open: what it was opened at, and what its fees come to."""

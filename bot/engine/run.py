@@ -201,7 +201,7 @@ class EngineRun:
             self._watch = StorageWatch(
                 disk, settings.data_dir, gate, self.engine.event, SystemClock(), settings.journal
             )
-            desk.executor.on_not_durable = self._watch.reduce
+            desk.executor.on_not_durable = desk.chains.on_not_durable = self._watch.reduce
             if self._shadow is not None:
                 self._shadow.desk.executor.on_not_durable = self._watch.reduce
         self._lag: LagWatch | None = None
@@ -389,7 +389,7 @@ class EngineRun:
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""
-        count = len(self.engine.desk.executor.pairs)
+        count = self.engine.desk.portfolio.open_pairs()
         pairs = "1 pair is left open, and its" if count == 1 else f"{count} pairs are left open, and their"
         return [f"{pairs} profit or loss now is not known"] if count else []
 

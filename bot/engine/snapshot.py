@@ -62,7 +62,7 @@ def take_snapshot(
         progress=progress,
         realised=desk.ledger.realised(),
         unrealised=desk.unrealised(),
-        open_pairs=len(desk.executor.pairs),
+        open_pairs=desk.portfolio.open_pairs(),
         taken=engine.decisions.taken,
         refused=dict(engine.decisions.refused),
         closed=dict(engine.decisions.closed),
@@ -101,8 +101,8 @@ def headline(engine: Engine) -> str:
 def why_not(state: RouteState) -> str:
     """The one limit in a route's way, in words; empty while it trades. A person's pause goes before all others."""
     if state.is_paused:
-        return "paused: it is being closed" if state.is_leaving and state.pair is not None else "paused by a person"
-    if state.pair is not None or state.reason is None:
+        return "paused: it is being closed" if state.is_leaving and not state.is_free else "paused by a person"
+    if not state.is_free or state.reason is None:
         return ""
     limit = state.watch.assess()
     if limit is not None:
@@ -131,10 +131,14 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return "paused by a person"
         case "cooldown":
             return f"resting: {observed:.1f} {unit}"
+        case "rounding":
+            return f"whole lots leave too much over on the way: {_digits(observed)} beyond its costs, at least 0 needed"
         case "size":
             return f"size {observed:.4g} {unit}, at least {allowed:.4g} needed"
     if limit.startswith("network "):  # it says itself which one, and at which end
         return limit.removeprefix("network ")
+    if limit.startswith("transfer "):
+        return f"{limit}: {unit}"
     if limit.startswith("venue_blocked "):
         return f"{limit.removeprefix('venue_blocked ')}: {unit}"
     words = limit.replace("_", " ")

@@ -5,15 +5,18 @@ from math import isfinite
 
 from bot.domain.snapshot import LimitRow, PairRow
 from bot.engine.engine import Engine
+from bot.execution.chain import Chain
 from bot.execution.pair import Pair
 from bot.execution.unhedged import Unhedged
 
 
 def pair_rows(engine: Engine) -> tuple[PairRow, ...]:
-    """Every pair that is not flat."""
+    """Every pair that is not flat, and every chain that is not home."""
     executor = engine.desk.executor
     unhedged = {found.pair_id: found for found in executor.unhedged()}
-    return tuple(_pair_row(pair, unhedged.get(pair.id)) for pair in executor.pairs.values())
+    pairs = [_pair_row(pair, unhedged.get(pair.id)) for pair in executor.pairs.values()]
+    away = {found.pair_id: found for found in engine.desk.chains.unhedged()}
+    return (*pairs, *(_chain_row(chain, away.get(chain.id)) for chain in engine.desk.chains.chains.values()))
 
 
 def limit_rows(engine: Engine, now_ns: int) -> tuple[LimitRow, ...]:
@@ -33,6 +36,23 @@ def _pair_row(pair: Pair, unhedged: Unhedged | None) -> PairRow:
         net_bps=pair.opportunity.net_edge_bps,
         unhedged_s=None if unhedged is None else unhedged.seconds,
         unhedged_notional=None if unhedged is None else unhedged.notional,
+    )
+
+
+def _chain_row(chain: Chain, away: Unhedged | None) -> PairRow:
+    """A chain where a pair would stand: what is bought and sold last says where its amount is."""
+    held = ", ".join(f"{amount:f} {asset}" for (_, asset), amount in chain.holdings.items())
+    return PairRow(
+        pair=chain.id,
+        route=chain.route.id,
+        state=chain.words(),
+        opened_ns=chain.opened_ns,
+        quantity=f"{chain.opportunity.quantity:f}",
+        bought=held or "0",
+        sold="0",
+        net_bps=chain.opportunity.net_edge_bps,
+        unhedged_s=None if away is None else away.seconds,
+        unhedged_notional=None if away is None else away.notional,
     )
 
 
@@ -58,6 +78,7 @@ def _limit_rows(engine: Engine, now_ns: int) -> Iterator[LimitRow]:
     def row(limit: str, observed: float, allowed: float, unit: str) -> LimitRow:
         return LimitRow(limit=limit, observed=observed, allowed=float(allowed), unit=unit)
 
+    yield row("in_flight_notional", portfolio.in_flight_notional(), risk.max_in_flight_notional, "quote units")
     yield row("open_pairs", portfolio.open_pairs(), risk.max_open_pairs, "pairs")
     for venue in dict.fromkeys(one.venue for one in instruments):
         yield row(f"venue_notional {venue}", portfolio.venue_notional(venue), risk.max_venue_notional, "quote units")

@@ -60,7 +60,7 @@ def run_summary(
         "fills": desk.fills,
         "pnl": _amounts(desk.ledger.realised(), quote_assets),
         "unrealised": _amounts(desk.unrealised(), quote_assets),
-        "open_pairs": len(desk.executor.pairs),
+        "open_pairs": desk.portfolio.open_pairs(),
         "dust": _amounts(dict(desk.executor.dust.amounts), set()),
         "funding_unallocated": _amounts(desk.ledger.unallocated_funding(), set()),
         "routes": [

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from bot.domain.legs import TransferLeg
 from bot.domain.network import AssetNetwork
 
 
@@ -195,3 +196,11 @@ class PaperMoney(Protocol):
 
     def bring_in(self, venue: str, asset: str, amount: Decimal) -> None:
         """Put it into the venue's wallet."""
+
+
+@runtime_checkable
+class RefusesTransfers(Protocol):
+    """A carrier with rules of its own: an allow-list, a delay, a daily cap."""
+
+    def refuses(self, leg: TransferLeg, amount: float) -> str | None:
+        """Why it would not send `amount` (units of the asset, the fee included) now, in words; None: it would."""

@@ -95,7 +95,7 @@ class ChainSize:
     def figures(self) -> tuple[float, float, str]:
         """What there was, what there should have been at least, and the unit."""
         if self.limit == ROUNDING:
-            return (self.gain, 0.0, "left over after every cost and whole lots")
+            return (self.gain, 0.0, "beyond its costs, with what whole lots leave over")
         return (self.most, self.least if self.least < inf else 0.0, "base units")
 
 

@@ -15,6 +15,7 @@ from bot.risk.limits import (
     CoveredByBalance,
     Limit,
     MaxAssetNotional,
+    MaxInFlight,
     MaxNetExposure,
     MaxOpenPairs,
     MaxOrderNotional,
@@ -24,6 +25,7 @@ from bot.risk.limits import (
     MaxVenueNotional,
     NothingInFlight,
     OnePairPerRoute,
+    OneTransfer,
     Portfolio,
     Proposal,
     Refused,
@@ -33,7 +35,7 @@ from bot.risk.limits import (
 _THROTTLES = (MaxOrdersPerSecond, MaxOrdersPerMinute)
 _DECIDED = (
     OnePairPerRoute, NothingInFlight, MaxOpenPairs, MaxOrderNotional, MaxPositionNotional, MaxNetExposure,
-    MaxVenueNotional, MaxAssetNotional, CoveredByBalance,
+    MaxVenueNotional, MaxAssetNotional, MaxInFlight, OneTransfer, CoveredByBalance,
 )  # fmt: skip
 """What no time that passes changes: a pair that was opened, and not yet sent, has its size, is in what they count, and
 its money is reserved."""

@@ -20,6 +20,9 @@ class RiskSettings(Section):
         default=1500.0,
         description="Of one base asset, unhedged: uneven already, and one whole leg while the other is not filled.",
     )
+    max_in_flight_notional: Positive = Field(
+        default=1000.0, description="Of all chains (triangular, transfer) that are not home, unhedged on their way."
+    )
     max_open_pairs: int = Field(default=3, gt=0, description="Open at once, over all routes.")
     max_daily_loss: Positive = Field(default=200.0, description="Realised since midnight UTC; reached: HALTED.")
     max_cumulative_loss: Positive = Field(default=500.0, description="Realised in the run; reached: HALTED.")

@@ -8,7 +8,7 @@ from typing import Any
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
-from bot.domain.route import HoldLeg, Route, TradeLeg
+from bot.domain.route import HoldLeg, Route, TradeLeg, TransferLeg
 from bot.ports import FeedState
 from bot.risk.limits import Proposal
 from bot.risk.margin import MarginAfter
@@ -48,6 +48,29 @@ def route(buy: Instrument, sell: Instrument, sides: tuple[Side, Side] = (Side.BU
 
 A, B = linear("binance"), linear("bybit")
 ROUTE = route(A, B)
+
+
+def ring(venue: str = "binance") -> Route:
+    """100 USDT a BTC, 0.05 BTC an ETH, 5.0125 USDT an ETH: 25 bps."""
+    trades = ((spot(venue), Side.BUY), (spot(venue, "ETH", "BTC"), Side.BUY), (spot(venue, "ETH"), Side.SELL))
+    return Route(kind="triangular", legs=tuple(TradeLeg(instrument=of, side=side) for of, side in trades))
+
+
+def sent() -> Route:
+    """Bought at one venue, sold at another."""
+    way = TransferLeg(asset="BTC", from_venue="binance", to_venue="bybit", network="bitcoin")
+    buy, sell = (TradeLeg(instrument=spot(v), side=s) for v, s in (("binance", Side.BUY), ("bybit", Side.SELL)))
+    return Route(kind="transfer", legs=(buy, way, sell))
+
+
+def around(**change: Any) -> Proposal:
+    """500 through a ring, 25 bps apart."""
+    return replace(Proposal(ring(), NOW, 5.0, 100.0, 5.0125, 25.0, (100.0, 0.05, 5.0125)), **change)
+
+
+def across(**change: Any) -> Proposal:
+    """500 bought here, sent and sold there."""
+    return replace(Proposal(sent(), NOW, 5.0, 100.0, 100.25, 25.0, (100.0, 100.25), (4.995,)), **change)
 
 
 def proposal(**change: Any) -> Proposal:
@@ -108,6 +131,9 @@ class Held:
     covered: dict[str, float | None] = field(default_factory=lambda: {A.id: 1e9, B.id: 1e9})
     wallets: Sequence[MarginAfter] | None = (wallet(),)
     transfer_s: float | None = None
+    travelling: float | None = 0.0
+    under_way: int | None = 0
+    no_way: str | None = None
     markets: dict[str, Market | None] = field(default_factory=lambda: {i.id: Market(quote()) for i in (A, B)})
     mids: dict[str, list[float]] = field(default_factory=dict)
     stood_s: float | None = 0.0
@@ -147,6 +173,15 @@ class Held:
 
     def top_up_s(self, venue: str) -> float | None:
         return self.transfer_s
+
+    def in_flight_notional(self) -> float | None:
+        return self.travelling
+
+    def transfers_under_way(self, venue: str, other: str) -> int | None:
+        return self.under_way
+
+    def transfer_refused(self, leg: TransferLeg, amount: float) -> str | None:
+        return self.no_way
 
     def realised_today(self, now_ns: int) -> float | None:
         return self.today

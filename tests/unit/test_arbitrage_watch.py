@@ -133,8 +133,7 @@ def test_a_fixed_withdrawal_fee_weighs_more_on_a_small_amount() -> None:
 def test_what_cannot_be_executed_is_priced_and_refused_by_its_legs() -> None:
     found = watches(market(), min_net_edge_bps=-1000.0, maker_variants=True, exit_basis="converged")
     for route, figures in {
-        RING: (3.0, 2.0, "opening trades"),
-        SENT: (1.0, 0.0, "transfers"),
+        f"{SENT}:hedge=binance:BTC/USDT:USDT": (2.0, 0.0, "hedges beside a chain"),
         USD: (2.0, 1.0, "quote currencies"),
     }.items():
         assert found[route].assess() == "execution"

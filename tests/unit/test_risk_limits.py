@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.domain.instrument import ListingStatus
 from bot.domain.order import Side
+from bot.domain.route import TradeLeg
 from bot.market.quote_ages import QuoteAges
 from bot.ports import FeedState
 from bot.risk import limits
@@ -26,11 +27,15 @@ from tests.unit.risk_rig import (
     Market,
     Rolling,
     S,
+    across,
+    around,
     both,
     linear,
     proposal,
     quote,
+    ring,
     route,
+    sent,
     spot,
     wallet,
 )
@@ -170,6 +175,69 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.TimeToMarginCall(1e5), Held(wallets=[wallet(distance_bps=196.0)], transfer_s=1.0), {}, True, ""),
     (limits.TimeToMarginCall(1e99), Held(wallets=[wallet(distance_bps=10_000.0, volatility=None)]), {}, True, ""),
 ]
+SPOT, CROSS, ETH, THERE = (
+    spot("binance"), spot("binance", "ETH", "BTC"), spot("binance", "ETH"), spot("bybit"),
+)  # fmt: skip
+RING_MARKETS = {SPOT.id: Market(quote()), CROSS.id: Market(quote(0.05)), ETH.id: Market(quote(5.0125))}
+HEDGED = sent().model_copy(update={"legs": (*sent().legs, TradeLeg(instrument=A, side=Side.SELL))})
+TURNED = ring().model_copy(update={"legs": ring().legs[:2]})
+CHAINS: Sequence[tuple[Limit, Held, Proposal, bool, str]] = [
+    (limits.ExecutableRoute(), Held(), around(), True, ""),
+    (limits.ExecutableRoute(), Held(), across(), True, ""),
+    (limits.ExecutableRoute(), Held(), across(route=HEDGED), False, "execution"),
+    (limits.OppositeSides(), Held(), around(), True, ""),
+    (limits.OppositeSides(), Held(), across(), True, ""),
+    (limits.OppositeSides(), Held(), around(route=TURNED), False, "leg_sides"),
+    (limits.UsableNumbers(), Held(), around(), True, ""),
+    (limits.UsableNumbers(), Held(), around(prices=(100.0, nan, 5.0)), False, "price"),
+    (limits.UsableNumbers(), Held(), around(prices=()), False, "price"),
+    (limits.UsableNumbers(), Held(), across(amounts=(0.0,)), False, "amount"),
+    (limits.UsableNumbers(), Held(), across(amounts=()), False, "amount"),
+    (limits.MaxPlausibleEdge(25.0001), Held(), around(), True, ""),
+    (limits.MaxPlausibleEdge(25.0), Held(), around(prices=(100.0, 0.05, 5.013)), False, "plausible_edge"),
+    (limits.MaxInFlight(1000.0), Held(travelling=500.0), around(), True, ""),
+    (limits.MaxInFlight(1000.0), Held(travelling=500.1), around(), False, "in_flight_notional"),
+    (limits.MaxInFlight(1000.0), Held(travelling=1e9), proposal(), True, ""),
+    (limits.OneTransfer(), Held(under_way=0), across(), True, ""),
+    (limits.OneTransfer(), Held(under_way=1), around(), True, ""),
+    (limits.OneTransfer(), Held(under_way=1), across(), False, "transfer_under_way binance bybit"),
+    (limits.TransferAllowed(), Held(), across(), True, ""),
+    (limits.TransferAllowed(), Held(no_way="no address is allowed"), around(), True, ""),
+    (limits.TransferAllowed(), Held(no_way="no address is allowed"), across(), False, "transfer BTC binance to bybit"),
+    # The amount is in one place at a time, and counts once.
+    (limits.MaxVenueNotional(1000.0), Held(venue=500.0), around(), True, ""),
+    (limits.MaxVenueNotional(1000.0), Held(venue=500.1), around(), False, "venue_notional binance"),
+    (limits.MaxAssetNotional(1000.0), Held(asset=500.0), around(), True, ""),
+    (limits.MaxAssetNotional(1000.0), Held(asset=500.1), around(), False, "asset_notional BTC"),
+    (limits.MaxNetExposure(1000.0), Held(exposure=500.0), around(), True, ""),
+    (limits.MaxNetExposure(1000.0, 5.0), Held(exposure=500.0), around(), False, "net_exposure"),
+    (limits.MaxPositionNotional(1000.0), Held(position=500.0), around(), True, ""),
+    (limits.MaxPositionNotional(1000.0), Held(position=500.1), around(), False, "position_notional"),
+    (limits.MaxOrderNotional(500.0), Held(), around(), True, ""),
+    (limits.MaxOrderNotional(499.9), Held(), around(), False, "order_notional"),
+    # All of its trades count, and only the first is paid from stock.
+    (limits.MaxOrdersPerSecond(10), Held(second=7), around(), True, ""),
+    (limits.MaxOrdersPerSecond(10), Held(second=8), around(), False, "orders_per_second"),
+    (limits.CoveredByBalance(10.0), Held(covered={SPOT.id: 500.5}), around(), True, ""),
+    (limits.CoveredByBalance(10.0), Held(covered={SPOT.id: 500.4}), around(), False, "balance binance.spot"),
+    (limits.NothingInFlight(), Held(moving={CROSS.id: 1}), around(), False, "in_flight"),
+    (limits.NothingInFlight(), Held(moving={THERE.id: 1}), across(), False, "in_flight"),
+    (limits.CollarToOthers(300.0), Held(mids={CROSS.id: [0.05], ETH.id: [5.0125]}), around(), True, ""),
+    (limits.CollarToOthers(300.0), Held(mids={CROSS.id: [0.052], ETH.id: []}), around(), False, "collar_others binan"),
+    (FRESH, Held(markets={**RING_MARKETS}), around(), True, ""),
+    (FRESH, Held(markets={**RING_MARKETS, CROSS.id: old(300.1)}), around(), False, "quote_skew"),
+    (FRESH, Held(markets={**RING_MARKETS, CROSS.id: Market(None)}), around(), False, f"quote_gate {CROSS.id}"),
+    (limits.OpenVenues(), Held(blocked_at={"bybit": "it bans us"}), across(), False, "venue_blocked bybit"),
+]
+
+
+@pytest.mark.parametrize(("limit", "held", "asked", "passes", "name"), CHAINS)
+def test_a_limit_reads_the_links_of_a_chain(limit: Limit, held: Held, asked: Proposal, passes: bool, name: str) -> None:
+    answer = limit.check(asked, held)
+    assert (answer is None) is passes, answer
+    if answer is not None:
+        assert answer.limit.startswith(name)
+        assert answer.observed != answer.allowed
 
 
 @pytest.mark.parametrize(("limit", "held", "change", "passes", "name"), CASES)
@@ -184,12 +252,12 @@ def test_a_limit_holds_on_its_border_and_refuses_beyond(
 
 
 def test_every_limit_is_tried_from_both_sides() -> None:
-    tried = {(type(limit), passes) for limit, _, _, passes, _ in CASES}
+    tried = {(type(limit), passes) for limit, _, _, passes, _ in (*CASES, *CHAINS)}
     assert tried == {(type(limit), passes) for limit in all_limits(Settings()) for passes in (True, False)}
 
 
 def test_the_shipped_limits_let_a_good_proposal_pass() -> None:
-    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 33
+    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 36
 
 
 BROKEN = st.sampled_from([nan, inf, -inf, -1.0, -1e-300])
@@ -222,6 +290,8 @@ INPUTS: Sequence[tuple[Limit, str, Any]] = [
     (limits.HealthyFeeds(10**9, 10**9), "conditions", st.just({"binance.linear": None})),
     (limits.HealthyFeeds(9, 10**9), "conditions", BROKEN.map(lambda n: {"bybit.linear": Condition(FeedState.LIVE, n)})),
     (PEG, "rates", st.sampled_from([nan, inf, -1.0, 0.0]).map(lambda r: {("USDT", "USD"): r})),
+    (limits.MaxInFlight(1e12), "travelling", BROKEN | st.none()),
+    (limits.OneTransfer(), "under_way", BROKEN | st.none()),
     (limits.CoveredByBalance(), "covered", st.sampled_from([nan, -1.0, None]).map(lambda c: {A.id: 1e9, B.id: c})),
     (FRESH, "markets", st.just(both(None))),
 ]  # fmt: skip
@@ -232,7 +302,8 @@ INPUTS: Sequence[tuple[Limit, str, Any]] = [
 def test_a_limit_whose_own_input_is_broken_refuses(limit: Limit, name: str, values: Any, data: st.DataObject) -> None:
     held = Held()
     setattr(held, name, data.draw(values))
-    refused = limit.check(proposal(), held)
+    asked = across() if name in ("travelling", "under_way") else proposal()
+    refused = limit.check(asked, held)
     assert refused is not None
     assert -inf < refused.observed < inf
 

@@ -101,7 +101,11 @@ def test_transfers_are_listed_over_the_networks_that_are_named_hedged_and_not() 
     assert [leg.type for leg in hedged.chain] == ["trade", "transfer", "trade"]
     assert [leg.instrument.id for leg in hedged.hedges] == [A_PERP.id, A_PERP.id]
     assert (hedged.buy.id, hedged.sell.id) == (A.id, B.id)
-    assert hedged.not_executable == (1.0, 0.0, "transfers")
+    assert hedged.not_executable == (2.0, 0.0, "hedges beside a chain")
+    assert routes[0].not_executable is None
+    assert routes[0].committed == (routes[0].trades[0], routes[0].trades[1])
+    assert routes[0].passed == ("BTC",)
+    assert routes[0].sent == (routes[0].legs[1],)
     assert ids(A, B, kinds=["transfer"], networks={}) == []
 
 
@@ -116,7 +120,10 @@ def test_a_ring_starts_and_ends_in_the_same_currency_both_ways_round() -> None:
     assert [leg.side for leg in back.trades] == [Side.BUY, Side.SELL, Side.SELL]
     assert there.chain == there.trades
     assert not there.closing
-    assert there.not_executable == (3.0, 2.0, "opening trades")
+    assert there.not_executable is None
+    assert there.committed == there.trades
+    assert there.passed == ("BTC", "ETH")
+    assert there.sent == ()
     assert [there.label(leg.instrument) for leg in there.trades] == [
         "binance.spot BTC/USDT", "binance.spot ETH/BTC", "binance.spot ETH/USDT",
     ]  # fmt: skip
@@ -131,9 +138,21 @@ def test_ids_are_unique_over_every_kind_and_variant() -> None:
 
 
 @pytest.mark.parametrize("route", listed(A, B, A_PERP, B_PERP), ids=lambda route: route.id)
-def test_what_two_taker_legs_can_do_is_executable_unless_the_money_must_travel(route: Route) -> None:
-    is_sent = any(not leg.deferred for leg in route.transfers)
-    assert (route.not_executable is None) is not is_sent
+def test_what_takers_can_do_is_executable(route: Route) -> None:
+    assert route.not_executable is None
+
+
+def test_a_chain_is_executed_where_it_takes_and_ends_in_the_asset_that_it_began_with() -> None:
+    usd = listed(A, KRAKEN, kinds=["transfer"], networks={"BTC": ["bitcoin"]})[0]
+    assert usd.not_executable == (2.0, 1.0, "currencies at a chain's ends")
+    ring = listed(A, ETH_BTC, ETH, kinds=["triangular"])[0]
+    waits = ring.trades[1].model_copy(update={"liquidity": Liquidity.MAKER})
+    resting = Route(kind="triangular", legs=(ring.trades[0], waits, ring.trades[2]))
+    assert resting.not_executable == (1.0, 0.0, "maker trades in a chain")
+    way = TransferLeg(asset="USDT", from_venue="bybit", to_venue="binance", network="tron")
+    around = Route(kind="transfer", legs=(way, *ring.legs))
+    assert around.chain == around.legs
+    assert around.not_executable == (0.0, 1.0, "trades at both ends of a chain")
 
 
 def test_inventory_carries_its_stocks_back_later() -> None:

@@ -2,6 +2,7 @@
 
 from bot.market.quote_ages import QuoteAges
 from bot.risk.limits.base import KNOWN, Limit, Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.chains import MaxInFlight, OneTransfer, TransferAllowed
 from bot.risk.limits.funds import CoveredByBalance, LiquidationDistance, MaxMarginRatio, TimeToMarginCall
 from bot.risk.limits.inputs import FeedCondition, MarketState, MarketStatistics, Portfolio
 from bot.risk.limits.pairs import MaxOpenPairs, NothingInFlight, OnePairPerRoute
@@ -46,6 +47,7 @@ __all__ = [
     "MaxCumulativeLoss",
     "MaxDailyLoss",
     "MaxDrift",
+    "MaxInFlight",
     "MaxMarginRatio",
     "MaxNetExposure",
     "MaxOpenPairs",
@@ -59,6 +61,7 @@ __all__ = [
     "NotQuarantined",
     "NothingInFlight",
     "OnePairPerRoute",
+    "OneTransfer",
     "OpenVenues",
     "OppositeSides",
     "PersistentEdge",
@@ -68,6 +71,7 @@ __all__ = [
     "Refused",
     "StillListed",
     "TimeToMarginCall",
+    "TransferAllowed",
     "UsableNumbers",
     "all_limits",
     "at_least",
@@ -93,6 +97,9 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         MaxNetExposure(risk.max_net_exposure_notional, cap_bps),
         MaxVenueNotional(risk.max_venue_notional),
         MaxAssetNotional(risk.max_asset_notional),
+        MaxInFlight(risk.max_in_flight_notional),
+        OneTransfer(),
+        TransferAllowed(),
         MaxOrdersPerSecond(risk.max_orders_per_second),
         MaxOrdersPerMinute(risk.max_orders_per_minute),
         MaxDailyLoss(risk.max_daily_loss),

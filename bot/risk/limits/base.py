@@ -4,7 +4,7 @@ Every comparison is written so that NaN refuses: a limit whose own input is brok
 """
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Protocol
 
 from bot.domain.order import Side
@@ -37,14 +37,23 @@ class Proposal:
     buy_price: float
     sell_price: float
     gross_edge_bps: float
+    prices: tuple[float, ...] = ()
+    """Of a chain, what each of `route.priced` is expected to trade at, each in its own quote units."""
+    amounts: tuple[float, ...] = ()
+    """Of a chain, what leaves by each of `route.sent`, units of the asset."""
 
     @property
     def notional(self) -> float:
-        """Of the larger leg, quote units."""
+        """Of the larger leg, quote units; of a chain the first trade's: the same amount goes through all of it."""
+        if self.route.chain:
+            return self.quantity * self.buy_price
         return self.quantity * max(self.buy_price, self.sell_price)
 
     def price(self, leg: TradeLeg) -> float:
-        """What an opening leg is expected to trade at, quote units."""
+        """What a leg of `route.committed` is expected to trade at, its quote units; NaN where nothing was expected."""
+        if self.route.chain:
+            at = self.route.priced.index(leg)
+            return self.prices[at] if at < len(self.prices) else nan
         return self.buy_price if leg.side is Side.BUY else self.sell_price
 
 

@@ -14,13 +14,17 @@ FAR_BPS = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class CoveredByBalance:
-    """Both wallets must cover their leg before the first order is written, at the worst price that it may take."""
+    """Both wallets must cover their leg before the first order is written, at the worst price that it may take.
+
+    Through a chain the same amount goes on: only its first trade spends what is there already.
+    """
 
     price_cap_bps: float = 0.0
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
-        """Each leg's notional against what its wallet covers beyond what pairs have reserved."""
-        for leg in proposal.route.opening:
+        """What each leg spends from stock against what its wallet covers beyond what pairs have reserved."""
+        route = proposal.route
+        for leg in route.opening[:1] if route.chain else route.opening:
             price = proposal.price(leg)
             covered = portfolio.affordable_notional(leg.instrument, leg.side, price)
             # What a wallet pays in base, to sell spot, does not depend on the price.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from bot.domain.instrument import Feed, Instrument
+from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import Route
@@ -101,6 +102,17 @@ class Portfolio(Protocol):
 
     def top_up_s(self, venue: str) -> float | None:
         """How long a transfer takes (p95) that brings margin there; None where nothing tells."""
+
+    # Chains
+
+    def in_flight_notional(self) -> float | None:
+        """Of every chain that is not home, by what left for it."""
+
+    def transfers_under_way(self, venue: str, other: str) -> int | None:
+        """Transfers of chains between two venues, either way, that nobody knows the end of."""
+
+    def transfer_refused(self, leg: TransferLeg, amount: float) -> str | None:
+        """Why this run would not send it, in words; None: it would."""
 
     # Results
 

@@ -21,7 +21,7 @@ class NothingInFlight:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Pairs in transition on each leg's instrument."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             refused = at_most("in_flight", portfolio.in_flight(leg.instrument), 0.0, "pairs")
             if refused is not None:
                 return refused

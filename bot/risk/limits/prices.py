@@ -1,17 +1,16 @@
 """Whether the prices may be believed: fresh quotes, the moving average, other venues, the past, the currency."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from math import inf
 
 from bot.market.quote_ages import QuoteAges
 from bot.risk.limits.base import Proposal, Refused, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 
-_LEGS = 2
-
 
 class FreshQuotes:
-    """Both legs need a quote that the quote gate let pass, fresh, and of the same moment."""
+    """All legs need a quote that the quote gate let pass, fresh, and of the same moment."""
 
     __slots__ = ("_ages",)
 
@@ -22,18 +21,21 @@ class FreshQuotes:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """`quote_gate` without a quote, else the age limit that is exceeded."""
         sides = []
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             side = portfolio.market(leg.instrument)
             if side is None or side.quote is None:
                 return Refused(f"quote_gate {leg.instrument.id}", 0.0, 1.0, "usable quotes")
             if side.recv_ns > proposal.ts_ns:
                 return unknown(f"quote_age {leg.instrument.id}")  # from the future: a clock was set back
             sides.append(side)
-        if not 1 <= len(sides) <= _LEGS:
+        if not sides:
             return unknown("quote_gate")
-        a, b = sides[0], sides[-1]  # a round trip opens with one leg, whose quote is of its own moment
-        worst = self._ages.exceeded(proposal.ts_ns, a.recv_ns, a.known_age_ns(), b.recv_ns, b.known_age_ns())
-        return None if worst is None else Refused(worst.reason.value, worst.observed_ms, worst.allowed_ms, "ms")
+        # A round trip opens with one leg, whose quote is of its own moment.
+        for a, b in combinations(sides, 2) if len(sides) > 1 else ((sides[0], sides[0]),):
+            worst = self._ages.exceeded(proposal.ts_ns, a.recv_ns, a.known_age_ns(), b.recv_ns, b.known_age_ns())
+            if worst is not None:
+                return Refused(worst.reason.value, worst.observed_ms, worst.allowed_ms, "ms")
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class CollarToMean:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's price against its rolling mean mid."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             side = portfolio.market(leg.instrument)
             mean = None if side is None else side.statistics.mean_mid
             away = None if mean is None or not 0.0 < mean < inf else abs(proposal.price(leg) / mean - 1.0) * 1e4
@@ -64,7 +66,7 @@ class CollarToOthers:
 
         A leg that nobody else quotes in its currency has nothing to be compared with: its own mean remains.
         """
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             price, nearest = proposal.price(leg), inf
             mids = portfolio.other_mids(leg.instrument)
             for mid in mids:

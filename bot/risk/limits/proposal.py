@@ -1,8 +1,10 @@
 """Whether the proposal itself makes sense: cheap, and first."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 
+from bot.domain.order import Side
+from bot.domain.route import Route
 from bot.risk.limits.base import Proposal, Refused, at_most, unknown
 from bot.risk.limits.inputs import Portfolio
 
@@ -33,6 +35,8 @@ class OppositeSides:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """What does not fit together: sides, base assets, feeds."""
         opening = proposal.route.opening
+        if proposal.route.chain:
+            return self._around(proposal.route)
         if proposal.route.is_round_trip:
             return None  # it is a bet, for as long as it is held: what it may hold is the exposure caps' affair
         if len(opening) != _LEGS:
@@ -46,6 +50,16 @@ class OppositeSides:
             return Refused("leg_sides", 1.0, 0.0, "legs on the feed of the first")
         return None
 
+    @staticmethod
+    def _around(route: Route) -> Refused | None:
+        """A chain ends in the asset that it began with, and passes no trade twice."""
+        first, last = route.priced[0], route.priced[-1]
+        if first.spends != last.brings:
+            return Refused("leg_sides", 1.0, 0.0, f"chains that end in another asset than {first.spends}")
+        if len(route.instruments) != len(route.trades):
+            return Refused("leg_sides", float(len(route.trades)), float(len(route.instruments)), "trades")
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class UsableNumbers:
@@ -57,6 +71,13 @@ class UsableNumbers:
             return unknown("quantity")
         if not (0.0 < proposal.buy_price < inf and 0.0 < proposal.sell_price < inf):
             return unknown("price")
+        route = proposal.route
+        if route.chain and not (
+            len(proposal.prices) == len(route.priced) and all(0.0 < price < inf for price in proposal.prices)
+        ):
+            return unknown("price")
+        if not (len(proposal.amounts) == len(route.sent) and all(0.0 < amount < inf for amount in proposal.amounts)):
+            return unknown("amount")
         return None
 
 
@@ -70,8 +91,20 @@ class MaxPlausibleEdge:
         """The gross edge, and what the two prices say, against the most that is believed; in either direction."""
         observed = abs(proposal.gross_edge_bps)
         route = proposal.route
-        if route.buy.quote == route.sell.quote and proposal.buy_price:
+        if route.chain:
+            told = abs(_ratio(proposal) - 1.0) * 1e4
+            observed = told if told > observed else observed
+        elif route.buy.quote == route.sell.quote and proposal.buy_price:
             # Prices in one currency must agree whatever edge is claimed; max() would let a NaN claim pass.
             told = abs(proposal.sell_price / proposal.buy_price - 1.0) * 1e4
             observed = told if told > observed else observed
         return at_most("plausible_edge", observed, self.allowed_bps, "bps")
+
+
+def _ratio(proposal: Proposal) -> float:
+    """What the prices of a chain make of one unit that goes round, fees aside; NaN where one is none."""
+    ratio = 1.0
+    for leg in proposal.route.priced:
+        price = proposal.price(leg)
+        ratio = ratio * price if leg.side is Side.SELL else ratio / price if price else nan
+    return ratio

@@ -7,7 +7,7 @@ from bot.risk.limits.inputs import Portfolio
 
 
 def _with(sent: int | None, proposal: Proposal) -> int | None:
-    return None if sent is None or sent < 0 else sent + len(proposal.route.opening)
+    return None if sent is None or sent < 0 else sent + len(proposal.route.committed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ class MaxPositionNotional:
     allowed: float
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
-        """Each leg's instrument with this order added."""
+        """Each leg's instrument with this order added; a chain is all in one of them at a time."""
         notional = proposal.notional
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             held = _with(portfolio.position_notional(leg.instrument), notional)
             if not is_within(held, self.allowed):
                 return at_most("position_notional", held, self.allowed, leg.instrument.quote)
@@ -45,12 +45,13 @@ class MaxVenueNotional:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Every leg at the venue, with the proposal's legs there."""
-        legs, notional = proposal.route.opening, proposal.notional
+        legs, notional = proposal.route.committed, proposal.notional
         for leg in legs:
             venue = leg.instrument.venue
             there = 0
             for other in legs:
                 there += other.instrument.venue == venue
+            there = 1 if proposal.route.chain else there  # one amount, wherever it is
             held = _with(portfolio.venue_notional(venue), notional * there)
             if not is_within(held, self.allowed):
                 return at_most(f"venue_notional {venue}", held, self.allowed, leg.instrument.quote)
@@ -65,14 +66,21 @@ class MaxAssetNotional:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Every leg in the asset, with the proposal's."""
-        base = proposal.route.buy.base
-        held = _with(portfolio.asset_notional(base), proposal.notional * len(proposal.route.opening))
-        return at_most(f"asset_notional {base}", held, self.allowed, proposal.route.buy.quote)
+        route = proposal.route
+        legs = 1 if route.chain else len(route.opening)
+        for asset in route.passed or (route.buy.base,):
+            held = _with(portfolio.asset_notional(asset), proposal.notional * legs)
+            if not is_within(held, self.allowed):
+                return at_most(f"asset_notional {asset}", held, self.allowed, route.buy.quote)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class MaxNetExposure:
-    """How much of an asset may stand unhedged if this pair's first leg is filled and its second is not."""
+    """How much of an asset may stand unhedged if this pair's first leg is filled and its second is not.
+
+    A chain's amount is unhedged in every asset that it passes.
+    """
 
     allowed: float
     price_cap_bps: float = 0.0
@@ -80,5 +88,8 @@ class MaxNetExposure:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """What may stand unhedged already, and one whole leg at the worst price that it may take."""
         alone = proposal.notional * (1.0 + self.price_cap_bps / 1e4)
-        exposure = _with(portfolio.net_exposure_notional(proposal.route.buy.base), alone)
-        return at_most("net_exposure", exposure, self.allowed, proposal.route.buy.quote)
+        for asset in proposal.route.passed or (proposal.route.buy.base,):
+            exposure = _with(portfolio.net_exposure_notional(asset), alone)
+            if not is_within(exposure, self.allowed):
+                return at_most("net_exposure", exposure, self.allowed, proposal.route.buy.quote)
+        return None

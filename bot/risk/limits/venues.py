@@ -21,7 +21,7 @@ class HealthyFeeds:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """State, reconnects and malformed frames of the last minute, of each leg's feed."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             feed = leg.instrument.feed
             condition = portfolio.feed(feed)
             if condition is None:
@@ -41,7 +41,7 @@ class OpenVenues:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's venue."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             venue = leg.instrument.venue
             why = portfolio.blocked(venue)
             if why is not None:
@@ -54,7 +54,7 @@ class NotQuarantined:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's instrument."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             why = portfolio.quarantined(leg.instrument)
             if why is not None:
                 return Refused(f"quarantine {leg.instrument.id}", 0.0, 1.0, f"all ours ({why})")
@@ -69,7 +69,7 @@ class MaxRejects:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Rejected orders of the last minute at each leg's venue."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             venue = leg.instrument.venue
             rejects = portfolio.rejects_last_minute(venue)
             if not is_within(rejects, self.allowed):
@@ -83,7 +83,7 @@ class KnownOrders:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Orders of an unknown outcome at each leg's venue."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             venue = leg.instrument.venue
             unknown_orders = portfolio.unresolved_orders(venue)
             if not is_within(unknown_orders, 0):
@@ -101,7 +101,7 @@ class ClockUncertainty:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Half the round trip of each venue's last measurement."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             venue = leg.instrument.venue
             uncertain_ms = portfolio.clock_uncertainty_ms(venue)
             if uncertain_ms is None and not self.must_be_measured:
@@ -119,7 +119,7 @@ class StillListed:
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """Each leg's status, and the hours to its delivery."""
-        for leg in proposal.route.opening:
+        for leg in proposal.route.committed:
             listed = portfolio.listing(leg.instrument)
             if listed.status is not ListingStatus.TRADING:
                 return Refused(f"instrument_status {listed.id}", 0.0, 1.0, f"trading ({listed.status})")

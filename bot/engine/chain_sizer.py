@@ -1,0 +1,100 @@
+"""How much is proposed to be sent through a chain: as much as earns most, in what wallets and limits still leave."""
+
+from collections.abc import Sequence
+
+from bot.domain.legs import TradeLeg
+from bot.domain.route import Link, Route
+from bot.engine.books import ladder_met
+from bot.engine.route_state import RouteState
+from bot.engine.sizer import ORDER_NOTIONAL
+from bot.pricing.chain_sizing import ChainSize, best_chain
+from bot.pricing.ladder import Ladder
+from bot.pricing.sizing import Cap
+from bot.pricing.watch import PriceWatch
+from bot.risk.limits import Portfolio
+from bot.settings import Settings
+
+
+class ChainSizer:
+    """Sizes the chains of one run. Its caps bear the names of the gate's limits, which have the last word."""
+
+    def __init__(self, settings: Settings, portfolio: Portfolio) -> None:
+        """Look at `portfolio` where a limit has refused, and at nothing but books and the largest order before."""
+        self._risk = settings.risk
+        self._portfolio = portfolio
+        self._price_cap_bps = settings.execution.price_cap_bps
+        self._worse = 1.0 + settings.execution.price_cap_bps / 1e4
+        self._levels = settings.order_books.levels
+        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
+
+    def size(self, state: RouteState, now_ns: int) -> ChainSize:
+        """By edge, depth and the largest order; every trade has a quote, and the route has a price."""
+        ladders = self._ladders(state, now_ns)
+        return self._sized(state, ladders, [self._order_cap(ladders[0])])
+
+    def smaller(self, state: RouteState, now_ns: int, refused_by: str) -> ChainSize | None:
+        """By what wallets and holdings leave as well, where one of them is what the gate refused by; None elsewhere."""
+        ladders = self._ladders(state, now_ns)
+        first = ladders[0]
+        caps = [self._order_cap(first), *self._held_caps(state.route, first), self._wallet_cap(state.route, first)]
+        if all(cap.name != refused_by for cap in caps):
+            return None
+        return self._sized(state, ladders, caps)
+
+    def _sized(self, state: RouteState, ladders: Sequence[Ladder], caps: Sequence[Cap]) -> ChainSize:
+        watch = state.watch
+        assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
+        chain = watch.links(ladders, self._price_cap_bps)
+        assert chain is not None, "a route that is worth taking has a price"
+        return best_chain(chain, watch.asked(), caps)
+
+    def _ladders(self, state: RouteState, now_ns: int) -> list[Ladder]:
+        return [
+            ladder_met(
+                slot,
+                leg.side,
+                now_ns,
+                levels=self._levels,
+                max_age_ns=self._max_age_ns,
+                price_cap_bps=self._price_cap_bps,
+            )
+            for slot, leg in zip(state.slots, state.route.priced, strict=True)
+        ]
+
+    def _order_cap(self, first: Ladder) -> Cap:
+        return _cap(ORDER_NOTIONAL, self._risk.max_order_notional, 0.0, first)
+
+    def _held_caps(self, route: Route, first: Ladder) -> list[Cap]:
+        """What each limit leaves: the amount counts once in each, wherever it is on its way."""
+        risk, held = self._risk, self._portfolio
+        caps = [_cap("in_flight_notional", risk.max_in_flight_notional, held.in_flight_notional(), first)]
+        for asset in route.passed:
+            exposed, owned = held.net_exposure_notional(asset), held.asset_notional(asset)
+            caps.append(_cap("net_exposure", risk.max_net_exposure_notional, exposed, first, self._worse))
+            caps.append(_cap(f"asset_notional {asset}", risk.max_asset_notional, owned, first))
+        for one in route.instruments:
+            position, there = held.position_notional(one), held.venue_notional(one.venue)
+            caps.append(_cap("position_notional", risk.max_position_notional, position, first))
+            caps.append(_cap(f"venue_notional {one.venue}", risk.max_venue_notional, there, first))
+        return caps
+
+    def _wallet_cap(self, route: Route, first: Ladder) -> Cap:
+        leg = route.priced[0]
+        name = f"balance {leg.instrument.feed}"
+        covered = self._portfolio.affordable_notional(leg.instrument, leg.side, first.best_price)
+        if covered is None:
+            return Cap(name, 0.0)
+        if leg.spends == leg.instrument.base:  # no price changes how much stock covers
+            return Cap(name, max(covered, 0.0) / first.best_price)
+        return _cap(name, covered / self._worse, 0.0, first)
+
+
+def average_prices(route: Route, links: Sequence[Link]) -> list[float]:
+    """Of each of `route.priced`."""
+    return [link.price for leg, link in zip(route.chain, links, strict=True) if isinstance(leg, TradeLeg)]
+
+
+def _cap(name: str, allowed: float, held: float | None, first: Ladder, weight: float = 1.0) -> Cap:
+    """The first trade's quantity whose notional, counted `weight` times, fits beside what is held; 0: not known."""
+    left = 0.0 if held is None else max((allowed - held) / weight, 0.0)
+    return Cap(name, first.quantity_for(left))

@@ -1,0 +1,276 @@
+"""A ring and a transfer route through engine, gate, chain executor and paper venue, on a virtual clock."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bot.clock import VirtualClock
+from bot.domain.fees import FeeSchedule, FeeSource
+from bot.domain.instrument import Instrument, Segment
+from bot.domain.market import TopOfBook
+from bot.domain.order import Side
+from bot.domain.route import Decision, Outcome
+from bot.engine.engine import Engine, RunInfo
+from bot.engine.snapshot import take_snapshot, why_not
+from bot.matching.cash import exact
+from bot.ports import RecordKind, RouteTerms
+from bot.risk.gate import TradingState
+from bot.settings import Settings
+from exchanges.paper.actions import PaperActions
+from strategies.arbitrage.settings import ArbitrageSettings
+from strategies.arbitrage.strategy import ArbitrageStrategy
+from tests.unit.test_engine_decisions import MemoryJournal
+
+D = Decimal
+MS = 1_000_000
+START_NS = 1_700_000_000_000 * MS
+
+
+def spot(venue: str, symbol: str, tick: str, lot: str, least: str = "5") -> Instrument:
+    base, quote = symbol.split("/")
+    return Instrument(
+        venue=venue, symbol=symbol, segment=Segment.SPOT, base=base, quote=quote, tick_size=D(tick), lot_size=D(lot),
+        min_quantity=D(lot), min_notional=D(least),
+    )  # fmt: skip
+
+
+BTC = spot("binance", "BTC/USDT", "0.01", "0.00001")
+CROSS = spot("binance", "ETH/BTC", "0.000001", "0.0001", "0.0001")
+ETH = spot("binance", "ETH/USDT", "0.01", "0.0001")
+THERE = spot("bybit", "BTC/USDT", "0.01", "0.00001")
+RING = "triangular:binance:BTC/USDT>binance:ETH/BTC>binance:ETH/USDT"
+BACK = "triangular:binance:ETH/USDT>binance:ETH/BTC>binance:BTC/USDT"
+SENT = "transfer:binance:BTC/USDT>bybit:BTC/USDT:bitcoin"
+BALANCES = {"binance.spot": {"USDT": 10_000}, "bybit.unified": {"USDT": 10_000}}
+WIDE = {"max_order_notional": 4_000.0, "max_net_exposure_notional": 5_000.0, "max_in_flight_notional": 4_000.0}
+LEVEL: Mapping[str, tuple[float, float]] = {
+    BTC.id: (59_999.0, 60_001.0),
+    CROSS.id: (0.04999, 0.05001),
+    ETH.id: (2_999.5, 3_000.5),
+    THERE.id: (59_999.0, 60_001.0),
+}
+
+
+class Bench:
+    """Taker fees of 1 bp; nothing is worth taking at `LEVEL`."""
+
+    def __init__(
+        self,
+        instruments: tuple[Instrument, ...] = (BTC, CROSS, ETH),
+        kinds: tuple[str, ...] = ("triangular",),
+        *,
+        terms: RouteTerms | None = None,
+        carrier: Any = None,
+        balances: Mapping[str, Mapping[str, int]] = BALANCES,
+        **settings: Any,
+    ) -> None:
+        self.instruments = instruments
+        self.clock = VirtualClock(START_NS)
+        self.journal = MemoryJournal()
+        self.decisions: list[Decision] = []
+        self.log: list[str] = []
+        chosen = Settings.model_validate({"paper": {"balances": balances, "latency_ms": 10}} | settings)
+        fees = {
+            one.feed: FeeSchedule(feed=one.feed, maker_bps=D(1), taker_bps=D(1), source=FeeSource.SETTING)
+            for one in instruments
+        }
+        own = ArbitrageSettings.model_validate(
+            {"kinds": list(kinds), "warmup_s": 0.5, "adverse_moves": False, "networks": {"BTC": ["bitcoin"]},
+             "transfer_risk_sd": 0.0, "assumed_rebalancing_bps": 1.0}
+        )  # fmt: skip
+        self.paper = PaperActions(instruments, fees, chosen.paper, self.clock)
+        self.engine = Engine(
+            run=RunInfo("run", "arbitrage", "recorded", False, "digest", "0"),
+            instruments=instruments,
+            strategy=ArbitrageStrategy(own),
+            venue=self.paper,
+            journal=self.journal,
+            clock=self.clock,
+            settings=chosen,
+            fees=fees,
+            assumed_funding_bps_per_8h={},
+            log=lambda level, text: self.log.append(text),
+            show_decision=self.decisions.append,
+            terms=terms,
+            carrier=carrier(self) if carrier is not None else None,
+        )
+        self.sequence = 0
+        self.engine.start()
+
+    def quote(self, of: Instrument, bid: float, ask: float, quantity: float = 50.0) -> None:
+        """One quote, decided on at once."""
+        self.sequence += 1
+        at = self.clock.now_ns()
+        quote = TopOfBook(
+            bid_price=bid, bid_qty=quantity, ask_price=ask, ask_qty=quantity, sequence=self.sequence, ts_event_ns=at
+        )
+        self.engine.on_quote(self.instruments.index(of), quote, at, b"")
+        self.engine.on_batch_end(at)
+
+    def wait(self, ms: float) -> None:
+        """Let time pass, and keep every quote fresh as it is."""
+        end = self.clock.now_ns() + round(ms * MS)
+        while self.clock.now_ns() < end:
+            self.clock.advance_to(min(end, self.clock.now_ns() + 100 * MS))
+            for slot in self.engine.slots:
+                if slot.quote is not None:
+                    self.quote(slot.instrument, slot.quote.bid_price, slot.quote.ask_price, slot.quote.bid_qty)
+
+    def level(self) -> None:
+        """Every market at its usual price."""
+        for one in self.instruments:
+            self.quote(one, *LEVEL[one.id])
+
+    def warm(self) -> None:
+        self.level()
+        self.wait(2_000)
+
+    def of(self, route: str) -> list[tuple[Outcome, str]]:
+        return [(one.outcome, one.reason) for one in self.decisions if one.route == route]
+
+    @exact
+    def wallets(self) -> dict[str, D]:
+        """What each asset is in all wallets together."""
+        found: dict[str, D] = {}
+        for balance in self.paper.balances():
+            found[balance.asset] = found.get(balance.asset, D(0)) + balance.total
+        return found
+
+
+def test_a_ring_is_taken_and_brings_home_what_the_wallets_say() -> None:
+    bench = Bench()
+    bench.warm()
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "net_edge")
+    before = bench.wallets()
+    bench.quote(ETH, 3_020.0, 3_020.5)  # 3020 / (60001 · 0.05001) − 1: 64 bps
+    assert bench.of(RING)[-1] == (Outcome.TAKEN, "net_edge")
+    desk = bench.engine.desk
+    (chain,) = desk.chains.chains.values()
+    told = chain.opportunity
+    assert [
+        link.quantity % leg.instrument.lot_size for leg, link in zip(chain.route.trades, told.links, strict=True)
+    ] == [0] * 3
+    assert told.quantity * D("60001") <= 1000
+    assert desk.portfolio.open_pairs() == 1
+    assert desk.portfolio.in_flight_notional() == pytest.approx(float(told.quantity) * 60_001)
+    bench.wait(500)
+    assert not desk.chains.chains
+    assert chain.state == "closed"
+    flows = {asset: amount for asset, amount in desk.ledger.realised().items() if amount}
+    after = bench.wallets()
+    assert {asset: after[asset] - before.get(asset, D(0)) for asset in flows} == flows
+    assert float(flows["USDT"]) == pytest.approx(float(told.links[-1].brings - told.links[0].spends), rel=1e-9)
+    assert desk.portfolio.realised_total() == pytest.approx(float(flows["USDT"]))
+    assert bench.engine.desk.gate.state is TradingState.ACTIVE
+
+
+def test_the_other_way_round_is_another_route() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.quote(ETH, 2_979.5, 2_980.0)  # 0.04999 · 59999 / 2980 − 1: 65 bps
+    assert bench.of(BACK)[-1] == (Outcome.TAKEN, "net_edge")
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "net_edge")
+    bench.wait(500)
+    assert D("5") < bench.engine.desk.ledger.realised()["USDT"] < D("7")
+
+
+def test_a_chain_in_flight_counts_in_every_cap_and_blocks_its_instruments() -> None:
+    bench = Bench(paper={"balances": BALANCES, "latency_ms": 10})
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    portfolio = bench.engine.desk.portfolio
+    (chain,) = bench.engine.desk.chains.chains.values()
+    notional = float(chain.opportunity.quantity) * 60_001
+    assert portfolio.venue_notional("binance") == pytest.approx(notional)
+    assert portfolio.venue_notional("bybit") == 0
+    assert portfolio.asset_notional("ETH") == portfolio.net_exposure_notional("BTC") == pytest.approx(notional)
+    assert portfolio.position_notional(CROSS) == pytest.approx(notional)
+    assert portfolio.in_flight(CROSS) == 1
+    assert portfolio.busy(chain.route)
+    bench.quote(ETH, 3_021.0, 3_021.5)
+    assert bench.engine.decisions.taken == 1  # one at a time
+    bench.wait(500)
+    assert portfolio.in_flight_notional() == portfolio.venue_notional("binance") == portfolio.in_flight(CROSS) == 0
+
+
+def test_what_a_chain_holds_on_its_way_is_nobody_elses_to_spend() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    bench.clock.advance_to(bench.clock.now_ns() + 25 * MS)  # the first trade is done, the second on its way
+    (chain,) = bench.engine.desk.chains.chains.values()
+    assert chain.holdings.get(("binance", "BTC"), D(0)) > 0
+    portfolio = bench.engine.desk.portfolio
+    free = portfolio.affordable_notional(CROSS, Side.BUY, 0.05)
+    assert free <= 1e-9
+
+
+def test_too_small_a_cap_is_refused_by_its_minimums_and_not_rounded_up() -> None:
+    bench = Bench(risk={"max_order_notional": 4.0})
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "size")
+
+
+def test_coarse_lots_that_eat_the_edge_refuse_by_name() -> None:
+    first, coarse = (one.model_copy(update={"lot_size": D(lot), "min_quantity": D(lot)}) for one, lot in
+                     ((BTC, "0.01"), (CROSS, "0.5")))  # fmt: skip
+    bench = Bench((first, coarse, ETH), risk=WIDE)
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)  # an edge of 64 bps, and of 0.06 BTC a sixth buys no whole lot of 0.025 BTC
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "rounding")
+    (state,) = [one for one in bench.engine.routes if one.route.id == RING]
+    assert state.observed is not None
+    assert state.observed[0] < -100  # USDT of 3600
+    assert "whole lots leave too much over" in why_not(state)
+
+
+def test_a_wallet_that_covers_less_makes_it_smaller() -> None:
+    bench = Bench(balances={"binance.spot": {"USDT": 300}})
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    (chain,) = bench.engine.desk.chains.chains.values()
+    assert 250 < chain.opportunity.links[0].spends <= 300
+    bench.wait(500)
+    assert chain.state == "closed"
+
+
+def test_what_refuses_at_the_last_moment_opens_nothing() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.engine.desk.before_sending = lambda: bench.engine.desk.gate.hold("somebody paused")
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    bench.wait(300)
+    assert not bench.journal.of(RecordKind.FILL)
+    assert not bench.engine.desk.chains.chains
+    assert bench.wallets()["USDT"] == 20_000
+
+
+def test_a_paused_route_takes_nothing_and_a_flatten_brings_it_home() -> None:
+    bench = Bench()
+    bench.warm()
+    (state,) = [one for one in bench.engine.routes if one.route.id == RING]
+    state.is_paused = True
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "paused")
+    state.is_paused = False
+    bench.quote(ETH, 3_020.1, 3_020.6)
+    assert bench.of(RING)[-1][0] is Outcome.TAKEN
+    bench.clock.advance_to(bench.clock.now_ns() + 25 * MS)
+    bench.engine.desk.leave(state)
+    bench.wait(1_000)
+    assert state.is_free
+    assert bench.wallets()["USDT"] == pytest.approx(D(20_000), abs=10)
+    assert not bench.engine.desk.chains.chains
+
+
+def test_the_screen_shows_a_chain_on_its_way() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    shown = take_snapshot(bench.engine, bench.clock.now_ns(), lambda feed, raw: None, progress=None, finished=False)  # type: ignore[arg-type,return-value]
+    assert shown.open_pairs == 1
+    (row,) = shown.pairs
+    assert row.route == RING
