@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
 from bot.errors import VenueError
+from bot.patience import Patience
 from bot.ports import Market, QuoteDrivenVenue, TermsSource
 from bot.settings import Settings
 from exchanges.accounts import order_accounts
@@ -71,6 +72,8 @@ class Wanted:
     """The program itself, which also serves the simulated exchanges."""
     keys: Mapping[str, ApiKeys] = field(default_factory=dict)
     """Venue -> the account that orders of `live` and `testnet` are sent for; none: they go to the paper venue."""
+    patience: Patience | None = None
+    """With venues that are away, or want to be left alone; None: they are an error at once."""
 
 
 @asynccontextmanager
@@ -118,13 +121,13 @@ async def _on_simulator(
 ) -> OpenMarket:
     from exchanges.terms import terms_sources
 
-    market = await _connected(there, wanted.run_s, log, "simulated")
+    market = await _connected(there, wanted, log, "simulated")
     own = dict.fromkeys(TRADING_VENUES, keys)
     budgets = _budgets(market)
     terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
     deliver = asyncio.get_running_loop().call_soon_threadsafe
     silent = _without_orders(market)
-    venue = _wire(market, there, own, log, budgets)
+    venue = _wire(market, there, own, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, there, own, "simulated")
     told = _told(silent)
     return OpenMarket(market, venue, deliver, there, lost, terms, silent, told, accounts, keys=own)
@@ -132,7 +135,7 @@ async def _on_simulator(
 
 async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
     """The real exchanges or their test systems; without keys, paper money at prices that are real."""
-    market = await _connected(settings, wanted.run_s, log, settings.market)
+    market = await _connected(settings, wanted, log, settings.market)
     # Imported here, as everywhere: the client libraries take a second to load, and recorded markets need none.
     from exchanges.terms import terms_sources
 
@@ -143,7 +146,7 @@ async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
         notes = _played_alone(market)
         return OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
     silent = _without_orders(market)
-    venue = _wire(market, settings, wanted.keys, log, budgets)
+    venue = _wire(market, settings, wanted.keys, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
     return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts, keys=wanted.keys)
 
@@ -164,12 +167,12 @@ def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgres
     return OpenMarket(market, _paper(market, settings), None, settings, notes=_played_alone(market))
 
 
-async def _connected(settings: Settings, run_s: float | None, log: Log, name: str) -> LiveVenues:
+async def _connected(settings: Settings, wanted: Wanted, log: Log, name: str) -> LiveVenues:
     venues = all_venues()
     feeds = configured_feeds(settings, venues)
     log("info", f"asking {', '.join(sorted({feed.venue for feed in feeds}))} for instruments")
-    found = await ask_instruments(feeds, venues, settings)
-    return LiveVenues(found, venues, settings, run_s=run_s, name=name)
+    found = await ask_instruments(feeds, venues, settings, wanted.patience)
+    return LiveVenues(found, venues, settings, run_s=wanted.run_s, name=name, patience=wanted.patience)
 
 
 def _without_orders(market: Market) -> frozenset[str]:
@@ -203,7 +206,12 @@ def _budgets(market: LiveVenues) -> dict[str, RequestBudget]:
 
 
 def _wire(
-    market: LiveVenues, settings: Settings, keys: Mapping[str, ApiKeys], log: Log, budgets: Mapping[str, RequestBudget]
+    market: LiveVenues,
+    settings: Settings,
+    keys: Mapping[str, ApiKeys],
+    log: Log,
+    budgets: Mapping[str, RequestBudget],
+    patience: Patience | None,
 ) -> VenueFactory:
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
@@ -221,7 +229,8 @@ def _wire(
                     market.by_feed, keys[venue], settings, market.clock, spread, fees, log, budget=budgets[venue]
                 )
                 for venue in venues
-            }
+            },
+            patience,
         )
 
     return connected

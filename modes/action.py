@@ -19,6 +19,7 @@ from bot.engine.engine import RunInfo
 from bot.engine.run import EngineRun, RunResult
 from bot.errors import ExitCode, StorageError
 from bot.headless import Headless, opening_line
+from bot.patience import Patience
 from bot.ports import Market
 from bot.risk.halt_flag import HaltFlag, read_flag
 from bot.settings import Settings
@@ -122,13 +123,14 @@ async def _run(
 ) -> RunResult:
     from exchanges.markets import Wanted, opened_market
 
-    wanted = Wanted(arguments.recording, arguments.for_s, MAIN, keys)
+    patience = Patience(loaded.settings.start.wait_s, SystemClock(), headless.log)
+    wanted = Wanted(arguments.recording, arguments.for_s, MAIN, keys, patience)
     async with opened_market(loaded.settings, wanted, headless.log, headless.on_scan) as opened:
         held = () if opened.dies_with_run else [(one.venue, key_fingerprint(one.key)) for one in opened.accounts]
         lock = AccountLock(held, state_directory(os.environ))
         try:
             real_money = is_real(loaded.settings, keys) and not arguments.shadow
-            return await _run_on(opened, arguments, loaded, headless, comparison, real_money=real_money)
+            return await _run_on(opened, arguments, loaded, headless, comparison, patience, real_money=real_money)
         finally:
             lock.release()
 
@@ -139,6 +141,7 @@ async def _run_on(
     loaded: LoadedSettings,
     headless: Headless,
     comparison: Comparison | None,
+    patience: Patience,
     *,
     real_money: bool,
 ) -> RunResult:
@@ -147,7 +150,7 @@ async def _run_on(
     telling = Telling(settings, info, os.environ, headless.log)
     try:
         async with leased(opened, settings, info.run_id, headless.log) as lease:
-            return await _run_told(opened, arguments, loaded, headless, comparison, info, telling, lease)
+            return await _run_told(opened, arguments, loaded, headless, comparison, info, telling, lease, patience)
     finally:
         await asyncio.to_thread(telling.close)  # a service that does not answer may take its seconds
 
@@ -161,12 +164,13 @@ async def _run_told(
     info: RunInfo,
     telling: Telling,
     lease: "AccountLease | None",
+    patience: Patience,
 ) -> RunResult:
     from exchanges.price_lists import PRICE_LISTS
 
     settings, market = loaded.settings, opened.market
     real_money = is_real(settings, opened.keys)  # of the orders that leave this machine: a shadow's too
-    watched = await _passed(opened, settings, headless, real_money=real_money)
+    watched = await _passed(opened, settings, headless, patience, real_money=real_money)
     terms = await _terms(opened, settings, headless)
     journal = SqliteJournal(
         settings.data_dir,
@@ -206,6 +210,7 @@ async def _run_told(
         accounts=_whose(opened) if shadow is None else _whose(replace(traded, accounts=())),
         halted=_halted(opened, settings),
         shadow=shadow,
+        patience=patience,
     )
     telling.watch(run)
     if lease is not None:
@@ -243,19 +248,20 @@ def _remember_accounts(opened: "OpenMarket", settings: Settings) -> None:
 
 
 async def _passed(
-    opened: "OpenMarket", settings: Settings, headless: Headless, *, real_money: bool
+    opened: "OpenMarket", settings: Settings, headless: Headless, patience: Patience, *, real_money: bool
 ) -> "Sequence[AccountInspector]":
     """The accounts that orders leave this machine for, once the preflight has let them; none elsewhere.
 
     Raises:
         PreflightFailed: If it has not.
+        VenueError: If a venue is away still when patience has ended.
     """
     if settings.market not in ("live", "testnet") or not opened.keys:
         return ()
     from exchanges.inspection import inspectors
     from modes.preflight import require_preflight
 
-    await require_preflight(opened, settings, opened.keys, headless.log, real_money=real_money)
+    await require_preflight(opened, settings, opened.keys, headless.log, real_money=real_money, patience=patience)
     return inspectors(opened.market.by_feed, opened.settings, opened.market.clock, opened.keys)
 
 

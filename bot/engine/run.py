@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from bot.clock import SystemClock
 from bot.control.messages import Command
@@ -41,6 +41,7 @@ from bot.engine.watches.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.execution.journal_replay import LeftPair
 from bot.masking import masked
+from bot.patience import Patience
 from bot.ports import (
     HasAccounts,
     Journal,
@@ -62,6 +63,7 @@ from bot.settings import Settings
 SOCKET = Path("run") / "engine.sock"
 """Of the control socket, below the data directory."""
 _UNREALISED_LOOK_S = 1.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,10 @@ class RunResult:
     halted: bool
     lost: VenueError | None = None
     """Why the market was gone before its end."""
+
+
+class _StoppedEarlyError(Exception):
+    """A person, or a bug that was found, ends the run before it has begun."""
 
 
 class Beside(Protocol):
@@ -130,6 +136,7 @@ class EngineRun:
         accounts: Mapping[str, str] | None = None,
         halted: HaltFlag | None = None,
         shadow: RealSide | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Build the run.
 
@@ -156,6 +163,7 @@ class EngineRun:
             halted: The flag that stood in the data directory before: nothing is opened, and what is left open is looked
                 after.
             shadow: Real orders of minimum size beside the run's own; None: there are none.
+            patience: With venues that are away when the run begins.
         """
         self._info = info
         self._market = market
@@ -165,6 +173,7 @@ class EngineRun:
         self._accounts = accounts
         self._left = LeftBehind()
         self._halted = halted
+        self._patience = patience
         self._reconciler: Reconciler | None = None
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
@@ -251,10 +260,10 @@ class EngineRun:
             self.engine.desk.executor.dust.restore(dust, self._market.instruments)
             await self._control.start()
             self._listen_to_signals()
-            await self._venue.start()
-            left = await self._recover()
+            await self._unless_stopped(self._venue.start())
+            left = await self._unless_stopped(self._recover())
             if self._shadow is not None:
-                await self._shadow.open()
+                await self._unless_stopped(self._shadow.open())
             if self._halted is not None and not left and not self._twins_left():
                 raise refused(self._halted, self._data_dir)
             self.engine.start()
@@ -289,6 +298,8 @@ class EngineRun:
             end = await self._market.run(sink, self._stop)
             if self._lost is not None:
                 end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
+        except _StoppedEarlyError:
+            end = MarketEnd(complete=False, reasons=("stopped before the first decision",))
         finally:
             for watch in (
                 self._kill,
@@ -334,6 +345,23 @@ class EngineRun:
             self.engine.event("error", str(why))
             self._stop.set()
 
+    async def _unless_stopped(self, beginning: Coroutine[Any, Any, _T]) -> _T:
+        """What `beginning` comes to; a venue that is away may take minutes, and a person need not wait for it.
+
+        Raises:
+            _StoppedEarlyError: If the run is to end.
+        """
+        task, stopped = asyncio.create_task(beginning), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise _StoppedEarlyError
+        finally:
+            for one in (task, stopped):
+                one.cancel()
+            await asyncio.gather(task, stopped, return_exceptions=True)
+
     def _told_before(self) -> list[str]:
         """What a person should know of the run before this one: what a crash left, and cost."""
         if self._disk is None:
@@ -354,7 +382,9 @@ class EngineRun:
             return []
         settings, clock = engine.settings.reconciliation, self._market.clock
         accounts = self._venue.account_questions()
-        recovery = Recovery(left, accounts, self._market.instruments, self._journal, clock, settings, engine.event)
+        wait_s = 0.0 if self._patience is None else self._patience.left_s
+        instruments = self._market.instruments
+        recovery = Recovery(left, accounts, instruments, self._journal, clock, settings, engine.event, wait_s)
         pairs = await recovery.settle()
         engine.desk.portfolio.quarantine.update(recovery.quarantined)
         return pairs

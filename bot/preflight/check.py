@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.errors import AuthenticationFailed, BotError, PreflightFailed
+from bot.errors import AuthenticationFailed, BotError, PreflightFailed, VenueError
+from bot.patience import Patience
 
 
 class Verdict(StrEnum):
@@ -71,13 +72,21 @@ def require(checks: Sequence[Check]) -> None:
         )
 
 
-async def asked(name: str, subject: str, look: Callable[[], Awaitable[Sequence[Check]]]) -> Sequence[Check]:
-    """What `look` finds; a question that cannot be asked is a check that failed."""
+async def asked(
+    name: str, subject: str, look: Callable[[], Awaitable[Sequence[Check]]], patience: Patience | None = None
+) -> Sequence[Check]:
+    """What `look` finds; a question that cannot be asked is a check that failed.
+
+    Raises:
+        VenueError: If there was `patience`, and the venue is away still: there is nothing for a person to put right.
+    """
     try:
-        return await look()
+        return await (look() if patience is None else patience.asked(look))
     except AuthenticationFailed as error:
         return [
             failed(name, subject, str(error), "check key, secret, rights and the addresses that the key is bound to")
         ]
     except BotError as error:
+        if patience is not None and isinstance(error, VenueError) and patience.may_help(error):
+            raise
         return [failed(name, subject, str(error), "try again; if it stays, look at the venue's status page")]

@@ -27,6 +27,7 @@ from bot.settings.section import (
     WalletName,
 )
 from bot.settings.shadow import ShadowSettings
+from bot.settings.start import StartSettings
 from bot.settings.storage import ArchiveSettings, BackupSettings, JobSettings, MongoSettings
 from bot.settings.telling import LogSettings, MetricsSettings, NotificationSettings
 from bot.settings.terms import TermsSettings
@@ -201,6 +202,7 @@ class Settings(BaseModel):
     paper: PaperSettings = PaperSettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    start: StartSettings = StartSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     transfers: TransferSettings = TransferSettings()
     shadow: ShadowSettings = ShadowSettings()

@@ -4,13 +4,15 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from bot.clock import SystemClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import BotError, SettingsError
-from bot.ports import FrameTap, LiveVenueModule, MarketEnd, MarketSink
+from bot.patience import Patience
+from bot.ports import FrameTap, LiveVenueModule, MarketEnd, MarketReader, MarketSink
 from bot.settings import Settings
 from exchanges.depth.books import LiveBooks
 
@@ -48,11 +50,14 @@ class LiveVenues:
         *,
         run_s: float | None,
         name: str = "live",
+        patience: Patience | None = None,
     ) -> None:
         """Watch the instruments of `by_feed` (feed -> the venue's symbol -> instrument) for `run_s` seconds.
 
-        `name` stands on every screen and report: `live`, or `simulated` where the venues are not the real ones.
+        `name` stands on every screen and report: `live`, or `simulated` where the venues are not the real ones. A feed
+        that cannot be started is tried again as long as there is `patience`; the others deliver meanwhile.
         """
+        self._patience = patience
         self.name = name
         self.by_feed = by_feed
         self._venues = venues
@@ -81,42 +86,59 @@ class LiveVenues:
             VenueError: If a feed cannot be started; the others are closed again.
         """
         slots = {instrument.id: slot for slot, instrument in enumerate(self.instruments)}
-        readers = [
-            self._venues[feed.venue].reader(
-                feed,
-                {symbol: slots[i.id] for symbol, i in found.items()},
-                sink,
-                self._settings,
-                self.clock,
-                random.Random(),  # noqa: S311 - spreads reconnects, guards nothing
-                self.tap,
-            )
-            for feed, found in self.by_feed.items()
-        ]
+        readers: list[MarketReader] = []
+        stopping = asyncio.create_task(stop.wait())
         try:
-            async with asyncio.TaskGroup() as starting:
-                for reader in readers:
-                    starting.create_task(reader.start())
+            async with asyncio.TaskGroup() as group:
+                starting = [group.create_task(self._start(feed, slots, sink, readers)) for feed in self.by_feed]
+                stopping.add_done_callback(partial(_cancel_all, starting))
                 self.books.start()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._run_s)
         except* BotError as failures:
             raise failures.exceptions[0] from None
         finally:
+            stopping.cancel()
             await asyncio.gather(self.books.stop(), *(reader.stop() for reader in readers), return_exceptions=True)
         return MarketEnd(complete=True, stopped=stop.is_set())
 
+    async def _start(self, feed: Feed, slots: Mapping[str, int], sink: MarketSink, started: list[MarketReader]) -> None:
+        """Begin to read one feed; a reader that fails has let go of everything, and the next try is a new one."""
+        found = {symbol: slots[one.id] for symbol, one in self.by_feed[feed].items()}
+
+        async def attempt() -> None:
+            spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
+            module = self._venues[feed.venue]
+            reader = module.reader(feed, found, sink, self._settings, self.clock, spread, self.tap)
+            try:
+                await reader.start()
+            except BaseException:
+                await reader.stop()
+                raise
+            started.append(reader)
+
+        await (attempt() if self._patience is None else self._patience.asked(attempt))
+
+
+def _cancel_all(starting: Sequence[asyncio.Task[None]], stopped: asyncio.Task[bool]) -> None:
+    """Nobody waits any more for what has not begun yet."""
+    if not stopped.cancelled():
+        for task in starting:
+            task.cancel()
+
 
 async def ask_instruments(
-    wanted: Mapping[Feed, Sequence[str]], venues: Mapping[str, LiveVenueModule], settings: Settings
+    wanted: Mapping[Feed, Sequence[str]],
+    venues: Mapping[str, LiveVenueModule],
+    settings: Settings,
+    patience: Patience | None = None,
 ) -> dict[Feed, dict[str, Instrument]]:
-    """Ask every venue for its instruments, all at once.
+    """Ask every venue for its instruments, all at once; again, as long as there is `patience`.
 
     Raises:
         SettingsError: If a symbol does not trade there.
         VenueError: If a venue cannot be asked.
     """
-    answers = await asyncio.gather(
-        *(venues[feed.venue].instruments(feed, symbols, settings) for feed, symbols in wanted.items())
-    )
+    asks = [partial(venues[feed.venue].instruments, feed, symbols, settings) for feed, symbols in wanted.items()]
+    answers = await asyncio.gather(*(ask() if patience is None else patience.asked(ask) for ask in asks))
     return dict(zip(wanted, answers, strict=True))

@@ -11,6 +11,7 @@ from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.domain.standing import VenueStanding
 from bot.errors import BotError, OrderRejected
+from bot.patience import Patience
 from bot.ports import (
     AccountQuestions,
     Actions,
@@ -44,9 +45,10 @@ class ConnectedActions(Actions, Protocol):
 class RoutedActions:
     """Implements `bot.ports.Actions` over one `Actions` per venue."""
 
-    def __init__(self, by_venue: Mapping[str, ConnectedActions]) -> None:
-        """Route by `instrument.venue`."""
+    def __init__(self, by_venue: Mapping[str, ConnectedActions], patience: Patience | None = None) -> None:
+        """Route by `instrument.venue`; one that cannot be connected is tried again as long as there is `patience`."""
         self._by_venue = dict(by_venue)
+        self._patience = patience
         self._is_left = False
 
     @property
@@ -105,10 +107,13 @@ class RoutedActions:
         try:
             async with asyncio.TaskGroup() as starting:
                 for venue in self._by_venue.values():
-                    starting.create_task(venue.start())
+                    starting.create_task(self._started(venue))
         except* BotError as failures:
             await self.stop()
             raise failures.exceptions[0] from None
+
+    async def _started(self, venue: ConnectedActions) -> None:
+        await (venue.start() if self._patience is None else self._patience.asked(venue.start))
 
     async def stop(self) -> None:
         """Disconnect every venue; from now on orders are refused. Idempotent."""

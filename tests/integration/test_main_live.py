@@ -265,6 +265,7 @@ async def test_an_unreachable_venue_is_one_line_and_exit_5(tmp_path: Path) -> No
         )
         for word in ("--set", url)
     ]
+    nowhere += ["--set", "start.wait_s=0"]
     code, stdout, stderr = await run("--market", "live", "--json", "--data-dir", str(tmp_path), *nowhere)
     assert code == 5
     assert stdout == ""

@@ -19,7 +19,7 @@ from bot.clock import Clock, pause
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
-from bot.errors import AuthenticationFailed, PreflightFailed, VenueError
+from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import Pair, PairState
@@ -47,6 +47,7 @@ class Recovery:
         clock: Clock,
         settings: ReconciliationSettings,
         event: Callable[[str, str], None],
+        wait_s: float = 0.0,
     ) -> None:
         """Nothing is asked before `settle`.
 
@@ -58,7 +59,11 @@ class Recovery:
             clock: Dates what is found.
             settings: What to do about what is not ours.
             event: Takes a level and a line, for a person and the journal.
+            wait_s: How long the start has for venues that are away, if that is longer than its deadline.
         """
+        self._deadline_s = max(settings.deadline_s, wait_s)
+        self._trouble: VenueError | None = None
+        """Why a venue could not be asked last; None: it could."""
         self._left = left
         self._accounts = {one.venue: one for one in accounts}
         self._instruments = list(instruments)
@@ -73,16 +78,19 @@ class Recovery:
         """Every pair that is to be adopted, with no order of it left in doubt.
 
         Raises:
-            PreflightFailed: If the venues tell otherwise than the journal, or cannot be asked in time.
+            PreflightFailed: If the venues tell otherwise than the journal, or do not agree with it in time.
+            VenueUnavailable: If one cannot be asked in time: the next start may find it.
         """
         if self._settings.pairs == "abandon":
             self._abandon()
         try:
-            async with asyncio.timeout(self._settings.deadline_s):
+            async with asyncio.timeout(self._deadline_s):
                 await self._settle()
         except TimeoutError as error:
-            deadline = f"{self._settings.deadline_s:g} s"
-            raise PreflightFailed(f"the accounts could not be compared with the journal within {deadline}") from error
+            words = f"could not be compared with the journal within {self._deadline_s:g} s"
+            if self._trouble is not None:
+                raise VenueUnavailable(self._trouble.venue, f"the account {words}: {self._trouble}") from error
+            raise PreflightFailed(f"the accounts {words}") from error
         return self._left.pairs
 
     async def _settle(self) -> None:
@@ -240,12 +248,16 @@ class Recovery:
         """The answer, however often it takes; a key that is refused will not be taken later either."""
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except AuthenticationFailed:
                 raise
             except VenueError as error:
+                self._trouble = error
                 self._event("warning", f"not known yet what the account holds: {error}")
                 await pause(self._clock, max(_AGAIN_S, error.retry_after_s or 0.0))
+            else:
+                self._trouble = None
+                return answer
 
 
 def tell_adopted(journal: Journal, clock: Clock, pairs: Sequence[LeftPair]) -> None:
