@@ -6,7 +6,7 @@ What travels is not counted: its time was priced, and has a deadline of its own.
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.domain.order import Fill, OrderStatus
+from bot.domain.order import Fill
 from bot.execution.budget import BudgetClock
 from bot.execution.chain import Chain
 from bot.execution.grid import decimal_price
@@ -50,7 +50,7 @@ def possible(chain: Chain) -> Decimal:
     spent = links[0].spends
     known = sum((max(chain.held(at), _NOTHING) * spent / links[at - 1].brings for at in chain.inner), _NOTHING)
     for order in chain.waiting():
-        if order.status is OrderStatus.UNKNOWN and chain.orders[order.client_order_id][1] == "link_0":
+        if chain.is_unknown(order) and chain.orders[order.client_order_id][1] == "link_0":
             known += chain.left_of(order) * spent / links[0].quantity
     return known
 

@@ -99,7 +99,7 @@ class Chain:
     orders: dict[str, tuple[Order, str, Decimal]] = field(default_factory=dict)
     """By client order id: newest state, name (`link_1`, `home_0`), price expected when it was made."""
     pending: set[str] = field(default_factory=set)
-    """Client order ids that have no final state yet."""
+    """Client order ids that have no final state yet, or fills that are not told."""
     filled: dict[str, Decimal] = field(default_factory=dict)
     """By client order id: what its fills sum to, venue units."""
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
@@ -216,12 +216,16 @@ class Chain:
     @property
     def is_live(self) -> bool:
         """Whether an order of it is written down or on its way: its answer decides what comes next."""
-        return any(order.status is not OrderStatus.UNKNOWN for order in self.waiting())
+        return any(o.status is not OrderStatus.UNKNOWN and not o.status.is_terminal for o in self.waiting())
 
     @property
     def has_unknown(self) -> bool:
-        """Whether nobody knows what became of one of its orders."""
-        return any(order.status is OrderStatus.UNKNOWN and self.left_of(order) for order in self.waiting())
+        """Whether nobody knows what became of one of its orders, or its fills are not told."""
+        return any(self.is_unknown(order) and self.left_of(order) for order in self.waiting())
+
+    def is_unknown(self, order: Order) -> bool:
+        """Whether one that waits has no answer, or ended with fills that nobody told."""
+        return order.status is OrderStatus.UNKNOWN or order.status.is_terminal
 
     def is_busy(self, at: int) -> bool:
         """Whether an order may still spend what lies at a place: no second one is sent beside it."""

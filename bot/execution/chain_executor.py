@@ -252,8 +252,9 @@ class ChainExecutor:
         chain.tries.pop(int(name.partition("_")[2]), None)
         # A venue that tells again has more to tell: its final state.
         chain.must_pause = order.status is OrderStatus.UNKNOWN
-        if order.status.is_terminal:
+        if order.status.is_terminal and order.client_order_id not in chain.pending:
             self._came_late(chain, order, before)
+        self._rounds.settle(chain, order)
         self._rounds.record_fill(chain, fill)
         self._on_chain_fill(chain, name, fill)
         if name.startswith("home"):

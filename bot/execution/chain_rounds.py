@@ -142,9 +142,14 @@ class ChainRounds:
             self._unresolved[order.instrument.venue] -= 1
         if order.status.is_terminal:
             self._check_filled(chain, order)
-            chain.pending.discard(order.client_order_id)
+            self.settle(chain, order)
             chain.sent_ns.pop(order.client_order_id, None)
             self._on_ended(chain, order)
+
+    def settle(self, chain: Chain, order: Order) -> None:
+        """Forget an order that has ended, once all its fills are told: until then it may have spent what they tell."""
+        if order.status.is_terminal and chain.filled.get(order.client_order_id, 0) >= order.filled_quantity:
+            chain.pending.discard(order.client_order_id)
 
     def record_fill(self, chain: Chain, fill: Fill) -> str:
         """Write a fill down; returns the name of its order."""

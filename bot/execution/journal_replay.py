@@ -156,6 +156,9 @@ class JournalReplay:
             raise StorageError(f"pair {pair_id} cannot be rebuilt from the journal: {error!r}") from error
         for fill in fills:
             pair.count(fill)
+        for order_id, (order, _, _) in pair.orders.items():
+            if pair.filled.get(order_id, Decimal(0)) < order.filled_quantity:
+                pair.pending.add(order_id)  # it ended with fills that were not told: they are asked for
         return LeftPair(pair, fills, list(told.funding))
 
     def fill(self, body: Mapping[str, Any]) -> Fill:
