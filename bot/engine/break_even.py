@@ -10,6 +10,7 @@ from decimal import Decimal
 from bot.clock import Clock, Timer
 from bot.domain.fees import FeeTier
 from bot.domain.instrument import Feed
+from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
 from bot.domain.snapshot import CostRow, SizeRow, SurfaceRow
 from bot.engine.books import ladder_met
@@ -160,12 +161,9 @@ class BreakEvenDesk:
         not_executable = getattr(state.watch, "not_executable", None)
         if not_executable is not None:
             return InTheWay(EXECUTION, *not_executable)
-        buy, sell = state.buy.quote, state.sell.quote
-        if buy is None or sell is None or found.offered_bps is None:
+        proposal = _proposed(state, found, now_ns)
+        if proposal is None:
             return None
-        proposal = Proposal(
-            state.route, now_ns, float(found.quantity), buy.ask_price, sell.bid_price, found.offered_bps
-        )
         desk = self._engine.desk
         for limit in desk.gate.limits:
             refused = limit.check(proposal, desk.portfolio)
@@ -199,6 +197,20 @@ class BreakEvenDesk:
             if smallest.trades_at:
                 words += f"; {smallest.notional:,.0f} would trade at {smallest.tier_words}"
         return f"{about}: {words}"
+
+
+def _proposed(state: RouteState, found: BreakEven, now_ns: int) -> Proposal | None:
+    """The size as the gate would be asked about it at the newest quotes; None where it is not on offer."""
+    buy, sell = state.buy.quote, state.sell.quote
+    if buy is None or sell is None or found.offered_bps is None:
+        return None
+    route, quantity = state.route, float(found.quantity)
+    if not found.links:
+        return Proposal(route, now_ns, quantity, buy.ask_price, sell.bid_price, found.offered_bps)
+    told = list(zip(route.chain, found.links, strict=True))
+    prices = tuple(link.price for leg, link in told if isinstance(leg, TradeLeg))
+    amounts = tuple(float(link.spends) for leg, link in told if isinstance(leg, TransferLeg))
+    return Proposal(route, now_ns, quantity, prices[0], prices[-1], found.offered_bps, prices, amounts)
 
 
 def _shown(

@@ -16,9 +16,10 @@ from typing import Protocol, runtime_checkable
 
 from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed, Instrument
-from bot.domain.legs import TransferLeg
+from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
-from bot.domain.route import Cost, Route
+from bot.domain.route import Cost, Link, Route
+from bot.pricing.chain import stages, walk
 from bot.pricing.costs import needs_conversion
 from bot.pricing.inputs import PricingInputs
 from bot.pricing.ladder import Ladder
@@ -73,6 +74,8 @@ class BreakEven:
     """By name, what the size takes beyond the top of the books included; empty while a cost is not known."""
     in_the_way: InTheWay | None
     """None: at these prices it is worth taking."""
+    links: tuple[Link, ...] = ()
+    """Of a chain whose every link takes this size."""
 
     @property
     def missing_bps(self) -> float | None:
@@ -112,7 +115,8 @@ def break_even(
     sized = _sized(route, inputs, quantity)
     sheet = cost_sheet(route, sized)
     met = [one for one in ladders if one is not None]
-    averages = average_prices(route, met, float(quantity)) if quantity else None
+    links, why_not = _walked(route, sized, met, quantity)
+    averages = _of_trades(route, links) if links else average_prices(route, met, float(quantity)) if quantity else None
     offered_bps = None if averages is None else _offered_bps(route, inputs, averages)
     if isinstance(sheet, Unpriced):
         why = InTheWay(sheet.limit, sheet.observed, sheet.allowed, sheet.unit)
@@ -122,9 +126,11 @@ def break_even(
     if averages is None or offered_bps is None:
         there = _offered_notional(route, met, float(quantity))
         return _no_offer(notional, sheet.needed_bps, InTheWay(DEPTH, there, notional, route.priced[0].spends), sheet)
-    priced = opportunity(route, sheet, sized, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages)
+    priced = opportunity(route, sheet, sized, ts_ns=ts_ns, quantity=quantity, tops=tops, averages=averages, links=links)
     take_at = sheet.take_at(min_net_bps)
-    short = offered_bps < take_at
+    # Of a chain its links say more: they count what whole lots leave over.
+    short = priced.net_edge_bps < min_net_bps if links else offered_bps < take_at
+    in_the_way = InTheWay(NET_EDGE, priced.net_edge_bps, min_net_bps, "bps") if short else why_not
     return BreakEven(
         notional=notional,
         quantity=quantity,
@@ -133,8 +139,24 @@ def break_even(
         take_at_bps=take_at,
         net_bps=priced.net_edge_bps,
         costs=priced.costs,
-        in_the_way=InTheWay(NET_EDGE, priced.net_edge_bps, min_net_bps, "bps") if short else None,
+        in_the_way=in_the_way,
+        links=links,
     )
+
+
+def _walked(
+    route: Route, inputs: PricingInputs, ladders: Sequence[Ladder], quantity: Decimal
+) -> tuple[tuple[Link, ...], InTheWay | None]:
+    """A chain's links at this size; what keeps one of them from it otherwise."""
+    if not quantity or not route.chain or any(leg.is_maker for leg in route.trades):
+        return (), None
+    chain = stages(route, inputs, ladders)
+    found = SIZE if chain is None else walk(chain, quantity)
+    return ((), InTheWay(SIZE, 0.0, 1.0, f"links that take it ({found})")) if isinstance(found, str) else (found, None)
+
+
+def _of_trades(route: Route, links: Sequence[Link]) -> list[float]:
+    return [link.price for leg, link in zip(route.chain, links, strict=True) if isinstance(leg, TradeLeg)]
 
 
 def _offered_bps(route: Route, inputs: PricingInputs, averages: Sequence[float]) -> float | None:

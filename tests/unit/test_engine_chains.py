@@ -12,6 +12,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import Decision, Outcome
+from bot.engine.break_even import BreakEvenDesk
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import take_snapshot, why_not
 from bot.matching.cash import exact
@@ -274,3 +275,21 @@ def test_the_screen_shows_a_chain_on_its_way() -> None:
     assert shown.open_pairs == 1
     (row,) = shown.pairs
     assert row.route == RING
+
+
+def test_the_surface_counts_what_whole_lots_leave_over_and_what_the_gate_would_say() -> None:
+    bench = Bench(risk={"max_in_flight_notional": 500.0, "max_order_notional": 5_000.0})
+    bench.warm()
+    surface = BreakEvenDesk(bench.engine, bench.clock, {}, lambda level, text: None)
+    (state,) = [one for one in bench.engine.routes if one.route.id == RING]
+    bench.engine.desk.gate.hold("only looked at")
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    row = surface.row(state, bench.clock.now_ns())
+    small, larger = row.sizes[0], row.sizes[1]
+    assert small.notional < 500 < larger.notional
+    assert "rounding" in {cost.name for cost in small.costs}
+    assert small.net_bps is not None
+    assert small.net_bps == pytest.approx(
+        (small.offered_bps or 0.0) - sum(cost.bps for cost in small.costs if not cost.name.startswith("depth"))
+    )
+    assert (small.limit, larger.limit) == ("", "in_flight_notional")
