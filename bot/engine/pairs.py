@@ -141,6 +141,7 @@ class PairDesk:
             on_halt=self.gate.halt,
             carrier=carrier,
             taker_bps=self._taker_bps,
+            deadline_s=settings.transfers.deadline_s,
             dust=self.executor.dust,
         )
         self.chains.why_not_now = self.book.why_not_now

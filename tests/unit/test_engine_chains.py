@@ -9,6 +9,7 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Instrument, Segment
+from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import Decision, Outcome
@@ -16,9 +17,10 @@ from bot.engine.break_even import BreakEvenDesk
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import take_snapshot, why_not
 from bot.matching.cash import exact
-from bot.ports import RecordKind, RouteTerms
+from bot.ports import NoTerms, RecordKind, RouteTerms, TransferEstimate
 from bot.risk.gate import TradingState
 from bot.settings import Settings
+from bot.transfers.paper_carrier import PaperCarrier
 from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
@@ -293,3 +295,93 @@ def test_the_surface_counts_what_whole_lots_leave_over_and_what_the_gate_would_s
         (small.offered_bps or 0.0) - sum(cost.bps for cost in small.costs if not cost.name.startswith("depth"))
     )
     assert (small.limit, larger.limit) == ("", "in_flight_notional")
+
+
+class Ways(NoTerms):
+    """Bitcoin goes in ten minutes for a ten-thousandth; what is in `shut` is closed."""
+
+    shut: str | None = None
+
+    def transfer(self, leg: TransferLeg) -> TransferEstimate | None:
+        if self.shut is not None and not leg.deferred:
+            return None
+        return TransferEstimate(600.0, 600.0, 0.0001 if leg.asset == "BTC" else 1.0, least=0.001, step=1e-8)
+
+    def closed(self, leg: TransferLeg) -> str | None:
+        return None if leg.deferred else self.shut
+
+
+def paper_carrier(bench: Bench, ways: Ways) -> PaperCarrier:
+    return PaperCarrier(bench.paper, ways, bench.journal, bench.clock, look_again_s=5.0)
+
+
+def across(ways: Ways, **more: Any) -> Bench:
+    """A bench that may send, warm, and asked for nothing yet."""
+    bench = Bench((BTC, THERE), ("transfer",), terms=ways, carrier=lambda bench: paper_carrier(bench, ways), **more)
+    bench.warm()
+    return bench
+
+
+def test_a_transfer_route_is_bought_sent_and_sold_with_paper_money() -> None:
+    bench = across(Ways())
+    before = bench.wallets()
+    assert bench.of(SENT)[-1] == (Outcome.REFUSED, "net_edge")
+    bench.quote(THERE, 61_000.0, 61_002.0)  # 166 bps; the fee is a ten-thousandth of 0.0166 BTC: 60 bps
+    assert bench.of(SENT)[-1] == (Outcome.TAKEN, "net_edge")
+    desk = bench.engine.desk
+    (chain,) = desk.chains.chains.values()
+    sent = chain.opportunity.links[1]
+    assert sent.spends - sent.brings == D("0.0001")
+    bench.wait(5_000)
+    assert chain.state == "in_flight"
+    assert desk.portfolio.transfers_under_way("bybit", "binance") == 1
+    assert desk.portfolio.in_flight(THERE) == 0  # nothing is traded before it has arrived
+    bench.wait(5_000)
+    assert bench.engine.decisions.taken == 1
+    bench.wait(600_000)
+    assert chain.state == "closed"
+    flows = {asset: amount for asset, amount in desk.ledger.realised().items() if amount}
+    after = bench.wallets()
+    assert {asset: after[asset] - before.get(asset, D(0)) for asset in flows} == flows
+    assert float(flows["USDT"]) == pytest.approx(
+        float(chain.opportunity.links[-1].brings - chain.opportunity.links[0].spends), rel=1e-9
+    )
+    assert flows["USDT"] > 9
+
+
+def test_without_a_carrier_nothing_is_sent() -> None:
+    bench = Bench((BTC, THERE), ("transfer",), terms=Ways())
+    bench.warm()
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    assert bench.of(SENT)[-1] == (Outcome.REFUSED, "transfer BTC binance to bybit")
+    (state,) = [one for one in bench.engine.routes if one.route.id == SENT]
+    assert why_not(state) == "transfer BTC binance to bybit: this run has no carrier for transfers"
+
+
+def test_a_network_that_has_just_closed_refuses_at_the_gate_and_by_name() -> None:
+    ways = Ways()
+    bench = across(ways)
+    ways.shut = "bitcoin: deposits are suspended at bybit"  # the route is priced with what the last second knew
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    assert bench.of(SENT)[-1] == (Outcome.REFUSED, "transfer BTC binance to bybit")
+    bench.wait(1_500)
+    assert bench.of(SENT)[-1] == (Outcome.REFUSED, f"network BTC binance to bybit, {ways.shut}")
+
+
+class Strict(PaperCarrier):
+    """Has an allow-list, with nothing on it."""
+
+    def refuses(self, leg: TransferLeg, amount: float) -> str | None:
+        return f"{leg.to_venue} is on no allow-list for {amount:.4f} {leg.asset}"
+
+
+def test_what_the_carrier_would_not_send_is_not_bought() -> None:
+    bench = Bench(
+        (BTC, THERE), ("transfer",), terms=Ways(),
+        carrier=lambda bench: Strict(bench.paper, Ways(), bench.journal, bench.clock, look_again_s=5.0),
+    )  # fmt: skip
+    bench.warm()
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    (state,) = [one for one in bench.engine.routes if one.route.id == SENT]
+    assert "bybit is on no allow-list for 0.0167 BTC" in why_not(state)
+    assert bench.engine.decisions.taken == 0
