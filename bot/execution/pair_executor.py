@@ -29,6 +29,7 @@ from bot.errors import InvariantError, OrderRejected, StorageError
 from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
 from bot.execution.grid import decimal_price, touch
+from bot.execution.order_record import order_record
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_orders import PairOrders, Quotes, ahead_by, is_to_be_hedged
 from bot.execution.unhedged import Unhedged, UnhedgedWatch
@@ -106,6 +107,7 @@ class PairExecutor:
         self._pair_of_order: dict[str, Pair] = {}
         self._unresolved: Counter[str] = Counter()
         self._pair_count = 0
+        self._left: list[tuple[Pair, Order]] = []
         self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
         self._watch = UnhedgedWatch(clock, settings, self._on_stage)
         self.dust = DustLedger(self._record_dust)
@@ -207,6 +209,7 @@ class PairExecutor:
 
     def on_fill(self, fill: Fill) -> None:
         """Count a fill of one of our orders; told a second time it changes nothing."""
+        self._tell_sent()
         pair = self._pair_of(fill.client_order_id)
         if not pair.count(fill):
             return
@@ -229,6 +232,7 @@ class PairExecutor:
         The pairs that held it count what they lost, and are closed: their other legs stand alone. What no pair held is
         announced by whoever compares positions. Returns whether a pair held any of it.
         """
+        self._tell_sent()
         left = fill.quantity
         for pair in list(self._pairs.values()):
             legs = [leg for leg in pair.legs if leg.instrument.id == fill.instrument.id]
@@ -284,6 +288,7 @@ class PairExecutor:
 
     def on_order(self, order: Order) -> None:
         """Take an order's new state; the last final one of a round ends the round."""
+        self._tell_sent()
         pair = self._pair_of(order.client_order_id)
         before, leg_name, expected = pair.orders[order.client_order_id]
         if before.status.is_terminal:
@@ -346,20 +351,36 @@ class PairExecutor:
                 self._withhold(pair, orders, f"not sent: {why}")
                 return
         now_ns = self._clock.now_ns()
-        for order in orders:
-            sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
-            _, leg_name, expected = pair.orders[order.client_order_id]
-            pair.orders[order.client_order_id] = (sent, leg_name, expected)
-            pair.sent_ns[order.client_order_id] = self._clock.monotonic_ns()
+        leaving = [order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns}) for order in orders]
+        try:
+            for sent in leaving:
+                self._submit(pair, sent)
+        finally:
+            self._tell_sent()
+
+    def _submit(self, pair: Pair, sent: Order) -> None:
+        """Send one order; that it has left is told once the one beside it has left too, or before other news."""
+        pair.sent_ns[sent.client_order_id] = self._clock.monotonic_ns()
+        self._left.append((pair, sent))
+        try:
+            self._actions.submit(sent)
+        except OrderRejected as rejected:  # the venue was not asked: it will not tell either
+            update = {"status": OrderStatus.REJECTED, "reason": str(rejected), "ts_final_ns": sent.ts_sent_ns}
+            self.on_order(sent.model_copy(update=update))
+
+    def _tell_sent(self) -> None:
+        """Of what has left; a venue may tell of an order within `submit`, and the journal is read in its order."""
+        if not self._left:
+            return
+        left, self._left = self._left, []
+        for pair, sent in left:
+            _, leg_name, expected = pair.orders[sent.client_order_id]
+            pair.orders[sent.client_order_id] = (sent, leg_name, expected)
             self._record_order(pair, sent)
-            if not order.time_in_force.rests:
-                self._expect_end(pair, order)
+        for pair, sent in left:
+            if not sent.time_in_force.rests:
+                self._expect_end(pair, sent)
             self._on_sent(sent)
-            try:
-                self._actions.submit(sent)
-            except OrderRejected as rejected:  # the venue was not asked: it will not tell either
-                update = {"status": OrderStatus.REJECTED, "reason": str(rejected), "ts_final_ns": now_ns}
-                self.on_order(sent.model_copy(update=update))
 
     def _expect_end(self, pair: Pair, order: Order) -> None:
         check = partial(self._check_outcome, pair, order.client_order_id)
@@ -611,7 +632,7 @@ class PairExecutor:
 
     def _record_order(self, pair: Pair, order: Order) -> None:
         _, leg_name, expected = pair.orders[order.client_order_id]
-        body = {**order.model_dump(mode="json"), "pair": pair.id, "leg": leg_name, "expected_price": str(expected)}
+        body = order_record(order, pair.id, leg_name, expected)
         self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
 
     def _record_dust(self, instrument: Instrument, amount: Decimal, pair: Carries | None) -> None:

@@ -50,10 +50,10 @@ class _Waiter:
 
     __slots__ = ("callback", "done", "durable")
 
-    def __init__(self, callback: Callback) -> None:
+    def __init__(self, callback: Callback, done: threading.Event | None) -> None:
         self.callback = callback
         self.durable = False
-        self.done = threading.Event()
+        self.done = done
 
 
 class SqliteJournal:
@@ -161,10 +161,10 @@ class SqliteJournal:
         """
         if self._closed or self.failed is not None:
             raise StorageError(self.failed or "the journal is closed")
-        waiter = _Waiter(callback)
+        waiter = _Waiter(callback, threading.Event() if self._deliver is None else None)
         self._put(waiter)
         self._hurry.set()  # an order waits for this: what comes meanwhile finds company in the next fsync
-        if self._deliver is None:
+        if waiter.done is not None:
             waiter.done.wait()
             if not waiter.durable:
                 raise StorageError(self.failed or "the journal failed")
@@ -330,8 +330,9 @@ class SqliteJournal:
 
     def _release(self, waiter: _Waiter, *, durable: bool) -> None:
         waiter.durable = durable
-        waiter.done.set()
-        if waiter.durable and self._deliver is not None:
+        if waiter.done is not None:
+            waiter.done.set()
+        elif waiter.durable:
             self._bring(waiter.callback)
 
     def _bring(self, callback: Callback) -> None:
