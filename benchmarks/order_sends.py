@@ -75,6 +75,7 @@ class StampingJournal:
     def __init__(self, journal: SqliteJournal) -> None:
         self.record = journal.record
         self.close = journal.close
+        self.while_writing = journal.while_writing
         self._journal = journal
         self.durable_ns = 0
 

@@ -12,7 +12,7 @@ from bot.domain.order import Order
 
 _MOST = 1_000
 _words: dict[int, tuple[Instrument, Mapping[str, Any]]] = {}
-"""By identity: the hash of an instrument is made of all its fields. The instrument is kept, so that its id stays its."""
+"""By identity: the hash of an instrument is made of all its fields. It is kept, so that its id is no other's."""
 
 
 def order_record(order: Order, pair_id: str, leg_name: str, expected: Decimal) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from bot.execution.order_record import order_record
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_orders import PairOrders, Quotes, ahead_by, is_to_be_hedged
 from bot.execution.unhedged import Unhedged, UnhedgedWatch
-from bot.ports import Actions, Journal, RecordKind
+from bot.ports import Actions, Journal, PreparesOrders, RecordKind, WritesBeside
 from bot.settings import ExecutionSettings
 
 TOO_SMALL = "too_small"
@@ -108,6 +108,8 @@ class PairExecutor:
         self._unresolved: Counter[str] = Counter()
         self._pair_count = 0
         self._left: list[tuple[Pair, Order]] = []
+        self._while_writing = journal.while_writing if isinstance(journal, WritesBeside) else None
+        self._prepare = actions.prepare if isinstance(actions, PreparesOrders) else None
         self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
         self._watch = UnhedgedWatch(clock, settings, self._on_stage)
         self.dust = DustLedger(self._record_dust)
@@ -339,6 +341,8 @@ class PairExecutor:
             pair.pending.add(order.client_order_id)
             self._pair_of_order[order.client_order_id] = pair
             self._record_order(pair, order)
+        if self._while_writing is not None and self._prepare is not None:
+            self._while_writing(partial(_each, self._prepare, orders))
         try:
             self._journal.when_durable(lambda: self._send(pair, orders))
         except StorageError as error:
@@ -644,3 +648,8 @@ class PairExecutor:
     def _changed(self, pair: Pair) -> None:
         self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
         self._on_pair(pair)
+
+
+def _each(prepare: Callable[[Order], None], orders: list[Order]) -> None:
+    for order in orders:
+        prepare(order)

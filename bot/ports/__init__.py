@@ -5,7 +5,7 @@ decision indexes lists with it instead of hashing names.
 """
 
 from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, PaysFunding, RebuiltFromFills
-from bot.ports.journal import Journal, RecordKind
+from bot.ports.journal import Journal, RecordKind, WritesBeside
 from bot.ports.market import (
     FeedState,
     FrameDecoder,
@@ -33,6 +33,7 @@ from bot.ports.venue import (
     Actions,
     HasDeadManSwitch,
     OrderListener,
+    PreparesOrders,
     QuoteDrivenVenue,
     TellsMargins,
     TellsStanding,
@@ -61,6 +62,7 @@ __all__ = [
     "OrderFound",
     "OrderListener",
     "PaysFunding",
+    "PreparesOrders",
     "QuoteDrivenVenue",
     "RebuiltFromFills",
     "RecordKind",
@@ -74,4 +76,5 @@ __all__ = [
     "TermsSource",
     "TransferEstimate",
     "VenueModule",
+    "WritesBeside",
 ]

@@ -67,6 +67,17 @@ class Actions(Protocol):
 
 
 @runtime_checkable
+class PreparesOrders(Protocol):
+    """A venue, or several, that can do much of what sending an order takes before it may be sent."""
+
+    def prepare(self, order: Order) -> None:
+        """Spell and sign what `submit` of this order will write; nothing is sent, and nothing is remembered for long.
+
+        An order that is not submitted within a tenth of a second is spelled anew then.
+        """
+
+
+@runtime_checkable
 class TellsMargins(Protocol):
     """A venue that tells how it counts margin, beside `Position.margin`."""
 

@@ -56,6 +56,18 @@ class _Waiter:
         self.done = done
 
 
+class _Meanwhile:
+    """To be called when the disk is given what stands before it in the line."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+
+
+_Item = _Entry | _Waiter | _Meanwhile
+
+
 class SqliteJournal:
     """`bot.ports.Journal` on `<data_dir>/journal.db`. Use it from one thread.
 
@@ -100,7 +112,7 @@ class SqliteJournal:
         self._on_failure = on_failure
         self._on_lost = on_lost or _to_stderr
         self._queue_limit = queue_limit
-        self._queue: queue.SimpleQueue[_Entry | _Waiter | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._put = self._queue.put
         self._waiting = self._queue.qsize
         self._hurry = threading.Event()
@@ -109,6 +121,7 @@ class SqliteJournal:
         self._retry_s = retry_s
         self._keep_limit = keep_limit
         self._kept: list[_Entry] = []
+        self._meanwhile: list[Callback] = []
         self._clock = SystemClock()
         self._writing_since_ns: int | None = None
         _make_directory(data_dir)
@@ -170,6 +183,13 @@ class SqliteJournal:
                 raise StorageError(self.failed or "the journal failed")
             callback()
 
+    def while_writing(self, callback: Callback) -> None:
+        """Run `callback` on the engine's thread while the disk takes everything recorded so far, which leaves the
+        interpreter to others. Nothing waits for it; on a virtual clock, and while the journal has failed, it never is.
+        """
+        if self._deliver is not None:
+            self._put(_Meanwhile(callback))
+
     def behind_s(self) -> float:
         """How long the disk has been busy with what it was given; 0 while nothing waits for it."""
         since_ns = self._writing_since_ns
@@ -212,7 +232,7 @@ class SqliteJournal:
             is_open = not (batch and batch[-1] is None)  # nothing is recorded after close
             self._at_the_disk(partial(self._settle, batch))
 
-    def _next_batch(self) -> Sequence[_Entry | _Waiter | None]:
+    def _next_batch(self) -> Sequence[_Item | None]:
         first = self._first()
         self._hurry.wait(self._group_commit_s)
         self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
@@ -224,7 +244,7 @@ class SqliteJournal:
         work()
         self._writing_since_ns = None
 
-    def _first(self) -> _Entry | _Waiter | None:
+    def _first(self) -> _Item | None:
         if self._log_room.is_long and not self._closed:
             try:
                 return self._queue.get(timeout=QUIET_S)
@@ -232,24 +252,25 @@ class SqliteJournal:
                 self._at_the_disk(self._log_room.clear)
         return self._queue.get()
 
-    def _batch_of_trouble(self) -> Sequence[_Entry | _Waiter | None]:
+    def _batch_of_trouble(self) -> Sequence[_Item | None]:
         """What came while the disk was given time; nothing may have come."""
         self._closing.wait(self._retry_s)
         return self._fill([])
 
-    def _fill(self, batch: list[_Entry | _Waiter | None]) -> Sequence[_Entry | _Waiter | None]:
+    def _fill(self, batch: list[_Item | None]) -> Sequence[_Item | None]:
         with suppress(queue.Empty):
             while len(batch) < _BATCH_LIMIT and not (batch and batch[-1] is None):
                 batch.append(self._queue.get_nowait())
             self._hurry.set()  # more is there
         return batch
 
-    def _settle(self, batch: Sequence[_Entry | _Waiter | None]) -> None:
+    def _settle(self, batch: Sequence[_Item | None]) -> None:
         entries = [item for item in batch if isinstance(item, tuple)]
         # Whoever waits in this batch has been told of the failure, and has acted on it: a promise now would come twice.
         was_told = self.failed is not None
         if was_told:
             self._tell(entries)
+        self._meanwhile = [item.callback for item in batch if isinstance(item, _Meanwhile) and not was_told]
         if not self.is_lost and (entries or self._kept):
             self._try_to_write(entries)
         for item in batch:
@@ -284,12 +305,17 @@ class SqliteJournal:
     def _write(self, entries: Sequence[_Entry]) -> None:
         execute = self._connection.execute
         size = 0
-        execute("BEGIN IMMEDIATE")
+        # A statement alone is a transaction of its own: the interpreter lock is let go of, and asked for, once.
+        is_one = len(entries) <= _CHUNK
+        if not is_one:
+            execute("BEGIN IMMEDIATE")
         try:
             for chunk in self._chunks(entries):
+                self._bring_meanwhile()
                 execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
                 size += sum(schema.size_of(row) for row in chunk)
-            execute("COMMIT")
+            if not is_one:
+                execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the first error is the one to tell
@@ -297,6 +323,12 @@ class SqliteJournal:
             raise
         self._seq += len(entries)
         self._log_room.grew(size)
+
+    def _bring_meanwhile(self) -> None:
+        """Once everything is put into words: until then this thread and the engine's would wait for each other."""
+        for callback in self._meanwhile:
+            self._bring(callback)
+        self._meanwhile = []
 
     def _chunks(self, entries: Sequence[_Entry]) -> Iterator[list[schema.Row]]:
         """Rows in small portions.
@@ -348,6 +380,7 @@ class BesideJournal:
         self._journal = journal
         self._run_id = run_id
         self.when_durable = journal.when_durable
+        self.while_writing = journal.while_writing
 
     def record(self, kind: RecordKind, key: str, ts_ns: int, body: Body) -> None:
         """As `SqliteJournal.record`."""

@@ -18,6 +18,7 @@ from bot.ports import (
     HasDeadManSwitch,
     OrderListener,
     PaysFunding,
+    PreparesOrders,
     TellsMargins,
     TellsStanding,
 )
@@ -49,6 +50,7 @@ class RoutedActions:
         """Route by `instrument.venue`; one that cannot be connected is tried again as long as there is `patience`."""
         self._by_venue = dict(by_venue)
         self._patience = patience
+        self._preparing = {name: venue for name, venue in by_venue.items() if isinstance(venue, PreparesOrders)}
         self._is_left = False
 
     @property
@@ -141,6 +143,12 @@ class RoutedActions:
             # A timer of the executor may come due while the run is taken apart.
             raise OrderRejected(order.client_order_id, "not sent: the run is over")
         venue.submit(order)
+
+    def prepare(self, order: Order) -> None:
+        """Have its venue spell and sign it, where that can."""
+        venue = self._preparing.get(order.instrument.venue)
+        if venue is not None:
+            venue.prepare(order)
 
     def cancel(self, order: Order) -> None:
         """Ask its venue to cancel it."""

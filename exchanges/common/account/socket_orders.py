@@ -32,6 +32,12 @@ class SocketOrders:
         self._rest = rest
         self._sockets = sockets
 
+    def prepare(self, order: Order) -> None:
+        """Spell and sign what `place` of this order will write over a socket; nothing is sent."""
+        socket = self._sockets.get(order.instrument.feed)
+        if socket is not None:
+            socket.prepare(order)
+
     def place(self, order: Order) -> Awaitable[None]:
         """Send it; over a socket it has been written when this returns.
 

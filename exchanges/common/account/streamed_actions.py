@@ -21,6 +21,7 @@ from exchanges.common.account.margin_watch import MarginWatch
 from exchanges.common.account.order_carrier import OrderCarrier, OrderGateway
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.private_stream import PrivateProtocol, PrivateStream
+from exchanges.common.account.socket_orders import SocketOrders
 from exchanges.common.account.trade_socket import TradeSocket
 from exchanges.common.account.venue_state import VenueState
 from exchanges.common.account.wallet_book import WalletBook
@@ -114,6 +115,7 @@ class StreamedActions:
         self._account = account
         self._log = log
         self._state = state
+        self._orders = orders
         self._carrier = OrderCarrier(desk, orders, clock, log, self._leaves_trace)
         self.switch = DeadManSwitch(dead_man, log, self._resting)
         """The venue's dead-man switch."""
@@ -223,6 +225,11 @@ class StreamedActions:
             raise InvariantError(f"{order.instrument.venue} was given an order while it was not started")
         self._carrier.submit(order)
         self.switch.on_submit(order)
+
+    def prepare(self, order: Order) -> None:
+        """Spell and sign what `submit` of this order will write, where that is a socket; nothing is sent."""
+        if self._is_open and isinstance(self._orders, SocketOrders):
+            self._orders.prepare(order)
 
     def cancel(self, order: Order) -> None:
         """Ask to cancel it; one that is over, or that was never submitted here, is left as it is."""

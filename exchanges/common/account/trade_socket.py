@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from bot.clock import Clock
 from bot.domain.order import Order
@@ -24,7 +24,32 @@ from exchanges.common.requests.request_pool import Lane
 ANSWER_S = 1.0
 """An order that is not answered within this time is asked for by another way."""
 _LOGIN_S = 5.0
+_FRESH_NS = 100_000_000
+"""A request that was prepared longer ago is spelled anew: its time stands in it, and venues refuse old ones."""
 _Spell = Callable[[str, Order], Request | None]
+_Numbered = tuple[str, Request]
+
+
+class _Prepared(NamedTuple):
+    """A request that waits for leave to be written."""
+
+    order: Order
+    numbered: _Numbered
+    until_ns: int
+    """When it is too old, monotonic."""
+
+    def is_for(self, order: Order) -> bool:
+        """Whether it says what this order says: only its state may be another by now."""
+        mine = self.order
+        return (
+            mine.instrument is order.instrument
+            and mine.side is order.side
+            and mine.type is order.type
+            and mine.time_in_force is order.time_in_force
+            and mine.reduce_only is order.reduce_only
+            and mine.quantity == order.quantity
+            and mine.price == order.price
+        )
 
 
 class TradeSocket:
@@ -53,6 +78,7 @@ class TradeSocket:
         self._numbers = count(1)
         # A venue remembers numbers across connections: no two runs begin alike.
         self._first = f"{clock.now_ns() // 1000:x}"
+        self._prepared: dict[str, _Prepared] = {}
         self.reconnects = 0
         """Links after the first, planned ones included."""
 
@@ -62,6 +88,17 @@ class TradeSocket:
         link = self._link
         return link is not None and link.is_ready and not self._budget.bans.left_s
 
+    def prepare(self, order: Order) -> None:
+        """Spell and sign the request for a new order, for `place` to write it; nothing is sent."""
+        if not self.is_ready:
+            return
+        now_ns = self._clock.monotonic_ns()
+        for name in [name for name, old in self._prepared.items() if old.until_ns <= now_ns]:
+            del self._prepared[name]  # it never left
+        numbered = self._numbered(self._protocol.order, order)
+        if numbered is not None:
+            self._prepared[order.client_order_id] = _Prepared(order, numbered, now_ns + _FRESH_NS)
+
     def place(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request for a new order, before this returns. None: nothing was written, another way is free.
 
@@ -69,20 +106,33 @@ class TradeSocket:
             AnswerLost: It was written, and no answer came.
             VenueError: What the venue answered.
         """
-        return self._ask(self._protocol.order, order, lane_of(order))
+        return self._ask(self._prepared_or_new, order, lane_of(order))
 
     def cancel(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request that cancels it, as `place` does."""
-        return self._ask(self._protocol.cancel, order, Lane.REDUCE)
+        return self._ask(lambda order: self._numbered(self._protocol.cancel, order), order, Lane.REDUCE)
 
-    def _ask(self, spell: _Spell, order: Order, lane: Lane) -> asyncio.Future[None] | None:
+    def _prepared_or_new(self, order: Order) -> _Numbered | None:
+        prepared = self._prepared.pop(order.client_order_id, None)
+        if prepared is not None and prepared.is_for(order) and self._clock.monotonic_ns() < prepared.until_ns:
+            return prepared.numbered
+        return self._numbered(self._protocol.order, order)
+
+    def _numbered(self, spell: _Spell, order: Order) -> _Numbered | None:
+        number = self._number()
+        request = spell(number, order)
+        return None if request is None else (number, request)
+
+    def _ask(
+        self, spelled: Callable[[Order], _Numbered | None], order: Order, lane: Lane
+    ) -> asyncio.Future[None] | None:
         link = self._link
         if link is None or not self.is_ready:
             return None
-        number = self._number()
-        request = spell(number, order)
-        if request is None:
+        numbered = spelled(order)
+        if numbered is None:
             return None
+        number, request = numbered
         try:
             ticket = self._budget.take(request.cost, lane)
         except VenueError:
