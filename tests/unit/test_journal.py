@@ -87,16 +87,19 @@ def test_live_callbacks_come_through_deliver_after_their_records(tmp_path):
     assert delivered == [(0, True), (1, True), (2, True)]
 
 
-def test_company_shares_a_transaction(tmp_path):
-    """A long group time and a close: everything in one commit, seen by counting the commits."""
+@pytest.mark.parametrize(("records", "commits"), [(50, []), (120, ["COMMIT"])])
+def test_company_shares_a_transaction(tmp_path, records, commits):
+    """A long group time and a close: everything in one commit; a few records are one statement, which is one too."""
     journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=lambda callback: callback())
     statements = []
     journal._connection.set_trace_callback(statements.append)
-    for number in range(50):
+    for number in range(records):
         journal.record(RecordKind.EVENT, str(number), number, {})
     journal.close()
-    assert statements.count("COMMIT") == 1
-    assert len(rows(tmp_path)) == 50
+    inserted = [one for one in statements if one.startswith("INSERT")]
+    assert [one for one in statements if one == "COMMIT"] == commits
+    assert len(inserted) == -(-records // 50)
+    assert len(rows(tmp_path)) == records
 
 
 def test_the_file_refuses_changes(tmp_path):

@@ -1,0 +1,64 @@
+"""Requests for orders that are spelled and signed before they may be written."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.integration.actions_rig import VENUES, an_order
+from tests.integration.trade_socket_rig import START_NS, connected, until
+
+EVERY_VENUE = pytest.mark.parametrize("venue", VENUES)
+
+
+def stamp_ms(request: dict) -> int:
+    """The time that stands in a request."""
+    return int(request["params"]["timestamp"] if "params" in request else request["header"]["X-BAPI-TIMESTAMP"])
+
+
+def price(request: dict) -> str:
+    return (request.get("params") or request["args"][0])["price"]
+
+
+@EVERY_VENUE
+async def test_nothing_is_written_before_the_order_is_placed_and_then_what_was_prepared(venue: str) -> None:
+    async with connected(venue) as (there, bench):
+        order = an_order("a", bench.what)
+        bench.socket.prepare(order)
+        bench.socket.prepare(an_order("never", bench.what))
+        bench.clock.advance_to(START_NS + 50_000_000)
+        sent = order.model_copy(update={"ts_sent_ns": bench.clock.now_ns()})
+        for placed in (sent, an_order("b", bench.what)):
+            answered = bench.socket.place(placed)
+            assert answered is not None
+            await answered
+        await until(lambda: len(there.orders) == 2)
+        assert [stamp_ms(one) - START_NS // 1_000_000 for one in there.orders] == [0, 50]
+        assert len({one.get("id") or one["reqId"] for one in there.orders}) == 2
+
+
+@EVERY_VENUE
+async def test_what_is_too_old_or_says_something_else_is_spelled_anew(venue: str) -> None:
+    async with connected(venue) as (there, bench):
+        old, other = an_order("a", bench.what), an_order("b", bench.what)
+        bench.socket.prepare(old)
+        bench.clock.advance_to(START_NS + 99_000_000)
+        bench.socket.prepare(other)
+        bench.clock.advance_to(START_NS + 101_000_000)
+        dearer = other.model_copy(update={"price": (other.price or Decimal(0)) + 1})
+        for placed in (old, dearer):
+            answered = bench.socket.place(placed)
+            assert answered is not None
+            await answered
+        await until(lambda: len(there.orders) == 2)
+        assert [stamp_ms(one) - START_NS // 1_000_000 for one in there.orders] == [101, 101]
+        assert Decimal(price(there.orders[1])) == dearer.price
+
+
+@EVERY_VENUE
+async def test_what_was_never_placed_is_forgotten(venue: str) -> None:
+    async with connected(venue) as (_, bench):
+        for number in range(50):
+            bench.socket.prepare(an_order(f"a{number}", bench.what))
+            bench.clock.advance_to(bench.clock.now_ns() + 40_000_000)
+        assert len(bench.socket._prepared) <= 3
+        assert not bench.budget.lines()[0].used
