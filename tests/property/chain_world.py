@@ -243,7 +243,8 @@ class World:
         self.kills += 1
         self.kill_at = None
         self.process.is_alive = False
-        self.disk.lose(self.random.randint(0, len(self.disk.records) - self.disk.durable))
+        most = len(self.disk.records) - self.disk.durable
+        self.disk.lose(self.random.randint(0, most) if self.harm else most)
         self.disk.durable = len(self.disk.records)
         self.executor = self._new_process()
         self.executor.dust.restore(self.dust, INSTRUMENTS.values())
@@ -348,7 +349,7 @@ class World:
 
     def _fill(self, order: Order, quantity: Decimal, price: Decimal) -> Fill:
         self._fill_count += 1
-        kept = self.random.choice(["received", "BNB"])
+        kept = self.random.choice(["received", "BNB"]) if self.harm else "received"
         received = order.instrument.base if order.side is Side.BUY else order.instrument.quote
         amount = quantity if order.side is Side.BUY else quantity * price
         return Fill(

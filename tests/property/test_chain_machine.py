@@ -77,7 +77,7 @@ def test_fault_59_a_calm_chain_killed_at_each_of_its_records() -> None:
         assert whole.kills == 0
         assert whole.disk.written > 12
         for at in range(1, whole.disk.written + 1):
-            world = finished(at, [route], at, calm=True)
+            world = finished(0, [route], at, calm=True)
             assert world.kills == 1, at
             assert not world.halts
             check(world)
