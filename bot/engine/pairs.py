@@ -238,6 +238,14 @@ class PairDesk:
         if not pair.state.is_over:
             self.witness.opened(pair)
 
+    def knows(self, client_order_id: str) -> bool:
+        """Whether a pair or a chain of ours wrote this order down."""
+        return self.executor.knows(client_order_id) or self.chains.knows(client_order_id)
+
+    def in_hand(self) -> list[Pair | Chain]:
+        """Every pair and every chain that is not over."""
+        return [*self.executor.pairs.values(), *self.chains.chains.values()]
+
     def _may_open(self) -> bool:
         self.before_sending()
         return self.gate.state is TradingState.ACTIVE

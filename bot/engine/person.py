@@ -97,6 +97,7 @@ class Person:
         self._keep(lambda: self._pauses.set(route, pause))
         if pause.is_leaving:
             self._desk.executor.thaw(route)
+            self._desk.chains.thaw(route)
         self._apply()
 
     def wants_closed(self, route: str, since_ns: int | None) -> bool:

@@ -237,7 +237,7 @@ class EngineRun:
                 engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
             )
         desk = self.engine.desk
-        self._venues = VenueWatch(self._venue, desk.gate, desk.executor.pairs, self.engine.event, market.clock)
+        self._venues = VenueWatch(self._venue, desk.gate, desk.in_hand, self.engine.event, market.clock)
         self._dead_man = DeadMan(self._venue, market.clock, settings.execution.dead_man_s)
         self._comparison = comparison
         self._beside = beside

@@ -32,7 +32,7 @@ class Watched:
             on_state=lambda state, why: self.events.append((state.value, why)),
         )  # fmt: skip
         self.gate = gate
-        self.watch = VenueWatch(one.actions, gate, {}, lambda *told: self.events.append(told), SystemClock())
+        self.watch = VenueWatch(one.actions, gate, list, lambda *told: self.events.append(told), SystemClock())
 
     def told(self, words: str) -> int:
         return sum(words in text for _, text in self.events)

@@ -106,10 +106,16 @@ class Desk:
         self.ledger, self.gate = Ledger(), Gate()
         self.ledger.open_pair("p", ROUTE, 1)
         self.pending: list[Any] = []
-        pair = SimpleNamespace(legs=[SimpleNamespace(instrument=A)], waiting=lambda: iter(self.pending))
-        self.executor = SimpleNamespace(pairs={"p": pair}, knows=lambda order_id: order_id == "ours")
+        route = SimpleNamespace(route=SimpleNamespace(instruments=[A]))
+        self.pair: Any = SimpleNamespace(opportunity=route, waiting=lambda: iter(self.pending))
         self.portfolio = SimpleNamespace(quarantine={})
         self.on_booked: Any = lambda news: None
+
+    def knows(self, client_order_id: str) -> bool:
+        return client_order_id == "ours"
+
+    def in_hand(self) -> list[Any]:
+        return [self.pair]
 
     def on_fill(self, one: Fill) -> None:
         if self.ledger.on_fill("p", Side.BUY, one):

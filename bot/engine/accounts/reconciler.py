@@ -148,7 +148,7 @@ class Reconciler:
             # Something moved it: somebody else's trades, or one of ours that is not told.
             await self._find_trades(account, own)
         for order in await account.open_orders():
-            if not self._desk.executor.knows(order.client_order_id):
+            if not self._desk.knows(order.client_order_id):
                 name = order.client_order_id or order.venue_order_id
                 self._quarantine(order.instrument, f"open order {name} is not of this run")
         after = self._state(own)
@@ -161,13 +161,13 @@ class Reconciler:
     def _is_traded(self, instrument: Instrument) -> bool:
         """Whether an order of ours is, or lately was, on its way there."""
         return any(
-            leg.instrument.id == instrument.id for pair in self._desk.executor.pairs.values() for leg in pair.legs
+            one.id == instrument.id for pair in self._desk.in_hand() for one in pair.opportunity.route.instruments
         )
 
     def _state(self, own: Sequence[Instrument]) -> dict[str, tuple[Decimal, int]]:
         """By instrument id: what fills make, and how many orders may change it."""
         pending: defaultdict[str, int] = defaultdict(int)
-        for pair in self._desk.executor.pairs.values():
+        for pair in self._desk.in_hand():
             for order in pair.waiting():
                 pending[order.instrument.id] += 1
         ledger = self._desk.ledger
@@ -194,7 +194,7 @@ class Reconciler:
 
     def _take(self, account: AccountQuestions, fill: Fill) -> None:
         words = f"{fill.side} {fill.quantity:f} at {fill.price:f}"
-        if self._desk.executor.knows(fill.client_order_id):
+        if self._desk.knows(fill.client_order_id):
             name = f"fill {fill.fill_id} of order {fill.client_order_id}"
             self._event("warning", f"{name} ({words}) was never told: booked")
             if not account.take(fill):

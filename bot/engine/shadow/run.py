@@ -124,7 +124,7 @@ class ShadowRun:
             paper_venue.on_meeting = self.twins.on_meeting
         self._kill = KillSwitch(settings.data_dir, self.desk.gate, clock, self.desk.executor.withdraw)
         self.desk.before_sending = self._kill.look
-        self._venues = VenueWatch(self.venue, self.desk.gate, self.desk.executor.pairs, self.event, clock)
+        self._venues = VenueWatch(self.venue, self.desk.gate, self.desk.in_hand, self.event, clock)
         self._dead_man = DeadMan(self.venue, clock, settings.execution.dead_man_s)
 
     def _desk(self) -> PairDesk:

@@ -1,9 +1,10 @@
 """How we stand with the venues: told when it changes, and a halt where one does not take our key any more."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from bot.clock import Clock, Timer
 from bot.domain.standing import VenueStanding
+from bot.execution.chain import Chain
 from bot.execution.pair import Pair
 from bot.ports import QuoteDrivenVenue, TellsStanding
 from bot.risk.gate import RiskGate
@@ -18,7 +19,7 @@ class VenueWatch:
         self,
         venue: QuoteDrivenVenue,
         gate: RiskGate,
-        pairs: Mapping[str, Pair],
+        in_hand: Callable[[], Iterable[Pair | Chain]],
         event: Callable[[str, str], None],
         clock: Clock,
     ) -> None:
@@ -27,13 +28,13 @@ class VenueWatch:
         Args:
             venue: One that tells how we stand; another is not watched.
             gate: Is told to halt.
-            pairs: Those that are not over.
+            in_hand: The pairs and chains that are not over.
             event: Takes a level and a line for a person; for the journal too.
             clock: Of the engine.
         """
         self._venue = venue if isinstance(venue, TellsStanding) else None
         self._gate = gate
-        self._pairs = pairs
+        self._in_hand = in_hand
         self._event = event
         self._clock = clock
         self._blocked: set[str] = set()
@@ -83,6 +84,6 @@ class VenueWatch:
             return
         self._blocked.add(standing.venue)
         self._event("warning", f"{standing.venue}: nothing new is opened there: {standing.blocked}")
-        for pair in self._pairs.values():
-            if any(leg.instrument.venue == standing.venue for leg in pair.legs):
-                self._event("error", f"ALARM: pair {pair.id} is open at {standing.venue}, where {standing.blocked}")
+        for pair in self._in_hand():
+            if any(one.venue == standing.venue for one in pair.opportunity.route.instruments):
+                self._event("error", f"ALARM: {pair.id} is open at {standing.venue}, where {standing.blocked}")
