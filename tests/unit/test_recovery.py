@@ -1,0 +1,348 @@
+"""A start beside what an earlier run left: each order, trade and position, those of others too, and what is done."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.domain.account import Position
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill, Order, OrderStatus, Side
+from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
+from bot.engine.accounts.recovery import Recovery, tell_adopted
+from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
+from bot.execution.journal_replay import JournalReplay, LeftPair
+from bot.execution.pair import PairState
+from bot.ports import Holdings, OrderFound, RecordKind
+from bot.ports.account import KnownFill
+from bot.settings.reconciliation import ReconciliationSettings
+from tests.property.test_dust_killed import kept
+from tests.unit.test_pair_executor import OTHER, PERP, SPOT, Bench, MemoryJournal
+
+D = Decimal
+NOTHING = D(0)
+
+
+@dataclass
+class Venue:
+    """Implements `AccountQuestions`; a test writes what it knows."""
+
+    venue: str
+    unknown_for_s: float = 0.01
+    known: dict[str, list[OrderFound | VenueError | None]] = field(default_factory=dict)
+    """By client order id: its answers, one after another; the last one stays."""
+    fills_of: dict[str, list[list[Fill]]] = field(default_factory=dict)
+    told: list[Fill] = field(default_factory=list)
+    resting: list[OrderFound] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    trouble: VenueError | None = None
+    """What every question about the whole account comes to."""
+
+    def wallet_of(self, instrument: Instrument) -> str:
+        return f"{instrument.venue}.linear"
+
+    async def open_orders(self) -> Sequence[OrderFound]:
+        return self.resting
+
+    async def trades(self, instruments: Collection[Instrument], since_ns: int, known: KnownFill) -> Sequence[Fill]:
+        return [one for one in self.told if not known(one.instrument.id, one.fill_id)]
+
+    async def holdings(self) -> Holdings:
+        if self.trouble is not None:
+            raise self.trouble
+        return Holdings([], self.positions)
+
+    async def order(self, order: Order) -> OrderFound | None:
+        self.asked.append(order.client_order_id)
+        answers = self.known.get(order.client_order_id, [None])
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, VenueError):
+            raise answer
+        return answer
+
+    async def fills(self, order: Order, found: OrderFound) -> Sequence[Fill]:
+        answers = self.fills_of[order.client_order_id]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    async def cancel(self, order: Order) -> None:
+        self.cancelled.append(order.client_order_id)
+
+    def take(self, fill: Fill) -> bool:
+        raise AssertionError("nobody listens before the start")
+
+
+def opening() -> tuple[LeftPair, dict[Side, Order]]:
+    """A pair that was killed with both orders on their way: as the journal tells of it."""
+    here = Bench()
+    here.open()
+    orders = {order.side: order for order in here.inbox}
+    replay = JournalReplay({one.id: one for one in (SPOT, PERP)})
+    for record in kept(here):
+        replay.take(record)
+    (left,) = replay.left()
+    return left, orders
+
+
+def fill(order: Order, quantity: str, name: str = "1") -> Fill:
+    return Fill(
+        fill_id=f"{order.client_order_id}.{name}", client_order_id=order.client_order_id, instrument=order.instrument,
+        side=order.side, price=D(1000), quantity=D(quantity), fee=NOTHING, fee_asset="USDT", is_maker=False,
+        ts_event_ns=5,
+    )  # fmt: skip
+
+
+def found(order: Order, status: OrderStatus, filled: str = "0") -> OrderFound:
+    return OrderFound(order.client_order_id, order.instrument, status, D(filled), venue_order_id="7")
+
+
+def strange(name: str = "web-1", instrument: Instrument = PERP) -> OrderFound:
+    return OrderFound(name, instrument, OrderStatus.SENT, NOTHING, venue_order_id="88")
+
+
+def held(quantity: str, instrument: Instrument = PERP) -> Position:
+    return Position(instrument=instrument, quantity=D(quantity), average_price=D(1000))
+
+
+class Rig:
+    """Two venues and a recovery of one pair that was being opened."""
+
+    def __init__(self, with_pair: bool = True) -> None:
+        self.left = LeftBehind(since_ns=1)
+        self.at = {"a": Venue("a"), "b": Venue("b")}
+        self.journal = MemoryJournal()
+        self.said: list[tuple[str, str]] = []
+        if with_pair:
+            one, self.orders = opening()
+            self.left.pairs.append(one)
+            self.pair = one.pair
+            self.buy, self.sell = self.orders[Side.BUY], self.orders[Side.SELL]
+
+    def recovery(self, instruments: Sequence[Instrument] = (SPOT, PERP), **settings: Any) -> Recovery:
+        options = ReconciliationSettings.model_validate({"deadline_s": 60.0, **settings})
+        accounts: Any = list(self.at.values())
+        clock = SystemClock()
+        event = lambda *told: self.said.append(told)  # noqa: E731 - it is all of it
+        return Recovery(self.left, accounts, instruments, self.journal, clock, options, event)
+
+    def both_filled(self) -> None:
+        """What the venues know: both orders were filled whole."""
+        for order, venue in ((self.buy, self.at["a"]), (self.sell, self.at["b"])):
+            venue.known[order.client_order_id] = [found(order, OrderStatus.FILLED, "0.50")]
+            venue.fills_of[order.client_order_id] = [[fill(order, "0.50")]]
+        self.at["b"].positions = [held("-0.50")]
+
+    def written(self, kind: RecordKind) -> list[Any]:
+        return [body for told, _, body in self.journal.records if told is kind]
+
+    def says(self, text: str) -> int:
+        return sum(text in line for _, line in self.said)
+
+
+# Orders whose end is not known
+
+
+async def test_fault_59_an_order_that_no_venue_knows_is_asked_for_twice_and_never_arrived() -> None:
+    rig = Rig()
+    await rig.recovery().settle()
+    assert rig.at["a"].asked == [rig.buy.client_order_id] * 2
+    assert (rig.pair.pending, rig.pair.buy.held, rig.pair.sell.held) == (set(), 0, 0)
+    ended = rig.written(RecordKind.ORDER)
+    assert {body["status"] for body in ended} == {"rejected"}
+    assert all("never arrived" in body["reason"] for body in ended)
+
+
+async def test_an_order_that_a_venue_shows_late_is_not_given_up_at_the_first_no() -> None:
+    rig = Rig()
+    rig.both_filled()
+    rig.at["a"].known[rig.buy.client_order_id].insert(0, None)
+    await rig.recovery().settle()
+    assert rig.pair.buy.held == D("0.50")
+
+
+async def test_a_venue_that_knows_at_once_is_asked_once() -> None:
+    rig = Rig()
+    for venue in rig.at.values():
+        venue.unknown_for_s = 0
+    await rig.recovery().settle()
+    assert rig.at["a"].asked == [rig.buy.client_order_id]
+
+
+async def test_what_rests_is_cancelled_and_its_end_waited_for() -> None:
+    rig = Rig()
+    rig.both_filled()
+    rig.at["a"].known[rig.buy.client_order_id] = [
+        found(rig.buy, OrderStatus.SENT),
+        found(rig.buy, OrderStatus.CANCELLED, "0.20"),
+    ]
+    rig.at["a"].fills_of[rig.buy.client_order_id] = [[fill(rig.buy, "0.20")]]
+    (left,) = await rig.recovery().settle()
+    assert rig.at["a"].cancelled == [rig.buy.client_order_id]
+    assert (left.pair.buy.held, left.pair.sell.held) == (D("0.20"), D("-0.50"))
+    assert left.pair.orders[rig.buy.client_order_id][0].status is OrderStatus.CANCELLED
+
+
+async def test_fault_36_fills_that_a_venue_shows_later_than_the_order_are_waited_for() -> None:
+    rig = Rig()
+    rig.both_filled()
+    whole = [fill(rig.buy, "0.20", "1"), fill(rig.buy, "0.30", "2")]
+    rig.at["a"].fills_of[rig.buy.client_order_id] = [[], whole[:1], whole]
+    await rig.recovery().settle()
+    assert rig.pair.buy.held == D("0.50")
+    kinds = [kind for kind, key, _ in rig.journal.records if rig.buy.client_order_id in key]
+    assert kinds == [RecordKind.FILL, RecordKind.FILL, RecordKind.ORDER], "the fills before the end, each once"
+
+
+async def test_a_venue_that_is_away_is_asked_again_and_that_is_said() -> None:
+    rig = Rig()
+    rig.both_filled()
+    rig.at["a"].known[rig.buy.client_order_id].insert(0, VenueUnavailable("a", "maintenance"))
+    await rig.recovery().settle()
+    assert rig.pair.buy.held == D("0.50")
+    assert rig.says("not known yet what the account holds: a: maintenance") == 1
+
+
+async def test_fault_34_a_key_that_is_refused_is_not_asked_with_again() -> None:
+    rig = Rig()
+    rig.at["a"].known[rig.buy.client_order_id] = [AuthenticationFailed("a", "invalid key")]
+    with pytest.raises(AuthenticationFailed):
+        await rig.recovery().settle()
+    assert rig.at["a"].asked == [rig.buy.client_order_id]
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_what_cannot_be_compared_by_the_deadline_ends_the_start(is_silent: bool) -> None:
+    rig = Rig(with_pair=False)
+    rig.at["b"].trouble = VenueUnavailable("b", "maintenance")
+    if is_silent:
+
+        async def nothing() -> Holdings:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        rig.at["b"].holdings = nothing  # type: ignore[method-assign]
+    with pytest.raises(PreflightFailed, match=r"could not be compared with the journal within 0\.2 s") as refused:
+        await asyncio.wait_for(rig.recovery(deadline_s=0.2).settle(), 60)
+    assert refused.value.exit_code == 3
+
+
+# Trades, positions and orders of others
+
+
+async def test_fault_32_a_late_fill_of_an_order_that_was_over_is_journalled_once_and_counted() -> None:
+    """It had ended with a part filled; the rest of its fills was never told, and a look at own trades finds it."""
+    rig = Rig()
+    rig.both_filled()
+    left = rig.left.pairs[0]
+    first, second = fill(rig.buy, "0.20", "1"), fill(rig.buy, "0.30", "2")
+    left.pair.count(first)
+    left.fills.append(first)
+    rig.left.fill_ids.add((SPOT.id, first.fill_id))
+    rig.at["a"].known[rig.buy.client_order_id] = [found(rig.buy, OrderStatus.EXPIRED, "0.20")]
+    rig.at["a"].fills_of[rig.buy.client_order_id] = [[first]]
+    rig.at["a"].told = [first, second]
+    await rig.recovery().settle()
+    assert left.pair.buy.held == D("0.50")
+    told = [
+        body["fill_id"] for body in rig.written(RecordKind.FILL) if body["client_order_id"] == first.client_order_id
+    ]
+    assert told == [second.fill_id]
+    assert rig.says(f"fill {second.fill_id} of order {second.client_order_id} was missed") == 1
+
+
+async def test_a_position_that_the_pairs_explain_lets_the_bot_start() -> None:
+    rig = Rig()
+    rig.both_filled()
+    (left,) = await rig.recovery().settle()
+    assert left.pair is rig.pair
+    assert [one.fill_id for one in left.fills] == [f"{one.client_order_id}.1" for one in (rig.buy, rig.sell)]
+
+
+@pytest.mark.parametrize("foreign", ["refuse", "quarantine"])
+async def test_a_position_that_is_not_what_the_pairs_hold_is_never_quarantined(foreign: str) -> None:
+    rig = Rig()
+    rig.both_filled()
+    rig.at["b"].positions = [held("-0.40")]
+    rig.at["b"].told = [fill(rig.sell.model_copy(update={"client_order_id": "web-1", "side": Side.BUY}), "0.10")]
+    with pytest.raises(PreflightFailed) as refused:
+        await rig.recovery(foreign=foreign).settle()
+    assert "b:ETH/USDT:USDT: position -0.40, and the journal's pairs hold -0.50" in str(refused.value)
+    assert "others traded +0.10 there since" in str(refused.value)
+    assert "reconciliation.pairs=abandon" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("orders", "positions", "words"),
+    [
+        ([strange()], [], "open order web-1"),
+        ([strange("")], [], "open order 88"),
+        ([], [held("0.7")], "position +0.7, and the journal's pairs hold +0"),
+        ([strange()], [held("0.7")], "open order web-1; position +0.7, and the journal's pairs hold +0"),
+    ],
+)
+async def test_fault_55_what_is_not_ours_refuses_the_start_or_is_quarantined(
+    orders: list[OrderFound], positions: list[Position], words: str
+) -> None:
+    rig = Rig(with_pair=False)
+    rig.at["b"].resting, rig.at["b"].positions = orders, positions
+    with pytest.raises(PreflightFailed) as refused:
+        await rig.recovery().settle()
+    assert f"{PERP.id}: {words}" in str(refused.value)
+    assert "reconciliation.foreign=quarantine" in str(refused.value)
+    beside = rig.recovery(foreign="quarantine")
+    assert await beside.settle() == []
+    assert beside.quarantined == {PERP.id: words}
+    assert rig.says(f"QUARANTINE {PERP.id}: {words}") == 1
+
+
+async def test_every_venue_is_compared_before_the_start_is_refused() -> None:
+    rig = Rig(with_pair=False)
+    rig.at["a"].resting, rig.at["b"].resting = [strange("x", SPOT)], [strange("y")]
+    with pytest.raises(PreflightFailed) as refused:
+        await rig.recovery().settle()
+    assert len(str(refused.value).splitlines()) == 2
+
+
+async def test_a_pair_on_an_instrument_that_is_not_in_this_run_ends_the_start_before_anything_is_asked() -> None:
+    rig = Rig()
+    with pytest.raises(PreflightFailed, match=f"pair {rig.pair.id} .*on an instrument that is not in this run"):
+        await rig.recovery((SPOT, OTHER)).settle()
+    assert rig.at["a"].asked == []
+
+
+# What a person has closed
+
+
+async def test_pairs_that_a_person_has_closed_are_forgotten_and_what_is_still_there_is_not_ours() -> None:
+    rig = Rig()
+    assert await rig.recovery(pairs="abandon").settle() == []
+    (over,) = rig.written(RecordKind.PAIR)
+    assert (over["state"], over["close_reason"]) == ("failed", "abandoned")
+    assert rig.pair.state is PairState.FAILED
+    assert rig.says(f"pair {rig.pair.id} of an earlier run is abandoned") == 1
+    assert rig.at["a"].asked == [], "nobody asks for its orders any more"
+    replay = JournalReplay({one.id: one for one in (SPOT, PERP)})
+    (kind, key, body) = next(one for one in rig.journal.records if one[0] is RecordKind.PAIR)
+    replay.take(type("Told", (), {"kind": kind, "key": key, "body": body})())
+    assert replay.left() == [], "nor does the next start"
+
+
+async def test_a_rest_of_an_abandoned_pair_is_foreign() -> None:
+    rig = Rig()
+    rig.at["b"].positions = [held("-0.50")]
+    with pytest.raises(PreflightFailed, match=r"position -0\.50, and the journal's pairs hold \+0"):
+        await rig.recovery(pairs="abandon").settle()
+
+
+async def test_what_was_adopted_is_told_once_for_the_next_start() -> None:
+    rig = Rig()
+    rig.both_filled()
+    pairs = await rig.recovery().settle()
+    tell_adopted(rig.journal, SystemClock(), pairs)
+    (kind, key, body) = rig.journal.records[-1]
+    assert (kind, key, body["pairs"]) == (RecordKind.EVENT, ADOPTED, [rig.pair.id])
