@@ -11,7 +11,7 @@ from bot.domain.legs import TradeLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Outcome
-from bot.engine.accounts.adoption import LeavingWatch
+from bot.engine.accounts.adoption import GONE, LeavingWatch
 from bot.engine.chains import FAILED_IN_A_ROW, PAUSED, ChainBook
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
@@ -191,6 +191,13 @@ class PairDesk:
         if pair.state is PairState.OPEN and state.holding is None:
             state.hold(pair, self._clock.now_ns())
         if isinstance(state.watch, LeavingWatch):
+            self._leave_gone(state)
+
+    def _leave_gone(self, state: RouteState) -> None:
+        """Nobody asks a route of no run when to leave what is held on it: at once, or as soon as it is even."""
+        if state.holding is not None:
+            self.close(state, GONE, self._clock.now_ns())
+        else:
             self.executor.flatten(state.route.id)
 
     def _route_of(self, pair: Pair | Chain) -> RouteState:

@@ -1,12 +1,15 @@
-"""`python -m tests.integration.wire_killer STEP WORD ...`: `main.py WORD ...` that ends by SIGKILL at its STEP-th step.
+"""`python -m tests.integration.wire_killer STEP WORD ...`: `main.py WORD ...` that ends by SIGKILL at this step.
 
-A step is a record of a pair, an order or a fill, a promise that records are durable, or an order that goes to a venue.
+STEP is a name of `kill_steps.NAMED`, or a number: of the records of a pair, an order or a fill, the promises that
+records are durable, and the orders that go to a venue. Where WIRE_KILLER_WAITS_FOR names a file, it
+lives until that is there.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bot.domain.order import Order
@@ -14,31 +17,34 @@ from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
 from exchanges.common.account.streamed_actions import StreamedActions
 from main import main
+from tests.integration.kill_steps import Steps
 
 STEPS = frozenset({RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL})
+WAITS_FOR = "WIRE_KILLER_WAITS_FOR"
 
 
-def kill_at(step: int) -> None:
-    """Count the steps of this process, and end it at one."""
+def kill_at(step: str) -> None:
+    """See the steps of this process, and end it at one."""
     record, when_durable, submit = SqliteJournal.record, SqliteJournal.when_durable, StreamedActions.submit
-    left = [step]
+    steps = Steps(step)
+    named = os.environ.get(WAITS_FOR)
+    waits_for = None if named is None else Path(named)
 
-    def take_step() -> None:
-        left[0] -= 1
-        if left[0] == 0:
+    def take(is_it: bool) -> None:
+        if is_it and (waits_for is None or waits_for.exists()):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def recorded(journal: SqliteJournal, kind: RecordKind, key: str, ts_ns: int, body: Any) -> None:
         record(journal, kind, key, ts_ns, body)
         if kind in STEPS:
-            take_step()
+            take(steps.recorded(kind, key, body() if callable(body) else body))
 
     def promised(journal: SqliteJournal, callback: Callable[[], None]) -> None:
-        when_durable(journal, lambda: (take_step(), callback()))  # type: ignore[func-returns-value]
+        when_durable(journal, lambda: (take(steps.durable()), callback()))  # type: ignore[func-returns-value]
 
     def submitted(actions: StreamedActions, order: Order) -> None:
         submit(actions, order)
-        take_step()
+        take(steps.sent(order.client_order_id))
 
     SqliteJournal.record = recorded  # type: ignore[method-assign]
     SqliteJournal.when_durable = promised  # type: ignore[method-assign]
@@ -46,5 +52,5 @@ def kill_at(step: int) -> None:
 
 
 if __name__ == "__main__":
-    kill_at(int(sys.argv[1]))
+    kill_at(sys.argv[1])
     sys.exit(main(sys.argv[2:]))

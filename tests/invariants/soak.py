@@ -9,13 +9,14 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bot.clock import SystemClock
+from tests.invariants.distribution import distribution
 from tests.invariants.story import Story, random_step, told, virtual_s
 from tests.invariants.wire import PLACING
 
@@ -23,7 +24,6 @@ STEPS = 300
 """Of one seed."""
 OF_A_FAULT = 20
 """Stories with one fault in each."""
-_PARTS = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
 
 @dataclass(slots=True)
@@ -53,12 +53,6 @@ class Tally:
         counts = {"seeds": self.seeds, "virtual_h": round(self.played_s / 3600, 3), "fills": self.fills}
         spread = {"uneven_s": distribution(self.uneven_s), "loss_bps": distribution(self.loss_bps)}
         return counts | {"halted": self.halted, "episodes": len(self.uneven_s)} | spread
-
-
-def distribution(values: Sequence[float]) -> dict[str, float]:
-    """Quantiles by name; empty without values."""
-    ranked = sorted(values)
-    return {name: round(ranked[min(len(ranked) - 1, int(len(ranked) * part))], 3) for name, part in _PARTS if ranked}
 
 
 @contextmanager

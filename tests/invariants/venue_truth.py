@@ -146,6 +146,10 @@ class VenueTruth:
                 D(row["execPrice"]), D(row["execFee"]), row["feeCurrency"],
             )  # fmt: skip
 
+    async def open_at_binance(self) -> set[str]:
+        """Client ids of the orders that rest on its bitcoin perpetual; also while somebody trades."""
+        return {row["clientOrderId"] for row in await self._binance("/fapi/v1/openOrders", symbol="BTCUSDT")}
+
     # How the account stands
 
     async def positions(self) -> dict[str, Decimal]:

@@ -1,10 +1,14 @@
-"""What must hold between the exchanges' own words and the journal file; nothing of the bot's code takes part."""
+"""What must hold between the exchanges' own words and the journal file; nothing of the bot's code takes part, but
+for its ledger where that is what is compared."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from bot.execution.journal_replay import KINDS, replay_ledger
+from bot.storage.queries import JournalReader
 from tests.invariants.checks import JournalFile
 from tests.invariants.venue_truth import Trade, VenueTruth
 
@@ -83,6 +87,23 @@ def cash_is_conserved(
         booked[body["asset"]] += D(body["payment"])
     received = sum(funding.values(), D(0))
     assert booked["USDT"] == received, f"funding: {booked['USDT']} in the journal, {received} at the venues"
+
+
+def profit_is_the_venues(
+    before: Mapping[tuple[str, str], Decimal], after: Mapping[tuple[str, str], Decimal], data_dir: Path
+) -> str:
+    """The profit that the bot's ledger makes of the journal, and what its post-mortem tells, are what the venues' own
+    balances changed by, to the last digit; in words. With every pair over, the ledger's flows are all there is."""
+    changed: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for place in before.keys() | after.keys():
+        changed[place[1]] += after.get(place, D(0)) - before.get(place, D(0))
+    with JournalReader.open(data_dir) as reader:
+        records = [record for run in reader.runs() for record in reader.records(run.run_id, *KINDS)]
+    realised = replay_ledger(records).realised()
+    for asset in changed.keys() | realised.keys():
+        booked = realised.get(asset, D(0))
+        assert booked == changed[asset], f"{asset}: the ledger says {booked}, the venues' balances {changed[asset]}"
+    return f"realised {realised['USDT']} USDT by the ledger, and by the venues' balances"
 
 
 def why_halted(file: JournalFile) -> str:

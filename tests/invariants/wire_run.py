@@ -4,14 +4,17 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from bot.clock import SystemClock
 from tests.integration.fault_rig import PATIENCE_S, ROOT, Bot
 
-LONGEST_S = 15
+WAITS_FOR = "WIRE_KILLER_WAITS_FOR"
+"""Names the file that a bot that kills itself lives until (`wire_killer`)."""
+
+LONGEST_S = 30
 """A life that has not come to its step by then is ended there; nothing is concluded from it."""
 SETTINGS = (
     "instruments={binance.linear: [BTC/USDT:USDT, ETH/USDT:USDT], bybit.linear: [BTC/USDT:USDT, ETH/USDT:USDT],"
@@ -28,11 +31,23 @@ SETTINGS = (
 
 
 @asynccontextmanager
-async def living(data_dir: Path, address: str, dies_at: int = 0) -> AsyncIterator[Bot]:
-    """A bot that kills itself at this step of its journal, if any; killed at the end where it still runs."""
-    words = [word for setting in (*SETTINGS, address) for word in ("--set", setting)]
-    program = ["-m", "tests.integration.wire_killer", str(dies_at)] if dies_at else [str(ROOT / "main.py")]
+async def living(
+    data_dir: Path, address: str, dies_at: str = "", waits_for: Path | None = None, more: Sequence[str] = ()
+) -> AsyncIterator[Bot]:
+    """A bot on the exchanges at `address`; killed at the end where it still runs.
+
+    Args:
+        data_dir: Of the bot.
+        address: A setting.
+        dies_at: The step (`wire_killer`) at which it kills itself; none: it does not.
+        waits_for: It lives until this file is there.
+        more: Settings that go before those of all bots here.
+    """
+    words = [word for setting in (*SETTINGS, address, *more) for word in ("--set", setting)]
+    program = ["-m", "tests.integration.wire_killer", dies_at] if dies_at else [str(ROOT / "main.py")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CRYPTO_PIPE__")}
+    if waits_for is not None:
+        environment[WAITS_FOR] = str(waits_for)
     process = await asyncio.create_subprocess_exec(
         sys.executable, *program, "--mode", "action", "--headless", "--data-dir", str(data_dir), *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, env=environment, limit=1 << 20,
@@ -65,28 +80,33 @@ async def until(one: Bot, condition: Callable[[], bool], at_most_s: float = PATI
     return condition()
 
 
-async def live_on(one: Bot, struck: Callable[[], Awaitable[int]] | None, records: int) -> None:
-    """Until it dies by itself, or an accident has struck and so many records were written; halted or old, it is killed.
+async def live_on(
+    one: Bot, struck: Callable[[], Awaitable[int]] | None, records: int | None = None, armed: Path | None = None
+) -> None:
+    """Until it dies by itself, or is killed from outside: halted, old, or so many records after an accident struck.
 
     Args:
         one: The bot.
         struck: How often the accident did something; None: nothing is waited for but its own end.
-        records: Of its journal, after that.
+        records: Of its journal, after that; None: it dies by itself.
+        armed: The file that its killer waits for: made once the accident has struck.
     """
     clock = SystemClock()
-    end_ns = clock.monotonic_ns() + LONGEST_S * 10**9
-
-    def is_enough() -> bool:
-        return is_halted(one) or clock.monotonic_ns() > end_ns
-
-    if struck is None:
-        await until(one, is_enough)
-    else:
+    if struck is not None:
         async with asyncio.timeout(PATIENCE_S):
             while not await struck() and not is_halted(one) and one.process.returncode is None:
                 await asyncio.sleep(0.02)
-        last = written(one.data_dir)
-        await until(one, lambda: is_enough() or written(one.data_dir) >= last + records)
+    if armed is not None:
+        armed.touch()
+    end_ns = clock.monotonic_ns() + LONGEST_S * 10**9
+    last = written(one.data_dir) if records is not None else 0
+
+    def is_enough() -> bool:
+        if is_halted(one) or clock.monotonic_ns() > end_ns:
+            return True
+        return records is not None and written(one.data_dir) >= last + records
+
+    await until(one, is_enough)
     if one.process.returncode is None:
         one.process.kill()
     await one.process.wait()

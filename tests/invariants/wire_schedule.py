@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.integration.kill_steps import NAMED, UNEVEN
+
 VENUES = ("binance", "bybit")
 _SURE: Sequence[Mapping[str, Any]] = (
     {"fault": "lost-answer", "count": 2},
@@ -34,28 +36,32 @@ class Life:
     """One process of the bot."""
 
     number: int
-    dies_at: int
-    """The step of its journal and its orders at which it kills itself (`wire_killer`); 0: it is killed from outside,
-    once the first of `later` has struck."""
+    dies_at: str
+    """The step at which it kills itself (`kill_steps.NAMED`) once the first accident has struck; empty: it is killed
+    from outside, so many records after that."""
     records: int
-    """So many more records of its journal after that."""
+    """Of its journal."""
     before: Sequence[Mapping[str, Any]]
     """Accidents that are there when it starts; `at_s` from then."""
     later: Sequence[Mapping[str, Any]]
-    """Accidents once it has begun to trade."""
+    """Accidents once it has begun to trade; the first of them strikes whoever trades, and is waited for."""
+
+    @property
+    def first(self) -> Mapping[str, Any]:
+        """What is waited for."""
+        return self.later[0]
 
     def __str__(self) -> str:
         def words(faults: Sequence[Mapping[str, Any]]) -> str:
             return ", ".join(f"{one['fault']} at {one['venue']} after {one['at_s']} s" for one in faults) or "nothing"
 
-        end = (
-            f"dies at step {self.dies_at}" if self.dies_at else f"dies {self.records} records after the first accident"
-        )
+        what = f"at step {self.dies_at}" if self.dies_at else f"{self.records} records later"
+        end = f"dies {what}, once {self.first['fault']} has struck"
         return f"life {self.number}: {end}; at its start {words(self.before)}; later {words(self.later)}"
 
 
 def lives(seed: str, count: int) -> list[Life]:
-    """The same for the same seed and count; every other one dies at a step, the first by an accident."""
+    """The same for the same seed and count; every other one dies at a step, in the order of a pair's life."""
     draws = random.Random(seed)
     return [_life(draws, number) for number in range(1, count + 1)]
 
@@ -63,10 +69,9 @@ def lives(seed: str, count: int) -> list[Life]:
 def _life(draws: random.Random, number: int) -> Life:
     before = [_fault(draws, _KINDS, 2)] if draws.random() < 0.5 else []
     first = {**_fault(draws, _SURE, 0), "for_s": 600}
-    later = [_fault(draws, _KINDS, 5) for _ in range(draws.randint(1, 3))]
-    dies_at = 0 if number % 2 else draws.randint(10, 200)
-    # Who dies at a step may have come to it before anybody can order more: its accident waits for it.
-    (before if dies_at else later).insert(0, first)
+    later = [first, *(_fault(draws, _KINDS, 5) for _ in range(draws.randint(1, 3)))]
+    steps = [name for name in NAMED if name not in UNEVEN]  # these come to whom it happens
+    dies_at = "" if number % 2 else steps[number // 2 % len(steps)]
     return Life(number, dies_at, draws.randint(0, 40), before, later)
 
 
