@@ -11,7 +11,7 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from bot.storage.mongo.lease import LEASES
-from tests.integration.fault_rig import IN_AND_OUT, PATIENCE_S, bot, sent_to_open
+from tests.integration.fault_rig import IN_AND_OUT, PATIENCE_S, bot, records, sent_to_open
 from tests.integration.standing_exchanges import at, exchanges, lend
 
 pytestmark = pytest.mark.services
@@ -20,6 +20,10 @@ pytestmark = pytest.mark.services
 async def leases(uri: str, database: str) -> list[Mapping[str, Any]]:
     async with AsyncMongoClient[dict[str, Any]](uri) as client:
         return [one async for one in client[database][LEASES].find()]
+
+
+def refusals(data_dir: Path) -> set[str]:
+    return {str(body["reason"]) for *_, body in records(data_dir, "decision")}
 
 
 async def steal(uri: str, database: str) -> None:
@@ -51,9 +55,9 @@ async def test_fault_57_a_bot_on_a_second_machine_exits_3_and_one_whose_lease_is
             assert not (tmp_path / "two" / "journal.db").exists()
             await first.until(lambda: sent_to_open(tmp_path / "one") > 0)
             await steal(mongodb_uri, database_name)
-            halted = await first.says("HALTED: run-9 on beta trades on our account at ")
+            await first.says("HALTED: run-9 on beta trades on our account at ")
             sent = sent_to_open(tmp_path / "one")
-            await first.says("state_halted", halted)
+            await first.until(lambda: "state_halted" in refusals(tmp_path / "one"))
             assert await first.end(signal.SIGINT) == 130
             assert sent_to_open(tmp_path / "one") == sent, "nothing that opens leaves any more"
         left = await leases(mongodb_uri, database_name)
