@@ -15,7 +15,6 @@ time: an alarm, then acting at any price, then HALTED. Even pairs stay even: whi
 other leg is ahead is traded.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -26,13 +25,16 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError, OrderRejected, StorageError
+from bot.execution.closing import Closing
 from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
-from bot.execution.grid import decimal_price, touch
+from bot.execution.forced import shares
+from bot.execution.grid import decimal_price
 from bot.execution.order_record import order_record
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_orders import PairOrders, Quotes, ahead_by, is_to_be_hedged
-from bot.execution.unhedged import Unhedged, UnhedgedWatch
+from bot.execution.pair_orders import PairOrders, Quotes, is_to_be_hedged
+from bot.execution.unanswered import Unanswered
+from bot.execution.unhedged import Unhedged, UnhedgedWatch, must_act
 from bot.ports import Actions, Journal, PreparesOrders, RecordKind, WritesBeside
 from bot.settings import ExecutionSettings
 
@@ -105,14 +107,15 @@ class PairExecutor:
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._pairs: dict[str, Pair] = {}
         self._pair_of_order: dict[str, Pair] = {}
-        self._unresolved: Counter[str] = Counter()
         self._pair_count = 0
         self._left: list[tuple[Pair, Order]] = []
         self._while_writing = journal.while_writing if isinstance(journal, WritesBeside) else None
         self._prepare = actions.prepare if isinstance(actions, PreparesOrders) else None
         self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
         self._watch = UnhedgedWatch(clock, settings, self._on_stage)
+        self._unanswered = Unanswered(self._record_order, lambda pair, text: self.on_alarm(pair, text))
         self.dust = DustLedger(self._record_dust)
+        self._closing = Closing(self._orders, quotes, self.dust)
 
     @property
     def pairs(self) -> Mapping[str, Pair]:
@@ -121,7 +124,7 @@ class PairExecutor:
 
     def unresolved(self, venue: str) -> int:
         """How many orders at a venue have an outcome that nobody knows: it takes no new risk meanwhile."""
-        return self._unresolved[venue]
+        return self._unanswered.at(venue)
 
     def unhedged(self) -> list[Unhedged]:
         """Every pair that is uneven now, or may be for all that is known."""
@@ -197,7 +200,7 @@ class PairExecutor:
             self._pair_of_order[client_order_id] = pair
         pair.has_given_up = True
         for client_order_id in sorted(pair.pending):
-            self._mark_unknown(pair, client_order_id)
+            self._unanswered.mark(pair, client_order_id)
         self._next(pair)
 
     def journal_failed(self, why: str) -> None:
@@ -235,17 +238,10 @@ class PairExecutor:
         announced by whoever compares positions. Returns whether a pair held any of it.
         """
         self._tell_sent()
-        left = fill.quantity
-        for pair in list(self._pairs.values()):
-            legs = [leg for leg in pair.legs if leg.instrument.id == fill.instrument.id]
-            if legs and left and legs[0].held * fill.side.sign < 0:
-                part = min(left, abs(legs[0].held) / fill.instrument.contract_multiplier)
-                is_first = left == fill.quantity
-                left -= part
-                name = fill.fill_id if is_first else f"{fill.fill_id}.{pair.id}"
-                share = {"quantity": part, "fee": fill.fee * part / fill.quantity, "fill_id": name}
-                self._lose(pair, fill.model_copy(update=share))
-        return left < fill.quantity
+        found = list(shares(fill, self._pairs.values()))
+        for pair, part in found:
+            self._lose(pair, part)
+        return bool(found)
 
     def _lose(self, pair: Pair, fill: Fill) -> None:
         if not pair.count(fill):
@@ -297,8 +293,7 @@ class PairExecutor:
             return
         pair.orders[order.client_order_id] = (order, leg_name, expected)
         self._record_order(pair, order)
-        if before.status is OrderStatus.UNKNOWN and order.status is not OrderStatus.UNKNOWN:
-            self._unresolved[order.instrument.venue] -= 1
+        self._unanswered.on_news(before, order)
         if order.status.is_terminal:
             self._check_filled(pair, order)
             pair.pending.discard(order.client_order_id)
@@ -419,25 +414,12 @@ class PairExecutor:
     def _check_outcome(self, pair: Pair, client_order_id: str) -> None:
         order = pair.orders[client_order_id][0]
         if not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN:
-            self._lose_sight(pair, client_order_id)
+            self._unanswered.lose_sight(pair, client_order_id)
             self._next(pair)
-
-    def _lose_sight(self, pair: Pair, client_order_id: str) -> None:
-        """Wait for it no longer; whoever carries it goes on asking the venue what became of it."""
-        order = self._mark_unknown(pair, client_order_id)
-        self.on_alarm(pair, f"order {client_order_id} on {order.instrument.id} has no answer: its outcome is unknown")
-
-    def _mark_unknown(self, pair: Pair, client_order_id: str) -> Order:
-        order, leg_name, expected = pair.orders[client_order_id]
-        unknown = order.model_copy(update={"status": OrderStatus.UNKNOWN})
-        pair.orders[client_order_id] = (unknown, leg_name, expected)
-        self._unresolved[order.instrument.venue] += 1
-        self._record_order(pair, unknown)
-        return unknown
 
     def _on_stage(self, pair: Pair, stage: Stage) -> None:
         """A deadline of the budget has come."""
-        text = self._uneven_words(pair)
+        text = self._watch.words(pair)
         if stage is Stage.ALARMED:
             self.on_alarm(pair, text)
         elif stage is Stage.ACTING:
@@ -450,21 +432,9 @@ class PairExecutor:
 
     def _stop_waiting(self, pair: Pair) -> None:
         """Neither answers that are late nor a pause keep it from acting now."""
-        late = [o for o in pair.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
-        for order in late:
-            if not order.time_in_force.rests:
-                self._lose_sight(pair, order.client_order_id)
+        self._unanswered.stop_waiting(pair)
         pair.must_pause = False
         self._end_pause(pair)
-
-    def _uneven_words(self, pair: Pair) -> str:
-        found = self._watch.unhedged(pair)
-        assert found is not None, "a deadline comes while it is uneven"
-        base, quote = pair.buy.instrument.base, pair.buy.instrument.quote
-        unknown = [order.client_order_id for order in pair.waiting() if order.status is OrderStatus.UNKNOWN]
-        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
-        amount = f"{pair.imbalance:f} {base} (may be {found.quantity:f} {base}, {found.notional:.2f} {quote})"
-        return f"pair {pair.id} is uneven by {amount} for {found.seconds:.1f} s{words}"
 
     # What comes next
 
@@ -526,7 +496,7 @@ class PairExecutor:
         elif not pair.is_busy(ahead):
             pair.has_given_up = True
             order = self._orders.unwinding(pair, ahead)
-        elif self._must_act(pair) and self._may_add(pair, behind):
+        elif must_act(pair) and self._may_add(pair, behind):
             order = self._orders.hedging(pair, behind)
         else:
             self._clear_the_way(pair, ahead)
@@ -571,25 +541,13 @@ class PairExecutor:
     # Closing
 
     def _start_closing(self, pair: Pair, reason: str) -> None:
-        pair.state = PairState.CLOSING
-        pair.close_reason = reason
-        pair.fruitless_rounds = 0
-        pair.must_pause = False
-        self._expect_exit(pair)
-        for leg in pair.legs:
-            self.dust.offer(pair, leg)
+        self._closing.begin(pair, reason)
         self._changed(pair)
         self._next(pair)
 
-    def _expect_exit(self, pair: Pair) -> None:
-        """Note the prices that closing starts at, as soon as both sides have one."""
-        buy, sell = self._quotes(pair.buy.instrument), self._quotes(pair.sell.instrument)
-        if pair.exit_expected is None and buy is not None and sell is not None:
-            pair.exit_expected = (touch(sell, Side.BUY), touch(buy, Side.SELL))
-
     def _close_step(self, pair: Pair) -> None:
-        self._expect_exit(pair)
-        left = [leg for leg in pair.legs if self._orders.must_go(pair, leg)]
+        self._closing.expect_exit(pair)
+        left = self._closing.left(pair)
         if not left:
             if not pair.pending:
                 self._over(pair, PairState.CLOSED)
@@ -597,31 +555,11 @@ class PairExecutor:
         if pair.must_pause:
             self._pause(pair)
             return
-        orders = self._closing_orders(pair, left)
+        orders = self._closing.next_orders(pair, left)
         if orders:
             self._try(pair, orders)
         elif not pair.pending:
             self._pause(pair)
-
-    def _closing_orders(self, pair: Pair, left: list[PairLeg]) -> list[Order]:
-        """For all that is left; for the difference alone while a side has no quote, or an order without an end."""
-        wanted = [(leg, leg.closable()) for leg in left]
-        is_held_up = any(pair.is_busy(leg) or self._quotes(leg.instrument) is None for leg in left)
-        ahead = self._orders.leg_ahead(pair)
-        if is_held_up or any(pair.is_busy(leg) for leg in pair.legs):
-            wanted = [] if ahead is None or pair.is_busy(ahead) else [(ahead, ahead_by(pair, ahead))]
-        orders = []
-        for leg, quantity in wanted:
-            order = self._orders.closing(pair, leg, quantity, at_any_price=leg is ahead and self._must_act(pair))
-            if order is not None:
-                orders.append(order)
-                if leg is ahead:
-                    pair.evening.add(order.client_order_id)
-        return orders
-
-    def _must_act(self, pair: Pair) -> bool:
-        """Whether its budget is so far used up that any price is better than waiting; a bet never has to."""
-        return pair.uneven is not None and pair.uneven.stage >= Stage.ACTING and not pair.is_round_trip
 
     def _over(self, pair: Pair, state: PairState) -> None:
         pair.state = state

@@ -76,6 +76,21 @@ class UnhedgedWatch(BudgetClock[Pair]):
             pair.id, pair.opportunity.route.id, seconds, quantity, quantity * leg.expected_price, episode.stage
         )
 
+    def words(self, pair: Pair) -> str:
+        """An uneven pair for a person: by how much, since when, and which orders have no answer."""
+        found = self.unhedged(pair)
+        assert found is not None, "a deadline comes while it is uneven"
+        base, quote = pair.buy.instrument.base, pair.buy.instrument.quote
+        unknown = [order.client_order_id for order in pair.waiting() if order.status is OrderStatus.UNKNOWN]
+        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
+        amount = f"{pair.imbalance:f} {base} (may be {found.quantity:f} {base}, {found.notional:.2f} {quote})"
+        return f"pair {pair.id} is uneven by {amount} for {found.seconds:.1f} s{words}"
+
+
+def must_act(pair: Pair) -> bool:
+    """Whether its budget is so far used up that any price is better than waiting; a bet never has to."""
+    return pair.uneven is not None and pair.uneven.stage >= Stage.ACTING and not pair.is_round_trip
+
 
 def possible(pair: Pair) -> Decimal:
     """The most of a pair that may stand unhedged, absolute base units: its orders without a known end count both ways.

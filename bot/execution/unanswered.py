@@ -1,0 +1,50 @@
+"""Orders without an answer: UNKNOWN after a time, never sent again, counted by venue until the truth comes.
+
+Whoever carries an order to its venue goes on asking what became of it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from bot.domain.order import Order, OrderStatus
+from bot.execution.pair import Pair
+
+
+class Unanswered:
+    """The orders of pairs whose outcome nobody knows."""
+
+    def __init__(self, record: Callable[[Pair, Order], None], on_alarm: Callable[[Pair, str], None]) -> None:
+        """Nothing is unknown yet. `record` writes an order's new state down; `on_alarm` hears of each that is lost."""
+        self._record = record
+        self._on_alarm = on_alarm
+        self._counts: Counter[str] = Counter()
+
+    def at(self, venue: str) -> int:
+        """How many there are at a venue."""
+        return self._counts[venue]
+
+    def mark(self, pair: Pair, client_order_id: str) -> Order:
+        """From now on nobody knows what became of it; returns it in that state."""
+        order, leg_name, expected = pair.orders[client_order_id]
+        unknown = order.model_copy(update={"status": OrderStatus.UNKNOWN})
+        pair.orders[client_order_id] = (unknown, leg_name, expected)
+        self._counts[order.instrument.venue] += 1
+        self._record(pair, unknown)
+        return unknown
+
+    def lose_sight(self, pair: Pair, client_order_id: str) -> None:
+        """Wait for its answer no longer, and say so."""
+        order = self.mark(pair, client_order_id)
+        self._on_alarm(pair, f"order {client_order_id} on {order.instrument.id} has no answer: its outcome is unknown")
+
+    def stop_waiting(self, pair: Pair) -> None:
+        """Lose sight of every order of a pair that takes, and has no answer yet."""
+        late = [o for o in pair.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
+        for order in late:
+            if not order.time_in_force.rests:
+                self.lose_sight(pair, order.client_order_id)
+
+    def on_news(self, before: Order, order: Order) -> None:
+        """An order has a new state: the outcome of one that was unknown may be known now."""
+        if before.status is OrderStatus.UNKNOWN and order.status is not OrderStatus.UNKNOWN:
+            self._counts[order.instrument.venue] -= 1
