@@ -45,10 +45,10 @@ async def killed_with_an_open_pair(told: dict[str, str], data_dir: Path, *settin
     return next(pair for pair, state in states(data_dir).items() if state == "open")
 
 
-async def refused(told: dict[str, str], data_dir: Path, *settings: str) -> str:
-    """A start that ends with exit 3; its one line."""
+async def refused(told: dict[str, str], data_dir: Path, *settings: str, code: int = 3) -> str:
+    """A start that ends with this code; its one line."""
     async with bot(data_dir, *HOLDING, NOTHING_NEW, at(told), *settings) as one:
-        assert await asyncio.wait_for(one.process.wait(), PATIENCE_S) == 3, one.said[-20:]
+        assert await asyncio.wait_for(one.process.wait(), PATIENCE_S) == code, one.said[-20:]
         await asyncio.gather(*one._reading)
     (line,) = [line for line in one.said if line.startswith("crypto-pipe: ")]
     return line
@@ -219,8 +219,8 @@ async def test_an_exchange_that_cannot_be_asked_by_the_deadline_ends_the_start(
         truth = VenueTruth(told, session)
         away = {"fault": "http-503", "venue": "bybit", "for_s": 600, "at_s": 0, "match": "/v5/order/realtime"}
         await truth.order_faults([away])
-        line = await refused(told, tmp_path, "reconciliation.deadline_s=3")
-        assert "the accounts could not be compared with the journal within 3 s" in line
+        line = await refused(told, tmp_path, "reconciliation.deadline_s=3", "start.wait_s=3", code=5)
+        assert "bybit: the account could not be compared with the journal within 3 s: bybit: " in line
         assert records(tmp_path, "order") == []
         await truth.peace()
         async with bot(tmp_path, *HOLDING, NOTHING_NEW, at(told)) as second:
