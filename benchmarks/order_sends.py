@@ -57,6 +57,10 @@ class Sent(NamedTuple):
     """One pair, perf_counter ns."""
 
     decided_ns: int
+    handed_ns: int
+    """When the journal had both intents, and was told that an order waits for them."""
+    prepared_ns: int
+    """How long preparing both orders took, while the disk had them; 0 where nothing is prepared."""
     durable_ns: int
     """When we were told that both intents are on the disk."""
     written_ns: tuple[int, int]
@@ -70,13 +74,14 @@ class Way(Protocol):
 
 
 class StampingJournal:
-    """The journal, and when it last told somebody that something is durable."""
+    """The journal, and when it was last given something to make durable, and said that it is."""
 
     def __init__(self, journal: SqliteJournal) -> None:
         self.record = journal.record
         self.close = journal.close
-        self.while_writing = journal.while_writing
         self._journal = journal
+        self.handed_ns = 0
+        self.prepared_ns = 0
         self.durable_ns = 0
 
     def when_durable(self, callback: Callable[[], None]) -> None:
@@ -87,6 +92,17 @@ class StampingJournal:
             callback()
 
         self._journal.when_durable(stamped)
+        self.handed_ns = perf_counter_ns()
+
+    def while_writing(self, callback: Callable[[], None]) -> None:
+        """As the journal does."""
+
+        def stamped() -> None:
+            begun_ns = perf_counter_ns()
+            callback()
+            self.prepared_ns = perf_counter_ns() - begun_ns
+
+        self._journal.while_writing(stamped)
 
 
 class _Burst(NamedTuple):
@@ -94,6 +110,11 @@ class _Burst(NamedTuple):
 
     p50: float
     p99: float
+    before_journal: float
+    """p50 of what the engine does before the journal has both intents."""
+    in_journal: float
+    """p50 from there until we are told that they are on the disk: two wake-ups, the words, the statement, the fsync."""
+    prepared: float
     after_fsync: float
     """p50 of what remains of it once the disk is done."""
     gap_p99: float
@@ -118,16 +139,20 @@ def rows(rounds: int) -> list[Row]:
     def row(name: str, at: int, target: Target | None, words: str = note) -> Row:
         return against(name, "ms", [one[at] for one in ours], "ccxt", [one[at] for one in peer], target, words)
 
+    beside = "by the engine's thread, while the journal's waits for the disk"
     arrived = "the exchanges are one process, which has the second order once it is done with the first one"
     return [
         row("decision to both orders written, fsync included, p50", 0, _P50),
         row("decision to both orders written, fsync included, p99", 1, _P99),
         row("the same against ccxt, p50", 0, _HALF),
-        row("of it after the fsync, p50", 2, None),
-        row("gap between the two sends, p99", 3, _GAP),
-        row("decision to both orders in the matching engines, p50", 4, None, arrived),
-        row("gap between their arrivals there, p50", 5, None, arrived),
-        row("gap between their arrivals there, p99", 6, None, arrived),
+        row("of it until the journal has the intents, p50", 2, None),
+        row("of it in the journal, fsync included, p50", 3, None),
+        figure("within that: both orders prepared, p50", "ms", [one.prepared for one in ours], None, beside),
+        row("of it after the fsync, p50", 5, None),
+        row("gap between the two sends, p99", 6, _GAP),
+        row("decision to both orders in the matching engines, p50", 7, None, arrived),
+        row("gap between their arrivals there, p50", 8, None, arrived),
+        row("gap between their arrivals there, p99", 9, None, arrived),
         figure("8 KiB written and fdatasync, p50", "ms", [one[0] for one in disk], None, "what the disk alone takes"),
         figure("8 KiB written and fdatasync, p99", "ms", [one[1] for one in disk], None, "what the disk alone takes"),
     ]
@@ -175,6 +200,9 @@ async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:
         buy, sell = sides if at % 2 else sides[::-1]
         sent.append(await way.send(buy, sell, f"s{next(numbers)}"))
     took = _ms(max(one.written_ns) - one.decided_ns for one in sent)
+    before = _ms(one.handed_ns - one.decided_ns for one in sent)
+    inside = _ms(one.durable_ns - one.handed_ns for one in sent)
+    prepared = _ms(one.prepared_ns for one in sent)
     after = _ms(max(one.written_ns) - one.durable_ns for one in sent)
     gaps = _ms(abs(one.written_ns[0] - one.written_ns[1]) for one in sent)
     arrived = await asyncio.to_thread(server.arrivals)
@@ -185,6 +213,9 @@ async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:
     return _Burst(
         quantile(took, 0.5),
         quantile(took, 0.99),
+        quantile(before, 0.5),
+        quantile(inside, 0.5),
+        quantile(prepared, 0.5),
         quantile(after, 0.5),
         quantile(gaps, 0.99),
         quantile(there, 0.5),
@@ -221,6 +252,7 @@ class _OwnPairs:
         self._actions = actions
         self._journal = journal
         self._written: list[int] = []
+        self._routes: dict[str, Route] = {}
         self._over = asyncio.Event()
         self._executor = PairExecutor(
             actions=self,
@@ -241,12 +273,12 @@ class _OwnPairs:
         """Open a pair, and wait until it is over."""
         self._written.clear()
         self._over.clear()
-        legs = (TradeLeg(instrument=buy, side=Side.BUY), TradeLeg(instrument=sell, side=Side.SELL))
+        route = self._route(buy, sell)
         price = float(FIRST_PRICES["BTC"])
         decided_ns = perf_counter_ns()
         self._executor.open(
             Opportunity(
-                route=Route(kind="inventory", legs=legs),
+                route=route,
                 ts_ns=SystemClock().now_ns(),
                 quantity=QUANTITY,
                 # So far off that the book fills them, however far it has wandered.
@@ -262,7 +294,16 @@ class _OwnPairs:
         first, second, *more = self._written
         if more:
             raise RuntimeError(f"{len(more)} orders more than two: a leg was not filled at once")
-        return Sent(decided_ns, self._journal.durable_ns, (first, second))
+        journal = self._journal
+        return Sent(decided_ns, journal.handed_ns, journal.prepared_ns, journal.durable_ns, (first, second))
+
+    def _route(self, buy: Instrument, sell: Instrument) -> Route:
+        """A run lists its routes when it starts."""
+        route = self._routes.get(buy.id)
+        if route is None:
+            legs = (TradeLeg(instrument=buy, side=Side.BUY), TradeLeg(instrument=sell, side=Side.SELL))
+            route = self._routes[buy.id] = Route(kind="inventory", legs=legs)
+        return route
 
     def _on_pair(self, pair: Pair) -> None:
         if pair.state.is_over:

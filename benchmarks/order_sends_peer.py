@@ -94,7 +94,8 @@ class CcxtPair:
         await durable
         self._written.clear()
         await asyncio.gather(*(self._create(order) for order in orders))
-        return Sent(decided_ns, self._journal.durable_ns, (self._written[buy.venue], self._written[sell.venue]))
+        written_ns = (self._written[buy.venue], self._written[sell.venue])
+        return Sent(decided_ns, self._journal.handed_ns, 0, self._journal.durable_ns, written_ns)
 
     async def _create(self, order: Order) -> None:
         more = {"timeInForce": "IOC", "clientOrderId": order.client_order_id}

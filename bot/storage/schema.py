@@ -102,9 +102,9 @@ def from_row(row: Row) -> Record:
 def encode(body: Mapping[str, Any]) -> str:
     """JSON; `Decimal` as a string with its digits, a number that is not finite as null (JSON has none), no secret."""
     try:
-        text = json.dumps(body, separators=(",", ":"), allow_nan=False, default=_plain)
+        text = _ENCODER.encode(body)
     except ValueError:
-        text = json.dumps(_finite(body), separators=(",", ":"), allow_nan=False, default=_plain)
+        text = _ENCODER.encode(_finite(body))
     return masked(text)
 
 
@@ -131,6 +131,9 @@ def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return str(value)
     raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_plain)
 
 
 def _finite(value: Any) -> Any:

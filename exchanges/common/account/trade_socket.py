@@ -96,7 +96,8 @@ class TradeSocket:
         for name in [name for name, old in self._prepared.items() if old.until_ns <= now_ns]:
             del self._prepared[name]  # it never left
         numbered = self._numbered(self._protocol.order, order)
-        if numbered is not None:
+        # Where there is no room now there may be by then. Having looked makes the look that counts a quick one.
+        if numbered is not None and self._budget.short_of(numbered[1].cost, lane_of(order)) is None:
             self._prepared[order.client_order_id] = _Prepared(order, numbered, now_ns + _FRESH_NS)
 
     def place(self, order: Order) -> asyncio.Future[None] | None:
