@@ -1,16 +1,18 @@
 """Bodies of journal records, as values."""
 
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.domain.order import Fill
 from bot.errors import StorageError
 from bot.storage.queries import Record
+from postmortem.exact import from_float
 
-LegName = Literal["open_buy", "open_sell", "close_buy", "close_sell", "hedge_buy", "hedge_sell"]
-PairStateName = Literal["opening", "open", "closing", "closed", "missed", "failed"]
+LegName = Annotated[str, Field(pattern=r"^((open|close|hedge)_(buy|sell)|(link|home)_\d+)$")]
+"""Of a pair `open_buy` and its like; of a chain which link, or whose instrument on the way home."""
+PairStateName = Literal["opening", "open", "in_flight", "closing", "closed", "missed", "failed"]
 
 _Body = TypeVar("_Body", bound=BaseModel)
 
@@ -47,6 +49,46 @@ class ExitExpected(_Recorded):
     """At which the bought side is sold."""
 
 
+class LinkBody(_Recorded):
+    """What the decision expected of one link of a chain."""
+
+    quantity: Decimal
+    price: Annotated[Decimal, BeforeValidator(lambda price: from_float(price) if isinstance(price, float) else price)]
+    spends: Decimal
+    brings: Decimal
+
+
+class TravelBody(_Recorded):
+    """A transfer of a chain."""
+
+    link: int
+    asset: str
+    from_venue: str
+    to_venue: str
+    amount: Decimal
+    state: str | None
+    received: Decimal
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it arrived, or came back."""
+        return self.state in ("arrived", "refused", "failed")
+
+    @property
+    def end_venue(self) -> str:
+        """Where it lies now."""
+        return self.to_venue if self.state == "arrived" else self.from_venue
+
+
+class ChainLeg(NamedTuple):
+    """One leg of a chain: a place it takes from, and one it brings to, each a venue and an asset."""
+
+    side: str | None
+    """None for a transfer."""
+    takes: tuple[str, str]
+    brings: tuple[str, str]
+
+
 class PairBody(_Recorded):
     """State of a pair."""
 
@@ -64,6 +106,20 @@ class PairBody(_Recorded):
     close_reason: str | None = None
     ts_open_ns: int
     ts_close_ns: int | None = None
+    legs: tuple[tuple[Any, ...], ...] = ()
+    links: tuple[LinkBody, ...] = ()
+    """Of a chain; empty for a pair."""
+    travels: tuple[TravelBody, ...] = ()
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether one amount travels through its legs."""
+        return bool(self.links)
+
+    @property
+    def chain_legs(self) -> tuple[ChainLeg, ...]:
+        """The legs that the amount travels through, one for each link."""
+        return tuple(leg for words in self.legs if (leg := _chain_leg(words)) is not None)
 
     @property
     def is_round_trip(self) -> bool:
@@ -74,6 +130,19 @@ class PairBody(_Recorded):
     def is_over(self) -> bool:
         """Whether nothing more is planned for it."""
         return self.state in ("closed", "missed", "failed")
+
+
+def _chain_leg(words: tuple[Any, ...]) -> ChainLeg | None:
+    kind, *rest = words
+    if kind == "trade":
+        venue, _, symbol = str(rest[0]).partition(":")
+        base, _, quote = symbol.partition("/")
+        ends = [(venue, quote), (venue, base)]
+        takes, brings = ends if rest[1] == "buy" else ends[::-1]
+        return ChainLeg(rest[1], takes, brings)
+    if kind == "transfer" and not rest[4]:
+        return ChainLeg(None, (rest[1], rest[0]), (rest[2], rest[0]))
+    return None
 
 
 class FillBody(Fill):

@@ -49,6 +49,8 @@ class Bridge(BaseModel):
     slippage_hedging: Money = ZERO
     drift: Money = ZERO
     fees: Money = ZERO
+    transfers: Money = ZERO
+    """What transfers of chains kept of their amounts."""
     funding: Money = ZERO
     revaluation: Money = ZERO
     profit: Money = ZERO
@@ -157,7 +159,7 @@ def build_bridge(
 
 def explained(bridge: Bridge) -> Decimal:
     """What the bridge's lines come to; call it inside `exact()`."""
-    return bridge.realised_gross - bridge.fees + bridge.funding + bridge.revaluation
+    return bridge.realised_gross - bridge.fees - bridge.transfers + bridge.funding + bridge.revaluation
 
 
 def _trade(pair: PairBody, fill: FillBody, closing: bool) -> Trade:

@@ -136,7 +136,8 @@ class InstrumentLine(_Part):
     funding: Amounts
     """Received."""
     by_asset: Amounts
-    """Cash that moved there, fees and funding included: over all lines it is the market's profit."""
+    """Cash that moved there, fees and funding included: over all lines it is the market's profit, and what transfers
+    kept."""
 
 
 class MarketReport(_Part):

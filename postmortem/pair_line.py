@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from postmortem.bridge import Trade, build_bridge, trades
+from postmortem.chain_bridge import chain_bridge, spent
 from postmortem.exact import bps, exact, plain, total
 from postmortem.model import PairLine
 from postmortem.story import PairStory
@@ -18,6 +19,8 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> Pai
         marks: By instrument id, the mids that the run ended with; may be empty.
     """
     body = pair.body
+    if body.is_chain:
+        return _chain_line(run_id, pair)
     done = trades(body, pair.fills)
     own = (body.base_asset, body.quote_asset)
     funding = [payment for payment in pair.funding if payment.asset in own]
@@ -44,6 +47,32 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> Pai
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
             unvalued={asset: amount for asset, amount in by_asset.items() if asset not in own},
+        )
+
+
+def _chain_line(run_id: str, pair: PairStory) -> PairLine:
+    body, done = pair.body, [fill for fill, _ in pair.fills]
+    last = f"_{len(body.links) - 1}"
+    with exact():
+        bridge, notional, by_asset = chain_bridge(body, done), spent(done), pair.flows()
+        return PairLine(
+            pair=body.pair,
+            run_id=run_id,
+            route=body.route,
+            state=body.state,
+            quote_asset=body.quote_asset,
+            ts_open_ns=body.ts_open_ns,
+            ts_close_ns=body.ts_close_ns,
+            close_reason=body.close_reason,
+            bought_base=total(fill.quantity for fill in done if fill.leg == "link_0"),
+            sold_base=total(fill.quantity for fill in done if (fill.leg or "").endswith(last)),
+            notional=notional,
+            edge_expected_bps=body.expected.gross_bps,
+            edge_realised_bps=bps(bridge.realised_gross, notional),
+            bridge=bridge,
+            profit_bps=bps(bridge.profit, notional),
+            by_asset=by_asset,
+            unvalued={asset: amount for asset, amount in by_asset.items() if asset != body.quote_asset},
         )
 
 

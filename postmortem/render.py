@@ -139,6 +139,7 @@ def _bridge(line: MoneyLine) -> Table:
         "drift before retries and hedges": -bridge.drift,
         "gross edge realised": bridge.realised_gross,
         "fees": -bridge.fees,
+        "transfers": -bridge.transfers,
         "funding": bridge.funding,
         "revaluation of rests": bridge.revaluation,
         "profit": bridge.profit,

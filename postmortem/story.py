@@ -59,7 +59,15 @@ class PairStory:
                 flows[fill.fee_asset] -= fill.fee
             for payment in self.funding:
                 flows[payment.asset] += payment.payment
+            for travel in self.body.travels:
+                if travel.is_over:
+                    flows[travel.asset] -= travel.amount - travel.received
             return {asset: amount for asset, amount in flows.items() if amount}
+
+    def between_venues(self) -> Amounts:
+        """What transfers took from a wallet and have not brought to another."""
+        with exact():
+            return amounts_of([{one.asset: one.amount} for one in self.body.travels if not one.is_over])
 
 
 @dataclass(slots=True)
@@ -117,6 +125,8 @@ class RunStory:
         for pair in self.pairs.values():
             for asset, amount in pair.flows().items():
                 flows[asset] += amount
+            for asset, amount in pair.between_venues().items():
+                flows[asset] -= amount
         for payment in self.stray_funding:
             flows[payment.asset] += payment.payment
         return flows
@@ -213,6 +223,8 @@ def _take_fill(story: RunStory, record: Record) -> None:
 
 def _fits(pair: PairBody, fill: FillBody) -> bool:
     """Whether its cash is in the pair's currency: only then can it be added up with the rest."""
+    if pair.is_chain:
+        return any(words[0] == "trade" and words[1] == fill.instrument.id for words in pair.legs)
     return fill.instrument.quote == pair.quote_asset and fill.instrument.base == pair.base_asset
 
 

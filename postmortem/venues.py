@@ -15,7 +15,7 @@ from postmortem.story import Amounts, PairStory, amounts_of, cash_of
 def instrument_lines(pairs: Sequence[PairStory]) -> list[InstrumentLine]:
     """A line for each instrument that these pairs traded, by venue and symbol.
 
-    Cash, fees and funding of all lines add up to the pairs' own, asset by asset.
+    Cash, fees and funding of all lines add up to the pairs' own, asset by asset; what transfers kept is in none.
     """
     fills: defaultdict[str, list[FillBody]] = defaultdict(list)
     funding: defaultdict[str, list[FundingBody]] = defaultdict(list)

@@ -11,6 +11,8 @@ from bot.execution.chain_ways import way_home
 from bot.execution.journal_replay import replay_ledger
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
+from postmortem.bodies import FillBody, PairBody
+from postmortem.chain_bridge import chain_bridge
 from tests.property.chain_world import BTC_B, INSTRUMENTS, RING, ROUTES, SENT, World
 
 D = Decimal
@@ -50,8 +52,24 @@ def check(world: World) -> None:
     }
     chains = {record.key for record in world.disk.records if record.kind is RecordKind.PAIR}
     assert all(amount <= len(chains) * most_dust(asset) for (_, asset), amount in left.items()), left
+    explain(world)
     if world.halts:
         assert all("look at" in text for text in world.halts)
+
+
+def explain(world: World) -> None:
+    """The post-mortem's two arithmetics agree on every chain, and with the chain itself."""
+    bodies = {one.key: PairBody.model_validate(one.body) for one in world.disk.records if one.kind is RecordKind.PAIR}
+    fills: defaultdict[str, dict[str, FillBody]] = defaultdict(dict)
+    for one in world.disk.records:
+        if one.kind is RecordKind.FILL:
+            fills[one.body["pair"]][one.key] = FillBody.model_validate(one.body)
+    home = D(0)
+    for chain_id, body in bodies.items():
+        bridge = chain_bridge(body, fills[chain_id].values())
+        assert bridge.residual == 0
+        home += bridge.profit
+    assert home == sum(amount for (_, asset), amount in world.wallets.items() if asset == "USDT")
 
 
 def most_dust(asset: str) -> Decimal:
@@ -92,6 +110,19 @@ def test_calm_chains_earn_what_was_expected() -> None:
     assert not world.halts
     assert not world.alarms
     check(world)
+
+
+def test_a_calm_chain_is_explained_by_what_its_decision_expected() -> None:
+    world = finished(1, [SENT], calm=True)
+    body = [PairBody.model_validate(one.body) for one in world.disk.records if one.kind is RecordKind.PAIR][-1]
+    fills = [FillBody.model_validate(one.body) for one in world.disk.records if one.kind is RecordKind.FILL]
+    bridge = chain_bridge(body, fills)
+    sold = D("0.0997")
+    assert bridge.expected_gross == sold * 1000  # bought at 60000, sold at 61000
+    assert (bridge.slippage, bridge.drift, bridge.revaluation) == (0, 0, 0)
+    assert bridge.transfers == D("0.0002") * 60000
+    assert bridge.fees == D("0.0001") * 60000 + sold * 61
+    assert bridge.profit == bridge.expected_gross - bridge.fees - bridge.transfers
 
 
 def test_no_way_home_leads_from_an_asset_that_the_route_does_not_trade() -> None:

@@ -166,6 +166,7 @@ def test_every_line_of_a_pair_is_the_one_worked_out_by_hand(tmp_path):
         "slippage_hedging": "0",
         "drift": "0",
         "fees": "0.6002",  # 0.002 × 100.10 + 0.05 + 0.05 + 0.2 + 0.1
+        "transfers": "0",
         "funding": "0.03",
         "revaluation": "-0.0008",  # the fee of 0.002 ETH is worth 0.40 a coin more now
         # −200.20 + 201.80 + 200.799 − 200.80 − 0.40 + 0.03, and no ETH left: 0.002 was the fee
