@@ -1,6 +1,6 @@
 """Where a run's orders will be, for whoever has to cancel them without the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.settings import Settings
@@ -8,10 +8,15 @@ from exchanges.binance import endpoints as binance
 from exchanges.bybit import endpoints as bybit
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.emergency import Account
+from exchanges.kraken import endpoints as kraken
 from exchanges.registry import TRADING_VENUES
 from exchanges.signing import signing_hosts
 
-_REST_URLS = {"binance": binance.rest_url, "bybit": bybit.rest_url}
+_REST_URLS: Mapping[str, Callable[[Feed, Settings], str]] = {
+    "binance": binance.rest_url,
+    "bybit": bybit.rest_url,
+    "kraken": lambda feed, settings: kraken.rest_url(settings),
+}
 
 
 def order_accounts(

@@ -9,8 +9,13 @@ from bot.settings import Settings
 from exchanges.binance.inspection import BinanceInspector
 from exchanges.bybit.inspection import BybitInspector
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.kraken.inspection import KrakenInspector
 
-_INSPECTORS: Mapping[str, Callable[..., AccountInspector]] = {"binance": BinanceInspector, "bybit": BybitInspector}
+_INSPECTORS: Mapping[str, Callable[..., AccountInspector]] = {
+    "binance": BinanceInspector,
+    "bybit": BybitInspector,
+    "kraken": KrakenInspector,
+}
 
 
 def inspectors(

@@ -199,8 +199,9 @@ def _budgets(market: LiveVenues) -> dict[str, RequestBudget]:
     """One a venue, for everything that is signed there: it counts by address and account, not by who of us asks."""
     from exchanges.binance import request_costs as binance
     from exchanges.bybit import request_costs as bybit
+    from exchanges.kraken import request_costs as kraken
 
-    rates = {"binance": binance.rates, "bybit": bybit.rates}
+    rates = {"binance": binance.rates, "bybit": bybit.rates, "kraken": kraken.rates}
     venues = {feed.venue for feed in market.by_feed} & TRADING_VENUES
     return {venue: RequestBudget(venue, rates[venue](), market.clock) for venue in sorted(venues)}
 
@@ -216,9 +217,10 @@ def _wire(
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
     from exchanges.bybit.actions import BybitActions
+    from exchanges.kraken.actions import KrakenActions
     from exchanges.routed.venue import ConnectedVenue
 
-    adapters = {"binance": BinanceActions, "bybit": BybitActions}
+    adapters = {"binance": BinanceActions, "bybit": BybitActions, "kraken": KrakenActions}
     venues = sorted({feed.venue for feed in market.by_feed} & TRADING_VENUES)
 
     def connected(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:

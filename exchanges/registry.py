@@ -6,7 +6,7 @@ from exchanges.bybit.venue import BybitVenue
 from exchanges.coinbase.venue import CoinbaseVenue
 from exchanges.kraken.venue import KrakenVenue
 
-TRADING_VENUES = frozenset({"binance", "bybit"})
+TRADING_VENUES = frozenset({"binance", "bybit", "kraken"})
 """Where this version can send orders. The others are watched, priced and scanned; routes over them are not taken."""
 
 

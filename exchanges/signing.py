@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from exchanges.binance.hosts import SIGNED_FOR as BINANCE
 from exchanges.bybit.hosts import SIGNED_FOR as BYBIT
 from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
+from exchanges.kraken.hosts import SIGNED_FOR as KRAKEN
 
-_SIGNED_FOR: Mapping[str, Mapping[str, tuple[str, ...]]] = {"binance": BINANCE, "bybit": BYBIT}
+_SIGNED_FOR: Mapping[str, Mapping[str, tuple[str, ...]]] = {"binance": BINANCE, "bybit": BYBIT, "kraken": KRAKEN}
 
 
 def signing_hosts(market: str, venue: str) -> SigningHosts:

@@ -20,13 +20,13 @@ async def account_operations(
     """By venue, for the length of the block.
 
     Raises:
-        SettingsError: If one of them is read only (Kraken and Coinbase, through ccxt, whose door lets nothing out that
-            changes an account), or a key must not be used there.
+        SettingsError: If money is not moved at one of them (Kraken and Coinbase: ccxt's door lets no transfer out),
+            or a key must not be used there.
         VenueError: A venue cannot be asked for its time.
     """
     refused = sorted(set(venues) - MOVES_MONEY)
     if refused:
-        raise SettingsError(f"{', '.join(refused)}: read only; money is moved at {', '.join(sorted(MOVES_MONEY))}")
+        raise SettingsError(f"{', '.join(refused)}: no transfers; money is moved at {', '.join(sorted(MOVES_MONEY))}")
     # Imported here, because the client libraries take a second to load.
     from exchanges.binance.transfers import connected_transfers as binance
     from exchanges.bybit.transfers import connected_transfers as bybit

@@ -17,6 +17,7 @@ from bot.risk.halt_flag import FLAG, raise_flag, way_out, who_asks
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
 from exchanges.common.requests.emergency import Account, Emergency
+from exchanges.kraken.emergency import KrakenEmergency
 from modes.kill_accounts import OUTSIDE, configured_accounts, remembered_accounts
 from modes.kill_venue import Outcome, Silencer
 from modes.kill_words import KillWords, quick_market
@@ -26,7 +27,11 @@ _FLAG_WAIT_S = 0.5
 """A disk that hangs may not keep a single order alive for longer."""
 _SEEN_S = 0.6
 """An engine looks for the flag four times a second; what it sent before is at the venue by then."""
-_VENUES: dict[str, Callable[[Account, Clock], Emergency]] = {"binance": BinanceEmergency, "bybit": BybitEmergency}
+_VENUES: dict[str, Callable[[Account, Clock], Emergency]] = {
+    "binance": BinanceEmergency,
+    "bybit": BybitEmergency,
+    "kraken": KrakenEmergency,
+}
 
 
 def kill(words: KillWords) -> int:

@@ -87,6 +87,7 @@ def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
         fees_in_bnb=simulator.fees_in_bnb,
         listings=simulator.listings,
         crosses=simulator.crosses,
+        kraken=simulator.kraken,
         log=_tell,
     )
 

@@ -153,6 +153,7 @@ class SimulatorSettings(Section):
         default=None, ge=8, le=2000, description="Instruments at both venues together; unset: bitcoin and ether alone."
     )
     crosses: bool = Field(default=False, description="ETH/BTC is listed at both venues besides, for triangular routes.")
+    kraken: bool = Field(default=False, description="Kraken is simulated besides: BTC/USDT and ETH/USDT, spot.")
     faults: list[str] = Field(
         default_factory=list, description="What goes wrong, as `--fault` takes it: KIND,venue=VENUE,key=value."
     )

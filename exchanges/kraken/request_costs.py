@@ -21,8 +21,8 @@ _COSTS: dict[str, Cost] = {
 
 
 def rates() -> list[Rate]:
-    """The lowest tier's: Kraken's answers do not tell which one an account has."""
-    return [Rate(COUNTER, 15, 45.0), Rate(ORDERS, 60, 60.0), Rate(PUBLIC, 15, 15.0)]
+    """The lowest tier's, less one: Kraken's answers do not tell which tier an account has."""
+    return [Rate(COUNTER, 14, 42.4, leaks=True), Rate(ORDERS, 59, 59.0, leaks=True), Rate(PUBLIC, 15, 15.0)]
 
 
 def cost(path: str) -> Cost:
@@ -31,5 +31,8 @@ def cost(path: str) -> Cost:
 
 
 def new_order_cost() -> Cost:
-    """What a new order takes."""
-    return cost("/0/private/AddOrder")
+    """What must be there before an order adds risk: itself, its cancel, and to ask what became of it and of one more.
+
+    An order is asked for twice, for its state and for its trades; so is the one that evens it out.
+    """
+    return {ORDERS: 2 + _YOUNG_CANCEL, COUNTER: 4}

@@ -1,15 +1,17 @@
-"""How Kraken lists its pairs now: a `TermsSource` without an account, by the public `AssetPairs`."""
+"""How Kraken lists its pairs now, and what an account pays there: a `TermsSource`. Networks are not asked for."""
 
 from collections.abc import Collection, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.clock import Clock
+from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument, ListingStatus
 from bot.domain.terms import Listing, Told
 from bot.settings import Settings
 from exchanges.common.market.listings import NoAccount, asked, listing_status, rows_under
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.told import by_key, read_each
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
 from exchanges.kraken.metadata import stream_symbol
@@ -29,7 +31,7 @@ class _Pair(BaseModel):
 
 
 class KrakenTerms(NoAccount):
-    """Public facts alone."""
+    """One account at Kraken, or none. Connections live as long as a question."""
 
     venue = VENUE
 
@@ -40,11 +42,42 @@ class KrakenTerms(NoAccount):
         settings: Settings,
         clock: Clock,
         keys: ApiKeys | None,
+        budget: RequestBudget | None = None,
     ) -> None:
-        """Nothing is asked yet; the account is not read, so that `assets` and `keys` are not used."""
+        """Nothing is asked yet.
+
+        Args:
+            by_feed: Feed -> Kraken's symbol -> instrument; feeds of other venues are left aside.
+            assets: Not used: networks are not asked for.
+            settings: `venues.kraken.*` says where Kraken is.
+            clock: Stamps answers.
+            keys: Of the account; None: only what is public is told.
+            budget: What may be asked, where somebody else asks too; None: one of its own.
+
+        Raises:
+            SettingsError: If there are keys and they must not be used at the endpoint.
+        """
         super().__init__(clock)
+        self._keys = keys
+        self._budget = budget
+        if keys is not None:
+            keys.hosts.require(rest_url(settings))
         self._listed = by_feed.get(SPOT, {})
         self._settings = settings
+
+    async def fees(self) -> Told[FeeSchedule] | None:
+        """What this account pays, by instrument id; None without keys.
+
+        Raises:
+            VenueError: Kraken cannot be asked, or refuses.
+        """
+        if self._keys is None:
+            return None
+        # Imported here: ccxt takes seconds to load and changes aiohttp, and only its venues need it.
+        from exchanges.kraken.account_terms import account_fees
+
+        instruments = list(self._listed.values())
+        return await account_fees(instruments, self._settings, self._clock, self._keys, self._budget)
 
     async def listings(self) -> Told[Listing]:
         """By the id of every pair.

@@ -68,6 +68,7 @@ def _words(simulator: SimulatorSettings) -> list[str]:
         *("--set", f"simulator.faults_per_hour={per_hour}"),
         *("--set", f"simulator.listings={listings}"),
         *("--set", f"simulator.crosses={str(simulator.crosses).lower()}"),
+        *("--set", f"simulator.kraken={str(simulator.kraken).lower()}"),
         *("--set", f"simulator.fee_tier={simulator.fee_tier}"),
         *("--set", f"simulator.fees_in_bnb={str(simulator.fees_in_bnb).lower()}"),
         *faults,
@@ -103,7 +104,10 @@ def running_simulator(authority: str) -> Address:
 
 
 def pointed_at(settings: Settings, address: Address) -> Settings:
-    """The same settings, with every endpoint of both venues at the simulated exchanges; other venues stay."""
+    """The same settings, with every endpoint of the venues at the simulated exchanges; venues that have none stay."""
     here = EndpointSettings(rest_url=address.url, stream_url=address.ws_url)
     venues = {venue: dict.fromkeys(("spot", "linear"), here) for venue in ("binance", "bybit")}
+    if settings.simulator.kraken:
+        stream = f"{address.ws_url}/kraken/v2"
+        venues["kraken"] = {"spot": EndpointSettings(rest_url=address.url, stream_url=stream)}
     return settings.model_copy(update={"venues": {**settings.venues, **venues}})

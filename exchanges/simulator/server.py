@@ -27,9 +27,16 @@ from exchanges.simulator.faults.requests import request_faults
 from exchanges.simulator.faults.schedule import FaultPlan, Schedule
 from exchanges.simulator.faults.venue import VenueFaults
 from exchanges.simulator.front import OpenSockets, let_go
+from exchanges.simulator.kraken.gateway import KrakenGateway
 from exchanges.simulator.long_lines import PARSER, LongLines
 from exchanges.simulator.malformed import Malformed
-from exchanges.simulator.market.listings import VENUES, cross_listings, default_listings, many_listings
+from exchanges.simulator.market.listings import (
+    VENUES,
+    cross_listings,
+    default_listings,
+    kraken_listings,
+    many_listings,
+)
 from exchanges.simulator.market.market import SimulatedMarket
 from exchanges.simulator.market.scenarios import scenario_named
 from exchanges.simulator.visitors import Guest, Visitors
@@ -93,6 +100,7 @@ class SimulatorServer:
         fees_in_bnb: Whether fees at Binance are paid in BNB; the wallets then start with some.
         listings: How many instruments are listed, at both venues together; None: the default ones.
         crosses: Whether ETH/BTC is listed besides.
+        kraken: Whether there is a Kraken too, of spot.
         visitors: How many may be connected, and how long without asking; None: as usual.
         log: Told of every fault's begin and end, and of clients that do not speak HTTP.
 
@@ -118,8 +126,10 @@ class SimulatorServer:
         log: Callable[[str], None] = lambda _: None,
         listings: int | None = None,
         crosses: bool = False,
+        kraken: bool = False,
     ) -> None:
         listed = [*_listed(listings), *(cross_listings() if crosses else ())]
+        listed += kraken_listings() if kraken else ()
         market = SimulatedMarket(listed, seed=seed, start_ns=clock.now_ns(), scenario=scenario, rate=rate)
         chain = Chain(seed, time_scale=time_scale)
         self.faults = FaultDesk(clock, log)
@@ -133,9 +143,23 @@ class SimulatorServer:
         self.bybit = SimulatedExchange(
             "bybit", market, rules=rules["bybit"], chain=chain, seed=seed, credentials=key, faults=self.faults
         )
-        self._pump = Pump([self.binance, self.bybit], market, clock)
-        for exchange in (self.binance, self.bybit):
+        exchanges = [self.binance, self.bybit]
+        if kraken:
+            exchanges.append(
+                SimulatedExchange(
+                    "kraken",
+                    market,
+                    rules=rules_of("kraken", fee_tier),
+                    chain=chain,
+                    seed=seed,
+                    credentials=key,
+                    faults=self.faults,
+                )
+            )
+        self._pump = Pump(exchanges, market, clock)
+        for exchange in exchanges:
             VenueFaults(self.faults, exchange)
+        self._kraken_server = KrakenGateway(exchanges[2], clock) if kraken else None
         self._binance_server = BinanceServer(self.binance, clock, binance, self.faults)
         self._bybit_server = BybitGateway(self.bybit, clock, bybit, self.faults)
         per_hour = scenario_named(scenario).faults_per_hour if plan.per_hour is None else plan.per_hour
@@ -152,6 +176,8 @@ class SimulatorServer:
         app.add_routes(control.routes())
         app.add_routes(self._binance_server.routes())
         app.add_routes(self._bybit_server.routes())
+        if self._kraken_server is not None:
+            app.add_routes(self._kraken_server.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self._listener: asyncio.Server | None = None
 
@@ -225,6 +251,8 @@ class SimulatorServer:
         self.faults.end_all()
         self._binance_server.close()
         await self._bybit_server.close()
+        if self._kraken_server is not None:
+            await self._kraken_server.close()
         if self._listener is not None:
             self._listener.close()
         await self._runner.cleanup()

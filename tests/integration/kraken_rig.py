@@ -108,7 +108,7 @@ async def kraken(*, is_counting: bool = False) -> AsyncIterator[Kraken]:
     try:
         yield Kraken(market, exchange, requests, f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
-        gateway.close()
+        await gateway.close()
         await runner.cleanup()
 
 

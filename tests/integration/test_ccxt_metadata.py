@@ -174,7 +174,7 @@ async def test_a_simulated_market_never_asks_the_real_exchange(venue: str) -> No
 
 
 def test_orders_are_sent_to_the_others_alone() -> None:
-    assert set(all_venues()) - {"kraken", "coinbase"} == TRADING_VENUES
+    assert set(all_venues()) - {"coinbase"} == TRADING_VENUES
 
 
 @pytest.mark.skipif(not FIXTURES.is_dir(), reason=f"no recorded payloads: {FIXTURES} is not there")

@@ -1,5 +1,6 @@
 """Orders at Kraken through the real ccxt, over a real socket: filled, refused, lost, cancelled, found again."""
 
+import asyncio
 import logging
 import traceback
 from decimal import Decimal
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot.clock import SystemClock
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import Banned, OrderRejected, RateLimited, VenueError
-from exchanges.kraken.actions import KrakenActions
+from exchanges.common.requests.emergency import Account
+from exchanges.kraken.emergency import KrakenEmergency
+from modes.kill_venue import Silencer
 from tests.integration.actions_rig import an_order, until
 from tests.integration.kraken_rig import BTC, PRIVATE, Kraken, kraken, trading
 
@@ -28,11 +32,6 @@ async def final(here: Kraken, name: str) -> Order:
 
 def added_up(fills: list[Fill]) -> Decimal:
     return sum((fill.quantity for fill in fills), D(0))
-
-
-async def asking(actions: KrakenActions, times: int) -> None:
-    for _ in range(times):
-        await actions.questions.holdings()
 
 
 def said(*errors: str) -> Any:
@@ -218,10 +217,11 @@ async def test_fault_34_a_refused_key_stops_new_risk_at_kraken() -> None:
 async def test_the_counter_is_kept_and_cancels_have_what_is_left_of_it() -> None:
     """Kraken's counter is on: not one request of ours is one too many, however often balances are asked for."""
     async with kraken(is_counting=True) as here, trading(here) as actions:
-        with pytest.raises(RateLimited, match="not asked"):
-            await asking(actions, 15)
-        asked = here.requests.count("POST", "BalanceEx")
-        assert asked <= 9, "six tenths of fifteen are there for reading"
+        # Nobody waits longer than a read may: who would have to is told so, and not one of them is sent.
+        asked = [actions.questions.holdings() for _ in range(20)]
+        refused = [one for one in await asyncio.gather(*asked, return_exceptions=True) if one is not None]
+        assert any(isinstance(one, RateLimited) and "not asked" in str(one) for one in refused)
+        assert here.requests.count("POST", "BalanceEx") < 15
         actions.submit(an_order("still", BTC))
         assert (await final(here, "still")).status is OrderStatus.FILLED
         assert not here.requests.too_many
@@ -257,3 +257,27 @@ async def test_a_venue_that_cannot_be_asked_is_not_heard_and_then_is_again() -> 
         del here.requests.answer[f"{PRIVATE}BalanceEx"]
         await poll._ask()
         assert actions.blocked("kraken") is None
+
+
+async def test_kill_mode_silences_kraken_without_ccxt() -> None:
+    async with kraken() as here, trading(here) as actions:
+        for name in ("first", "second"):
+            actions.submit(an_order(name, BTC, Side.BUY, "0.1", "40000", time_in_force=TimeInForce.GTC))
+        await until(lambda: here.orders() == 2)
+        key, secret = here.exchange.credentials
+        account = Account("kraken", "simulated", {"spot": here.url}, {"spot": ["BTC/USDT"]}, key=key, secret=secret)
+        silencer = Silencer(KrakenEmergency(account, SystemClock()), SystemClock(), SystemClock().monotonic_ns(), 0)
+        outcome = await asyncio.to_thread(silencer.run, flatten=True)
+        assert (outcome.is_silent, outcome.trouble, list(outcome.positions or ())) == (True, "", [])
+        assert here.requests.count("POST", "CancelAll") == 1
+        for name in ("first", "second"):  # and the bot, whose numbers are behind those of the kill for a moment, hears
+            assert (await final(here, name)).status is OrderStatus.CANCELLED
+
+
+async def test_kill_mode_believes_no_refusal() -> None:
+    async with kraken() as here:
+        account = Account("kraken", "simulated", {"spot": here.url}, {}, key="nobody-knows-it", secret="bm90aGluZw==")
+        silencer = Silencer(KrakenEmergency(account, SystemClock()), SystemClock(), SystemClock().monotonic_ns(), 0)
+        outcome = await asyncio.to_thread(silencer.run, flatten=False)
+    assert not outcome.is_silent
+    assert "EAPI:Invalid key" in outcome.trouble

@@ -18,6 +18,7 @@ from bot.clock import Clock, Timer
 from bot.domain.standing import BudgetLine
 from bot.errors import RateLimited
 from exchanges.common.requests.ban_clock import BanClock
+from exchanges.common.requests.leaky_pool import LeakyPool
 from exchanges.common.requests.request_pool import Charge, Lane, Pool, Rate
 
 Cost = Mapping[str, int]
@@ -73,7 +74,7 @@ class RequestBudget:
         """
         self.venue = venue
         self.bans = BanClock(venue, clock)
-        self._pools = {rate.name: Pool(rate) for rate in rates}
+        self._pools: dict[str, Pool] = {rate.name: (LeakyPool if rate.leaks else Pool)(rate) for rate in rates}
         self._clock = clock
         self._waiting: list[_Waiter] = []
         self._timer: Timer | None = None

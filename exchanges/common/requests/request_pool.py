@@ -6,7 +6,7 @@ kept in every window, wherever the venue lets its windows begin and however long
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 _S = 1_000_000_000
@@ -33,6 +33,8 @@ class Rate:
     name: str
     limit: int
     window_s: float
+    leaks: bool = False
+    """What was used comes back little by little, all of `limit` within `window_s`; else each a window after its use."""
 
 
 class Charge:
@@ -111,7 +113,7 @@ class Pool:
     def limit_to(self, limit: int) -> None:
         """The venue says that the limit is another one."""
         if limit > 0:
-            self.rate = Rate(self.rate.name, limit, self.rate.window_s)
+            self.rate = replace(self.rate, limit=limit)
 
     def _forget(self, now_ns: int) -> None:
         settled = self._settled

@@ -11,6 +11,7 @@ from decimal import Decimal
 from bot.domain.instrument import Feed, Instrument, Segment
 from exchanges.binance import shipped as binance
 from exchanges.bybit import shipped as bybit
+from exchanges.kraken import shipped as kraken
 from exchanges.simulator.core.values import Listing
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -50,6 +51,7 @@ _HABITS: Mapping[tuple[str, Segment], Habits] = {
     ("bybit", Segment.LINEAR): Habits(
         90.0, 80_000.0, 500.0, lag_s=0.04, level_bps=-4.0, funding_cap=Decimal("0.00333")
     ),
+    ("kraken", Segment.SPOT): Habits(20.0, 20_000.0, 200.0, lag_s=0.08, wide_share=0.1, levels_a_bp=8.0),
     ("bybit", Segment.SPOT): Habits(35.0, 25_000.0, 200.0, lag_s=0.06, wide_share=0.06, levels_a_bp=13.0),
 }
 _OTHER = Habits(20.0, 20_000.0, 200.0, lag_s=0.1)
@@ -126,6 +128,12 @@ def price_name(instrument: Instrument) -> str:
 def cross_listings() -> list[Listing]:
     """Ether against bitcoin, spot, at both venues: with the two pairs against USDT it closes a ring."""
     return [_cross(venue) for venue in VENUES]
+
+
+def kraken_listings() -> list[Listing]:
+    """Bitcoin and ether against USDT at Kraken, spot, on its grids."""
+    names = {"XBTUSDT": "BTC/USDT", "ETHUSDT": "ETH/USDT"}
+    return [_listing(kraken.INSTRUMENTS[symbol], name) for name, symbol in names.items()]
 
 
 def _cross(venue: str) -> Listing:
