@@ -9,7 +9,7 @@ from exchanges.bybit import endpoints as bybit
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.emergency import Account
 from exchanges.kraken import endpoints as kraken
-from exchanges.registry import TRADING_VENUES
+from exchanges.registry import TRADING_VENUES, order_venues
 from exchanges.signing import signing_hosts
 
 _REST_URLS: Mapping[str, Callable[[Feed, Settings], str]] = {
@@ -27,10 +27,10 @@ def order_accounts(
     Args:
         by_feed: What is traded, by feed and the venue's symbol.
         settings: Where the venues are.
-        keys: What signs, by venue.
+        keys: What signs, by venue; a venue without is watched.
         market: `simulated`, `testnet` or `live`.
     """
-    venues = sorted({feed.venue for feed in by_feed} & TRADING_VENUES)
+    venues = sorted({feed.venue for feed in by_feed} & TRADING_VENUES & keys.keys())
     return [_account(venue, by_feed, settings, keys[venue], market) for venue in venues]
 
 
@@ -41,7 +41,7 @@ def configured_places(settings: Settings) -> Sequence[Account]:
         SettingsError: If a feed that is named cannot be traded.
     """
     found = []
-    for venue in sorted(settings.instruments.keys() & TRADING_VENUES):
+    for venue in sorted(settings.instruments.keys() & order_venues(settings)):
         feeds = [
             Feed(venue=venue, segment=Segment(name)) for name, symbols in settings.instruments[venue].items() if symbols
         ]

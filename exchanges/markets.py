@@ -8,7 +8,7 @@ testnet     the exchanges' test systems, orders to them
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from exchanges.live.market import LiveVenues, ask_instruments, configured_feeds
 from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
 from exchanges.recorded.scan import ScanProgress
-from exchanges.registry import TRADING_VENUES, all_venues
+from exchanges.registry import TRADING_VENUES, all_venues, order_venues
 from exchanges.simulator.sample_recording import write_sample
 
 VenueFactory = Callable[[Mapping[Feed, FeeSchedule]], QuoteDrivenVenue]
@@ -122,11 +122,11 @@ async def _on_simulator(
     from exchanges.terms import terms_sources
 
     market = await _connected(there, wanted, log, "simulated")
-    own = dict.fromkeys(TRADING_VENUES, keys)
+    own = dict.fromkeys(order_venues(there), keys)
     budgets = _budgets(market)
     terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
     deliver = asyncio.get_running_loop().call_soon_threadsafe
-    silent = _without_orders(market)
+    silent = _without_orders(market, own)
     venue = _wire(market, there, own, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, there, own, "simulated")
     told = _told(silent)
@@ -145,7 +145,7 @@ async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
     if not wanted.keys:
         notes = _played_alone(market)
         return OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
-    silent = _without_orders(market)
+    silent = _without_orders(market, wanted.keys)
     venue = _wire(market, settings, wanted.keys, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
     return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts, keys=wanted.keys)
@@ -175,16 +175,16 @@ async def _connected(settings: Settings, wanted: Wanted, log: Log, name: str) ->
     return LiveVenues(found, venues, settings, run_s=wanted.run_s, name=name, patience=wanted.patience)
 
 
-def _without_orders(market: Market) -> frozenset[str]:
-    """The venues of a market that this version cannot send orders to."""
-    return frozenset(feed.venue for feed in market.by_feed) - TRADING_VENUES
+def _without_orders(market: Market, able: Collection[str]) -> frozenset[str]:
+    """The venues of a market that orders are not sent to: all but those of `able`."""
+    return frozenset(feed.venue for feed in market.by_feed) - (TRADING_VENUES & set(able))
 
 
 def _played_alone(market: Market) -> list[str]:
     """Paper money is traded on every venue, also where real orders could not be sent: then that is said."""
     return [
         f"{venue}: the paper venue fills orders of it; this version could not send them there"
-        for venue in sorted(_without_orders(market))
+        for venue in sorted(_without_orders(market, TRADING_VENUES))
     ]
 
 
@@ -221,7 +221,7 @@ def _wire(
     from exchanges.routed.venue import ConnectedVenue
 
     adapters = {"binance": BinanceActions, "bybit": BybitActions, "kraken": KrakenActions}
-    venues = sorted({feed.venue for feed in market.by_feed} & TRADING_VENUES)
+    venues = sorted({feed.venue for feed in market.by_feed} & TRADING_VENUES & keys.keys())
 
     def connected(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
         spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing

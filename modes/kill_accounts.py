@@ -70,6 +70,7 @@ def configured_accounts(words: Sequence[str], settings_file: Path) -> tuple[list
     from bot.command_line import parse
     from bot.settings.loader import load_settings
     from exchanges.accounts import configured_places
+    from exchanges.registry import MAY_BE_WATCHED
     from strategies.registry import strategy_settings
 
     troubles: list[str] = []
@@ -81,9 +82,17 @@ def configured_accounts(words: Sequence[str], settings_file: Path) -> tuple[list
         if settings.market == "live" and not settings.real_money:
             return [], []  # paper money
         places = {"keyring": settings.keys.keyring, "file": _absolute(settings.keys.file)}
-        return [_with_key(account, places, troubles) for account in configured_places(settings)], troubles
+        accounts = []
+        for place in configured_places(settings):
+            told: list[str] = []
+            account = _with_key(place, places, told)
+            # Who is only watched has no key, and no order of ours.
+            if account.key or place.venue not in MAY_BE_WATCHED:
+                accounts.append(account)
+                troubles += told
     except SettingsError as error:
         return [], [f"no run has written down where its orders are, and the settings do not tell: {error}"]
+    return accounts, troubles
 
 
 def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) -> Account:

@@ -9,7 +9,7 @@ from bot.settings import Settings
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.keys.finding import find_keys
 from exchanges.keys.names import PARTS, forget, variable
-from exchanges.registry import TRADING_VENUES
+from exchanges.registry import MAY_BE_WATCHED, order_venues
 from modes.hardening import hide_memory
 
 
@@ -32,7 +32,7 @@ def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str
         elif not _is_unlocked(settings, flag=flag):
             return _of_running_simulator(settings, environ)
         hide_memory()
-        return find_keys(_traded(settings), settings.market, settings.keys, environ)
+        return find_keys(_traded(settings), settings.market, settings.keys, environ, MAY_BE_WATCHED)
     finally:
         forget(environ)
 
@@ -45,7 +45,7 @@ def _of_running_simulator(settings: Settings, environ: Mapping[str, str]) -> Map
     if not key or not secret:
         names = " and ".join(variable("simulated", part) for part in PARTS)
         raise SettingsError(f"simulator.address is set: {names} must hold what --mode simulate printed")
-    return dict.fromkeys(TRADING_VENUES, ApiKeys(key=SecretStr(key), secret=SecretStr(secret)))
+    return dict.fromkeys(order_venues(settings), ApiKeys(key=SecretStr(key), secret=SecretStr(secret)))
 
 
 def is_real(settings: Settings, keys: Mapping[str, ApiKeys]) -> bool:
@@ -77,7 +77,8 @@ def _refuse_real_money(settings: Settings, *, flag: bool) -> None:
 
 def _traded(settings: Settings) -> frozenset[str]:
     named = {venue for venue, feeds in settings.instruments.items() if any(feeds.values())}
-    traded = frozenset(named & TRADING_VENUES)
+    able = order_venues(settings)
+    traded = frozenset(named & able)
     if not traded:
-        raise SettingsError(f"no venue to trade on: instruments names none of {', '.join(sorted(TRADING_VENUES))}")
+        raise SettingsError(f"no venue to trade on: instruments names none of {', '.join(sorted(able))}")
     return traded

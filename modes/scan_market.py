@@ -23,7 +23,7 @@ from bot.settings import Settings
 from exchanges.common.market.wanted import ALL
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.price_lists import PRICE_LISTS
-from exchanges.registry import TRADING_VENUES
+from exchanges.registry import order_venues
 from exchanges.terms import terms_sources
 from modes.house import MAIN
 
@@ -44,7 +44,7 @@ class Reached:
     @property
     def own_keys(self) -> Mapping[str, ApiKeys]:
         """By venue."""
-        return {} if self.keys is None else dict.fromkeys(TRADING_VENUES, self.keys)
+        return {} if self.keys is None else dict.fromkeys(order_venues(self.settings), self.keys)
 
 
 @asynccontextmanager
@@ -190,7 +190,7 @@ async def _accounts(by_feed: ByFeed, there: Reached, notes: list[str]) -> dict[F
     """What the account pays on each feed, asked about one instrument of it: tiers are of feeds."""
     if there.keys is None:
         return {}
-    traded = {feed: listed for feed, listed in by_feed.items() if feed.venue in TRADING_VENUES and listed}
+    traded = {feed: listed for feed, listed in by_feed.items() if feed.venue in there.own_keys and listed}
     one_each = {feed: dict([next(iter(listed.items()))]) for feed, listed in traded.items()}
     found: dict[Feed, FeeSchedule] = {}
     for source in terms_sources(one_each, there.settings, SystemClock(), there.own_keys):

@@ -1,6 +1,6 @@
 """The API keys that orders are signed with, found where they are kept and bound to the hosts that they are for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import SecretStr
 
@@ -13,7 +13,11 @@ from exchanges.signing import signing_hosts
 
 
 def find_keys(
-    venues: Iterable[str], market: str, settings: KeySettings, environ: Mapping[str, str]
+    venues: Iterable[str],
+    market: str,
+    settings: KeySettings,
+    environ: Mapping[str, str],
+    optional: Collection[str] = (),
 ) -> dict[str, ApiKeys]:
     """Venue -> the account's key for `market`, usable at the hosts of that market alone.
 
@@ -22,9 +26,10 @@ def find_keys(
         market: `live` or `testnet`: each has keys of its own.
         settings: Where to look.
         environ: Environment variables.
+        optional: Of the venues: those that are left out where they have none, as long as another has one.
 
     Raises:
-        SettingsError: If one of them has none, or half of one, or a file of keys can be read by others: one line
+        SettingsError: If one of the others has none, or half of one, or a file of keys can be read by others: one line
             that says where keys are looked for, and nothing of a key.
     """
     sources = key_sources(settings, environ)
@@ -36,7 +41,7 @@ def find_keys(
             missing.append(account_name(venue, market))
         else:
             found[venue] = ApiKeys(key=pair[0], secret=pair[1], hosts=signing_hosts(market, venue))
-    if missing:
+    if missing and (not found or not set(missing) <= set(optional)):
         raise SettingsError(_nowhere(missing, sources))
     return found
 

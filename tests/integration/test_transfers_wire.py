@@ -372,6 +372,6 @@ async def test_leverage_and_position_mode_are_read(money: Bench, venue: str) -> 
 
 
 async def test_venues_that_are_read_only_are_refused_by_name(money: Bench) -> None:
-    with pytest.raises(SettingsError, match="kraken: read only"):
+    with pytest.raises(SettingsError, match="kraken: no transfers"):
         async with account_operations(["binance", "kraken"], money.here.settings(), {}, SystemClock()):
             pass

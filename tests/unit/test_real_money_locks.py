@@ -9,6 +9,7 @@ import pytest
 import main
 from bot.errors import ExitCode, SettingsError
 from bot.settings import Settings
+from exchanges.registry import order_venues
 from modes import locks
 from modes.locks import is_real, unlocked_keys
 
@@ -69,8 +70,8 @@ def test_keys_are_the_last_lock() -> None:
 
 
 def test_a_venue_that_takes_no_orders_needs_no_keys_and_cannot_be_the_only_one() -> None:
-    only = settings("live", real=True, instruments={"kraken": {"spot": ["BTC/USD"]}})
-    with pytest.raises(SettingsError, match="no venue to trade on: instruments names none of binance, bybit"):
+    only = settings("live", real=True, instruments={"coinbase": {"spot": ["BTC/USD"]}})
+    with pytest.raises(SettingsError, match="no venue to trade on: instruments names none of binance, bybit, kraken"):
         unlocked_keys(only, flag=True, environ=dict(ENVIRON))
 
 
@@ -110,3 +111,29 @@ def test_a_closed_lock_is_one_line_and_exit_code_2(
     assert told.err.count("\n") == 1, told.err
     assert said in told.err
     assert told.out == ""
+
+
+def test_kraken_is_traded_on_where_it_has_a_key_and_watched_where_it_has_none() -> None:
+    instruments = {"binance": {"spot": ["BTC/USDT"]}, "kraken": {"spot": ["BTC/USDT"]}}
+    settings = Settings.model_validate({"market": "live", "real_money": True, "instruments": instruments,
+                                        "keys": {"keyring": False}})  # fmt: skip
+    environ = {f"CRYPTO_PIPE_BINANCE_{part}": "canary-of-binance" for part in ("KEY", "SECRET")}
+    assert set(unlocked_keys(settings, flag=True, environ=dict(environ))) == {"binance"}
+    both = environ | {f"CRYPTO_PIPE_KRAKEN_{part}": "Y2FuYXJ5LW9mLWtyYWtlbg==" for part in ("KEY", "SECRET")}
+    found = unlocked_keys(settings, flag=True, environ=both)
+    assert set(found) == {"binance", "kraken"}
+    assert found["kraken"].hosts.require("https://api.kraken.com/0/private/AddOrder")
+    with pytest.raises(SettingsError, match="refused to sign"):
+        found["kraken"].hosts.require("https://api.binance.com/")
+    with pytest.raises(SettingsError, match=r"binance"):
+        unlocked_keys(settings, flag=True, environ={"CRYPTO_PIPE_KRAKEN_KEY": "k" * 12,
+                                                    "CRYPTO_PIPE_KRAKEN_SECRET": "s" * 12})  # fmt: skip
+
+
+@pytest.mark.parametrize(("market", "simulated", "expected"), [
+    ("live", False, {"binance", "bybit", "kraken"}), ("testnet", True, {"binance", "bybit"}),
+    ("simulated", False, {"binance", "bybit"}), ("simulated", True, {"binance", "bybit", "kraken"}),
+])  # fmt: skip
+def test_orders_go_to_kraken_where_there_is_one(market: str, simulated: bool, expected: set[str]) -> None:
+    settings = Settings.model_validate({"market": market, "simulator": {"kraken": simulated}})
+    assert order_venues(settings) == expected
