@@ -35,6 +35,7 @@ from modes.lease import leased
 from modes.locks import is_real, unlocked_keys
 from modes.shadow import check_shadow, real_side, shadow_words, with_paper
 from modes.telling import Telling
+from modes.top_ups import TopUps
 from strategies.registry import build_strategy
 
 if TYPE_CHECKING:
@@ -189,6 +190,7 @@ async def _run_told(
     shadow = None
     if arguments.shadow:
         shadow = real_side(opened, journal, info.run_id, _whose(opened), real_money=real_money)
+    top_ups = TopUps(opened, settings, journal)
     run = EngineRun(
         info=info,
         market=market,
@@ -206,13 +208,14 @@ async def _run_told(
         no_orders_at=traded.no_orders_at,
         notes=opened.notes,
         disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
-        watches=[telling],
+        watches=[telling] if shadow is not None else [telling, top_ups],
         accounts=_whose(opened) if shadow is None else _whose(replace(traded, accounts=())),
         halted=_halted(opened, settings),
         shadow=shadow,
         patience=patience,
     )
     telling.watch(run)
+    top_ups.watch(run)
     if lease is not None:
         # The bot that took it trades on, and this one is told at its next start.
         lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)

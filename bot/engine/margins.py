@@ -109,6 +109,24 @@ class Margins:
         wallets = (wallet for wallet in self._wallets.values() if wallet is not None and wallet.name == wallet_name)
         return frozenset(held.instrument.id for wallet in wallets for held in wallet.held)
 
+    def lacking(self, wallet_name: str, distance_bps: float) -> float:
+        """Units of its settle asset that bring a wallet to this distance from its liquidation; 0 where it is there.
+
+        NaN where its figures are broken, or its contracts are inverse: what coins come to falls with their price.
+        """
+        wallet = next((one for one in self._wallets.values() if one is not None and one.name == wallet_name), None)
+        positions = None if wallet is None or wallet.is_broken else self._valued(wallet, ())[0]
+        if wallet is None or positions is None or any(one.is_inverse for one in positions):
+            return _NAN
+        # The distance is linear in cash, from where it is above 0: two points that surely are tell the line.
+        far = 10.0 * (abs(wallet.cash) + sum(abs(one.notional) + abs(one.unrealised) for one in positions)) + 1.0
+        near_bps, far_bps = (
+            margin_figures(cash, positions, self._needed, wallet.beside)[1] for cash in (far, 2.0 * far)
+        )
+        if not near_bps < far_bps < inf:
+            return 0.0 if near_bps == inf else _NAN
+        return max(0.0, far + far * (distance_bps - near_bps) / (far_bps - near_bps) - wallet.cash)
+
     def _figures(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         route = proposal.route
         if route.id not in self._touched:

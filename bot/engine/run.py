@@ -334,6 +334,16 @@ class EngineRun:
             raise self._failure
         return result
 
+    @property
+    def venue(self) -> QuoteDrivenVenue:
+        """Takes the orders."""
+        return self._venue
+
+    def money_moved(self, venue: str, asset: str, amount: Decimal, source: str, target: str) -> None:
+        """The bot has moved money between two wallets of an account at a venue."""
+        if self._reconciler is not None:
+            self._reconciler.moved(venue, asset, amount, source, target)
+
     def stop(self) -> None:
         """End in order."""
         self._stop.set()

@@ -68,6 +68,14 @@ class RiskSettings(Section):
     maintenance_margin_ratio: Ratio = Field(
         default=0.01, description="Part of a derivative's notional that a venue wants covered, ASSUMED until it tells."
     )
+    top_up_max_notional: NotNegative = Field(
+        default=0.0,
+        description="Quote units that are moved into margin wallets from others of the account in 24 h; 0: none are.",
+    )
+    top_up_distance_bps: NotNegative = Field(
+        default=500.0,
+        description="A wallet that is nearer to its liquidation, or will be within half a minute, is topped up.",
+    )
     min_liquidation_distance_bps: NotNegative = Field(
         default=1000.0, description="Adverse move of all prices that liquidates a wallet, once filled."
     )

@@ -172,6 +172,7 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.TimeToMarginCall(9_999.999), Held(wallets=[wallet(distance_bps=196.0)]), {}, True, ""),
     (limits.TimeToMarginCall(10_000.001), Held(wallets=[wallet(distance_bps=196.0)]), {}, False, "margin_call"),
     (limits.TimeToMarginCall(1.0), Held(wallets=[wallet(distance_bps=196.0)], transfer_s=1e5), {}, False, "margin_c"),
+    (limits.TimeToMarginCall(1.0), Held(wallets=[wallet(distance_bps=196.0)], transfer_s=inf), {}, False, "margin_c"),
     (limits.TimeToMarginCall(1e5), Held(wallets=[wallet(distance_bps=196.0)], transfer_s=1.0), {}, True, ""),
     (limits.TimeToMarginCall(1e99), Held(wallets=[wallet(distance_bps=10_000.0, volatility=None)]), {}, True, ""),
 ]

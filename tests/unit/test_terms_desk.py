@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import pytest
@@ -184,6 +185,7 @@ async def test_transfers_are_estimated_over_the_cheapest_open_network() -> None:
     other.says["networks"] = _networks(venue="bybit", can_deposit=False)
     await terms.refresh()
     assert transfers.transfer(leg) is None
+    assert transfers.top_up_s("bybit", "BTC", frozenset({"binance", "bybit"})) == inf
 
 
 async def test_a_transfer_that_is_closed_says_which_network_and_which_end() -> None:

@@ -41,6 +41,11 @@ class CashCheck:
         self._beside[place] = self._beside.get(place, _NOTHING) + payment.amount
 
     @exact
+    def move(self, wallet: str, asset: str, amount: Decimal) -> None:
+        """Money that the bot itself moved into a wallet; out of it is negative."""
+        self._beside[(wallet, asset)] = self._beside.get((wallet, asset), _NOTHING) + amount
+
+    @exact
     def begin(self, told: Iterable[Balance]) -> None:
         """Take what lies there now as it is."""
         traded = self._traded()

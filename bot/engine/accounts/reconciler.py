@@ -173,6 +173,12 @@ class Reconciler:
         ledger = self._desk.ledger
         return {one.id: (ledger.position(one), pending[one.id]) for one in own}
 
+    def moved(self, venue: str, asset: str, amount: Decimal, source: str, target: str) -> None:
+        """The bot has moved money between two wallets of an account: neither changed without a reason."""
+        if venue in self._cash:
+            self._cash[venue].move(source, asset, -amount)
+            self._cash[venue].move(target, asset, amount)
+
     # Trades
 
     def _is_known(self, instrument_id: str, fill_id: str) -> bool:

@@ -5,6 +5,7 @@ milliseconds, and routes ask every second.
 """
 
 from decimal import Decimal
+from math import inf
 
 from bot.domain.legs import TransferLeg
 from bot.domain.network import NetworkMatch, NetworkRefusal, ways
@@ -81,6 +82,13 @@ class TransferTerms:
         return self._times[key]
 
     def top_up_s(self, venue: str, asset: str, others: frozenset[str]) -> float | None:
-        """Seconds in which an asset from one of `others` is at `venue`, in 19 of 20 cases; None: it cannot come."""
-        times = [self.time(way).p95_s for other in others - {venue} for way in self.ways(asset, other, venue)[0]]
-        return min(times, default=None)
+        """Seconds in which an asset from one of `others` is at `venue`, in 19 of 20 cases.
+
+        Infinite where it cannot come: every network is closed. None where a venue has not told its networks.
+        """
+        sources = others - {venue}
+        times = [self.time(way).p95_s for other in sources for way in self.ways(asset, other, venue)[0]]
+        if times:
+            return min(times)
+        is_told = bool(sources) and all(self._terms.networks(one, asset) for one in (venue, *sources))
+        return inf if is_told else None

@@ -1,6 +1,7 @@
 """Whether the wallets bear it: what an order needs, and what is left until a liquidation."""
 
 from dataclasses import dataclass
+from math import inf
 
 from bot.domain.margin import MarginSource
 from bot.domain.order import Side
@@ -89,9 +90,13 @@ class TimeToMarginCall:
                 continue
             told_s = portfolio.top_up_s(after.venue)
             needed_s = self.top_up_s if told_s is None else told_s
+            lasts_s = after.lasts_s()
+            if needed_s == inf and lasts_s is not None and lasts_s < inf:
+                why = "s, and margin cannot arrive: every network is closed"
+                return Refused(f"margin_call {after.wallet}", lasts_s, self.top_up_s, why)
             if not needed_s >= 0.0:
                 return unknown(f"margin_call {after.wallet}")
-            refused = at_least(f"margin_call {after.wallet}", after.lasts_s(), needed_s, f"s{_mark(after)}")
+            refused = at_least(f"margin_call {after.wallet}", lasts_s, needed_s, f"s{_mark(after)}")
             if refused is not None:
                 return refused
         return None

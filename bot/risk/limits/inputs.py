@@ -101,7 +101,8 @@ class Portfolio(Protocol):
         """Every margin wallet that the proposal touches, once it is filled; none where it trades spot alone."""
 
     def top_up_s(self, venue: str) -> float | None:
-        """How long a transfer takes (p95) that brings margin there; None where nothing tells."""
+        """How long a transfer takes (p95) that brings margin there; infinite where none can come, None where
+        nothing tells."""
 
     # Chains
 
