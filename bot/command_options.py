@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args
 from bot.command_values import choose, not_blank, parse_since
 from bot.storage.instants import parse_instant
 
-CHANNELS = ("quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades", "klines")
+CHANNELS = (
+    "quotes", "trades", "funding", "depth", "gaps", "views", "minute_books", "minute_trades", "klines", "shadow",
+)  # fmt: skip
 MOMENTS = ("quote", "book")
 """What `--what` may be that is asked of a moment, `--at`."""
 SPANS = ("quotes", "trades", "funding", "gaps", "views", "minute-trades", "minute-books", "klines")
@@ -131,7 +133,7 @@ def add_scan(group: Any) -> None:
 def add_memory(group: Any) -> None:
     """What is imported, exported, backed up and restored."""
     group.add_argument(
-        "--channel", metavar="NAME", type=one_of(CHANNELS), help="of the archive: " + ", ".join(CHANNELS)
+        "--channel", metavar="NAME", type=one_of(CHANNELS), help="to be exported: " + ", ".join(CHANNELS)
     )
     group.add_argument(
         "--instrument",

@@ -12,6 +12,7 @@ from bot.settings import Settings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.export import ExportFormat
 from modes.memory import open_archive
+from modes.shadow_export import CHANNEL, export_shadow
 
 _FORMATS = {".feather": "feather", ".arrow": "feather", ".parquet": "parquet", ".csv": "csv"}
 
@@ -20,6 +21,8 @@ def run_export(arguments: Arguments, settings: Settings) -> int:
     """Write the file; returns the exit code."""
     if arguments.to is None:
         raise SettingsError("--mode export needs --to PATH; .feather, .parquet or .csv says the format")
+    if arguments.channel == CHANNEL:
+        return export_shadow(arguments, settings)
     path = Path(arguments.to)
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:

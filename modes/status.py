@@ -10,6 +10,7 @@ from bot.command_line import Arguments
 from bot.control.client import attach
 from bot.control.messages import Finished
 from bot.domain.money import money_words
+from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import FeedRow, JobRow, RouteRow, ShipperRow, SizeRow, Snapshot, SurfaceRow
 from bot.domain.standing import VenueStanding
 from bot.engine.run import SOCKET
@@ -75,6 +76,7 @@ def status_lines(shown: Snapshot) -> list[str]:
         f"realised {moneys(shown.realised)}, unrealised {moneys(shown.unrealised)}",
         *(f"PAUSED by a person: {route or 'everything'}" for route in shown.paused),
         shown.headline,
+        *([] if shown.shadow is None else _shadow(shown.shadow)),
     ]
     sections = (
         ("feeds", [_feed(feed) for feed in shown.feeds]),
@@ -94,6 +96,13 @@ def status_lines(shown: Snapshot) -> list[str]:
     for title, lines in sections:
         head += ["", title, *(f"  {line}" for line in lines or ["none"])]
     return head
+
+
+def _shadow(told: ShadowStatus) -> Iterator[str]:
+    yield told.line
+    if told.not_shadowed:
+        yield "  not shadowed: " + ", ".join(f"{why} {times}" for why, times in told.not_shadowed.items())
+    yield f"  {told.open_twins} twins open, {told.real_orders} real orders, realised {moneys(told.real_pnl)}"
 
 
 def _best_first(routes: Sequence[RouteRow]) -> list[RouteRow]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from postmortem.bridge import Bridge
 from postmortem.exact import Money
+from postmortem.shadow import ShadowReport
 
 Amounts = dict[str, Money]
 """By asset; positive is ours."""
@@ -144,7 +145,7 @@ class MarketReport(_Part):
     """All runs on one kind of market. Figures of different markets are never added."""
 
     market: str
-    """`simulated`, `recorded`, `testnet`, `live, paper` or `real`."""
+    """`simulated`, `recorded`, `testnet`, `live, paper` or `real`; `..., shadow`: the real orders beside paper."""
     real_money: bool
     runs: tuple[RunLine, ...]
     attempts: int
@@ -195,5 +196,7 @@ class Report(_Part):
     since_ns: int | None
     markets: tuple[MarketReport, ...]
     """Never to be added up."""
+    shadow: tuple[ShadowReport, ...] = ()
+    """What real orders beside paper ones said; one for each market that had them."""
     residual: Money
     """Sum of every pair's |residual|: exactly 0, or the report is wrong."""

@@ -14,6 +14,7 @@ from rich.text import Text
 from bot.text import inert
 from postmortem.exact import plain
 from postmortem.model import InstrumentLine, MarketReport, MoneyLine, PairLine, Report, ReturnLine, RouteLine, RunLine
+from postmortem.shadow_table import shadow_lines, shadow_table
 
 _SHOWN = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _EXTREMES = 5
@@ -43,6 +44,10 @@ def render_table(report: Report, width: int | None = None) -> str:
     with console.capture() as captured:
         for market in report.markets:
             _market(console, market)
+        for shadow in report.shadow:
+            for line in shadow_lines(shadow):
+                _say(console, line)
+            console.print(shadow_table(shadow))
         _closing_line(console, report)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 

@@ -1,6 +1,6 @@
 """From the journal to a report: runs gathered, grouped by market, counted. Pure: the same records, the same report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from bot.errors import SettingsError
@@ -9,9 +9,13 @@ from bot.text import inert
 from postmortem.exact import exact, total
 from postmortem.market_report import market_report
 from postmortem.model import Report
+from postmortem.shadow import ShadowReport, shadow_report
 from postmortem.story import RunStory, read_story
 
-_ORDER = ("simulated", "recorded", "backtest", "testnet", "live, paper", "real")
+_ORDER = (
+    "simulated", "simulated, shadow", "recorded", "backtest", "testnet", "testnet, shadow", "live, paper",
+    "real, shadow", "real",
+)  # fmt: skip
 _OWN_TIME = ("recorded", "backtest")
 """Markets on a clock of their own."""
 
@@ -49,8 +53,19 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
         run=chosen[0].run_id if run is not None else None,
         since_ns=since_ns,
         markets=markets,
+        shadow=tuple(_shadows(reader, groups, since_ns)),
         residual=residual,
     )
+
+
+def _shadows(
+    reader: JournalReader, groups: Mapping[tuple[str, bool], Sequence[RunStory]], since_ns: int | None
+) -> Iterator[ShadowReport]:
+    for group in sorted(groups, key=_place):
+        runs = [story.run for story in groups[group]]
+        found = shadow_report(reader, group[0], runs, None if group[0] in _OWN_TIME else since_ns)
+        if found is not None:
+            yield found
 
 
 def named_run(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
@@ -71,9 +86,10 @@ def named_run(runs: Sequence[Run], prefix: str, strategy: str) -> Run:
 
 
 def _market(story: RunStory) -> tuple[str, bool]:
-    if story.start.real_money:
-        return "real", True
-    return ("live, paper" if story.start.market == "live" else story.start.market), False
+    real = story.start.real_money
+    market = "real" if real else "live, paper" if story.start.market == "live" else story.start.market
+    # The twins of paper orders are no part of what paper money earned, nor of what a run without --shadow did.
+    return (f"{market}, shadow" if story.run.start.get("shadow_of") else market), real
 
 
 def _place(group: tuple[str, bool]) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from textual.content import Content
 from textual.widget import Widget
 
-from bot.domain.money import money_words
+from bot.domain.money import REAL, money_words
 from bot.domain.snapshot import Snapshot
 from bot.tui.words import duration, moment, moneys, progress_bar, time_of_day, tone_of
 
@@ -32,7 +32,7 @@ class Header(Widget):
         """`notices` are badges about the display itself: paused, no news, stopping."""
         if (snapshot, notices) != (self._snapshot, self._notices):
             self._snapshot, self._notices = snapshot, notices
-            self.set_class(bool(snapshot and snapshot.comparison), "-compared")
+            self.set_class(bool(snapshot and _beside(snapshot)), "-compared")
             self.refresh()
 
     def render(self) -> Content:
@@ -46,8 +46,8 @@ class Header(Widget):
             _spread(_profit(shown), _running(shown), width),
             _spread(Content.styled(shown.headline, "bold"), _time(shown, width), width),
         ]
-        if shown.comparison:
-            lines.append(_spread(Content.styled(shown.comparison, "$secondary"), Content(""), width))
+        if beside := _beside(shown):
+            lines.append(_spread(Content.styled(beside, "$secondary"), Content(""), width))
         return Content("\n").join(lines)
 
     def _badges(self, shown: Snapshot) -> Content:
@@ -55,8 +55,18 @@ class Header(Widget):
         whose = money_words(shown.market, shown.real_money).upper()
         money = _badge(whose, "$error" if shown.real_money else "$foreground")
         state, colour = _STATES.get(shown.state, (shown.state, "$warning"))
+        shadow = [] if shown.shadow is None else [_shadow_badge(shown.shadow.money)]
         notices = [_badge(notice, "$warning") for notice in self._notices]
-        return Content(" ").join([market, money, _badge(state, colour), *notices])
+        return Content(" ").join([market, money, *shadow, _badge(state, colour), *notices])
+
+
+def _beside(shown: Snapshot) -> str:
+    """The real orders beside paper ones, or what another day earns; empty where there is neither."""
+    return shown.comparison if shown.shadow is None else shown.shadow.line
+
+
+def _shadow_badge(money: str) -> Content:
+    return _badge(f"SHADOW: {money.upper()}", "$error" if money == REAL else "$accent")
 
 
 def _badge(text: str, colour: str) -> Content:
