@@ -259,6 +259,8 @@ class Snapshot(_Shown):
     views: dict[str, dict[str, Any]] = {}
     """By unified symbol: the combined view of one instrument across venues (`bot.domain.market.combined_view`)."""
     upkeep: UpkeepStatus = UpkeepStatus()
+    is_halt_kept: bool = False
+    """The halt holds after a restart too: its flag is set, by a person or by the bot."""
     paused: tuple[str, ...] = ()
     """What a person has paused: ids of routes, also of earlier runs; an empty one stands for everything."""
     shadow: ShadowStatus | None = None

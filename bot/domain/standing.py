@@ -18,6 +18,8 @@ class BudgetLine(BaseModel):
     """Nothing of it is sent for so long, because the venue has said so; 0: it is not held."""
     waiting: int
     """Requests that wait for room."""
+    left: dict[str, int] = {}
+    """By lane (`reduce`, `order`, `read`, `idle`): what may still be used for it in this window."""
 
 
 class VenueStanding(BaseModel):

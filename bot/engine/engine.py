@@ -191,6 +191,12 @@ class Engine:
         self.desk.start()
         self._tick_timer = self._clock.call_later(TICK_S, self._tick)
 
+    def stop(self) -> None:
+        """The run has ended: nothing is decided by time any more."""
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        self.desk.executor.stop()
+
     # bot.ports.MarketSink
 
     def on_quote(self, slot: int, quote: TopOfBook, ts_recv_ns: int, raw: bytes) -> None:

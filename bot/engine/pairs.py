@@ -146,6 +146,7 @@ class PairDesk:
         )
         self.chains.why_not_now = self.book.why_not_now
         self.chains.on_alarm = lambda chain, text: self._event("error", f"ALARM: {text}")
+        self.executor.is_shut = lambda venue: self.portfolio.blocked(venue) is not None
         self.portfolio.follow(self.executor, self.chains)
         venue.listener = self
         venue.on_funding = self.on_funding

@@ -325,6 +325,7 @@ class EngineRun:
                 await self._beside.stop()
             if self._lasting is not None:
                 self._lasting.finish()
+            self.engine.stop()
             result = self._finish(end)
             self._journal.close()
             self._control.finished(result.summary)
@@ -558,6 +559,7 @@ class EngineRun:
             venues=self._venues.standings() if self._shadow is None else self._shadow.standings(),
             shadow=None if self._shadow is None else self._shadow.status(),
             paused=self._person.paused,
+            is_halt_kept=self._kill is not None and self._kill.sees_flag,
         )
 
     def _compared(self) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ def take_snapshot(
     surface: tuple[SurfaceRow, ...] = (),
     venues: tuple[VenueStanding, ...] = (),
     paused: tuple[str, ...] = (),
+    is_halt_kept: bool = False,
     shadow: ShadowStatus | None = None,
 ) -> Snapshot:
     """The engine now.
@@ -47,6 +48,7 @@ def take_snapshot(
         surface: Break-even of the routes over a ladder of sizes.
         venues: How we stand with the venues that orders are sent to.
         paused: What a person has paused (`Snapshot.paused`).
+        is_halt_kept: Whether the halt holds after a restart too.
         shadow: How the real orders beside paper ones stand; None: there are none.
     """
     desk = engine.desk
@@ -79,6 +81,7 @@ def take_snapshot(
         views=combined_views(engine, printed),
         upkeep=upkeep,
         paused=paused,
+        is_halt_kept=is_halt_kept,
         shadow=shadow,
         log=(),
     )

@@ -102,6 +102,9 @@ class PairExecutor:
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
         self.on_alarm: Callable[[Pair, str], None] = lambda pair, text: None
         """Called with what a person should know of a pair: uneven for too long, an unknown order, a fill too late."""
+        self._is_stopped = False
+        self.is_shut: Callable[[str], bool] = lambda venue: False
+        """Whether a venue takes no new risk now, whatever is missing there."""
         self.why_not_now: Callable[[Pair], str | None] = lambda pair: None
         """Asked when the intents of what opens a pair are durable: what refuses it by now. None: it is sent."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
@@ -157,6 +160,14 @@ class PairExecutor:
         """Start to close an open pair; a pair in any other state is left to what it is doing."""
         if pair.state is PairState.OPEN and not pair.is_frozen:
             self._start_closing(pair, reason)
+
+    def stop(self) -> None:
+        """The run has ended: no timer does anything any more, and what pairs hold stays as it is."""
+        self._is_stopped = True
+        for pair in self._pairs.values():
+            self._end_pause(pair)
+            if pair.uneven is not None and pair.uneven.timer is not None:
+                pair.uneven.timer.cancel()
 
     def thaw(self, route_id: str | None = None) -> None:
         """A person has said what is to become of pairs that were left alone (`Pair.is_frozen`): go on with them."""
@@ -413,7 +424,7 @@ class PairExecutor:
 
     def _check_outcome(self, pair: Pair, client_order_id: str) -> None:
         order = pair.orders[client_order_id][0]
-        if not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN:
+        if not (self._is_stopped or order.status.is_terminal or order.status is OrderStatus.UNKNOWN):
             self._unanswered.lose_sight(pair, client_order_id)
             self._next(pair)
 
@@ -513,8 +524,9 @@ class PairExecutor:
         return pair.completions < self._settings.complete_tries and self._may_add(pair, behind)
 
     def _may_add(self, pair: Pair, leg: PairLeg) -> bool:
-        """Whether an order that makes this leg larger may leave: none of an unknown end is at its venue."""
-        is_clear = not pair.is_busy(leg) and not self.unresolved(leg.instrument.venue)
+        """Whether an order that makes this leg larger may leave: its venue is open, and has none of an unknown end."""
+        venue = leg.instrument.venue
+        is_clear = not pair.is_busy(leg) and not self.unresolved(venue) and not self.is_shut(venue)
         return is_clear and self._may_open() and self._orders.can_complete(pair, leg)
 
     def _try(self, pair: Pair, orders: list[Order]) -> None:

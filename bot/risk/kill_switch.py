@@ -39,6 +39,11 @@ class KillSwitch:
         self.is_set = False
         """Whether a person's flag was seen, or could not be told not to be there; it stays so for the run."""
 
+    @property
+    def sees_flag(self) -> bool:
+        """Whether a flag was seen, whoever set it."""
+        return self.is_set or self._bots_own is not None
+
     def start(self) -> None:
         """Look now, and go on."""
         self.look()

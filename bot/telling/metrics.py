@@ -68,6 +68,8 @@ class Metrics(Collector):
         yield GaugeMetricFamily("crypto_pipe_up", "1: the engine's loop answers", value=float(snapshot is not None))
         if snapshot is not None:
             yield from _of_run(snapshot)
+            yield from _of_dangers(snapshot)
+            yield from _of_budgets(snapshot)
             yield from _of_feeds(snapshot)
             yield from _of_routes(snapshot)
             yield from _of_limits(snapshot)
@@ -118,6 +120,37 @@ def _of_run(shown: Snapshot) -> Iterator[Metric]:
     yield _counter("decisions_taken", "Opportunities taken", [], [([], float(shown.taken))])
     refused = [([limit], float(count)) for limit, count in shown.refused.items()]
     yield _counter("decisions_refused", "Opportunities refused, by limit", ["limit"], refused)
+
+
+def _of_dangers(shown: Snapshot) -> Iterator[Metric]:
+    """What should be nothing: somebody is to be woken if it lasts."""
+    uneven = [one for one in shown.pairs if one.unhedged_s is not None]
+    seconds = [([one.route, one.pair], one.unhedged_s) for one in uneven]
+    yield _gauge("unhedged_seconds", "How long a pair has been uneven", ["route", "pair"], seconds)
+    notional = [([one.route, one.pair], None if one.unhedged_notional is None else float(one.unhedged_notional))
+                for one in uneven]  # fmt: skip
+    yield _gauge("unhedged_notional", "What of it may be unhedged, quote units", ["route", "pair"], notional)
+    dust = [([name, _base(name)], float(amount)) for name, amount in shown.dust.items()]
+    yield _gauge("dust", "What no venue takes as an order, signed base units", ["instrument", "asset"], dust)
+    paused = [([route or "everything"], 1.0) for route in shown.paused]
+    yield _gauge("paused", "1: a person has paused it", ["route"], paused)
+    yield _gauge("halt_flag", "1: the halt holds after a restart too", [], [([], float(shown.is_halt_kept))])
+
+
+def _of_budgets(shown: Snapshot) -> Iterator[Metric]:
+    lines = [line for venue in shown.venues for line in venue.budgets]
+    left = [([line.venue, line.name, lane], float(room)) for line in lines for lane, room in line.left.items()]
+    what = "What may still be asked in this window"
+    yield _gauge("request_budget_left", what, ["venue", "limit", "lane"], left)
+    held = [([line.venue, line.name], line.held_s) for line in lines]
+    yield _gauge("request_budget_held_seconds", "Nothing of it is sent for so long", ["venue", "limit"], held)
+    blocked = [([one.venue], float(one.blocked is not None)) for one in shown.venues]
+    yield _gauge("venue_blocked", "1: nothing new is risked there", ["venue"], blocked)
+
+
+def _base(instrument_id: str) -> str:
+    """`BTC` of `binance:BTC/USDT:USDT`."""
+    return instrument_id.partition(":")[2].partition("/")[0]
 
 
 def _of_feeds(shown: Snapshot) -> Iterator[Metric]:

@@ -64,12 +64,14 @@ def translated() -> Iterator[None]:
         yield
     except BinanceAPIException as error:
         raise as_venue_error(error) from error
-    except TimeoutError as error:
-        raise VenueUnavailable(VENUE, "no answer in time") from error
+    # Neither the words of the errors below nor these themselves, as a cause: they may hold the URL, and with it a
+    # signature.
+    except TimeoutError:
+        raise VenueUnavailable(VENUE, "no answer in time") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise VenueUnavailable(VENUE, f"cannot be reached: {printable(error)}") from error
-    except BinanceRequestException as error:
-        raise VenueUnavailable(VENUE, "answered with something that is not JSON") from error
+        raise VenueUnavailable(VENUE, f"cannot be reached ({type(error).__name__})") from None
+    except BinanceRequestException:
+        raise VenueUnavailable(VENUE, "answered with something that is not JSON") from None
     except AttributeError as error:
         # python-binance 1.0.37 reads `code` off an error body before it knows that the body is an object.
         raise VenueUnavailable(VENUE, "answered with an error that is not an object") from error

@@ -178,6 +178,9 @@ def test_a_run_tells_all_of_them(listener: Listener, tmp_path: Path) -> None:
         with urllib.request.urlopen(found[1], timeout=60) as answer:
             figures = answer.read().decode()
         assert "crypto_pipe_up 1.0" in figures
+        assert "crypto_pipe_halt_flag 0.0" in figures
+        assert re.search(r'request_budget_left\{lane="reduce",limit="[^"]+",venue="binance"\} \d', figures)
+        assert re.search(r'crypto_pipe_venue_blocked\{venue="bybit"\} 0.0', figures)
         assert 'crypto_pipe_trading_state{state="ACTIVE"} 1.0' in figures
         assert re.search(r'crypto_pipe_run\{market="simulated",money="paper"', figures)
         assert re.search(r'crypto_pipe_quotes_total\{feed="binance.linear"\} \d', figures)

@@ -443,6 +443,19 @@ def test_closing_that_leaves_one_leg_goes_to_the_market_in_time() -> None:
     assert seconds(here) < 3.3
 
 
+def test_a_missing_leg_is_not_sent_to_a_venue_that_takes_no_new_risk() -> None:
+    """It may have banned us since the pair was approved: what is ahead is unwound at the other venue at once."""
+    here = bench()
+    here.executor.is_shut = lambda venue: venue == "b"
+    pair, sell = bought_alone(here)
+    here.end(sell)
+    unwinding = here.take(Side.SELL, SPOT)
+    assert here.inbox == []
+    here.fill(unwinding)
+    here.end(unwinding, unwinding.quantity)
+    assert pair.state is PairState.FAILED
+
+
 # Flatten, adopt
 
 
@@ -513,3 +526,18 @@ def test_a_price_of_many_digits_leaves_with_no_more_than_the_venue_counts() -> N
     assert len(f"{again.price:f}".partition(".")[2]) == 2
     assert again.price % PERP.tick_size == 0
     assert len(f"{again.quantity:f}".partition(".")[2]) == 2
+
+
+def test_when_the_run_has_ended_no_timer_sends_or_says_anything() -> None:
+    """What a pair holds is named, and stays: the journal is closed, and the venues are not listened to."""
+    here = bench()
+    pair, sell = bought_alone(here)
+    here.end(sell)
+    here.answer(Side.SELL, PERP, "0")
+    here.quotes.clear()
+    here.quotes.update({SPOT.id: None, PERP.id: None})
+    sent, told = len(here.sent), len(here.journal.records)
+    here.executor.stop()
+    here.wait(60_000)
+    assert (len(here.sent), len(here.journal.records), here.halts, here.alarms) == (sent, told, [], [])
+    assert pair.uneven is not None

@@ -33,8 +33,9 @@ _ASK_GIVEN_UP_S = (5.0, 10.0)
 _ASK_REFUSED_S = 60.0
 """While the venue does not take our key."""
 _MOMENT_S = 0.05
-_ASK_OPEN_S = 10.0
-"""An order that rests in the book is asked for this often: its fills come through the private stream."""
+_ASK_OPEN_S = 4.0
+"""An order that rests in the book is asked for this often. Its fills come through the private stream: where it drops
+one, a maker's other leg must not wait for longer than it may be uneven."""
 
 
 class OrderGateway(Protocol):

@@ -168,6 +168,7 @@ class RequestBudget:
                 window_s=pool.rate.window_s,
                 held_s=max(banned_s, (pool.held_until_ns - now_ns) / _S, 0.0),
                 waiting=sum(name in waiter.pools for waiter in self._waiting),
+                left={lane.name.lower(): max(0, pool.ceiling(lane) - pool.used(now_ns)) for lane in Lane},
             )
             for name, pool in self._pools.items()
         ]
