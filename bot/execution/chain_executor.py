@@ -24,9 +24,9 @@ from bot.domain.route import Opportunity
 from bot.errors import InvariantError, StorageError
 from bot.execution.away import AwayWatch
 from bot.execution.chain import Chain, Place, Travel
+from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_rounds import ChainRounds
-from bot.execution.chain_ways import way_home
 from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
 from bot.execution.pair import PairState
@@ -127,6 +127,7 @@ class ChainExecutor:
         )
         self._watch = AwayWatch(clock, settings, self._on_stage)
         self.dust = dust or DustLedger(self._record_dust)
+        self._rests = ChainDust(self.dust)
         if carrier is not None:
             carrier.carry_listener = self
 
@@ -278,6 +279,8 @@ class ChainExecutor:
 
     def _ended(self, chain: Chain, order: Order) -> None:
         name = chain.orders[order.client_order_id][1]
+        if order.status is OrderStatus.REJECTED and name != "link_0":
+            self._rests.give_back(chain, chain.places.index(chain.taken_from(order)))
         if order.status is OrderStatus.REJECTED and name.startswith("link"):
             link = int(name.partition("_")[2])
             chain.tries[link] = chain.tries.get(link, 0) + 1  # a venue that refuses is asked once less
@@ -357,6 +360,9 @@ class ChainExecutor:
         if chain.must_pause and free and not turned_back:
             self._pause(chain)
             return
+        for at in free:
+            if not (self._goes_on(chain, at) and isinstance(chain.links[at], TransferLeg)):
+                self._rests.take(chain, at)
         plans = [plan for at in free if (plan := self._plan(chain, at)) is not None]
         if plans:
             self._round(chain, plans)
@@ -490,7 +496,7 @@ class ChainExecutor:
     def _over(self, chain: Chain) -> None:
         self._end_pause(chain)
         self._watch.end(chain)
-        self._leave_dust(chain)
+        self._rests.leave(chain)
         last = len(chain.links) - 1
         came_through = any(
             name.partition("_")[2] == str(last) and chain.filled.get(order_id)
@@ -501,14 +507,6 @@ class ChainExecutor:
         chain.closed_ns = self._clock.now_ns()
         del self._chains[chain.id]
         self._changed(chain)
-
-    def _leave_dust(self, chain: Chain) -> None:
-        """What it holds still is dust, and from now on nobody's; should a fill come later, that alone is its own."""
-        for at in chain.inner:
-            held, hops = chain.held(at), way_home(chain.route, chain.places[at])
-            if held and hops and hops[0].instrument.base == chain.places[at][1]:
-                chain.dust[chain.places[at]] = chain.dust.get(chain.places[at], Decimal(0)) - held
-                self.dust.add(hops[0].instrument, held, chain)
 
     # Writing down
 

@@ -78,6 +78,15 @@ class DustLedger:
             leg.carried += amount
             self.add(leg.instrument, -amount, pair)
 
+    def lying(self, instrument: Instrument) -> Decimal:
+        """What an order on a spot instrument could take along, base units; 0 where the venue would not have it."""
+        amount = self._amounts.get(instrument.id, _NOTHING)
+        return _NOTHING if instrument.id in self._refused else max(amount, _NOTHING)
+
+    def refuse(self, instrument: Instrument) -> None:
+        """Leave what lies on an instrument where it is for the rest of the run: the venue would not have it."""
+        self._refused.add(instrument.id)
+
     def refused(self, pair: Pair, leg: PairLeg) -> None:
         """The venue would not have an order that held dust as well: it stays where it is for the rest of the run."""
         amount, leg.carried = leg.carried, _NOTHING

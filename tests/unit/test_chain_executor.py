@@ -542,3 +542,17 @@ def test_news_of_nobodys_transfer_or_order_is_a_mistake_of_ours() -> None:
     other.open()
     with pytest.raises(InvariantError, match="never wrote down"):
         bench.end(other.last)
+
+
+def test_dust_that_lies_at_a_place_is_taken_along_and_given_back_where_a_venue_refuses_it() -> None:
+    bench = Bench()
+    bench.executor.dust.add(BTC, D("0.00001"))
+    chain = bench.open()
+    bench.done(bench.last)
+    assert bench.last.quantity == D("2.0002")
+    assert bench.executor.dust.amounts == {}
+    bench.end(bench.last, status=OrderStatus.REJECTED)
+    assert bench.executor.dust.amounts == {"a:BTC/USDT": D("0.00001")}
+    bench.wait(0.25)
+    assert bench.last.quantity < 2
+    assert chain.dust == {("a", "BTC"): 0}
