@@ -28,6 +28,7 @@ from bot.storage.account_lock import AccountLock, key_fingerprint, state_directo
 from bot.storage.journal import SqliteJournal
 from bot.storage.schema import FILE_NAME
 from bot.version import VERSION
+from modes.carriers import carriers
 from modes.hardening import harden
 from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
@@ -169,6 +170,7 @@ async def _run_told(
 ) -> RunResult:
     from exchanges.price_lists import PRICE_LISTS
 
+    run: EngineRun
     settings, market = loaded.settings, opened.market
     real_money = is_real(settings, opened.keys)  # of the orders that leave this machine: a shadow's too
     watched = await _passed(opened, settings, headless, patience, real_money=real_money)
@@ -191,44 +193,49 @@ async def _run_told(
     if arguments.shadow:
         shadow = real_side(opened, journal, info.run_id, _whose(opened), real_money=real_money)
     top_ups = TopUps(opened, settings, journal)
-    run = EngineRun(
-        info=info,
-        market=market,
-        strategy=build_strategy(settings.strategy, settings),
-        venue=traded.venue,
-        settings=settings,
-        journal=journal if memory is None else memory.journal,
-        log=telling.log,
-        show_decision=headless.on_decision,
-        comparison=comparison,
-        beside=memory if terms is None else terms,
-        terms=None if terms is None else terms.transfers,
-        linger_s=arguments.linger_s,
-        tiers=PRICE_LISTS,
-        no_orders_at=traded.no_orders_at,
-        notes=opened.notes,
-        disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
-        watches=[telling] if shadow is not None else [telling, top_ups],
-        accounts=_whose(opened) if shadow is None else _whose(replace(traded, accounts=())),
-        halted=_halted(opened, settings),
-        shadow=shadow,
-        patience=patience,
-    )
-    telling.watch(run)
-    top_ups.watch(run)
-    if lease is not None:
-        # The bot that took it trades on, and this one is told at its next start.
-        lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)
-    headless.watch(run.engine, market, run.stop)
-    from exchanges.depth.books import HasBooks
+    kept = journal if memory is None else memory.journal
+    transfers, is_paper = None if terms is None else terms.transfers, not opened.accounts or arguments.shadow
+    event = lambda level, text: run.engine.event(level, text)  # noqa: E731
+    async with carriers(opened, settings, kept, transfers, event, is_paper=is_paper) as carrier:
+        run = EngineRun(
+            info=info,
+            market=market,
+            strategy=build_strategy(settings.strategy, settings),
+            venue=traded.venue,
+            settings=settings,
+            journal=kept,
+            log=telling.log,
+            show_decision=headless.on_decision,
+            comparison=comparison,
+            beside=memory if terms is None else terms,
+            terms=transfers,
+            linger_s=arguments.linger_s,
+            tiers=PRICE_LISTS,
+            no_orders_at=traded.no_orders_at,
+            notes=opened.notes,
+            disk=None if opened.deliver is None else journal,  # a market that goes by its own time waits for the disk
+            watches=[telling] if shadow is not None else [telling, top_ups],
+            accounts=_whose(opened) if shadow is None else _whose(replace(traded, accounts=())),
+            halted=_halted(opened, settings),
+            shadow=shadow,
+            patience=patience,
+            carrier=carrier,
+        )
+        telling.watch(run)
+        top_ups.watch(run)
+        if lease is not None:
+            # The bot that took it trades on, and this one is told at its next start.
+            lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)
+        headless.watch(run.engine, market, run.stop)
+        from exchanges.depth.books import HasBooks
 
-    if isinstance(market, HasBooks):
-        market.books.listen(market.books.wanted(settings.order_books), run.engine.books)
-    if opened.lost is not None:
-        opened.lost.add_done_callback(lambda told: run.lose(told.result()))
-    if arguments.record_raw is None:
-        return await run.run()
-    return await _recorded_raw(run, market, arguments.record_raw, headless)
+        if isinstance(market, HasBooks):
+            market.books.listen(market.books.wanted(settings.order_books), run.engine.books)
+        if opened.lost is not None:
+            opened.lost.add_done_callback(lambda told: run.lose(told.result()))
+        if arguments.record_raw is None:
+            return await run.run()
+        return await _recorded_raw(run, market, arguments.record_raw, headless)
 
 
 def _whose(opened: "OpenMarket") -> dict[str, str] | None:

@@ -42,6 +42,7 @@ from exchanges.paper.actions import PaperActions
 from exchanges.recorded.market import Recordings
 from exchanges.registry import all_venues
 from modes.archive_jobs import DEPTH_RULES
+from modes.carriers import paper_carrier
 from modes.memory import open_archive
 from postmortem.render import render_table
 from postmortem.report import build_report, named_run
@@ -137,6 +138,7 @@ def _engine_run(run_id: str, market: TapeMarket, settings: Settings, digest: str
         journal=journal,
         log=headless.log,
         show_decision=None,
+        carrier=lambda venue: paper_carrier(venue, None, journal, market.clock, settings),
     )
     market.skimmer = skimmer
     market.books = BookPlayer(run.engine.books)

@@ -33,7 +33,7 @@ Ask = Callable[[str, str, Callable[[], Awaitable[Sequence[Check]]]], Awaitable[S
 
 def stakes_of(settings: Settings, *, real_money: bool) -> Stakes:
     """What is at stake with these settings."""
-    return Stakes(real_money=real_money, unbound_ok=settings.keys.unbound_ok)
+    return Stakes(real_money=real_money, unbound_ok=settings.keys.unbound_ok, transfers=settings.transfers.enabled)
 
 
 async def preflight(

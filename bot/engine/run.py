@@ -39,6 +39,7 @@ from bot.engine.watches.lasting_halt import LastingHalt
 from bot.engine.watches.storage_watch import Disk, StorageWatch
 from bot.engine.watches.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
+from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
 from bot.masking import masked
 from bot.patience import Patience
@@ -55,10 +56,12 @@ from bot.ports import (
     RouteTerms,
     Strategy,
 )
+from bot.ports.transfers import AccountCarrier, Carrier
 from bot.risk.gate import TradingState
 from bot.risk.halt_flag import HaltFlag
 from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
+from bot.transfers.paper_carrier import PaperCarrier
 
 SOCKET = Path("run") / "engine.sock"
 """Of the control socket, below the data directory."""
@@ -137,6 +140,7 @@ class EngineRun:
         halted: HaltFlag | None = None,
         shadow: RealSide | None = None,
         patience: Patience | None = None,
+        carrier: Callable[[QuoteDrivenVenue], Carrier | None] | None = None,
     ) -> None:
         """Build the run.
 
@@ -164,6 +168,7 @@ class EngineRun:
                 after.
             shadow: Real orders of minimum size beside the run's own; None: there are none.
             patience: With venues that are away when the run begins.
+            carrier: Builds what moves amounts of chains between venues, from what takes the orders; None: nothing does.
         """
         self._info = info
         self._market = market
@@ -179,6 +184,7 @@ class EngineRun:
         self._fees = fee_schedules(feeds, market.published_fees, settings)
         self._funding = assumed_funding(feeds, settings)
         self._venue = venue(self._fees)
+        self._carrier = None if carrier is None else carrier(self._venue)
         self.engine = Engine(
             run=info,
             instruments=market.instruments,
@@ -193,7 +199,10 @@ class EngineRun:
             show_decision=show_decision,
             terms=terms,
             no_orders_at=no_orders_at,
+            carrier=self._carrier,
         )
+        # Asked now: it is one once the engine listens to it.
+        self._transfers = self._carrier if isinstance(self._carrier, AccountCarrier) else None
         self._shadow: ShadowRun | None = None
         if shadow is not None:
             self._shadow = ShadowRun(shadow, self.engine, self._venue, journal, market.clock, self._log)
@@ -281,6 +290,7 @@ class EngineRun:
                 self._venues,
                 self._dead_man,
                 self._reconciler,
+                self._transfers,
                 *self._watches,
             ):
                 if watch is not None:
@@ -308,6 +318,7 @@ class EngineRun:
                 self._surface,
                 self._venues,
                 self._reconciler,
+                self._transfers,
                 *self._watches,
             ):
                 if watch is not None:
@@ -389,6 +400,11 @@ class EngineRun:
         left, engine = self._left, self.engine
         if isinstance(self._venue, RebuiltFromFills):
             self._venue.rebuild([fill for pair in left.pairs for fill in pair.fills])
+        if isinstance(self._carrier, PaperCarrier):
+            chains = [pair.pair for pair in left.pairs if isinstance(pair.pair, Chain)]
+            self._carrier.restore(
+                [one.carriage.id for chain in chains for one in chain.travels.values() if one.is_over]
+            )
         if self._disk is None or not isinstance(self._venue, HasAccounts):
             return []
         settings, clock = engine.settings.reconciliation, self._market.clock
@@ -427,6 +443,8 @@ class EngineRun:
                 self.engine.event,
                 self._left,
             )
+            if self._transfers is not None:
+                self._reconciler.follow(self._transfers)
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""

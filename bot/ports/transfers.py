@@ -1,6 +1,6 @@
 """What moves money of an account: between its wallets, to an address, and what arrived."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -188,6 +188,36 @@ class Carrier(Protocol):
         """Go on asking about one that an earlier run sent, or was about to: told as `REFUSED` where it never left."""
 
 
+class CashListener(Protocol):
+    """Hears of amounts that left a trading wallet or came to one, when it is known that they did."""
+
+    def on_moved(self, venue: str, asset: str, amount: Decimal) -> None:
+        """So much came; negative: it left."""
+
+    def on_unsettled(self, venue: str, asset: str) -> None:
+        """What of it came or left before this run, and what in it, is not known: what is there now is right."""
+
+
+@runtime_checkable
+class AccountCarrier(Carrier, Protocol):
+    """A carrier between real accounts, which are compared with what is written down."""
+
+    cash: CashListener | None
+
+    def start(self) -> None:
+        """Follow what earlier runs sent and nobody has taken over; once everybody who would has."""
+
+    def stop(self) -> None:
+        """Follow nothing any more; a later run goes on."""
+
+    def moving(self, venue: str) -> Collection[str]:
+        """Assets of a venue whose balance a transfer may change at any moment, or has changed unheard of."""
+
+    async def foreign(self, venue: str, asset: str, amount: Decimal, since_ns: int) -> str | None:
+        """Which deposit that no carriage brought made a balance grow by so much, in words; None: none that is known."""
+
+
+@runtime_checkable
 class PaperMoney(Protocol):
     """Paper wallets that amounts are taken from and come to, beside what trades make of them."""
 

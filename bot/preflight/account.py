@@ -61,7 +61,10 @@ def _trading(name: str, venue: str, rights: KeyRights, segments: Iterable[Segmen
 
 
 def _withdrawing(name: str, venue: str, rights: KeyRights, stakes: Stakes) -> Iterator[Check]:
-    if not rights.may_withdraw:
+    if not rights.may_withdraw and stakes.transfers:
+        advice = "give the key that right, with the venue's list of addresses on, or switch transfers.enabled off"
+        yield warning(name, venue, "may not withdraw, and transfers are enabled: none will leave", advice)
+    elif not rights.may_withdraw:
         yield ok(name, venue, "may not withdraw")
     elif stakes.transfers:
         yield warning(name, venue, "may withdraw, as transfers want it", "keep the venue's list of addresses on")

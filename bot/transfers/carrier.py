@@ -10,26 +10,21 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from bot.clock import Clock, Timer
+from bot.domain.legs import TransferLeg
 from bot.errors import TransferRefused, VenueError
-from bot.ports.transfers import Carriage, CarryListener, CarryNews, CarryState, MoveState
+from bot.matching.cash import from_float
+from bot.ports.transfers import Carriage, CarryListener, CarryNews, CarryState, CashListener, MoveState
+from bot.text import clip, inert
 from bot.transfers.desk import TransferDesk
 from bot.transfers.on_its_way import OnItsWay, read_back
 from bot.transfers.spent import Sent
 
 _NOTHING = Decimal(0)
-
-
-class CashListener(Protocol):
-    """Hears of amounts that left a trading wallet or came to one, when it is known that they did."""
-
-    def on_moved(self, venue: str, asset: str, amount: Decimal) -> None:
-        """So much came; negative: it left."""
-
-    def on_unsettled(self, venue: str, asset: str) -> None:
-        """What of it came or left before this run, and what in it, is not known: what is there now is right."""
+_SHOWN = 80
+"""Characters of a transaction's id."""
 
 
 @dataclass(slots=True)
@@ -47,7 +42,7 @@ class _Trip:
 
 
 class DeskCarrier:
-    """Implements `bot.ports.transfers.Carrier` over a `TransferDesk`. For the loop that the desk is used on."""
+    """Implements `AccountCarrier` and `RefusesTransfers` over a `TransferDesk`, for the loop that it is used on."""
 
     carry_listener: CarryListener
 
@@ -59,6 +54,7 @@ class DeskCarrier:
         self._trips: dict[str, _Trip] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.cash: CashListener | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     def send(self, carriage: Carriage) -> None:
         """Move it, once: one of an id that is known is followed, and not sent again."""
@@ -80,8 +76,14 @@ class DeskCarrier:
         else:
             self._begin(_Trip(carriage, known.sent_ns, is_new=False), partial(self._go_on, known))
 
+    def refuses(self, leg: TransferLeg, amount: float) -> str | None:
+        """Why it would not send `amount` now, by allow-list, delay, caps and what is on its way; None: it would."""
+        return self._desk.guard.refuses(leg.from_venue, leg.to_venue, leg.asset, leg.network, from_float(amount))
+
     def start(self) -> None:
-        """Follow what earlier runs sent and nobody has taken over; once everybody who would has."""
+        """Follow what earlier runs sent and nobody has taken over, and ask about withdrawals that no chain sent."""
+        self._settling = asyncio.get_running_loop().create_task(self._desk.settle())
+        self._settling.add_done_callback(_report)
         for known in self._desk.spent.carriages():
             if known.id in self._tasks or not self._is_under_way(known):
                 continue
@@ -103,7 +105,7 @@ class DeskCarrier:
         for trip in self._trips.values():
             if trip.late is not None:
                 trip.late.cancel()
-        for task in self._tasks.values():
+        for task in (*self._tasks.values(), *([] if self._settling is None else [self._settling])):
             task.cancel()
 
     def moving(self, venue: str) -> frozenset[str]:
@@ -115,6 +117,19 @@ class DeskCarrier:
                 if venue == one.to_venue or (venue == one.from_venue and trip.state in (None, CarryState.UNKNOWN)):
                     found.add(one.asset)
         return frozenset(found)
+
+    async def foreign(self, venue: str, asset: str, amount: Decimal, since_ns: int) -> str | None:
+        """Which deposit that no carriage brought made a balance grow by so much, in words; None: none that is known."""
+        try:
+            found = await self._desk.following.deposits(venue, asset, since_ns)
+        except VenueError:
+            return None
+        ours = {one.body.get("tx_id") for one in self._desk.spent.carriages()}
+        others = [one for one in found if one.amount == amount and one.tx_id not in ours]
+        if not others:
+            return None
+        network, tx_id = inert(others[0].network), clip(inert(others[0].tx_id), _SHOWN)
+        return f"a deposit of {amount:f} {asset} on {network}, transaction {tx_id}, that this run did not send"
 
     # One carriage
 

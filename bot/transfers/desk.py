@@ -48,7 +48,7 @@ class TransferDesk:
         """Nothing is sent yet; `event` takes a level and a line for a person."""
         self._new_id = new_id
         self._operations = operations
-        self._guard = guard
+        self.guard = guard
         self._clock = clock
         self._settings = settings
         self._log = TransferLog(journal, spent, clock, event)
@@ -76,7 +76,7 @@ class TransferDesk:
         body = {"kind": "internal", "venue": venue, "asset": asset, "amount": f"{amount:f}", "source": source,
                 "target": target, "sent_ns": move.sent_ns}  # fmt: skip
         try:
-            self._guard.check_enabled()
+            self.guard.check_enabled()
             wallets = self._wallets(venue)
             if source not in wallets or target not in wallets or source == target:
                 raise Refusal(f"{venue} moves money between {' and '.join(wallets)}, not from {source} to {target}")
@@ -105,7 +105,7 @@ class TransferDesk:
         """
         async with self._turn:
             return await self._withdraw(
-                self._new_id().hex, venue, asset, amount, to, lambda: self._guard.entry(to, asset)
+                self._new_id().hex, venue, asset, amount, to, lambda: self.guard.entry(to, asset)
             )
 
     async def carry(self, carriage: Carriage) -> OnItsWay:
@@ -125,7 +125,7 @@ class TransferDesk:
                 carriage.asset,
                 carriage.amount,
                 carriage.to_venue,
-                lambda: self._guard.entry_to(*words),
+                lambda: self.guard.entry_to(*words),
                 carriage.deadline_s,
             )
 
@@ -142,14 +142,14 @@ class TransferDesk:
         body: dict[str, Any] = {"kind": "withdrawal", "venue": venue, "asset": asset, "amount": f"{amount:f}", "to": to,
                                 "address": "", "sent_ns": self._clock.now_ns(), "deadline_s": deadline_s}  # fmt: skip
         try:
-            self._guard.check_enabled()
+            self.guard.check_enabled()
             self._wallets(venue)
             entry = find()
-            self._guard.check_amount(venue, asset, amount, entry.address)
-            network = await self._guard.network(venue, entry)
+            self.guard.check_amount(venue, asset, amount, entry.address)
+            network = await self.guard.network(venue, entry)
             if deadline_s is not None:
                 amount = on_grid(network, amount)
-                self._guard.check_amount(venue, asset, amount, entry.address)
+                self.guard.check_amount(venue, asset, amount, entry.address)
             check_grid(network, amount)
         except Refusal as refusal:
             raise self._log.refused(id_, body, str(refusal)) from None

@@ -90,6 +90,17 @@ class Following:
         state = "its outcome is unknown" if is_unknown else "it is on its way"
         self._log.event("error", f"ALARM: {words} has not arrived in {self._settings.deadline_s:g} s: {state}")
 
+    async def deposits(self, venue: str, asset: str, since_ns: int) -> list[Seen]:
+        """What was credited at a venue since then.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        if venue not in self._operations:
+            return []
+        found = await self._operations[venue].deposits(asset, since_ns - _EARLIER_NS)
+        return [one for one in found if one.state is MoveState.DONE]
+
     async def settle(self) -> None:
         """Ask about what earlier runs left without an end; see `TransferDesk.settle`."""
         for one in self._log.spent.all_unfinished():

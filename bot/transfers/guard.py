@@ -13,6 +13,7 @@ from bot.transfers.allow_list import AllowList, Entry, read_allow_list, unchange
 from bot.transfers.spent import Spent
 
 _HOUR_NS = 3600 * 10**9
+_LOOK_UP_NS = 10**9
 NEEDS_MEMO = frozenset({"ATOM", "EOS", "HBAR", "TON", "XLM", "XRP"})
 """Assets whose deposits at a venue are told apart by a memo: without it they are lost."""
 
@@ -40,6 +41,8 @@ class TransferGuard:
         self._spent = spent
         self._clock = clock
         self._delay_h = max(settings.delay_h, least_delay_h)
+        self._looked_up: dict[tuple[str, str, str], tuple[int, Entry | Refusal]] = {}
+        """By venue, asset and network: the entry or why there is none, and when it was looked up."""
 
     def check_enabled(self) -> None:
         """Raise `Refusal` while transfers are switched off."""
@@ -83,6 +86,38 @@ class TransferGuard:
                 f"the allow-list was changed {max(age_h, 0.0):.1f} h ago; it is used after {self._delay_h:g} h"
             )
         return found
+
+    def refuses(self, venue: str, to_venue: str, asset: str, network: str | None, amount: Decimal) -> str | None:
+        """Why a carriage would be refused now, as far as nobody has to be asked; None: it would not.
+
+        The list is read again after a second at most: this is asked at every decision.
+        """
+        try:
+            self.check_enabled()
+            if network is None:
+                raise Refusal("its network is not known")
+            for one in (venue, to_venue):
+                if one not in self._operations:
+                    raise Refusal(f"money of {one} is not moved by this run")
+            entry = self._remembered(to_venue, asset, network)
+            self.check_amount(venue, asset, amount, entry.address)
+        except Refusal as refusal:
+            return str(refusal)
+        return None
+
+    def _remembered(self, venue: str, asset: str, network: str) -> Entry:
+        now_ns = self._clock.monotonic_ns()
+        key = (venue, asset, network)
+        known = self._looked_up.get(key)
+        if known is None or now_ns - known[0] > _LOOK_UP_NS:
+            try:
+                found: Entry | Refusal = self.entry_to(venue, asset, network)
+            except Refusal as refusal:
+                found = refusal
+            known = self._looked_up[key] = (now_ns, found)
+        if isinstance(known[1], Refusal):
+            raise known[1]
+        return known[1]
 
     def check_amount(self, venue: str, asset: str, amount: Decimal, address: str) -> None:
         """Raise `Refusal` for more than may leave at once or in a day, and beside what is not known to have ended."""

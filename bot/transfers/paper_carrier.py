@@ -109,7 +109,7 @@ class PaperCarrier:
         self._tell_soon(carriage.id, CarryState.IN_TRANSIT, Decimal(0), "", trip.sent)
         self._travel(trip)
 
-    def rebuild(self, ids: Collection[str]) -> None:
+    def restore(self, ids: Collection[str]) -> None:
         """Let the wallets hold what transfers that ended in an earlier run moved; before the first order."""
         for known in (self._known[one] for one in ids if one in self._known):
             if known["state"] == "done":

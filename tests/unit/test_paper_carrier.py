@@ -162,7 +162,7 @@ def test_a_restart_tells_the_end_that_was_written_down() -> None:
     first.carrier.send(CARRIAGE)
     first.run(20_000)
     second = World(first)
-    second.carrier.rebuild(["c1", "unheard of"])
+    second.carrier.restore(["c1", "unheard of"])
     assert second.held() == (D(2000), D("1047.5"))
     second.carrier.resume(CARRIAGE)
     second.run(20_000)

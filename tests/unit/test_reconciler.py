@@ -12,7 +12,7 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.domain.account import Balance, FundingPayment, Position
-from bot.domain.instrument import Instrument
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.engine.accounts import reconciler as module
 from bot.engine.accounts.cash_check import CashCheck
@@ -26,6 +26,7 @@ from tests.integration.actions_rig import until
 from tests.unit.risk_rig import ROUTE, A
 
 D = Decimal
+SPOT = A.model_copy(update={"symbol": "BTC/USDT", "segment": Segment.SPOT, "settle": None})
 NOTHING, START = D(0), D(1000)
 
 
@@ -108,6 +109,7 @@ class Desk:
         self.pending: list[Any] = []
         route = SimpleNamespace(route=SimpleNamespace(instruments=[A]))
         self.pair: Any = SimpleNamespace(opportunity=route, waiting=lambda: iter(self.pending))
+        self.chains: list[Any] = []
         self.portfolio = SimpleNamespace(quarantine={})
         self.on_booked: Any = lambda news: None
 
@@ -115,7 +117,7 @@ class Desk:
         return client_order_id == "ours"
 
     def in_hand(self) -> list[Any]:
-        return [self.pair]
+        return [self.pair, *self.chains]
 
     def on_fill(self, one: Fill) -> None:
         if self.ledger.on_fill("p", Side.BUY, one):
@@ -142,7 +144,7 @@ class Rig:
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(module, "_MOMENT_S", 0.01)
     venue, desk, said = Venue(), Desk(), list[tuple[str, str]]()
-    one = Reconciler([venue], desk, [A], SystemClock(), 0.01, lambda *told: said.append(told))  # type: ignore[arg-type]
+    one = Reconciler([venue], desk, [A, SPOT], SystemClock(), 0.01, lambda *told: said.append(told))  # type: ignore[arg-type]
     one.start()
     try:
         await until(lambda: one.looks > 0)
@@ -241,7 +243,8 @@ async def test_money_that_nothing_explains_is_told_once_with_its_figure(monkeypa
         assert here.said == [
             (
                 "warning",
-                "cash: binance.linear USDT: +0.01 unexplained (1000.01 told, 1000 by fills, fees and funding)",
+                "cash: binance.linear USDT: +0.01 unexplained "
+                "(1000.01 told, 1000 by fills, fees, funding and transfers)",
             )
         ]
         assert here.desk.gate.why == []
@@ -256,6 +259,86 @@ async def test_a_venue_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPat
         assert here.desk.gate.why == []
 
 
+class Carrier:
+    """What a reconciler needs of an `AccountCarrier`."""
+
+    def __init__(self) -> None:
+        self.cash: Any = None
+        self.on_its_way: set[str] = set()
+        self.brought: str | None = None
+        self.asked: list[tuple[str, str, Decimal]] = []
+
+    def moving(self, venue: str) -> Collection[str]:
+        return self.on_its_way
+
+    async def foreign(self, venue: str, asset: str, amount: Decimal, since_ns: int) -> str | None:
+        self.asked.append((venue, asset, amount))
+        return self.brought
+
+
+async def test_what_a_transfer_takes_and_brings_is_no_missing_money(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        carrier = Carrier()
+        here.reconciler.follow(carrier)  # type: ignore[arg-type]
+        await here.looks(2)
+        carrier.on_its_way = {"USDT"}
+        here.venue.usdt = START - 300  # sent, and nobody has heard so yet
+        await here.looks(4)
+        carrier.cash.on_moved("binance", "USDT", D(-300))
+        carrier.on_its_way = set()
+        await here.looks(4)
+        here.venue.usdt += 299
+        carrier.cash.on_moved("binance", "USDT", D(299))
+        await here.looks(4)
+        assert here.said == []
+        here.venue.usdt -= 1
+        await until(lambda: here.says("cash: binance.linear USDT: -1 unexplained") == 1)
+
+
+async def test_what_a_transfer_of_an_earlier_run_did_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        carrier = Carrier()
+        carrier.on_its_way = {"USDT"}
+        here.reconciler.follow(carrier)  # type: ignore[arg-type]
+        await here.looks(2)
+        here.venue.usdt = START + 49
+        carrier.cash.on_unsettled("binance", "USDT")
+        carrier.on_its_way = set()
+        await here.looks(4)
+        assert here.said == []
+        here.venue.usdt += 1
+        await until(lambda: here.says("cash: binance.linear USDT: +1 unexplained") == 1)
+
+
+async def test_a_foreign_deposit_is_named_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        carrier = Carrier()
+        carrier.brought = "a deposit of 5 USDT on TRX, transaction 0xabc, that this run did not send"
+        here.reconciler.follow(carrier)  # type: ignore[arg-type]
+        await here.looks(2)
+        here.venue.usdt = START + 5
+        await until(lambda: here.says("transaction 0xabc") == 1)
+        await here.looks(4)
+        assert here.says("cash") == 1
+        assert carrier.asked == [("binance", "USDT", D(5))]
+        here.venue.usdt -= 7
+        await until(lambda: here.says("cash") == 2)
+        assert len(carrier.asked) == 1, "nobody is asked what took money away"
+
+
+async def test_a_chain_is_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        await here.looks(2)
+        waits: list[Any] = [SimpleNamespace(instrument=SPOT)]
+        opportunity = SimpleNamespace(route=SimpleNamespace(instruments=[SPOT]))
+        here.desk.chains.append(SimpleNamespace(opportunity=opportunity, waiting=lambda: iter(waits)))
+        here.venue.usdt = START - 100  # its order was done, and the answer is on its way
+        await here.looks(4)
+        assert here.said == []
+        waits.clear()
+        await until(lambda: here.says("cash") == 1)
+
+
 def test_cash_is_what_fills_fees_and_funding_make() -> None:
     check = CashCheck(lambda instrument: f"{instrument.venue}.linear")
     check.apply(fill("0", "1"))  # a position from before, taken over
@@ -267,8 +350,8 @@ def test_cash_is_what_fills_fees_and_funding_make() -> None:
     assert check.compare(whole) == check.compare(whole) == []
     less = [whole[0], _bnb("2.998")]
     assert check.compare(less) == [], "once may be a moment between two answers"
-    assert check.compare(less) == [
-        "binance.linear BNB: -0.001 unexplained (2.998 told, 2.999 by fills, fees and funding)"
+    assert [one.words for one in check.compare(less)] == [
+        "binance.linear BNB: -0.001 unexplained (2.998 told, 2.999 by fills, fees, funding and transfers)"
     ]
     assert check.compare(less) == check.compare(less) == [], "said, and counted from there on"
 

@@ -3,7 +3,7 @@
     a trade of an order of ours that was never told   booked now, once
     a trade or an open order that is not ours         its instrument is quarantined: nothing new is opened there
     a position that no fill explains                  REDUCING after two looks, HALTED after four
-    a balance that fills, fees and funding do not make  told, with the figure
+    a balance that fills, fees, funding and transfers do not make  told, with the figure
 
 An order on its way moves all of these. So an instrument is compared only in looks during which nothing of it was on its
 way and nothing of it changed; a wallet, where that holds for its whole venue.
@@ -16,13 +16,14 @@ from decimal import Decimal
 
 from bot.clock import Clock
 from bot.domain.account import FundingPayment
-from bot.domain.instrument import Instrument
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill
 from bot.engine.accounts.cash_check import CashCheck
 from bot.engine.accounts.left_behind import LeftBehind
 from bot.engine.pairs import PairDesk
 from bot.errors import VenueError
 from bot.ports import AccountQuestions, Holdings
+from bot.ports.transfers import AccountCarrier
 from bot.risk.gate import TradingState
 
 _REDUCE_AT = 2
@@ -79,10 +80,35 @@ class Reconciler:
         self._has_reduced = False
         self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
         self._begun: set[str] = set()
+        self._carrier: AccountCarrier | None = None
+        self._begun_ns = 0
         self._looked_ns: dict[str, int] = {}
         """By venue: when its account was looked at last, monotonic."""
         self.looks = 0
         """How often all accounts have been compared."""
+
+    def follow(self, carrier: AccountCarrier) -> None:
+        """Count what it moves, and ask it what brought a balance that nothing explains."""
+        self._carrier = carrier
+        carrier.cash = self
+
+    def on_moved(self, venue: str, asset: str, amount: Decimal) -> None:
+        """A transfer brought or took so much; `bot.ports.transfers.CashListener`."""
+        wallet = self._spot_wallet(venue)
+        if wallet is not None:
+            self._cash[venue].move(wallet, asset, amount)
+
+    def on_unsettled(self, venue: str, asset: str) -> None:
+        """A transfer of an earlier run has ended, and may have changed the balance before this one looked."""
+        wallet = self._spot_wallet(venue)
+        if wallet is not None:
+            self._cash[venue].accept(wallet, asset)
+
+    def _spot_wallet(self, venue: str) -> str | None:
+        account = next((one for one in self._accounts if one.venue == venue), None)
+        spot = (one for one in self._instruments.values() if one.venue == venue and one.segment is Segment.SPOT)
+        found = next(spot, None)
+        return None if account is None or found is None else account.wallet_of(found)
 
     def start(self) -> None:
         """Take what is held now as it is where it is quarantined, and compare from now on."""
@@ -156,7 +182,7 @@ class Reconciler:
             if before[one.id] == after[one.id] and not after[one.id][1]:
                 self._compare(one, holdings)
         if before == after and not any(pending for _, pending in after.values()):
-            self._compare_cash(account, holdings)
+            await self._compare_cash(account, holdings)
 
     def _is_traded(self, instrument: Instrument) -> bool:
         """Whether an order of ours is, or lately was, on its way there."""
@@ -254,14 +280,18 @@ class Reconciler:
 
     # Cash
 
-    def _compare_cash(self, account: AccountQuestions, holdings: Holdings) -> None:
-        cash = self._cash[account.venue]
+    async def _compare_cash(self, account: AccountQuestions, holdings: Holdings) -> None:
+        cash, carrier = self._cash[account.venue], self._carrier
         if account.venue not in self._begun:
             self._begun.add(account.venue)
             cash.begin(holdings.balances)
             return
-        for line in cash.compare(holdings.balances):
-            self._event("warning", f"cash: {line}")
+        moving = () if carrier is None else carrier.moving(account.venue)
+        for one in cash.compare(holdings.balances, moving):
+            why = None
+            if carrier is not None and one.missing > 0:
+                why = await carrier.foreign(account.venue, one.asset, one.missing, self._begun_ns)
+            self._event("warning", f"cash: {one.words}" + ("" if why is None else f": {why}"))
 
 
 def _report(task: "asyncio.Task[None]") -> None:
