@@ -67,12 +67,12 @@ class Bot:
 
 
 @asynccontextmanager
-async def bot(data_dir: Path, *settings: str) -> AsyncIterator[Bot]:
-    """A bot with these settings; killed at the end where it still runs."""
+async def bot(data_dir: Path, *settings: str, said: tuple[str, ...] = ()) -> AsyncIterator[Bot]:
+    """A bot with these settings, and what else is `said`; killed at the end where it still runs."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CRYPTO_PIPE__")}
     words = [word for setting in settings for word in ("--set", setting)]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "main.py"), "--headless", "--data-dir", str(data_dir), *words),
+        *(sys.executable, str(ROOT / "main.py"), "--headless", "--data-dir", str(data_dir), *said, *words),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment, limit=1 << 20,
     )  # fmt: skip
     running = Bot(process, data_dir)
