@@ -1,5 +1,6 @@
 """`--shadow` as a person starts it: paper trades, and beside it real orders of minimum size on the exchanges."""
 
+import csv
 import json
 import sqlite3
 import subprocess
@@ -72,3 +73,35 @@ def test_where_nobody_takes_real_orders_it_is_not_started(market: tuple[str, ...
     assert ran.returncode == ExitCode.SETTINGS
     assert "--shadow sends real orders" in ran.stderr
     assert not (tmp_path / "journal.db").exists()
+
+
+def test_the_fee_and_the_delay_that_a_venue_was_given_are_what_is_told(tmp_path: Path) -> None:
+    planted = (
+        *(word for word in IN_AND_OUT),
+        "fees.binance.linear.taker_bps=4", "fees.bybit.linear.taker_bps=5.5",
+    )  # fmt: skip
+    late = ("--fault", "late-fill,venue=binance,amount=0.3,for_s=86400")
+    ran = run(tmp_path, "--shadow", "--for", "20s", *late, settings=planted)
+    assert ran.returncode == ExitCode.OK, ran.stderr
+    rows = [ShadowFill.model_validate(body) for _, body in records(tmp_path, "shadow") if body["what"] == "fill"]
+    both = [row for row in rows if row.fee_bps is not None]
+    assert {row.venue for row in both} == {"binance", "bybit"}
+    for row in both:
+        # Paper was told 4 bps, and the account pays 5; 5.5 is what both pay at Bybit.
+        assert row.fee_bps == pytest.approx(1.0 if row.venue == "binance" else 0.0, abs=1e-4)
+        if row.venue == "binance":
+            assert row.real_latency_ms is not None
+            assert row.real_latency_ms >= 300
+    told = json.loads(ran.stdout)["shadow"]
+    assert told["by_venue"]["binance"]["fee_bps"]["mean"] == pytest.approx(1.0, abs=1e-4)
+    assert told["open_twins"] == 0
+    words = [sys.executable, str(ROOT / "main.py"), "--data-dir", str(tmp_path), "--mode"]
+    file = tmp_path / "shadow.csv"
+    subprocess.run([*words, "export", "--channel", "shadow", "--to", str(file)], cwd=ROOT, check=True, timeout=60)
+    with file.open(newline="") as lines:
+        exported = list(csv.DictReader(lines))
+    assert [line["real_order"] for line in exported] == [row.real_order or "" for row in rows]
+    assert [line["fee_bps"] for line in exported] == ["" if row.fee_bps is None else str(row.fee_bps) for row in rows]
+    report = subprocess.run([*words, "post-mortem"], cwd=ROOT, check=True, timeout=60, capture_output=True, text=True)
+    assert "SIMULATED, SHADOW market" in report.stdout
+    assert "paper fills had a real twin" in report.stdout
