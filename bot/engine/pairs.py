@@ -241,6 +241,7 @@ class PairDesk:
         # The executor tells of the new pair or chain before it returns.
         if state.route.chain:
             self.chains.open(opportunity)
+            self.witness.took_chain(opportunity)
             return
         pair = self.executor.open(opportunity)
         if not pair.state.is_over:

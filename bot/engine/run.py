@@ -236,6 +236,8 @@ class EngineRun:
         if accounts is not None:  # else what is held ends with the run, and nothing is left to be careful with
             self._lasting = LastingHalt(settings.data_dir, SystemClock(), self._deliver, self.engine.event)
             self.engine.desk.gate.on_lasting_halt = self._lasting.keep
+            if self._shadow is not None:
+                self._shadow.desk.gate.on_lasting_halt = self._lasting.keep
         self._kill: KillSwitch | None = None
         if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
             engine = self.engine

@@ -1,6 +1,7 @@
 """Who sees what a desk does, and has no say in it."""
 
 from bot.domain.order import Fill, Order
+from bot.domain.route import Opportunity
 from bot.execution.pair import Pair
 from bot.risk.gate import TradingState
 
@@ -10,6 +11,9 @@ class Witness:
 
     def opened(self, pair: Pair) -> None:
         """A pair was opened: its intents are written down, and not yet sent."""
+
+    def took_chain(self, opportunity: Opportunity) -> None:
+        """A chain was taken: of its orders nothing is told here."""
 
     def changed(self, pair: Pair) -> None:
         """A pair is in a new state."""

@@ -12,6 +12,7 @@ import pytest
 from demo_engine import SUMMARY, DemoEngine, feed, prepared, route, top
 from textual.pilot import Pilot
 
+from bot.domain.shadow import ShadowStatus, figures
 from bot.domain.snapshot import LogLine
 from bot.errors import ExitCode
 from bot.tui.app import CryptoPipeApp
@@ -72,6 +73,19 @@ async def test_a_simulated_market_says_so_and_what_a_calm_day_earns(socket_path:
         demo.changes["comparison"] = ""
         await until(lambda: "1 Top of book" in screen_text(app).splitlines()[3], pilot)
         assert "in calm" not in screen_text(app)
+
+
+async def test_real_orders_beside_paper_ones_are_on_every_screen(socket_path: Path) -> None:
+    nothing = figures([])
+    shadow = ShadowStatus(
+        run_id="r-s", money="REAL MONEY", state="HALTED", shadowed=7, not_shadowed={"balance binance.spot": 2},
+        open_twins=1, real_orders=14, real_pnl={}, figures=nothing, by_venue={}, by_route={},
+    )  # fmt: skip
+    async with scene(socket_path, (120, 40), market="live", shadow=shadow, comparison="") as (_, app, _pilot):
+        lines = screen_text(app).splitlines()
+        assert "SHADOW: REAL MONEY" in lines[0]
+        assert "PAPER MONEY" in lines[0]
+        assert "SHADOW (REAL MONEY, HALTED): 7 pairs shadowed, 2 not shadowed; 0 fills compared" in lines[3]
 
 
 async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(

@@ -11,15 +11,19 @@ from bot.clock import VirtualClock
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Feed, Instrument, Segment
-from bot.domain.market import TopOfBook
+from bot.domain.market import PrintedQuote, TopOfBook
 from bot.domain.order import Order, Side
+from bot.domain.route import Opportunity
 from bot.domain.shadow import ShadowFill
+from bot.domain.snapshot import Snapshot
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.shadow.run import RealSide, ShadowRun
+from bot.engine.snapshot import take_snapshot
 from bot.ports import OrderListener, RecordKind
 from bot.risk.gate import TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
+from modes.status import status_lines
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
 
@@ -310,6 +314,33 @@ def test_a_halt_of_real_orders_leaves_paper_alone_and_a_halt_of_paper_halts_both
     assert other.shadow.desk.gate.state is TradingState.ACTIVE
     other.engine.desk.gate.halt("kill switch")
     assert other.shadow.is_halted
+
+
+def test_a_chain_is_counted_and_has_no_twin(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    chain = bench.engine.routes[0].route.model_copy(update={"kind": "triangular"})
+    wanted = Opportunity(
+        route=chain, ts_ns=1, quantity=D(1), buy_price=1.0, sell_price=1.0, gross_edge_bps=1.0, costs=(),
+        net_edge_bps=1.0,
+    )  # fmt: skip
+    bench.engine.desk.witness.took_chain(wanted)
+    assert bench.not_shadowed == ["chain"]
+    assert bench.shadow.status().not_shadowed == {"chain": 1}
+
+
+def test_what_is_shown_of_a_run_says_it_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, slip_bps=2.0)
+    bench.round_trip()
+    bench.round_trip(higher=1.0)
+    shown = take_snapshot(
+        bench.engine, bench.clock.now_ns(), lambda feed, raw: PrintedQuote("", "", "", "", ""), progress=None,
+        finished=False, shadow=bench.shadow.status(),
+    )  # fmt: skip
+    told = "\n".join(status_lines(shown))
+    assert "SHADOW (paper money, ACTIVE): 2 pairs shadowed; paper is too good by 2.00 bps on average (n=8)" in told
+    assert "0 twins open, 8 real orders, realised" in told
+    again = Snapshot.model_validate_json(shown.model_dump_json())
+    assert again.shadow == shown.shadow
 
 
 def test_a_pair_that_paper_does_not_send_sends_no_twin(tmp_path: Path) -> None:

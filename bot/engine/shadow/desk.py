@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Order
-from bot.domain.route import Route
+from bot.domain.route import Opportunity, Route
 from bot.domain.shadow import ShadowFigures, ShadowFill, ShadowStatus, by_group, figures
 from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
@@ -31,6 +31,9 @@ from bot.risk.limits import Proposal, Refused
 
 KEPT = 1_000
 """Comparisons that a run's own figures are made of: the newest. The journal has all."""
+CHAIN = "chain"
+"""Why a chain has no twin, nor has a route of more than two sides."""
+_SIDES = 2
 PAPER_MISSED = "paper_missed"
 """Why a twin is not sent whose paper pair was not."""
 
@@ -103,9 +106,16 @@ class ShadowDesk(Witness):
             self.shadowed += 1
             return
         twins.why_not = why
+        self._tell_none(pair.id, pair.opportunity.route.id, why)
+
+    def took_chain(self, opportunity: Opportunity) -> None:
+        """A chain has no twin: its links follow one another through other sizes and places."""
+        self._tell_none(None, opportunity.route.id, CHAIN)
+
+    def _tell_none(self, pair_id: str | None, route_id: str, why: str) -> None:
         self.not_shadowed[why] += 1
-        body = {"what": "not_shadowed", "pair": pair.id, "route": pair.opportunity.route.id, "why": why}
-        self._journal.record(RecordKind.SHADOW, pair.id, self._clock.now_ns(), body)
+        body = {"what": "not_shadowed", "pair": pair_id, "route": route_id, "why": why}
+        self._journal.record(RecordKind.SHADOW, pair_id or route_id, self._clock.now_ns(), body)
 
     def _why_none(self, pair: Pair, twins: Twins) -> str | None:
         """Open it; the limit or the shape that is in the way, None where it was opened."""
@@ -135,8 +145,8 @@ class ShadowDesk(Witness):
         """Why no route of this shape has a twin."""
         if route.is_round_trip:
             return "round_trip"
-        if route.chain or route.not_executable is not None:
-            return "chain"
+        if len(route.opening) != _SIDES:
+            return CHAIN
         silent = sorted({one.venue for one in route.instruments} & self._no_orders_at)
         if silent:
             return f"no_orders_at {silent[0]}"
@@ -175,7 +185,7 @@ class ShadowDesk(Witness):
         """The paper gate is in a new state: the real one follows."""
         gate = self._real.gate
         if state is TradingState.HALTED:
-            gate.halt(why)
+            gate.halt(why, lasting=False)  # whether it lasts is the paper gate's to say, and it has
         elif state is TradingState.REDUCING:
             self._is_followed = self._is_followed or gate.state is TradingState.ACTIVE
             gate.reduce(why)
