@@ -1,9 +1,24 @@
 """Chains over real sockets: taken, turned three times, home again; and what the bot says of it afterwards."""
 
 import json
+import os
+import random
+import signal
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
+from tests.integration.fault_rig import assert_whole, bot, records
+from tests.integration.standing_exchanges import at, exchanges, lend
+from tests.integration.test_fault_59_killed_on_the_wire import (
+    KILLS,
+    OVER,
+    all_over,
+    assert_accounts_agree,
+    killed_run,
+    states,
+)
 from tests.integration.test_main_simulated import run
 
 SPOT = "[BTC/USDT,ETH/USDT,ETH/BTC]"
@@ -44,3 +59,26 @@ async def test_rings_are_run_over_the_wire_and_every_cent_is_explained(tmp_path:
         assert one["route"].startswith("triangular")
         assert Decimal(one["bridge"]["fees"]) > 0
         assert Decimal(one["bridge"]["residual"]) == 0
+
+
+async def test_fault_59_rings_killed_at_any_step_over_the_wire_come_home_and_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    data_dir, draws = tmp_path / "data", random.Random(os.environ.get("CRYPTO_PIPE_WIRE_SEED", "5"))
+    async with exchanges("--seed", "3", "--set", "simulator.crosses=true") as told:
+        lend(monkeypatch, told)
+        for _ in range(KILLS):
+            await killed_run(data_dir, draws.randint(4, 26), [*RINGS, at(told)])
+            assert_whole(data_dir)
+        adopted = [body for _, _, key, body in records(data_dir, "event") if key == "adopted"]
+        left = [chain for chain, state in states(data_dir).items() if state not in OVER]
+        assert left or any(body["pairs"] for body in adopted), "some start found a chain"
+        leaving = (*(word for word in RINGS if "min_net_edge" not in word), "arbitrage.min_net_edge_bps=100000")
+        async with bot(data_dir, *leaving, at(told)) as last:
+            await last.says("routes over")
+            await last.until(lambda: all_over(data_dir))
+            assert await last.end(signal.SIGINT) == 130
+        assert all(any(f"adopted chain {chain}" in line for line in last.said) for chain in left), last.said[-30:]
+        assert not any("HALTED" in line for line in last.said), last.said[-30:]
+        await assert_accounts_agree(told, data_dir)
