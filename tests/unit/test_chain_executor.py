@@ -272,7 +272,7 @@ def test_nothing_leaves_before_the_intent_is_durable_nor_what_is_refused_by_then
     assert (bench.inbox, chain.state, chain.close_reason) == ([], PairState.MISSED, "stale_quote")
 
 
-def test_what_was_filled_of_the_first_link_goes_on() -> None:
+def test_fault_41_what_was_filled_of_the_first_link_goes_on() -> None:
     bench = Bench()
     chain = bench.open()
     bench.done(bench.last, "0.05")
@@ -294,7 +294,7 @@ def test_too_little_for_the_links_that_follow_goes_back_to_where_it_came_from() 
     assert chain.flows[("a", "USDT")] == D("-0.09")
 
 
-def test_what_a_middle_link_left_is_tried_again_within_the_cap_then_goes_home() -> None:
+def test_fault_41_what_a_middle_link_left_is_tried_again_within_the_cap_then_goes_home() -> None:
     bench = Bench()
     chain = bench.open()
     bench.done(bench.last)
@@ -340,7 +340,7 @@ def test_the_last_link_is_sold_at_any_price_once_the_budget_says_so() -> None:
     assert (chain.episodes[0].notional, bench.halts) == (6000, [])
 
 
-def test_an_unknown_order_is_never_sent_again_and_nothing_spends_what_it_may_have_spent() -> None:
+def test_fault_36_an_unknown_order_is_never_sent_again_and_nothing_spends_what_it_may_have() -> None:
     bench = Bench()
     chain = bench.open()
     bench.done(bench.last)
@@ -362,7 +362,7 @@ def test_an_unknown_order_is_never_sent_again_and_nothing_spends_what_it_may_hav
     assert (chain.state, chain.holdings) == (PairState.CLOSED, {})
 
 
-def test_fills_told_twice_count_once_and_one_that_comes_late_goes_home() -> None:
+def test_fault_38_fills_told_twice_count_once_and_one_that_comes_late_goes_home() -> None:
     bench = Bench()
     chain = bench.open()
     first = bench.last
@@ -377,7 +377,7 @@ def test_fills_told_twice_count_once_and_one_that_comes_late_goes_home() -> None
     assert len(bench.counted) == 2
 
 
-def test_fees_in_the_asset_that_travels_make_the_next_link_smaller() -> None:
+def test_fault_47_fees_in_the_asset_that_travels_make_the_next_link_smaller() -> None:
     bench = Bench()
     chain = bench.open()
     first = bench.last
@@ -416,7 +416,7 @@ def test_a_route_that_no_carrier_serves_cannot_be_opened_nor_one_that_is_hedged(
     assert Bench().open(hedged, SENT_LINKS).close_reason == "hedges"
 
 
-def test_a_size_that_any_link_cannot_take_is_not_begun() -> None:
+def test_fault_46_a_size_that_any_link_cannot_take_is_not_begun() -> None:
     bench = Bench()
     small = (*RING_LINKS[:2], RING_LINKS[2].model_copy(update={"quantity": D("0.00001")}))
     chain = bench.open(links=small)
@@ -544,7 +544,7 @@ def test_news_of_nobodys_transfer_or_order_is_a_mistake_of_ours() -> None:
         bench.end(other.last)
 
 
-def test_dust_that_lies_at_a_place_is_taken_along_and_given_back_where_a_venue_refuses_it() -> None:
+def test_fault_46_dust_that_lies_at_a_place_is_taken_along_and_given_back_where_a_venue_refuses_it() -> None:
     bench = Bench()
     bench.executor.dust.add(BTC, D("0.00001"))
     chain = bench.open()
@@ -556,3 +556,74 @@ def test_dust_that_lies_at_a_place_is_taken_along_and_given_back_where_a_venue_r
     bench.wait(0.25)
     assert bench.last.quantity < 2
     assert chain.dust == {("a", "BTC"): 0}
+
+
+def test_fault_40_a_link_that_its_venue_refuses_is_asked_once_less_then_the_amount_goes_home() -> None:
+    bench = Bench()
+    chain = bench.open()
+    bench.done(bench.last)
+    while bench.last.instrument.id == "a:ETH/BTC":
+        bench.end(bench.last, status=OrderStatus.REJECTED)
+        bench.wait(0.25)
+    bench.done(bench.last)
+    assert (chain.state, names(chain)) == (PairState.FAILED, ["link_0", "link_1", "link_1", "home_0"])
+
+
+def test_fault_37_a_first_link_that_never_arrived_is_a_chain_that_was_missed() -> None:
+    bench = Bench()
+    chain = bench.open()
+    bench.wait(4.0)
+    assert bench.executor.unresolved("a") == 1
+    bench.end(bench.last, status=OrderStatus.REJECTED)
+    assert (chain.state, len(bench.inbox), bench.executor.unresolved("a")) == (PairState.MISSED, 1, 0)
+
+
+def test_an_order_that_ended_with_fills_nobody_told_keeps_what_it_may_have_spent() -> None:
+    bench = Bench()
+    chain = bench.open()
+    bench.done(bench.last)
+    second = bench.last
+    bench.end(second, "1", OrderStatus.EXPIRED)
+    bench.wait(5.0)
+    assert bench.last is second
+    assert len(bench.halts) == 1
+    bench.fill(second, "1")
+    bench.wait(1.0)
+    assert {(one.instrument.id, one.quantity) for one in bench.inbox[2:]} == {
+        ("a:BTC/USDT", D("0.05")),
+        ("a:ETH/USDT", D(1)),
+    }
+    for order in bench.inbox[2:]:
+        bench.done(order)
+    assert (chain.state, chain.holdings) == (PairState.CLOSED, {})
+
+
+def test_a_chain_that_is_found_between_venues_without_a_carrier_halts_and_says_so() -> None:
+    left = Bench()
+    chain = left.open(SENT)
+    left.done(left.last)
+    there = Bench(carries=False)
+    there.executor.adopt(chain)
+    assert "0.1 BTC from a to b" in there.halts[0]
+    again = Bench()
+    chain.has_given_up = False
+    again.executor.adopt(chain)
+    assert [one.id for one in again.resumed] == [one.id for one in left.carriages]
+    again.carry(CarryState.ARRIVED, "0.0998")
+    again.done(again.last)
+    assert (chain.state, chain.flows[("b", "USDT")]) == (PairState.CLOSED, D("6087.8"))
+
+
+def test_a_chain_left_alone_by_a_persons_halt_waits_for_that_person() -> None:
+    left = Bench()
+    chain = left.open()
+    left.done(left.last)
+    chain.is_frozen = True
+    later = Bench()
+    later.executor.adopt(chain)
+    later.wait(60.0)
+    assert later.inbox == []
+    later.executor.thaw()
+    later.end(chain.orders["run-c1-2"][0], status=OrderStatus.REJECTED)
+    later.wait(0.25)
+    assert (later.last.instrument.id, later.last.side) == ("a:BTC/USDT", Side.SELL)
