@@ -177,7 +177,7 @@ async def killed_while_its_entry_rests(told: dict[str, str], truth: VenueTruth, 
     return entry, resting(data_dir, "open")[entry]
 
 
-async def test_fault_37_a_round_trip_is_filled_while_a_start_takes_it_back_and_is_held_on(
+async def test_fault_43_a_round_trip_is_filled_while_a_start_takes_it_back_and_is_held_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while its entry rests, and again while its exit does; in the end its route is no route of the run."""
