@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.kill_steps import NAMED, UNEVEN
-from tests.invariants.wire_chaos import STARTED, Chaos, chaos
-from tests.invariants.wire_run import has_said, until
+from tests.invariants.wire_chaos import Chaos, chaos
+from tests.invariants.wire_run import until
 
 
 async def killed_at(one: Chaos, step: str) -> None:
@@ -21,7 +21,6 @@ async def killed_at(one: Chaos, step: str) -> None:
         if bot.process.returncode == -signal.SIGKILL:
             break
         one.check_refused_start(bot, deadline_ns)
-    assert has_said(bot, STARTED), "it was killed while it traded"
     one.tell(f"killed at {step}")
     await one.truth.peace()
     await one.check_what_arrived()
