@@ -16,6 +16,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.engine.accounts import reconciler as module
 from bot.engine.accounts.cash_check import CashCheck
+from bot.engine.accounts.left_behind import LeftBehind
 from bot.engine.accounts.reconciler import Reconciler
 from bot.errors import VenueUnavailable
 from bot.execution.ledger import Ledger
@@ -58,7 +59,8 @@ class Venue:
         return self.resting
 
     async def trades(self, instruments: Collection[Instrument], since_ns: int, known: KnownFill) -> Sequence[Fill]:
-        return [one for one in self.told if not known(one.instrument.id, one.fill_id)]
+        new = [one for one in self.told if not known(one.instrument.id, one.fill_id)]
+        return [one for one in new if one.ts_event_ns >= since_ns]
 
     async def holdings(self) -> Holdings:
         self.asked += 1
@@ -141,10 +143,13 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
+async def rig(
+    monkeypatch: pytest.MonkeyPatch, left: LeftBehind | None = None, told: Sequence[Fill] = ()
+) -> AsyncIterator[Rig]:
     monkeypatch.setattr(module, "_MOMENT_S", 0.01)
-    venue, desk, said = Venue(), Desk(), list[tuple[str, str]]()
-    one = Reconciler([venue], desk, [A, SPOT], SystemClock(), 0.01, lambda *told: said.append(told))  # type: ignore[arg-type]
+    venue, desk, said = Venue(told=list(told)), Desk(), list[tuple[str, str]]()
+    clock, event = SystemClock(), lambda *words: said.append(words)
+    one = Reconciler([venue], desk, [A, SPOT], clock, 0.01, event, left)  # type: ignore[arg-type]
     one.start()
     try:
         await until(lambda: one.looks > 0)
@@ -165,6 +170,19 @@ async def test_fault_32_a_fill_that_was_never_told_is_booked_once(monkeypatch: p
         assert here.desk.ledger.position(A) == D("0.5")
         assert here.desk.gate.why == []
         assert here.says("cash") == 0, "its fee is known now"
+
+
+async def test_fault_32_a_fill_that_came_between_the_looks_of_a_start_and_of_the_run_is_booked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, known, late = fill("0", "0.1", "web-1"), fill("1", "0.1"), fill("2", "0.2")
+    left = LeftBehind(since_ns=1, asked_ns=SystemClock().now_ns(), fill_ids={(A.id, known.fill_id)})
+    left.fill_ids.add((A.id, before.fill_id))  # others' trades that the start was told of are no news either
+    async with rig(monkeypatch, left, [before, known, late]) as here:
+        await until(lambda: here.desk.ledger.has_fill(A.id, late.fill_id))
+        await here.looks(2)
+        assert here.desk.ledger.position(A) == D("0.2"), "once, and what the journal had is no news"
+        assert here.desk.portfolio.quarantine == {}
 
 
 async def test_fault_33_a_trade_that_is_told_again_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:

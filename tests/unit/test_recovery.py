@@ -277,6 +277,8 @@ async def test_a_position_that_is_not_what_the_pairs_hold_is_never_quarantined(f
         await rig.recovery(foreign=foreign).settle()
     assert "b:ETH/USDT:USDT: position -0.40, and the journal's pairs hold -0.50" in str(refused.value)
     assert "others traded +0.10 there since" in str(refused.value)
+    assert (PERP.id, "web-1.1") in rig.left.fill_ids, "told, and no news for the run"
+    assert rig.left.asked_ns is not None
     assert "reconciliation.pairs=abandon" in str(refused.value)
 
 

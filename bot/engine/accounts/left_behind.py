@@ -27,8 +27,10 @@ class LeftBehind:
     pairs: list[LeftPair] = field(default_factory=list)
     since_ns: int | None = None
     """Trades of the accounts from then on are compared with the journal; None: it knows no run on them."""
+    asked_ns: int | None = None
+    """When the venues were first asked for those trades: what came after that is still to be found. None: not yet."""
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
-    """Instrument and fill id of every fill since then that the journal has."""
+    """Instrument and fill id of every fill since then that the journal has, and of others' that a start was told of."""
     order_ids: set[str] = field(default_factory=set)
     """Client ids of every order since then that the journal has."""
     payments: set[tuple[str, int]] = field(default_factory=set)

@@ -111,8 +111,12 @@ class Reconciler:
         return None if account is None or found is None else account.wallet_of(found)
 
     def start(self) -> None:
-        """Take what is held now as it is where it is quarantined, and compare from now on."""
-        self._begun_ns = self._clock.now_ns()
+        """Take what is held now as it is where it is quarantined, and compare from now on.
+
+        Trades are looked for from when the start looked for them: one that came while it went on is nobody's news else.
+        """
+        asked_ns = self._left.asked_ns
+        self._begun_ns = self._clock.now_ns() if asked_ns is None else asked_ns - _BACK_NS
         self._desk.on_booked = self._book
         for pair in self._left.pairs:
             for fill in pair.fills:

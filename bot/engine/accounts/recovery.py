@@ -205,6 +205,8 @@ class Recovery:
         since_ns = self._left.since_ns
         if since_ns is None:
             return {}
+        if self._left.asked_ns is None:
+            self._left.asked_ns = self._clock.now_ns()
         fills = await self._asked(
             lambda: account.trades(self._instruments, since_ns, lambda *key: key in self._left.fill_ids)
         )
@@ -214,6 +216,7 @@ class Recovery:
             left = of_order.get(fill.client_order_id)
             if left is None:
                 strange[fill.instrument.id].append(fill)
+                self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
             elif self._count(left, fill):
                 self._event(
                     "warning", f"fill {fill.fill_id} of order {fill.client_order_id} was missed: journalled now"
