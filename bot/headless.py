@@ -17,7 +17,8 @@ from bot.clock import SystemClock
 from bot.domain.money import money_words
 from bot.domain.route import Decision, Outcome
 from bot.engine.engine import Engine
-from bot.engine.run import RunResult, summary_lines
+from bot.engine.run import RunResult
+from bot.engine.run_words import summary_lines
 from bot.engine.snapshot import limit_in_words
 from bot.ports import Market
 from bot.text import inert

@@ -14,9 +14,7 @@ from bot.control.messages import Command
 from bot.control.server import ControlServer
 from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
-from bot.domain.money import money_words
 from bot.domain.route import Decision
-from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
@@ -29,8 +27,9 @@ from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.person import Person
+from bot.engine.run_words import opening_lines
 from bot.engine.shadow.run import RealSide, ShadowRun
-from bot.engine.snapshot import headline, take_snapshot
+from bot.engine.snapshot import take_snapshot
 from bot.engine.summary import run_summary
 from bot.engine.terms.rates import assumed_funding, fee_schedules
 from bot.engine.watches.dead_man import DeadMan
@@ -299,7 +298,7 @@ class EngineRun:
                     watch.start()
             for line in before:
                 self.engine.event("warning", line)
-            for line in self._opening_lines():
+            for line in opening_lines(self.engine, self._info, self._fees, self._funding, self._notes):
                 self._log("info", line)
             if self._comparison is not None:
                 await self._comparison.start()
@@ -508,24 +507,6 @@ class EngineRun:
         }
         self._journal.record(RecordKind.RUN, info.run_id, now_ns, body)
 
-    def _opening_lines(self) -> list[str]:
-        """What a person should know before the first decision."""
-        money = money_words(self._info.market, self._info.real_money)
-        lines = [f"run {self._info.run_id}: {self._info.strategy} on the {self._info.market} market, {money}"]
-        for feed, fees in self._fees.items():
-            lines.append(f"{feed}: taker {fees.taker_bps} bps, maker {fees.maker_bps} bps ({fees.words})")
-        for slot in self.engine.slots:
-            if slot.fees is None:
-                lines.append(f"{slot.instrument.feed}: no fees known, its routes are refused")
-        for feed, bps in self._funding.items():
-            lines.append(f"{feed}: funding {bps} bps per 8 h ASSUMED until the venue tells it")
-        needed = f"{self.engine.settings.risk.maintenance_margin_ratio:g} of the notional"
-        for feed in self.engine.desk.portfolio.margins.assumed():
-            lines.append(f"{feed}: maintenance margin {needed} ASSUMED, no venue tells it")
-        lines += self._notes
-        lines.append(f"{len(self.engine.routes)} routes over {len(self.engine.slots)} instruments")
-        return lines
-
     def _on_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of the loop raised: a bug of ours, or the journal is lost. Stop trading, then the run."""
         if self._failure is None:
@@ -592,48 +573,3 @@ class EngineRun:
         text = masked(text)
         self._control.log(level, text, self._market.clock.now_ns())  # type: ignore[arg-type]
         self._log_line(level, text)
-
-
-def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
-    """A run's summary for a person."""
-    decisions = summary["decisions"]
-    unit = money_words(summary["market"], summary["real_money"])
-    refused = ", ".join(f"{reason} {count}" for reason, count in decisions["refused"].items()) or "none"
-    return [
-        f"{summary['market'].upper()} market, {unit}: {'complete' if summary['complete'] else 'INCOMPLETE'}",
-        *(f"  {reason}" for reason in summary["incomplete_because"]),
-        "quotes      " + ", ".join(f"{feed} {count}" for feed, count in summary["quotes"].items()),
-        *_unusable("quotes refused", summary["quotes_refused"]),
-        *_unusable("malformed frames", summary["malformed"]),
-        f"decisions   taken {decisions['taken']}, refused: {refused}",
-        f"orders      {summary['orders']}, fills {summary['fills']}, open pairs {summary['open_pairs']}",
-        f"realised    {_amounts(summary['pnl'])}",
-        f"unrealised  {_amounts(summary['unrealised'])} (closing at the quotes, exit fees in)",
-        f"break-even  {headline(engine)}",
-        *_shadowed(summary.get("shadow")),
-        *_compared(summary["calm_comparison"]),
-    ]
-
-
-def _unusable(title: str, counts: Mapping[str, int]) -> list[str]:
-    """One line, and none where nothing was unusable."""
-    named = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-    return [f"            {title}: {named}"] if named else []
-
-
-def _shadowed(told: Mapping[str, Any] | None) -> list[str]:
-    """A line on the real orders beside the paper ones, and one on why some pairs had none."""
-    if told is None:
-        return []
-    status = ShadowStatus.model_validate(told)
-    refused = ", ".join(f"{why} {count}" for why, count in status.not_shadowed.items())
-    return [f"shadow      {status.line}", *([f"            not shadowed: {refused}"] if refused else [])]
-
-
-def _compared(told: Mapping[str, Any] | None) -> list[str]:
-    """One line, and none where nothing was compared."""
-    return [] if told is None else [f"calm        {told['line']}"]
-
-
-def _amounts(amounts: Mapping[str, str]) -> str:
-    return ", ".join(f"{Decimal(amount):+.4f} {asset}" for asset, amount in amounts.items()) or "nothing"
