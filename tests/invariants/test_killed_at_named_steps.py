@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.fault_rig import PATIENCE_S
 from tests.integration.kill_steps import NAMED, UNEVEN
 from tests.invariants.wire_chaos import Chaos, chaos
 from tests.invariants.wire_run import until
@@ -17,7 +18,7 @@ async def killed_at(one: Chaos, step: str) -> None:
         await one.truth.order_faults([{"fault": "partial-then-reject", "venue": "binance", "at_s": 0, "for_s": 600}])
     while True:
         async with one.bot(step) as bot:
-            await until(bot, lambda: False)
+            await until(bot, lambda: False, at_most_s=3 * PATIENCE_S)  # a start waits for its requests
         if bot.process.returncode == -signal.SIGKILL:
             break
         one.check_refused_start(bot, deadline_ns)
