@@ -76,6 +76,21 @@ async def test_rings_are_taken_and_bring_home_what_the_venues_say(
     earned = {asset: after[asset] - before[asset] for asset in after if after[asset] != before[asset]}
     assert earned == {asset: Decimal(amount) for asset, amount in summary["pnl"].items() if Decimal(amount)}
     assert Decimal(summary["pnl"]["USDT"]) > 0
+    await _explained(data)
     ends = {key: body["state"] for _, _, key, body in records(data, "pair")}
     assert set(ends.values()) <= {"closed", "missed", "failed"}
     assert "closed" in ends.values()
+
+
+async def _explained(data: Path) -> None:
+    """The post-mortem says the same, to the last digit."""
+    code, out, err = await run("--mode", "post-mortem", "--json", "--data-dir", str(data))
+    assert code == 0, err
+    (market,) = json.loads(out)["markets"]
+    (one,) = market["runs"]
+    assert one["differs_from_run"] == {}
+    unexplained = one["unexplained"] or {}
+    assert all(Decimal(amount) == 0 for amount in unexplained.values()), unexplained
+    assert market["realised"] >= 1
+    for money in market["money"]:
+        assert Decimal(money["bridge"]["residual"]) == 0
