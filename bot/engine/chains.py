@@ -54,6 +54,8 @@ class ChainBook:
         self._cooldown_ns = cooldown_ns
         self._log = log
         self._on_fill = on_fill
+        self.on_told: Callable[[], None] = _nobody_waits
+        """Called after every news of a chain's state."""
         self._counted: dict[str, Decimal] = {}
         """Profit of chains that are over, as the results know it: a fill that comes late changes it."""
 
@@ -111,6 +113,7 @@ class ChainBook:
         self._book_transfers(chain)
         if chain.state.is_over:
             self._over(state, chain)
+        self.on_told()
 
     def _book_transfers(self, chain: Chain) -> None:
         for travel in chain.travels.values():
@@ -153,6 +156,10 @@ class ChainBook:
         state.failed_in_a_row += 1
         if state.failed_in_a_row >= FAILED_IN_A_ROW:
             self._gate.halt(f"{state.route.id}: {state.failed_in_a_row} chains in a row failed; {why}")
+
+
+def _nobody_waits() -> None:
+    """Nothing ends."""
 
 
 def _spent(chain: Chain) -> Decimal:

@@ -196,6 +196,7 @@ class Engine:
         if self._tick_timer is not None:
             self._tick_timer.cancel()
         self.desk.executor.stop()
+        self.desk.chains.stop()
 
     # bot.ports.MarketSink
 

@@ -16,6 +16,7 @@ from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
 from bot.domain.route import Decision
 from bot.domain.snapshot import Snapshot, UpkeepStatus
+from bot.engine.accounts.bringing_home import bring_home
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
 from bot.engine.accounts.halted_start import refused, stay_halted
@@ -331,6 +332,7 @@ class EngineRun:
             if self._shadow is not None:
                 await self._shadow.close(self._order_timeout_s)
             await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
+            await bring_home(self.engine.desk, self._market.clock, self.engine.settings.execution.unhedged_halt_s)
             self._dead_man.stop()
             await self._venue.stop()
             if self._beside is not None:

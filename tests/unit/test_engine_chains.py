@@ -13,6 +13,7 @@ from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 from bot.domain.route import Decision, Outcome
+from bot.engine.accounts.bringing_home import bring_home
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import take_snapshot, why_not
@@ -385,3 +386,30 @@ def test_what_the_carrier_would_not_send_is_not_bought() -> None:
     (state,) = [one for one in bench.engine.routes if one.route.id == SENT]
     assert "bybit is on no allow-list for 0.0167 BTC" in why_not(state)
     assert bench.engine.decisions.taken == 0
+
+
+async def test_what_is_on_its_way_when_a_run_ends_comes_home_first() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    bench.clock.advance_to(bench.clock.now_ns() + 25 * MS)
+    desk = bench.engine.desk
+    assert desk.chains.unsettled == 1
+    await bring_home(desk, bench.clock, 10.0)
+    assert not desk.chains.chains
+    assert desk.ledger.realised()["USDT"] > 0
+
+
+async def test_what_travels_between_venues_holds_no_end_up() -> None:
+    bench = across(Ways())
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    await bring_home(bench.engine.desk, bench.clock, 10.0)
+    desk = bench.engine.desk
+    (chain,) = desk.chains.chains.values()
+    assert chain.state == "in_flight"
+    ended_ns = bench.clock.now_ns()
+    assert ended_ns - START_NS < 3_000 * MS
+    bench.engine.stop()
+    records = len(bench.journal.records)
+    bench.clock.advance_to(ended_ns + 20_000 * MS)
+    assert len(bench.journal.records) == records
