@@ -129,6 +129,8 @@ class Bench:
         real_latency_ms: float = 10.0,
         money: Mapping[str, Mapping[str, float]] = RICH,
         no_orders_at: frozenset[str] = frozenset(),
+        taker: str = "1",
+        arbitrage: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.clock = VirtualClock(START_NS)
@@ -138,7 +140,7 @@ class Bench:
         instruments = (BINANCE, BYBIT)
         told = Settings.model_validate({"data_dir": data_dir, "paper": {"balances": RICH}} | settings)
         theirs = Settings.model_validate({"paper": {"balances": money, "latency_ms": real_latency_ms}})
-        self.paper = PaperActions(instruments, self.fees("1"), told.paper, self.clock)
+        self.paper = PaperActions(instruments, self.fees(taker), told.paper, self.clock)
         real = PaperActions(instruments, self.fees(real_taker), theirs.paper, self.clock)
         self.real = RealVenue(real, slip_bps, depth)
         self.engine = Engine(
@@ -146,20 +148,16 @@ class Bench:
             instruments=instruments,
             strategy=ArbitrageStrategy(
                 ArbitrageSettings.model_validate(
-                    {
-                        "exit_basis": "converged",
-                        "warmup_s": 0.5,
-                        "adverse_moves": False,
-                        "cooldown_s": 0.1,
-                        "exit_edge_bps": 5,
-                    }
+                    {"exit_basis": "converged", "warmup_s": 0.5, "adverse_moves": False, "cooldown_s": 0.1}
+                    | {"exit_edge_bps": 5}
+                    | dict(arbitrage or {})
                 )
             ),
             venue=self.paper,
             journal=self.journal,
             clock=self.clock,
             settings=told,
-            fees=self.fees("1"),
+            fees=self.fees(taker),
             assumed_funding_bps_per_8h={one.feed: 0.0 for one in instruments},
             log=lambda level, text: self.log.append(text),
         )
@@ -314,6 +312,37 @@ def test_a_halt_of_real_orders_leaves_paper_alone_and_a_halt_of_paper_halts_both
     assert other.shadow.desk.gate.state is TradingState.ACTIVE
     other.engine.desk.gate.halt("kill switch")
     assert other.shadow.is_halted
+
+
+def rest_and_return(bench: Bench) -> None:
+    """A post-only buy is taken at Binance when its ask comes through, its hedge sells at Bybit; then all is even."""
+    bench.run(2_000, EVEN, EVEN)
+    bench.run(300, EVEN, (1003.00, 1003.20))
+    bench.run(300, (999.80, 999.85), (1003.00, 1003.20))
+    bench.run(25_000, EVEN, EVEN)
+
+
+def test_a_post_only_leg_rests_beside_that_of_paper(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, taker="10", real_taker="10", arbitrage={"maker_variants": True})
+    rest_and_return(bench)
+    assert bench.states(bench.journal) == bench.states(bench.real_journal) == ["opening", "open", "closing", "closed"]
+    assert [(row.outcome, row.phase, row.is_maker) for row in bench.rows] == [
+        ("filled", "open", True), ("filled", "open", False), ("filled", "close", False), ("filled", "close", False),
+    ]  # fmt: skip
+    assert {order.quantity for order in bench.real.orders} == {LEAST}
+
+
+@pytest.mark.parametrize("slip_bps", [3.0, -3.0], ids=["nobody comes", "it would trade at once"])
+def test_a_post_only_leg_that_paper_alone_had_filled_is_missed_and_leaves_nothing(
+    slip_bps: float, tmp_path: Path
+) -> None:
+    bench = Bench(tmp_path, taker="10", real_taker="10", slip_bps=slip_bps, arbitrage={"maker_variants": True})
+    rest_and_return(bench)
+    assert bench.states(bench.journal)[-1] == "closed"
+    assert bench.states(bench.real_journal) == ["opening", "missed"]
+    assert [row.outcome for row in bench.rows] == ["missed", "no order", "no order", "no order"]
+    assert not bench.real.positions()
+    assert bench.shadow.status().open_twins == 0
 
 
 def test_a_chain_is_counted_and_has_no_twin(tmp_path: Path) -> None:
