@@ -350,9 +350,14 @@ class PairExecutor:
         if self._while_writing is not None and self._prepare is not None:
             self._while_writing(partial(_each, self._prepare, orders))
         try:
-            self._journal.when_durable(lambda: self._send(pair, orders))
+            self._journal.when_durable(lambda: self._durable(pair, orders))
         except StorageError as error:
             self._not_durable(pair, orders, str(error))
+
+    def _durable(self, pair: Pair, orders: list[Order]) -> None:
+        """A journal that is closed writes what waited first: by then there is no venue any more to send it to."""
+        if not self._is_stopped:
+            self._send(pair, orders)
 
     def _send(self, pair: Pair, orders: list[Order]) -> None:
         if any(pair.opens(order) for order in orders):

@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from bot.settings.section import NotNegative, Positive, Section
+from bot.settings.maintenance import Window
+from bot.settings.section import NotNegative, Positive, Section, VenueName
 
 
 class ExecutionSettings(Section):
@@ -31,6 +32,13 @@ class ExecutionSettings(Section):
     )
     dead_man_s: NotNegative = Field(
         default=30.0, le=300, description="A venue that hears nothing for so long cancels what rests there; 0: never."
+    )
+    maintenance: dict[VenueName, list[Window]] = Field(
+        default_factory=dict,
+        description="Announced: 2026-12-01T06:00Z/2026-12-01T08:00Z. Nothing new there from maintenance_lead_s before.",
+    )
+    maintenance_lead_s: NotNegative = Field(
+        default=300.0, description="So long before it the dead-man switch is put away, and nothing new is opened."
     )
     maker_routes: bool = Field(default=True, description="Trade routes with post-only legs; off: they are watched.")
     maker_rest_s: Positive = Field(default=20.0, description="A post-only leg that nobody came for is taken back.")

@@ -75,6 +75,7 @@ class BinanceActions(StreamedActions):
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
         state = VenueState(budget, [new_order_cost(feed) for feed in own], clock, log)
+        state.announce(settings.execution.maintenance.get(VENUE, ()), settings.execution.maintenance_lead_s)
         for rest in rests.values():
             rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)

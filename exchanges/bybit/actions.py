@@ -74,6 +74,7 @@ class BybitActions(StreamedActions):
         http = VenueHttp(VENUE, clock, budget, keys.hosts)
         rest = SignedRest(rest_base, keys, http, clock)
         state = VenueState(budget, [new_order_cost(feed) for feed in own], clock, log)
+        state.announce(settings.execution.maintenance.get(VENUE, ()), settings.execution.maintenance_lead_s)
         rest.on_error = state.on_error
         desk = OrderDesk(clock, listener)
         # Bybit itself counts what positions tie up.

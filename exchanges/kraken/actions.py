@@ -70,6 +70,7 @@ class KrakenActions(PolledActions):
         budget = budget or RequestBudget(VENUE, rates(), clock)
         session = Session(VENUE, rest_url(settings), keys, Manners(budget, cost, complaint))
         state = VenueState(budget, [new_order_cost()], clock, log)
+        state.announce(settings.execution.maintenance.get(VENUE, ()), settings.execution.maintenance_lead_s)
         session.on_error = state.on_error
         desk = OrderDesk(clock, listener)
         wallets = WalletBook(lambda _: str(SPOT), fees, settings.paper.initial_margin_ratio, locks_margin=False)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,29 @@ def test_none_is_armed_where_none_is_wanted() -> None:
     switch.start()
     switch.stop()
     assert venue.pets == []
+
+
+@EVERY_VENUE
+async def test_fault_29_before_announced_maintenance_the_switch_is_put_away_and_nothing_new_is_risked(
+    what: Instrument,
+) -> None:
+    """Nobody could pet it then. What rests there is not guarded anew; the engine takes it back."""
+    async with rig() as here:
+        now_s = SystemClock().now_ns() // 10**9
+        begin, end = (datetime.fromtimestamp(now_s + later_s, UTC).isoformat() for later_s in (200, 3600))
+        settings = here.settings()
+        execution = settings.execution.model_copy(update={"maintenance": {what.venue: [f"{begin}/{end}"]}})
+        actions = here.actions(what.venue, settings.model_copy(update={"execution": execution}))
+        await actions.start()
+        try:
+            assert "its announced maintenance ends at" in actions.blocked(what.venue)
+            actions.pet(30.0)
+            actions.submit(an_order("a", what, price="49000", time_in_force=TimeInForce.GTC))
+            await until(lambda: resting(here, what) == 1)
+            actions.pet(30.0)
+            order = an_order("b", what, price="48000", time_in_force=TimeInForce.GTC)
+            actions.submit(order)
+            await until(lambda: resting(here, what) == 2)
+            assert here.requests.count("POST", PET[what.venue]) == 0
+        finally:
+            await actions.stop()

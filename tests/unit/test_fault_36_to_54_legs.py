@@ -541,3 +541,18 @@ def test_when_the_run_has_ended_no_timer_sends_or_says_anything() -> None:
     here.wait(60_000)
     assert (len(here.sent), len(here.journal.records), here.halts, here.alarms) == (sent, told, [], [])
     assert pair.uneven is not None
+
+
+def test_an_intent_that_becomes_durable_after_the_end_of_the_run_is_not_sent() -> None:
+    here = bench()
+    pair = here.open()
+    here.answer(Side.BUY, SPOT)
+    here.answer(Side.SELL, PERP)
+    here.journal.is_slow = True
+    here.executor.close(pair, "edge_gone")
+    told = len(here.journal.records)
+    here.executor.stop()
+    here.journal.sync()
+    assert here.inbox == []
+    assert len(here.journal.records) == told
+    assert {order.status for order, _, _ in pair.orders.values()} == {OrderStatus.FILLED, OrderStatus.INTENT}

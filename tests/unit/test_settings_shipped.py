@@ -23,6 +23,7 @@ SHIPPED = ROOT / "settings.yaml"
 STRATEGIES = strategy_settings()
 SCHEMA = SettingsSchema(settings_model(STRATEGIES))
 FREE = (
+    "execution.maintenance",
     "instruments",
     "venues",
     "fees",

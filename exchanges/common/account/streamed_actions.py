@@ -259,9 +259,12 @@ class StreamedActions:
         return self._wallets.affordable_notional(instrument, side, price, self._desk.flying)
 
     def pet(self, within_s: float) -> None:
-        """Have the venue cancel what rests unless this is called again within `within_s`; 0: not any more."""
+        """Have the venue cancel what rests unless this is called again within `within_s`; 0: not any more.
+
+        Before announced maintenance the switch is put away, as venues ask: nobody could pet it then.
+        """
         if self._is_open:
-            self.switch.pet(within_s)
+            self.switch.pet(0.0 if self._state.is_in_maintenance else within_s)
 
     def _resting(self) -> frozenset[Instrument]:
         return frozenset(one.order.instrument for one in self._desk.flying if one.order.time_in_force.rests)

@@ -1,10 +1,12 @@
 """Whether anything new may be risked at a venue: it serves us, it takes our key, and we hear what it does."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from bot.clock import Clock
 from bot.domain.standing import VenueStanding
 from bot.errors import AuthenticationFailed, VenueError, VenueUnavailable
+from bot.settings.maintenance import window
 from exchanges.common.background import Log
 from exchanges.common.requests.refusals import ServerFault
 from exchanges.common.requests.request_budget import Cost, RequestBudget
@@ -36,6 +38,7 @@ class VenueState:
         self._repairing = False
         self._rests_until_ns = 0
         self._refused: str | None = None
+        self._windows: list[tuple[int, int]] = []
 
     # What happens
 
@@ -63,7 +66,21 @@ class VenueState:
         """All of it was asked for."""
         self._repairing = False
 
+    def announce(self, windows: Sequence[str], lead_s: float) -> None:
+        """Maintenance that is known before (`bot.settings.maintenance`); nothing new is risked from `lead_s` before."""
+        lead_ns = round(lead_s * _S)
+        self._windows = [(begins_ns - lead_ns, ends_ns) for begins_ns, ends_ns in map(window, windows)]
+
     # What may be done
+
+    @property
+    def is_in_maintenance(self) -> bool:
+        """Whether announced maintenance goes on, or is about to."""
+        return self._maintenance_ends_ns() is not None
+
+    def _maintenance_ends_ns(self) -> int | None:
+        now_ns = self._clock.now_ns()
+        return max((ends_ns for begins_ns, ends_ns in self._windows if begins_ns <= now_ns < ends_ns), default=None)
 
     def blocked(self) -> str | None:
         """Why nothing new may be risked now; None: it may."""
@@ -75,6 +92,9 @@ class VenueState:
         left_s = self._budget.bans.left_s
         if left_s:
             return f"it refuses this address for another {left_s:.0f} s"
+        ends_ns = self._maintenance_ends_ns()
+        if ends_ns is not None:
+            return f"its announced maintenance ends at {datetime.fromtimestamp(ends_ns // _S, UTC):%Y-%m-%d %H:%M} UTC"
         for stream, why in self._unheard.items():
             return f"{stream} is not heard ({why})"
         if self._repairing:
