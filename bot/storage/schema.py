@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def size_of(row: Row) -> int:
     return len(row[5]) + 150
 
 
+@lru_cache(maxsize=64)
 def insert(rows: int) -> str:
     """The statement that appends that many rows; their fields follow one another as its parameters."""
     return f"INSERT INTO records ({COLUMNS}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608

@@ -106,6 +106,7 @@ class BinanceTrade:
         self.handshake: Cost = {f"{feed.segment} weight 1M": _HANDSHAKE[feed.segment]}
         self._feed = feed
         self._path = ORDER_PATHS[feed.segment]
+        self._order_cost = cost(feed, "POST", self._path, {})
         self._rest = rest
         self._symbols = symbols
 
@@ -115,7 +116,7 @@ class BinanceTrade:
         if symbol is None:
             return None
         text = self._text(number, "order.place", new_order(symbol, order), ORDER_WINDOW_MS)
-        return Request(text, cost(self._feed, "POST", self._path, {}))
+        return Request(text, self._order_cost)
 
     def cancel(self, number: str, order: Order) -> Request | None:
         """The request that cancels it; None where its instrument is not traded here."""
