@@ -34,7 +34,7 @@ from exchanges.routed.venue import ConnectedVenue
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
 from tests.invariants.wire import Mood, Wire
-from tests.invariants.world import BALANCES, FEES, INSTRUMENTS, MS, START_NS, World
+from tests.invariants.world import BALANCES, FEES, MS, PAIRS, START_NS, Market, World
 
 VENUES = ("binance", "bybit")
 ACCOUNTS = {venue: f"account at {venue}" for venue in VENUES}
@@ -124,6 +124,7 @@ class Process:
 
     def __init__(self, house: "House", run_id: str) -> None:
         self.house = house
+        self.instruments = house.world.market.instruments
         self.clock = MortalClock(house.clock)
         self.journal = MortalJournal(house.data_dir, run_id)
         self.settings = Settings.model_validate(house.settings)
@@ -137,14 +138,14 @@ class Process:
         self.venue = ConnectedVenue({venue: self._actions(venue) for venue in VENUES})
         self.engine = Engine(
             run=RunInfo(run_id, "arbitrage", "simulated", False, "digest", "0"),
-            instruments=INSTRUMENTS,
+            instruments=self.instruments,
             strategy=ArbitrageStrategy(OWN),
             venue=self.venue,
             journal=self.journal,
             clock=self.clock,
             settings=self.settings,
             fees=FEES,
-            assumed_funding_bps_per_8h={i.feed: 0.0 for i in INSTRUMENTS},
+            assumed_funding_bps_per_8h={i.feed: 0.0 for i in self.instruments},
             log=self._log,
         )
         self.desk = self.engine.desk
@@ -153,14 +154,14 @@ class Process:
     async def start(self) -> None:
         """Connect, take over what an earlier process left, and begin to decide: in the order of `EngineRun.run`."""
         data_dir, clock = self.house.data_dir, self.clock
-        left = left_behind(data_dir, ACCOUNTS, INSTRUMENTS)
+        left = left_behind(data_dir, ACCOUNTS, self.instruments)
         dust = dust_left(data_dir, ACCOUNTS)
         self._record_start()
-        self.desk.executor.dust.restore(dust, INSTRUMENTS)
+        self.desk.executor.dust.restore(dust, self.instruments)
         await self.venue.start()
         settings = self.settings.reconciliation
         recovery = Recovery(
-            left, self.venue.account_questions(), INSTRUMENTS, self.journal, clock, settings, self.engine.event
+            left, self.venue.account_questions(), self.instruments, self.journal, clock, settings, self.engine.event
         )
         pairs = await recovery.settle()
         self.engine.start()
@@ -176,7 +177,7 @@ class Process:
         body = {
             "run_id": run.run_id, "strategy": run.strategy, "market": run.market, "real_money": run.real_money,
             "settings_digest": run.settings_digest, "version": run.version, "started_ns": self.clock.now_ns(),
-            "instruments": [instrument.model_dump(mode="json") for instrument in INSTRUMENTS],
+            "instruments": [instrument.model_dump(mode="json") for instrument in self.instruments],
             "fees": {}, "funding_assumed": {}, "accounts": dict(ACCOUNTS),
         }  # fmt: skip
         self.journal.record(RecordKind.RUN, run.run_id, self.clock.now_ns(), body)
@@ -244,13 +245,15 @@ class _Ear:
 class House:
     """Exchanges, a data directory, and whoever lives there now."""
 
-    def __init__(self, data_dir: Path, seed: int, settings: Mapping[str, Any] = SETTINGS) -> None:
+    def __init__(
+        self, data_dir: Path, seed: int, settings: Mapping[str, Any] = SETTINGS, market: Market = PAIRS
+    ) -> None:
         self.data_dir = data_dir
         self.seed = seed
         self.settings = settings
         self.rng = random.Random(seed)
         self.clock = VirtualClock(START_NS)
-        self.world = World(self.clock)
+        self.world = World(self.clock, market)
         self.moods = {venue: Mood() for venue in VENUES}
         self.loop = asyncio.new_event_loop()
         self.loop.set_exception_handler(self._on_exception)
@@ -301,7 +304,7 @@ class House:
     def quote(self, slot: int, bid: float, ask: float, bid_qty: float, ask_qty: float) -> None:
         """A book changes; sizes in base units."""
         self.sequence += 1
-        units = float(INSTRUMENTS[slot].contract_multiplier)
+        units = float(self.world.market.instruments[slot].contract_multiplier)
         quote = TopOfBook(
             bid_price=bid, bid_qty=bid_qty / units, ask_price=ask, ask_qty=ask_qty / units, sequence=self.sequence
         )

@@ -17,7 +17,7 @@ from bot.ports.account import KnownFill, OrderFound
 from exchanges.common.account.order_desk import OrderDesk, OrderReport
 from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import pause
-from tests.invariants.world import MS, World, instruments_of, is_final
+from tests.invariants.world import MS, World, is_final
 
 PLACING = ("ok", "slow", "lost_answer", "never_arrives", "rejected", "unavailable", "rate_limited")
 """What may become of a request that places an order."""
@@ -119,8 +119,8 @@ class Wire:
         for balance in self.world.core.balances():
             if balance.wallet.startswith(self.venue):
                 self.wallets.set_balance(balance, asked_at)
-        for instrument in instruments_of(self.venue):
-            if instrument.is_perpetual:
+        for instrument in self.world.market.instruments:
+            if instrument.venue == self.venue and instrument.is_perpetual:
                 self.wallets.set_position(self.world.core.accounts.position(instrument), asked_at)
 
     async def load_margins(self) -> None:

@@ -4,7 +4,7 @@ It outlives every process of the bot. Nothing in here lies; the wire does (`wire
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -40,6 +40,17 @@ FEES: Mapping[Feed, FeeSchedule] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What the exchanges list, and what the wallets start with."""
+
+    instruments: tuple[Instrument, ...]
+    balances: Mapping[str, Mapping[str, Decimal]]
+
+
+PAIRS = Market(INSTRUMENTS, BALANCES)
+
+
 @dataclass(slots=True)
 class TrueOrder:
     """One order that arrived."""
@@ -57,10 +68,11 @@ class TrueOrder:
 class World:
     """The exchanges. `news[venue]` hears of every fill and every state of an order, at once and once."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, market: Market = PAIRS) -> None:
         self.clock = clock
-        settings = PaperSettings(balances=BALANCES, latency_ms=0.0)
-        self.core = PaperActions(INSTRUMENTS, FEES, settings, clock, listener=self)
+        self.market = market
+        settings = PaperSettings(balances=market.balances, latency_ms=0.0)
+        self.core = PaperActions(market.instruments, FEES, settings, clock, listener=self)
         self.orders: dict[str, TrueOrder] = {}
         self.fills: list[Fill] = []
         self.payments: list[FundingPayment] = []
@@ -118,18 +130,13 @@ class World:
             tell(what)
 
 
-def put_in() -> Mapping[str, Decimal]:
+def put_in(market: Market = PAIRS) -> Mapping[str, Decimal]:
     """What the wallets started with, by asset."""
     totals: defaultdict[str, Decimal] = defaultdict(Decimal)
-    for wallet in BALANCES.values():
+    for wallet in market.balances.values():
         for asset, amount in wallet.items():
             totals[asset] += amount
     return totals
-
-
-def instruments_of(venue: str) -> Sequence[Instrument]:
-    """What is traded there."""
-    return [instrument for instrument in INSTRUMENTS if instrument.venue == venue]
 
 
 def is_final(order: Order) -> bool:
