@@ -12,6 +12,7 @@ from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
 from bot.errors import VenueUnavailable
 from exchanges.binance.endpoints import VENUE
+from exchanges.binance.library_rest import LibraryRest
 from exchanges.binance.private_schemas import ServerTime
 from exchanges.binance.refusals import checked, code_of
 from exchanges.binance.request_costs import adopt, cost, learn, refused_for
@@ -21,8 +22,6 @@ from exchanges.common.requests.keyed_rest import ORDER_S, READ_S, READ_WINDOW_MS
 from exchanges.common.requests.request_budget import Cost
 from exchanges.common.requests.request_pool import Lane
 from exchanges.common.requests.venue_http import Answer, VenueHttp
-
-_FORM = "application/x-www-form-urlencoded"
 
 _T = TypeVar("_T")
 Values = dict[str, str]
@@ -42,7 +41,7 @@ class SignedRest(KeyedRest[str]):
         self._prefix = "/api" if feed.segment is Segment.SPOT else "/fapi"
         self._time = "/v3/time" if feed.segment is Segment.SPOT else "/v1/time"
         self._headers = {"X-MBX-APIKEY": self._key}
-        self._form_headers = {**self._headers, "Content-Type": _FORM}
+        self._library = LibraryRest(keys.key, keys.secret)
 
     async def read(self, path: str, kind: TypeAdapter[_T], values: Values, lane: Lane = Lane.READ) -> _T:
         """A signed question; asked once more when Binance did not like our clock.
@@ -146,12 +145,8 @@ class SignedRest(KeyedRest[str]):
         may_lack_right: bool = False,
     ) -> str:
         async def send() -> Answer:
-            text = urlencode({**values, "recvWindow": str(window_ms), "timestamp": str(self._now_ms())})
-            text = f"{text}&signature={self._hmac.hex(text.encode())}"
-            url = self._url(path)
-            if method == "POST":
-                return await self._http.request(method, url, self._form_headers, text.encode(), timeout_s)
-            return await self._http.request(method, f"{url}?{text}", self._headers, None, timeout_s)
+            formed = await self._library.formed(method, self._url(path), values, window_ms, self._now_ms())
+            return await self._http.request(formed.method, formed.url, formed.headers, formed.body, timeout_s)
 
         charged = cost(self._feed, method, path, values)
         return await self._paid(charged, lane, send, may_lack_right=may_lack_right)

@@ -3,16 +3,15 @@
 Source: https://bybit-exchange.github.io/docs/v5/guide (authentication).
 """
 
-import json
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
 from bot.clock import Clock
 from bot.errors import OrderOutcomeUnknown, VenueUnavailable
+from exchanges.bybit.library_rest import LibraryRest
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
 from exchanges.bybit.refusals import checked, code_of
@@ -46,6 +45,7 @@ class SignedRest(KeyedRest[Envelope]):
             SettingsError: If the key must not be used at `base_url`.
         """
         super().__init__(base_url, keys, http, clock, checked)
+        self._library = LibraryRest(keys.key, keys.secret, self._now_ms)
 
     async def read(self, path: str, kind: type[_T], values: Values, lane: Lane = Lane.READ) -> _T:
         """A signed question; asked once more when Bybit did not like our clock.
@@ -111,23 +111,13 @@ class SignedRest(KeyedRest[Envelope]):
         return {"X-BAPI-TIMESTAMP": str(self._now_ms()), "X-BAPI-RECV-WINDOW": str(window_ms)}
 
     async def _get(self, path: str, values: Values, lane: Lane) -> Envelope:
-        query = urlencode(values)
-        url = f"{self._base}{path}?{query}"
-        return await self._paid(
-            cost(path, values),
-            lane,
-            lambda: self._http.request("GET", url, self._headers(query, READ_WINDOW_MS), None, READ_S),
-        )
+        send = partial(self._send, "GET", path, values, READ_WINDOW_MS, READ_S)
+        return await self._paid(cost(path, values), lane, send)
 
     async def _post(
         self, path: str, body: Body, window_ms: int, lane: Lane, *, may_lack_right: bool = False
     ) -> Envelope:
-        text = json.dumps(body, separators=(",", ":"))
-
-        async def send() -> Answer:
-            headers = {**self._headers(text, window_ms), "Content-Type": "application/json"}
-            return await self._http.request("POST", f"{self._base}{path}", headers, text.encode(), ORDER_S)
-
+        send = partial(self._send, "POST", path, body, window_ms, ORDER_S)
         return await self._paid(cost(path, body), lane, send, may_lack_right=may_lack_right)
 
     def _learn(self, answer: Answer, charged: Cost) -> None:
@@ -141,14 +131,11 @@ class SignedRest(KeyedRest[Envelope]):
         left_ms = 0 if until_ms is None else until_ms - self._now_ms()
         return left_ms / 1e3 if 0 < left_ms < _LONGEST_HOLD_MS else None
 
-    def _headers(self, payload: str, window_ms: int) -> dict[str, str]:
-        stamp = str(self._now_ms())
-        return {
-            "X-BAPI-API-KEY": self._key,
-            "X-BAPI-TIMESTAMP": stamp,
-            "X-BAPI-RECV-WINDOW": str(window_ms),
-            "X-BAPI-SIGN": self._hmac.hex(f"{stamp}{self._key}{window_ms}{payload}".encode()),
-        }
+    async def _send(
+        self, method: str, path: str, values: Mapping[str, object], window_ms: int, timeout_s: float
+    ) -> Answer:
+        formed = self._library.formed(method, f"{self._base}{path}", values, window_ms)
+        return await self._http.request(formed.method, formed.url, formed.headers, formed.body, timeout_s)
 
     async def _server_time_ms(self) -> int:
         path = "/v5/market/time"
