@@ -24,6 +24,7 @@ from bot.ports import Journal, QuoteDrivenVenue, RecordKind
 from bot.risk.halt_flag import read_flag
 from bot.settings import Settings
 from bot.settings.loader import load_settings
+from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
 from bot.transfers.desk import TransferDesk
@@ -160,6 +161,7 @@ async def opened_account(settings: str | Path = "settings.yaml", *overrides: str
 
     Raises:
         SettingsError: If something is missing, or the market is another than `simulated` and `testnet`.
+        PreflightFailed: If another process trades on one of the accounts.
         Halted: If the bot was halted in this data directory, and nobody has taken that away.
         StorageError: If another program writes to the data directory.
         VenueError: If a venue cannot be asked.
@@ -172,26 +174,39 @@ async def opened_account(settings: str | Path = "settings.yaml", *overrides: str
     keys = unlocked_keys(loaded, flag=False, environ=os.environ)
     # Imported here, as everywhere: the client libraries take a second to load.
     from exchanges.markets import Wanted, opened_market
-    from exchanges.transfers import MOVES_MONEY, account_operations
 
     async with opened_market(loaded, Wanted((), None, MAIN, keys), _log, lambda *_: None) as opened:
         clock = opened.market.clock
-        venues = sorted({one.venue for one in opened.market.instruments} & MOVES_MONEY)
-        async with account_operations(venues, opened.settings, opened.keys, clock) as operations:
-            spent = _earlier(loaded.data_dir)
-            run_id = f"{datetime.fromtimestamp(clock.now_ns() / 1e9, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-            deliver = asyncio.get_running_loop().call_soon_threadsafe
-            journal = SqliteJournal(loaded.data_dir, run_id, deliver=deliver)
-            try:
-                least_h = 0.0 if loaded.market == "simulated" else _LEAST_DELAY_H
-                guard = TransferGuard(loaded.transfers, loaded.data_dir, operations, spent, clock, least_h)
-                event = _events(journal, clock)
-                desk = TransferDesk(operations, guard, spent, journal, clock, loaded.transfers, event, _new_id)
-                await desk.settle()
-                async with _trading(run_id, opened, desk, journal, loaded) as account:
-                    yield account
-            finally:
-                await asyncio.to_thread(journal.close)
+        # Before anything is sent: a bot, or another program of ours, may be on one of these accounts.
+        held = () if opened.dies_with_run else [(one.venue, key_fingerprint(one.key)) for one in opened.accounts]
+        lock = AccountLock(held, state_directory(os.environ))
+        try:
+            async with _operated(opened, loaded, clock) as account:
+                yield account
+        finally:
+            lock.release()
+
+
+@asynccontextmanager
+async def _operated(opened: "OpenMarket", loaded: Settings, clock: Clock) -> AsyncIterator[Account]:
+    from exchanges.transfers import MOVES_MONEY, account_operations
+
+    venues = sorted({one.venue for one in opened.market.instruments} & MOVES_MONEY)
+    async with account_operations(venues, opened.settings, opened.keys, clock) as operations:
+        spent = _earlier(loaded.data_dir)
+        run_id = f"{datetime.fromtimestamp(clock.now_ns() / 1e9, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        deliver = asyncio.get_running_loop().call_soon_threadsafe
+        journal = SqliteJournal(loaded.data_dir, run_id, deliver=deliver)
+        try:
+            least_h = 0.0 if loaded.market == "simulated" else _LEAST_DELAY_H
+            guard = TransferGuard(loaded.transfers, loaded.data_dir, operations, spent, clock, least_h)
+            event = _events(journal, clock)
+            desk = TransferDesk(operations, guard, spent, journal, clock, loaded.transfers, event, _new_id)
+            await desk.settle()
+            async with _trading(run_id, opened, desk, journal, loaded) as account:
+                yield account
+        finally:
+            await asyncio.to_thread(journal.close)
 
 
 @asynccontextmanager
