@@ -1,7 +1,7 @@
 """A start that waits for a venue: pairs may be open there, and a bot that ends looks after none of them.
 
 its request budget, Retry-After     as long as it says
-a ban whose end it names            the same
+a ban whose end it names            the same; a longer one is sat out as far as there is time
 out of reach, or without an answer  tried again, with growing pauses
 anything else                       told at once: time alone does not help
 """
@@ -50,6 +50,9 @@ class Patience:
             except VenueError as error:
                 wait_s = self._wait_for(error, tries)
                 if wait_s is None:
+                    # Whoever starts the bot again must not ask at once: that would make a ban longer.
+                    if isinstance(error, Banned) and self.may_help(error):
+                        await pause(self._clock, self.left_s)
                     raise
                 self._log("warning", _words(error, wait_s, self.left_s))
             tries += 1

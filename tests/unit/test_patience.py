@@ -86,12 +86,17 @@ async def test_what_a_venue_names_is_waited_for_and_no_request_leaves_before() -
     ]
 
 
-async def test_what_would_take_longer_than_there_is_time_is_told_at_once() -> None:
-    start = Start(120.0, Banned("binance", "bans this address", retry_after_s=600.0))
-    with pytest.raises(Banned):
+@pytest.mark.parametrize(("kind", "ends_s"), [(RateLimited, 0), (Banned, 120)])
+async def test_what_would_take_longer_than_there_is_time_is_told_at_once_and_a_ban_sat_out_as_far_as_that_goes(
+    kind: type[VenueError], ends_s: float
+) -> None:
+    """Else whoever starts the bot again would ask within seconds, and make the ban longer."""
+    start = Start(120.0, kind("binance", "leave us alone", retry_after_s=600.0))
+    with pytest.raises(kind):
         await start.run()
     assert start.asked_s == [0]
     assert "no longer than 120 s" in start.told[-1][1]
+    assert start.clock.now_ns() / S == ends_s
 
 
 async def test_all_that_a_start_asks_shares_one_time() -> None:
