@@ -14,6 +14,9 @@ from bot.pricing.watch import PriceWatch
 from bot.risk.limits import Portfolio
 from bot.settings import Settings
 
+_TEETH = 12
+"""A size is looked for at every quote that offers something: the last tenth of a bp is not worth the time."""
+
 
 class ChainSizer:
     """Sizes the chains of one run. Its caps bear the names of the gate's limits, which have the last word."""
@@ -46,7 +49,7 @@ class ChainSizer:
         assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
         chain = watch.links(ladders, self._price_cap_bps)
         assert chain is not None, "a route that is worth taking has a price"
-        return best_chain(chain, watch.asked(), caps)
+        return best_chain(chain, watch.asked(), caps, teeth=_TEETH)
 
     def _ladders(self, state: RouteState, now_ns: int) -> list[Ladder]:
         return [

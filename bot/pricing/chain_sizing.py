@@ -20,11 +20,13 @@ from bot.pricing.sizing import EDGE, FIXED_COSTS, Cap
 
 ROUNDING = "rounding"
 """It would bring its costs, were it not for what whole lots leave over on the way."""
-_TEETH = 48
-"""So many are looked at in each direction: beyond them the last parts of a bp are left."""
+TEETH = 48
+"""So many are looked at in each direction, as usual: of lots that are worth a thousandth, that leaves a millionth."""
 _STEPS = 3
 """Lots above the smallest first trade: a quotient of 28 digits may be rounded down, a notional a little short."""
 _HALVINGS = 40
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
+_SECTIONS = 24
 _ROUNDING = 1.0 + 1e-9
 """A depth that was found by halving is a little less than it is; whether a quantity is there is told by walking it."""
 _NOTHING = Decimal(0)
@@ -99,13 +101,14 @@ class ChainSize:
         return (self.most, self.least if self.least < inf else 0.0, "base units")
 
 
-def best_chain(chain: Sequence[Stage], asked: Asked, caps: Sequence[Cap] = ()) -> ChainSize:
+def best_chain(chain: Sequence[Stage], asked: Asked, caps: Sequence[Cap] = (), *, teeth: int = TEETH) -> ChainSize:
     """The quantity of the first link with the largest expected profit, on every link's grid, under books and caps.
 
     Args:
         chain: Beginning and ending with a trade.
         asked: What it costs beside, and must earn.
         caps: What else limits the first link's quantity; of equal ones the first is named.
+        teeth: So many are looked at in each direction.
 
     Returns:
         The size; without links where nothing that every link takes would earn enough, with the reason.
@@ -123,13 +126,13 @@ def best_chain(chain: Sequence[Stage], asked: Asked, caps: Sequence[Cap] = ()) -
         return _none(limit, most, inf if least is None else float(least))
     high = max(most, float(least))
     top = _top(lambda quantity: asked.without_grids(chain, quantity), float(least), high)
-    search = _Search(chain, asked, first, last, least, inf if cap is None else cap.quantity)
+    if asked.without_grids(chain, top) < 0.0:  # whatever the grids are
+        sends = any(isinstance(stage, Sending) and stage.fee for stage in chain)
+        return _none(FIXED_COSTS if sends else EDGE, most, float(least))
+    search = _Search(chain, asked, first, last, least, inf if cap is None else cap.quantity, teeth)
     search.look(top)
     if search.links is None or search.gain < 0.0:
-        found = asked.without_grids(chain, top)
-        sends = any(isinstance(stage, Sending) and stage.fee for stage in chain)
-        why = ROUNDING if found >= 0.0 else FIXED_COSTS if sends else EDGE
-        return _none(search.why or why, most, float(least), search.gain)
+        return _none(search.why or ROUNDING, most, float(least), search.gain)
     if float(search.links[0].quantity + first.lot) <= most:
         limit = EDGE
     return ChainSize(search.links[0].quantity, search.links, search.gain, limit, most, float(least))
@@ -139,8 +142,16 @@ class _Search:
     """The teeth around the top of the curve."""
 
     def __init__(
-        self, chain: Sequence[Stage], asked: Asked, first: Trading, last: Trading, least: Decimal, most: float
+        self,
+        chain: Sequence[Stage],
+        asked: Asked,
+        first: Trading,
+        last: Trading,
+        least: Decimal,
+        most: float,
+        teeth: int,
     ) -> None:
+        self._teeth = teeth
         self._chain, self._asked = chain, asked
         self._first, self._last = first, last
         self._least, self._most = least, most
@@ -161,13 +172,13 @@ class _Search:
             self.why = None
 
     def _down(self, quantity: Decimal) -> None:
-        for _ in range(_TEETH):
+        for _ in range(self._teeth):
             if quantity < self._least or self._bound(quantity) <= self.gain:
                 return
             quantity = (self._try(quantity) or quantity) - self._first.lot
 
     def _up(self, quantity: Decimal) -> None:
-        for _ in range(_TEETH):
+        for _ in range(self._teeth):
             following = self._next(quantity)
             if following is None or float(following) > self._most or self._bound(following) <= self.gain:
                 return
@@ -220,14 +231,20 @@ def _depth(chain: Sequence[Stage], asked: Asked, first: float) -> float:
 
 
 def _top(curve: Callable[[float], float], low: float, high: float) -> float:
-    """Where a curve with one top has it."""
-    for _ in range(_HALVINGS):
-        third = (high - low) / 3
-        if curve(low + third) < curve(high - third):
-            low += third
+    """About where a curve with one top has it: by the golden section, which needs one new point a step."""
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = curve(left), curve(right)
+    for _ in range(_SECTIONS):
+        if at_left < at_right:
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = curve(right)
         else:
-            high -= third
-    return (low + high) / 2
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = curve(left)
+    # At an end the top may be the end itself, which no section reaches.
+    return max((low, (low + high) / 2, high), key=curve)
 
 
 def _taken(stage: Trading, amount: float, *, in_quote: bool) -> tuple[float | None, float]:
