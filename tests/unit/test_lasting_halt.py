@@ -207,3 +207,11 @@ def test_a_start_that_finds_nothing_open_ends_and_says_how_to_go_on(tmp_path: Pa
     assert error.exit_code == ExitCode.RISK_HALT
     assert str(error).startswith("HALTED since 2023-11-14 22:13:20 UTC by the bot itself: a loss; look at the venues")
     assert str(error).endswith(way_out(tmp_path))
+
+
+def test_the_flag_keeps_no_secret_of_what_the_bot_stumbled_over(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.halt.keep(f"no answer from https://api.binance.com/api/v3/order?signature={'ab' * 32}")
+    assert kept.has_told.wait(60)
+    assert "abab" not in (tmp_path / FLAG).read_text()
+    assert "no answer from" in (tmp_path / FLAG).read_text()

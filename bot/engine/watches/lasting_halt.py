@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot.clock import Clock
+from bot.masking import masked
 from bot.risk.halt_flag import raise_flag, who_asks
 
 _WAIT_S = 2.0
@@ -55,7 +56,8 @@ class LastingHalt:
 
     def _write(self, why: str) -> None:
         try:
-            raise_flag(self._data_dir, why, f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
+            # What halted it may be an exception of a library's, and those hold what they have sent.
+            raise_flag(self._data_dir, masked(why), f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
         except OSError as error:
             self._tell("error", self._failed(error.strerror or type(error).__name__))
         else:
