@@ -15,6 +15,7 @@ import pytest
 from bot.domain.shadow import ShadowFill
 from bot.errors import ExitCode
 from tests.integration.fault_rig import IN_AND_OUT, ROOT
+from tests.integration.live_rig import bot, exchanges
 
 PATIENCE_S = 180
 LEAST = Decimal("0.001")
@@ -105,3 +106,27 @@ def test_the_fee_and_the_delay_that_a_venue_was_given_are_what_is_told(tmp_path:
     report = subprocess.run([*words, "post-mortem"], cwd=ROOT, check=True, timeout=60, capture_output=True, text=True)
     assert "SIMULATED, SHADOW market" in report.stdout
     assert "paper fills had a real twin" in report.stdout
+
+
+def test_with_every_lock_open_the_twins_move_real_money_and_paper_does_not(tmp_path: Path) -> None:
+    real = ("--real-money", "--set", "real_money=true", "--shadow", "--for", "15s", "--json")
+    eager = [word for setting in IN_AND_OUT for word in ("--set", setting)]
+    with exchanges() as fit:
+        ran = bot([*fit.words(tmp_path), *real, *eager], fit.environment())
+        assert ran.returncode == ExitCode.OK, ran.stderr
+        locked = bot([*fit.words(tmp_path / "other"), "--real-money", "--shadow", "--for", "5s"], fit.environment())
+        assert locked.returncode == ExitCode.SETTINGS
+        assert "real money stays locked" in locked.stderr
+    summary = json.loads(ran.stdout)
+    assert (summary["real_money"], summary["shadow"]["money"]) == (False, "REAL MONEY")
+    assert "with REAL MONEY" in ran.stderr
+    assert "checks, none failed" in ran.stderr, "the preflight of real orders"
+    assert summary["shadow"]["real_orders"] > 0
+    started = {body["run_id"]: body for _, body in reversed(records(tmp_path, "run")) if "accounts" in body}
+    twin, paper = started[summary["shadow"]["run_id"]], started[summary["run_id"]]
+    assert (twin["real_money"], paper["real_money"]) == (True, False)
+    assert (set(twin["accounts"]), paper["accounts"]) == ({"binance", "bybit"}, {"paper": "live"})
+    words = [sys.executable, str(ROOT / "main.py"), "--data-dir", str(tmp_path), "--mode", "post-mortem"]
+    report = subprocess.run(words, cwd=ROOT, check=True, timeout=60, capture_output=True, text=True).stdout
+    assert "REAL, SHADOW market, REAL MONEY" in report
+    assert "LIVE, PAPER market, no real money" in report
