@@ -66,8 +66,15 @@ class TravelBody(_Recorded):
     from_venue: str
     to_venue: str
     amount: Decimal
+    sent: Decimal | None = None
+    """What left the wallet, where that was told."""
     state: str | None
     received: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """What left the wallet."""
+        return self.amount if self.sent is None else self.sent
 
     @property
     def is_over(self) -> bool:

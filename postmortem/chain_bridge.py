@@ -45,7 +45,7 @@ def chain_bridge(chain: PairBody, fills: Iterable[FillBody]) -> Bridge:
             drift=total(_drift(chain, fill, values) for fill in done),
             fees=total(fill.fee * values.get((fill.instrument.venue, fill.fee_asset), ZERO) for fill in done),
             transfers=total(
-                (travel.amount - travel.received) * values[travel.from_venue, travel.asset]
+                (travel.left - travel.received) * values[travel.from_venue, travel.asset]
                 for travel in chain.travels
                 if travel.is_over
             ),
@@ -79,7 +79,7 @@ def chain_flows(chain: PairBody, fills: Iterable[FillBody]) -> dict[Place, Decim
         flows[one.venue, fill.fee_asset] -= fill.fee
     for travel in chain.travels:
         if travel.is_over:
-            flows[travel.from_venue, travel.asset] -= travel.amount
+            flows[travel.from_venue, travel.asset] -= travel.left
             flows[travel.end_venue, travel.asset] += travel.received
     return dict(flows)
 

@@ -61,13 +61,13 @@ class PairStory:
                 flows[payment.asset] += payment.payment
             for travel in self.body.travels:
                 if travel.is_over:
-                    flows[travel.asset] -= travel.amount - travel.received
+                    flows[travel.asset] -= travel.left - travel.received
             return {asset: amount for asset, amount in flows.items() if amount}
 
     def between_venues(self) -> Amounts:
         """What transfers took from a wallet and have not brought to another."""
         with exact():
-            return amounts_of([{one.asset: one.amount} for one in self.body.travels if not one.is_over])
+            return amounts_of([{one.asset: one.left} for one in self.body.travels if not one.is_over])
 
 
 @dataclass(slots=True)

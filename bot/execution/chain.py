@@ -39,6 +39,13 @@ class Travel:
     received: Decimal = _NOTHING
     reason: str = ""
     ended_ns: int | None = None
+    sent: Decimal | None = None
+    """What left its place, where that was told: less than the amount by what is below the network's grid."""
+
+    @property
+    def left(self) -> Decimal:
+        """What left its place, for all that is known."""
+        return self.carriage.amount if self.sent is None else self.sent
 
     @property
     def is_over(self) -> bool:
@@ -48,7 +55,7 @@ class Travel:
     @property
     def fee(self) -> Decimal:
         """What it kept of the amount, units of its asset; 0 before its end."""
-        return self.carriage.amount - self.received if self.is_over else _NOTHING
+        return self.left - self.received if self.is_over else _NOTHING
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Travel":
@@ -64,7 +71,8 @@ class Travel:
         )
         state = None if body["state"] is None else CarryState(body["state"])
         received, ended_ns = Decimal(body["received"]), body["ts_end_ns"]
-        return cls(body["link"], carriage, body["ts_ns"], state, received, body["reason"], ended_ns)
+        sent = None if body["sent"] is None else Decimal(body["sent"])
+        return cls(body["link"], carriage, body["ts_ns"], state, received, body["reason"], ended_ns, sent)
 
     def record(self) -> dict[str, Any]:
         """It as the journal keeps it."""
@@ -79,6 +87,7 @@ class Travel:
             "amount": str(one.amount),
             "deadline_s": one.deadline_s,
             "state": None if self.state is None else self.state.value,
+            "sent": None if self.sent is None else str(self.sent),
             "received": str(self.received),
             "reason": self.reason,
             "ts_ns": self.ts_ns,
@@ -256,7 +265,7 @@ class Chain:
     def depart(self, travel: Travel) -> None:
         """An amount leaves its place by a transfer; one that a journal tells of may have ended already."""
         self.travels[travel.carriage.id] = travel
-        self._flow(self.places[travel.link], -travel.carriage.amount)
+        self._flow(self.places[travel.link], -travel.left)
         if travel.is_over:
             self._flow(self._end_of(travel), travel.received)
 
@@ -266,9 +275,12 @@ class Chain:
         if travel.is_over or travel.state is news.state:
             return False
         travel.state, travel.reason = news.state, news.reason
+        if news.sent and news.state is not CarryState.REFUSED:
+            self._flow(self.places[travel.link], travel.left - news.sent)
+            travel.sent = news.sent
         if news.state.is_final:
             is_refused = news.state is CarryState.REFUSED
-            travel.received, travel.ended_ns = travel.carriage.amount if is_refused else news.received, news.ts_ns
+            travel.received, travel.ended_ns = travel.left if is_refused else news.received, news.ts_ns
             self._flow(self._end_of(travel), travel.received)
         return True
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
 
@@ -168,6 +168,8 @@ class World:
         self.fills: defaultdict[str, list[Fill]] = defaultdict(list)
         self.carriages: dict[str, CarryNews] = {}
         self.between = D(0)
+        self.left: dict[str, Decimal] = {}
+        """By carriage: what left the wallet."""
         self.halts: list[str] = []
         self.alarms: list[str] = []
         self.over: dict[str, Chain] = {}
@@ -390,9 +392,11 @@ class World:
         ends = [CarryState.REFUSED, CarryState.FAILED]
         end = self.random.choice(ends) if self._goes_wrong() else CarryState.ARRIVED
         takes_s = 900.0 if self._goes_wrong() else self.random.choice([1.0, 60.0])
+        grid = D("1e-6") if self._goes_wrong() else D("1e-8")
+        self.left[carriage.id] = D(0) if end is CarryState.REFUSED else carriage.amount.quantize(grid, ROUND_DOWN)
         if end is not CarryState.REFUSED:
-            self.wallets["a", carriage.asset] -= carriage.amount
-            self.between += carriage.amount
+            self.wallets["a", carriage.asset] -= self.left[carriage.id]
+            self.between += self.left[carriage.id]
             assert self.wallets["a", carriage.asset] >= 0
         if takes_s > carriage.deadline_s:
             self.later(carriage.deadline_s, lambda: self._tell_news(carriage, CarryState.LATE, D(0)))
@@ -401,17 +405,18 @@ class World:
     def _carried(self, carriage: Carriage, end: CarryState) -> None:
         received = D(0)
         if end is CarryState.ARRIVED:
-            received = carriage.amount - D("0.0002")
+            received = self.left[carriage.id] - D("0.0002")
             self.wallets["b", carriage.asset] += received
-            self.between -= carriage.amount
+            self.between -= self.left[carriage.id]
         elif end is CarryState.FAILED:
-            received = carriage.amount
+            received = self.left[carriage.id]
             self.wallets["a", carriage.asset] += received
             self.between -= received
         self._tell_news(carriage, end, received)
 
     def _news(self, carriage: Carriage, state: CarryState, received: Decimal) -> CarryNews:
-        news = CarryNews(carriage.id, state, received, "", self.clock.now_ns())
+        sent = self.left.get(carriage.id, D(0))
+        news = CarryNews(carriage.id, state, received, "", self.clock.now_ns(), sent)
         self.carriages[carriage.id] = news
         return news
 
