@@ -4,33 +4,31 @@
     paper sends            so does the twin, in the same turn of the loop: both waited for the same disk
     paper is not sent      neither is the twin
     paper closes, or ends  the twin is closed, whatever state it is in
-    paper halts, reduces   so does the real gate; what halts the real gate does not halt paper
+    paper halts, reduces   so does the real gate; what refuses or reduces real orders leaves paper alone
 
 Everything else is a pair's own business: the twin is hedged, unwound, retried and timed as any real pair.
 """
 
-from collections import Counter, deque
 from collections.abc import Callable
 from decimal import Decimal
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Order
 from bot.domain.route import Opportunity, Route
-from bot.domain.shadow import ShadowFigures, ShadowFill, ShadowStatus, by_group, figures
+from bot.domain.shadow import ShadowStatus
 from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
 from bot.engine.shadow.half import Half
 from bot.engine.shadow.minimum import least_quantity
+from bot.engine.shadow.tally import ShadowTally
 from bot.engine.shadow.twins import Twins, Walk
 from bot.engine.witness import Witness
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import FLATTEN
-from bot.ports import Journal, RecordKind
+from bot.ports import Journal
 from bot.risk.gate import TradingState
 from bot.risk.limits import Proposal, Refused
 
-KEPT = 1_000
-"""Comparisons that a run's own figures are made of: the newest. The journal has all."""
 CHAIN = "chain"
 """Why a chain has no twin, nor has a route of more than two sides."""
 _SIDES = 2
@@ -72,7 +70,6 @@ class ShadowDesk(Witness):
         self._paper = paper
         self._real = real
         self._routes = routes
-        self._journal = journal
         self._clock = clock
         self._max_notional = max_notional
         self._no_orders_at = no_orders_at
@@ -80,13 +77,7 @@ class ShadowDesk(Witness):
         self._by_real: dict[str, Twins] = {}
         self._is_followed = False
         """The real gate reduces since the paper one does."""
-        self.shadowed = 0
-        self.not_shadowed: Counter[str] = Counter()
-        self.rows: deque[ShadowFill] = deque(maxlen=KEPT)
-        self._compared = 0
-        self._figures: tuple[int, tuple[ShadowFigures, dict[str, ShadowFigures], dict[str, ShadowFigures]]] | None = (
-            None
-        )
+        self.tally = ShadowTally(journal, clock)
         self._opening: Twins | None = None
         """Whose twin is being opened."""
         self.on_over: Callable[[], None] = _nothing
@@ -103,19 +94,14 @@ class ShadowDesk(Witness):
         twins = self._by_paper.setdefault(pair.id, Twins(Half(pair), None))
         why = self._why_none(pair, twins)
         if why is None:
-            self.shadowed += 1
+            self.tally.shadowed += 1
             return
         twins.why_not = why
-        self._tell_none(pair.id, pair.opportunity.route.id, why)
+        self.tally.pass_by(pair.id, pair.opportunity.route.id, why)
 
     def took_chain(self, opportunity: Opportunity) -> None:
         """A chain has no twin: its links follow one another through other sizes and places."""
-        self._tell_none(None, opportunity.route.id, CHAIN)
-
-    def _tell_none(self, pair_id: str | None, route_id: str, why: str) -> None:
-        self.not_shadowed[why] += 1
-        body = {"what": "not_shadowed", "pair": pair_id, "route": route_id, "why": why}
-        self._journal.record(RecordKind.SHADOW, pair_id or route_id, self._clock.now_ns(), body)
+        self.tally.pass_by(None, opportunity.route.id, CHAIN)
 
     def _why_none(self, pair: Pair, twins: Twins) -> str | None:
         """Open it; the limit or the shape that is in the way, None where it was opened."""
@@ -250,34 +236,22 @@ class ShadowDesk(Witness):
             return
         now_ns = self._clock.now_ns()
         for row in twins.settled(now_ns):
-            if twins.real is None:
-                continue  # it was said at the start that there is none
-            self.rows.append(row)
-            self._compared += 1
-            body = {"what": "fill", **row.model_dump(mode="json"), "bps": _bps(row)}
-            self._journal.record(RecordKind.SHADOW, row.paper_order or row.real_order or row.pair, now_ns, body)
+            if twins.real is not None:  # where there is none, that was said at the start
+                self.tally.add(row)
         if twins.is_over:
             self._by_paper.pop(twins.paper.pair.id, None)
             if twins.real is not None:
                 self._by_real.pop(twins.real.pair.id, None)
 
-    def _told(self) -> tuple[ShadowFigures, dict[str, ShadowFigures], dict[str, ShadowFigures]]:
-        """What the comparisons come to: computed when a new one is there, and not at every look at the run."""
-        if self._figures is None or self._figures[0] != self._compared:
-            rows = list(self.rows)
-            by_venue, by_route = by_group(rows, lambda row: row.venue), by_group(rows, lambda row: row.route)
-            self._figures = (self._compared, (figures(rows), by_venue, by_route))
-        return self._figures[1]
-
     def status(self) -> ShadowStatus:
         """How the twins stand now."""
-        total, by_venue, by_route = self._told()
+        total, by_venue, by_route = self.tally.told()
         return ShadowStatus(
             run_id=self._run_id,
             money=self._money,
             state=self._real.gate.state.value,
-            shadowed=self.shadowed,
-            not_shadowed=dict(self.not_shadowed),
+            shadowed=self.tally.shadowed,
+            not_shadowed=dict(self.tally.not_shadowed),
             open_twins=len(self._real.executor.pairs),
             real_orders=self._real.orders,
             real_pnl=self._real.ledger.realised(),
@@ -312,18 +286,6 @@ class RealWitness(Witness):
 
 def _pair_id(order: Order) -> str:
     return order.client_order_id.rpartition("-")[0]
-
-
-def _bps(row: ShadowFill) -> dict[str, float | str | None]:
-    """The differences, for readers who do not compute them."""
-    return {
-        "outcome": row.outcome,
-        "price": row.price_bps,
-        "model": row.model_bps,
-        "size": row.size_bps,
-        "fee": row.fee_bps,
-        "too_good": row.too_good_bps,
-    }
 
 
 def _nothing() -> None:

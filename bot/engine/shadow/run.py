@@ -217,7 +217,8 @@ class ShadowRun:
                 watch.start()
         self._tick()
         self._say(
-            "info", f"{self.twins.status().money}: every paper pair has a real twin of the least size, where it may"
+            "info",
+            f"{self.twins.status().money}: beside each paper pair a real one of the least size that its venues take",
         )
 
     def _reconcile(self) -> None:
