@@ -1,6 +1,7 @@
 """What of a quantity a venue takes as an order: price caps, lots and minimums."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
@@ -30,12 +31,17 @@ def own_touch(quote: TopOfBook, side: Side) -> Decimal:
 
 def capped_price(instrument: Instrument, side: Side, expected: Decimal, cap_bps: float) -> Decimal:
     """The limit price of an order that may be `cap_bps` worse than `expected`: on the tick, above zero, no worse."""
-    cap = decimal_price(cap_bps) / 10_000
+    cap = _fraction(cap_bps)
     if side is Side.BUY:
         price = instrument.floor_price(expected * (1 + cap))
     else:
         price = instrument.ceil_price(expected * (1 - cap))
     return max(price, instrument.tick_size)
+
+
+@lru_cache(maxsize=64)
+def _fraction(bps: float) -> Decimal:
+    return decimal_price(bps) / 10_000
 
 
 def resting_price(instrument: Instrument, side: Side, price: Decimal, quote: TopOfBook | None) -> Decimal:

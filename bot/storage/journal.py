@@ -234,7 +234,8 @@ class SqliteJournal:
 
     def _next_batch(self) -> Sequence[_Item | None]:
         first = self._first()
-        self._hurry.wait(self._group_commit_s)
+        if not self._hurry.is_set():  # an order that waits has set it by now, as a rule: then no lock is taken
+            self._hurry.wait(self._group_commit_s)
         self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
         return self._fill([first])
 
@@ -258,10 +259,11 @@ class SqliteJournal:
         return self._fill([])
 
     def _fill(self, batch: list[_Item | None]) -> Sequence[_Item | None]:
-        with suppress(queue.Empty):
-            while len(batch) < _BATCH_LIMIT and not (batch and batch[-1] is None):
-                batch.append(self._queue.get_nowait())
-            self._hurry.set()  # more is there
+        while self._waiting():  # nobody else takes from it
+            if len(batch) >= _BATCH_LIMIT or (batch and batch[-1] is None):
+                self._hurry.set()  # more is there
+                break
+            batch.append(self._queue.get_nowait())
         return batch
 
     def _settle(self, batch: Sequence[_Item | None]) -> None:
