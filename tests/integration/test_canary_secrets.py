@@ -5,7 +5,9 @@ import base64
 import gzip
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -86,6 +88,27 @@ class Life:
         self.codes[name] = process.returncode
         self.said += [(f"stdout of {name}", out), (f"stderr of {name}", err)]
 
+    def look_at(self, name: str, *words: str) -> None:
+        """A terminal UI, with the same secrets in its environment: every byte that it draws, until it is ended."""
+        master, slave = pty.openpty()
+        environment = {**self.here.environment(), **OTHERS, "TERM": "xterm-256color", "COLUMNS": "180", "LINES": "60"}
+        with subprocess.Popen(
+            [sys.executable, str(REPO / "main.py"), *words],
+            cwd=self.home, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        ) as process:  # fmt: skip
+            os.close(slave)
+            drawn, deadline = b"", time.monotonic() + PATIENCE_S
+            with suppress(OSError):  # nobody holds the other end any more: the UI has ended
+                while time.monotonic() < deadline:
+                    if select.select([master], [], [], 0.1)[0]:
+                        drawn += os.read(master, 65_536)
+                    if b"REAL MONEY" in drawn and b"binance" in drawn:
+                        process.terminate()
+            process.kill()
+            os.close(master)
+            self.codes[name] = process.wait(PATIENCE_S)
+        self.said.append((f"stdout of {name}", drawn))
+
     def text(self, name: str) -> str:
         return b"".join(said for where, said in self.said if where.endswith(f" of {name}")).decode(errors="replace")
 
@@ -122,11 +145,12 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         with (
             life.begun("trading", *here.words(data), *more, *trades, "--for", "10s", "--json") as trading,
             life.begun("bug", *here.words(crashed), *more, "--for", "60s", **{BUG: "1"}) as bug,
-            life.begun("abort", *here.words(aborted), *REAL, "--for", "60s") as aborting,
+            life.begun("abort", *here.words(aborted), *REAL, "--for", "120s") as aborting,
         ):
             until_answered(trading, data / SOCKET)
             life.run("status", "--mode", "status", *here.words(data), child=False)
             until_answered(aborting, aborted / SOCKET)
+            life.look_at("screen", "--mode", "attach", *here.words(aborted))
             aborting.send_signal(signal.SIGABRT)
             for name, process in {"trading": trading, "bug": bug, "abort": aborting}.items():
                 life.ended(name, process)
@@ -149,6 +173,7 @@ def test_the_whole_product_ran(life: Life) -> None:
     assert life.codes["backup"] == ExitCode.OK, life.text("backup")
     assert "client_order_id" in life.text("query orders")
     assert "REAL MONEY" in life.text("status")
+    assert "REAL MONEY" in life.text("screen")
     assert any((life.home / "raw").iterdir())
     assert (life.home / "json.log").stat().st_size > 0
     assert any(path.is_file() for path in (life.home / "backup").rglob("*"))

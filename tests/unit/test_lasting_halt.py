@@ -58,6 +58,15 @@ def test_why_the_bot_halted_is_in_the_flag_and_the_first_reason_stands(tmp_path:
     assert flag.words().endswith(": the day's realised loss 60.00 reached the limit 50.00")
 
 
+def test_a_signature_that_a_bug_quotes_is_not_in_the_flag(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.halt.keep("no answer from https://api.binance.com/api/v3/order?timestamp=1&signature=" + "ab" * 32)
+    kept.halt.finish()
+    text = (tmp_path / FLAG).read_text()
+    assert "no answer from" in text
+    assert "abab" not in text
+
+
 def test_what_ends_with_the_run_leaves_no_flag_but_a_worse_reason_that_follows_does() -> None:
     reasons: list[str] = []
     door = gate(Held())

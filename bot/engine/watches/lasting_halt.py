@@ -43,7 +43,8 @@ class LastingHalt:
     def keep(self, why: str) -> None:
         """Let it hold for later runs as well."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write, args=(why,), daemon=True)
+            # A bug of ours may quote what it stumbled over, and that may have been a signed request.
+            self._thread = threading.Thread(target=self._write, args=(masked(why),), daemon=True)
             self._thread.start()
 
     def finish(self) -> None:
