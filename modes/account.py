@@ -1,19 +1,19 @@
 """The accounts, from Python alone: transfer, withdraw, long, short (`docs/actions.md`).
 
 Orders and transfers are written to the journal before they leave, as the bot's own are; strategy, gate and limits on
-orders have no say here. In the simulated market and at the test systems alone.
+orders have no say here. Real money stands behind the locks of a run that trades: argument, setting, keys, preflight.
+An account is used by one process at a time, a bot or this.
 """
 
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from bot.clock import Clock, SystemClock
 from bot.domain.account import Balance, Position
@@ -26,22 +26,26 @@ from bot.settings import Settings
 from bot.settings.loader import load_settings
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
-from bot.storage.queries import JournalReader
 from bot.transfers.desk import TransferDesk
 from bot.transfers.durable import durable
 from bot.transfers.guard import TransferGuard
 from bot.transfers.on_its_way import Arrived, OnItsWay
 from bot.transfers.spent import Spent
 from bot.version import VERSION
+from modes.carriers import earlier_transfers, least_delay_h, new_id
 from modes.house import MAIN
-from modes.locks import unlocked_keys
+from modes.kill_accounts import remember_accounts
+from modes.lease import leased
+from modes.locks import is_real, unlocked_keys
 from strategies.registry import strategy_settings
 
 if TYPE_CHECKING:
+    from exchanges.common.requests.api_keys import ApiKeys
     from exchanges.markets import OpenMarket
 
-_LEAST_DELAY_H = 24.0
-"""At what is no simulation, whatever the settings say."""
+
+BY_HAND = "by hand"
+"""The strategy of such a run, in the journal and in reports."""
 
 
 class Account:
@@ -152,58 +156,75 @@ def _of_no_pair(body: dict[str, object]) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def opened_account(settings: str | Path = "settings.yaml", *overrides: str) -> AsyncIterator[Account]:
+async def opened_account(
+    settings: str | Path = "settings.yaml", *overrides: str, real_money: bool = False
+) -> AsyncIterator[Account]:
     """The accounts of the market that the settings name, for the length of the block.
 
     Args:
         settings: The settings file.
         overrides: `section.key=value`, as `--set` takes them.
+        real_money: Must be said in market `live`, as well as `real_money: true` in the settings.
 
     Raises:
-        SettingsError: If something is missing, or the market is another than `simulated` and `testnet`.
-        PreflightFailed: If another process trades on one of the accounts.
+        SettingsError: If something is missing, a lock on real money is closed, or the market knows no accounts.
+        PreflightFailed: If another process uses one of the accounts, or they are not fit to trade on.
         Halted: If the bot was halted in this data directory, and nobody has taken that away.
         StorageError: If another program writes to the data directory.
         VenueError: If a venue cannot be asked.
     """
     loaded = load_settings(Path(settings), os.environ, overrides, {}, strategy_settings()).settings
-    if loaded.market not in ("simulated", "testnet"):
-        raise SettingsError(f"accounts are used from Python in market simulated or testnet, not in {loaded.market}")
+    keys = _keys(loaded, real_money=real_money)
     if (flag := read_flag(loaded.data_dir)) is not None:
         raise Halted(flag.words())
-    keys = unlocked_keys(loaded, flag=False, environ=os.environ)
     # Imported here, as everywhere: the client libraries take a second to load.
     from exchanges.markets import Wanted, opened_market
 
     async with opened_market(loaded, Wanted((), None, MAIN, keys), _log, lambda *_: None) as opened:
-        clock = opened.market.clock
-        # Before anything is sent: a bot, or another program of ours, may be on one of these accounts.
         held = () if opened.dies_with_run else [(one.venue, key_fingerprint(one.key)) for one in opened.accounts]
         lock = AccountLock(held, state_directory(os.environ))
         try:
-            async with _operated(opened, loaded, clock) as account:
+            async with _on_market(opened, loaded) as account:
                 yield account
         finally:
             lock.release()
 
 
-@asynccontextmanager
-async def _operated(opened: "OpenMarket", loaded: Settings, clock: Clock) -> AsyncIterator[Account]:
-    from exchanges.transfers import MOVES_MONEY, account_operations
+def _keys(settings: Settings, *, real_money: bool) -> "Mapping[str, ApiKeys]":
+    """Of the accounts; none where the exchanges are started for the block."""
+    if settings.market not in ("simulated", "testnet", "live"):
+        raise SettingsError(f"accounts are used from Python in market simulated, testnet or live: {settings.market}")
+    keys = unlocked_keys(settings, flag=real_money, environ=os.environ, said="real_money=True")
+    if settings.market == "live" and not keys:
+        raise SettingsError("real money stays locked: real_money=True was not given, nor is it true in the settings")
+    return keys
 
+
+@asynccontextmanager
+async def _on_market(opened: "OpenMarket", settings: Settings) -> AsyncIterator[Account]:
+    from exchanges.transfers import MOVES_MONEY, account_operations
+    from modes.preflight import require_preflight
+
+    clock, real_money = opened.market.clock, is_real(settings, opened.keys)
+    run_id = f"{datetime.fromtimestamp(clock.now_ns() / 1e9, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     venues = sorted({one.venue for one in opened.market.instruments} & MOVES_MONEY)
-    async with account_operations(venues, opened.settings, opened.keys, clock) as operations:
-        spent = _earlier(loaded.data_dir)
-        run_id = f"{datetime.fromtimestamp(clock.now_ns() / 1e9, UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-        deliver = asyncio.get_running_loop().call_soon_threadsafe
-        journal = SqliteJournal(loaded.data_dir, run_id, deliver=deliver)
+    async with (
+        leased(opened, settings, run_id, _log),
+        account_operations(venues, opened.settings, opened.keys, clock) as operations,
+    ):
+        if settings.market != "simulated":
+            await require_preflight(opened, settings, opened.keys, _log, real_money=real_money)
+        spent = Spent([] if opened.dies_with_run else earlier_transfers(settings.data_dir, settings.market))
+        journal = SqliteJournal(settings.data_dir, run_id, deliver=asyncio.get_running_loop().call_soon_threadsafe)
         try:
-            least_h = 0.0 if loaded.market == "simulated" else _LEAST_DELAY_H
-            guard = TransferGuard(loaded.transfers, loaded.data_dir, operations, spent, clock, least_h)
+            if opened.accounts:  # `--mode kill` looks for orders there
+                remember_accounts(settings.data_dir, settings.market, opened.accounts, settings.keys)
+            least_h = least_delay_h(settings.market)
+            guard = TransferGuard(settings.transfers, settings.data_dir, operations, spent, clock, least_h)
             event = _events(journal, clock)
-            desk = TransferDesk(operations, guard, spent, journal, clock, loaded.transfers, event, _new_id)
+            desk = TransferDesk(operations, guard, spent, journal, clock, settings.transfers, event, new_id)
             await desk.settle()
-            async with _trading(run_id, opened, desk, journal, loaded) as account:
+            async with _trading(run_id, opened, desk, journal, settings) as account:
                 yield account
         finally:
             await asyncio.to_thread(journal.close)
@@ -216,7 +237,8 @@ async def _trading(
     market = opened.market
     venue = opened.venue({})
     account = Account(run_id, venue, market.instruments, desk, journal, market.clock)
-    body = {"run_id": run_id, "strategy": "by hand", "market": settings.market, "real_money": False, "version": VERSION,
+    body = {"run_id": run_id, "strategy": BY_HAND, "market": settings.market,
+            "real_money": is_real(settings, opened.keys), "version": VERSION,
             "started_ns": SystemClock().now_ns(),
             "instruments": [one.model_dump(mode="json") for one in market.instruments]}  # fmt: skip
     journal.record(RecordKind.RUN, run_id, market.clock.now_ns(), body)
@@ -227,17 +249,6 @@ async def _trading(
         await venue.stop()
         body = {"finished_ns": SystemClock().now_ns(), "complete": True, "summary": {}, "marks": {}}
         journal.record(RecordKind.RUN, run_id, market.clock.now_ns(), body)
-
-
-def _earlier(data_dir: Path) -> Spent:
-    """What earlier runs in this data directory withdrew."""
-    with JournalReader.open(data_dir) as reader:
-        runs = reader.runs()
-        return Spent(one.body for run in runs for one in reader.records(run.run_id, RecordKind.TRANSFER))
-
-
-def _new_id() -> UUID:
-    return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
 def _events(journal: Journal, clock: Clock) -> Callable[[str, str], None]:

@@ -13,7 +13,9 @@ from exchanges.registry import MAY_BE_WATCHED, order_venues
 from modes.hardening import hide_memory
 
 
-def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str, str]) -> Mapping[str, ApiKeys]:
+def unlocked_keys(
+    settings: Settings, *, flag: bool, environ: MutableMapping[str, str], said: str = "--real-money"
+) -> Mapping[str, ApiKeys]:
     """Venue -> the account that orders are sent for; none where they go to the paper venue or to exchanges we start.
 
     Afterwards no API key stands in `environ`: what is started from here must not inherit one.
@@ -22,14 +24,15 @@ def unlocked_keys(settings: Settings, *, flag: bool, environ: MutableMapping[str
         settings: Say the market, and `real_money`.
         flag: Whether `--real-money` was given.
         environ: Environment variables of this process.
+        said: How the flag is given, for the words of the error.
 
     Raises:
         SettingsError: If real money was asked for and a lock is closed: one line that names every one of them.
     """
     try:
         if settings.market == "testnet":
-            _refuse_real_money(settings, flag=flag)
-        elif not _is_unlocked(settings, flag=flag):
+            _refuse_real_money(settings, flag=flag, said=said)
+        elif not _is_unlocked(settings, flag=flag, said=said):
             return _of_running_simulator(settings, environ)
         hide_memory()
         return find_keys(_traded(settings), settings.market, settings.keys, environ, MAY_BE_WATCHED)
@@ -53,26 +56,26 @@ def is_real(settings: Settings, keys: Mapping[str, ApiKeys]) -> bool:
     return bool(keys) and settings.market == "live"
 
 
-def _is_unlocked(settings: Settings, *, flag: bool) -> bool:
+def _is_unlocked(settings: Settings, *, flag: bool, said: str) -> bool:
     """Whether real money is to be traded; where nobody asked for it, it is not."""
     if not (flag or settings.real_money):
         return False
     closed = [
         *([] if settings.market == "live" else [f"the market is {settings.market}: add --market live"]),
-        *([] if flag else ["--real-money was not given"]),
+        *([] if flag else [f"{said} was not given"]),
         *([] if settings.real_money else ["real_money is not true in the settings"]),
     ]
     if closed:
         raise SettingsError(
-            f"real money stays locked: {'; '.join(closed)}; or, for paper money, leave --real-money and real_money away"
+            f"real money stays locked: {'; '.join(closed)}; or, for paper money, leave {said} and real_money away"
         )
     return True
 
 
-def _refuse_real_money(settings: Settings, *, flag: bool) -> None:
+def _refuse_real_money(settings: Settings, *, flag: bool, said: str) -> None:
     if flag or settings.real_money:
-        said = "--real-money" if flag else "real_money"
-        raise SettingsError(f"the testnet knows no real money: leave {said} away, or use --market live")
+        word = said if flag else "real_money"
+        raise SettingsError(f"the testnet knows no real money: leave {word} away, or use --market live")
 
 
 def _traded(settings: Settings) -> frozenset[str]:

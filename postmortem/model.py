@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from postmortem.bridge import Bridge
+from postmortem.by_hand import HandRun
 from postmortem.exact import Money
 from postmortem.shadow import ShadowReport
 
@@ -198,5 +199,7 @@ class Report(_Part):
     """Never to be added up."""
     shadow: tuple[ShadowReport, ...] = ()
     """What real orders beside paper ones said; one for each market that had them."""
+    by_hand: tuple[HandRun, ...] = ()
+    """What a person did with the accounts from Python; in no other figure."""
     residual: Money
     """Sum of every pair's |residual|: exactly 0, or the report is wrong."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.text import inert
+from postmortem.by_hand import hand_lines
 from postmortem.exact import plain
 from postmortem.model import InstrumentLine, MarketReport, MoneyLine, PairLine, Report, ReturnLine, RouteLine, RunLine
 from postmortem.shadow_table import shadow_lines, shadow_table
@@ -29,7 +30,7 @@ def render_table(report: Report, width: int | None = None) -> str:
 
     Amounts are rounded for reading (`--json` has every digit). `width` in characters; default: the terminal's.
     """
-    if not report.markets:
+    if not report.markets and not report.by_hand:
         since = f" since {_time(report.since_ns)}" if report.since_ns is not None else ""
         return f"no runs recorded for {inert(report.strategy)}{since}\n"
     console = Console(
@@ -48,6 +49,9 @@ def render_table(report: Report, width: int | None = None) -> str:
             for line in shadow_lines(shadow):
                 _say(console, line)
             console.print(shadow_table(shadow))
+        for hand in report.by_hand:
+            for line in hand_lines(hand):
+                _say(console, line)
         _closing_line(console, report)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 

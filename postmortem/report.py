@@ -6,6 +6,7 @@ from decimal import Decimal
 from bot.errors import SettingsError
 from bot.storage.queries import JournalReader, Run
 from bot.text import inert
+from postmortem.by_hand import hand_runs
 from postmortem.exact import exact, total
 from postmortem.market_report import market_report
 from postmortem.model import Report
@@ -54,6 +55,7 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
         since_ns=since_ns,
         markets=markets,
         shadow=tuple(_shadows(reader, groups, since_ns)),
+        by_hand=tuple(hand_runs(reader, since_ns)) if run is None else (),
         residual=residual,
     )
 

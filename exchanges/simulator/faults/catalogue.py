@@ -114,7 +114,9 @@ CATALOGUE: Mapping[FaultKind, FaultInfo] = {
     FaultKind.KEY_REVOKED: FaultInfo("API keys are unknown from now on", _V, scheduled=False),
     FaultKind.MAINTENANCE: FaultInfo("everything but the system status is unavailable, sockets are closed", _V),
     FaultKind.KEY_RIGHTS: FaultInfo(
-        "keys are `match`: trade (bound to an address, no withdrawals), unbound or read-only", _V, scheduled=False
+        "keys are `match`: trade (bound to an address, no withdrawals), withdraw (bound too), unbound or read-only",
+        _V,
+        scheduled=False,
     ),
     FaultKind.HEDGE_MODE: FaultInfo("accounts say that they are in hedge mode", _V, scheduled=False),
     FaultKind.MULTI_ASSET: FaultInfo(

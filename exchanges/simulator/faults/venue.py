@@ -71,7 +71,7 @@ class VenueFaults:
 
     def _limit_keys(self, fault: Fault) -> Undo:
         bound, trade = fault.match != "unbound", fault.match != "read-only"
-        return self._set_up(fault, may_withdraw=False, is_ip_bound=bound, may_trade=trade)
+        return self._set_up(fault, may_withdraw=fault.match == "withdraw", is_ip_bound=bound, may_trade=trade)
 
     def _hedge(self, fault: Fault) -> Undo:
         return self._set_up(fault, is_hedge=True)
