@@ -1,19 +1,23 @@
 """How much is proposed to be sent through a chain: as much as earns most, in what wallets and limits still leave."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
-from bot.domain.legs import TradeLeg
+from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.route import Link, Route
 from bot.engine.books import ladder_met
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import ORDER_NOTIONAL
+from bot.pricing.chain import Sending, Stage, Trading, first_bringing, walk
 from bot.pricing.chain_sizing import ChainSize, best_chain
 from bot.pricing.ladder import Ladder
 from bot.pricing.sizing import Cap
 from bot.pricing.watch import PriceWatch
 from bot.risk.limits import Portfolio
+from bot.risk.limits.chains import transfer_limit
 from bot.settings import Settings
 
+_HALVINGS = 12
 _TEETH = 12
 """A size is looked for at every quote that offers something: the last tenth of a bp is not worth the time."""
 
@@ -40,6 +44,7 @@ class ChainSizer:
         ladders = self._ladders(state, now_ns)
         first = ladders[0]
         caps = [self._order_cap(first), *self._held_caps(state.route, first), self._wallet_cap(state.route, first)]
+        caps += self._sent_caps(state, ladders, refused_by)
         if all(cap.name != refused_by for cap in caps):
             return None
         return self._sized(state, ladders, caps)
@@ -47,9 +52,14 @@ class ChainSizer:
     def _sized(self, state: RouteState, ladders: Sequence[Ladder], caps: Sequence[Cap]) -> ChainSize:
         watch = state.watch
         assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
+        return best_chain(self._stages(state, ladders), watch.asked(), caps, teeth=_TEETH)
+
+    def _stages(self, state: RouteState, ladders: Sequence[Ladder]) -> tuple[Stage, ...]:
+        watch = state.watch
+        assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
         chain = watch.links(ladders, self._price_cap_bps)
         assert chain is not None, "a route that is worth taking has a price"
-        return best_chain(chain, watch.asked(), caps, teeth=_TEETH)
+        return chain
 
     def _ladders(self, state: RouteState, now_ns: int) -> list[Ladder]:
         return [
@@ -80,6 +90,31 @@ class ChainSizer:
             caps.append(_cap("position_notional", risk.max_position_notional, position, first))
             caps.append(_cap(f"venue_notional {one.venue}", risk.max_venue_notional, there, first))
         return caps
+
+    def _sent_caps(self, state: RouteState, ladders: Sequence[Ladder], refused_by: str) -> list[Cap]:
+        """What the carrier would send at most, where it refused an amount and not the way."""
+        route = state.route
+        wanted = [leg for leg in route.sent if transfer_limit(leg) == refused_by]
+        if not wanted:
+            return []
+        chain = self._stages(state, ladders)
+        return [self._sent_cap(chain, route.chain.index(leg), leg) for leg in wanted]
+
+    def _sent_cap(self, chain: Sequence[Stage], at: int, leg: TransferLeg) -> Cap:
+        """By halving: an allow-list, a cap of the day and one of each transfer are the carrier's affair."""
+        first, sending = chain[0], chain[at]
+        assert isinstance(first, Trading)
+        assert isinstance(sending, Sending)
+        links = walk(chain[:at], first.quantity_for(Decimal(repr(float(self._risk.max_order_notional)))))
+        low, high = sending.least, sending.least if isinstance(links, str) else links[-1].brings
+        if self._portfolio.transfer_refused(leg, float(low)) is not None:
+            return Cap(transfer_limit(leg), 0.0)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            is_refused = self._portfolio.transfer_refused(leg, float(middle)) is not None
+            low, high = (low, middle) if is_refused else (middle, high)
+        most = first_bringing(chain[:at], low)
+        return Cap(transfer_limit(leg), 0.0 if most is None else max(float(most - first.lot), 0.0))
 
     def _wallet_cap(self, route: Route, first: Ladder) -> Cap:
         leg = route.priced[0]

@@ -74,6 +74,12 @@ class Trading:
             left -= offered
         return None
 
+    def quantity_for(self, notional: Decimal) -> Decimal:
+        """The largest quantity on the grid whose notional is at most this; all that is offered where that is less."""
+        found = self._bought_with(notional)
+        quantity = sum((offered for _, offered in self.levels), _NOTHING) if found is None else found
+        return quantity - quantity % self.lot
+
     def _bought_with(self, amount: Decimal) -> Decimal | None:
         left, taken = amount, _NOTHING
         for price, offered in self.levels:
@@ -245,6 +251,12 @@ def least_first(chain: Sequence[Stage], last: Decimal, *, takes_minimums: bool =
         wanted = before
     first = chain[0]
     return max(wanted, first.least()) if takes_minimums and isinstance(first, Trading) else wanted
+
+
+def first_bringing(chain: Sequence[Stage], amount: Decimal) -> Decimal | None:
+    """The smallest quantity of the first link with which the last one brings an amount; None where a book ends."""
+    last = chain[-1].least_for(amount)
+    return None if last is None else least_first(chain, last)
 
 
 def _put_in(stage: Stage, wanted: Decimal, *, takes_minimums: bool) -> Decimal | None:

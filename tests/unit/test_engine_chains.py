@@ -388,6 +388,25 @@ def test_what_the_carrier_would_not_send_is_not_bought() -> None:
     assert bench.engine.decisions.taken == 0
 
 
+class Capped(PaperCarrier):
+    """Sends no more than a hundredth of a bitcoin at once."""
+
+    def refuses(self, leg: TransferLeg, amount: float) -> str | None:
+        return None if amount <= 0.01 else f"{amount:.4f} is more than 0.01 {leg.asset}"
+
+
+def test_a_cap_of_the_carrier_makes_the_chain_smaller() -> None:
+    bench = Bench(
+        (BTC, THERE), ("transfer",), terms=Ways(),
+        carrier=lambda bench: Capped(bench.paper, Ways(), bench.journal, bench.clock, look_again_s=5.0),
+    )  # fmt: skip
+    bench.warm()
+    bench.quote(THERE, 61_500.0, 61_502.0)  # 250 bps; the fee is 100 of a hundredth
+    assert bench.of(SENT)[-1] == (Outcome.TAKEN, "net_edge")
+    (chain,) = bench.engine.desk.chains.chains.values()
+    assert D("0.0099") < chain.opportunity.links[1].spends <= D("0.01")
+
+
 async def test_what_is_on_its_way_when_a_run_ends_comes_home_first() -> None:
     bench = Bench()
     bench.warm()

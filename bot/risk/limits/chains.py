@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.domain.legs import TransferLeg
 from bot.risk.limits.base import Proposal, Refused, at_most, is_within
 from bot.risk.limits.inputs import Portfolio
 
@@ -42,5 +43,10 @@ class TransferAllowed:
         for leg, amount in zip(proposal.route.sent, proposal.amounts, strict=True):
             why = portfolio.transfer_refused(leg, amount)
             if why is not None:
-                return Refused(f"transfer {leg.asset} {leg.from_venue} to {leg.to_venue}", 0.0, 1.0, why)
+                return Refused(transfer_limit(leg), 0.0, 1.0, why)
         return None
+
+
+def transfer_limit(leg: TransferLeg) -> str:
+    """What the limit on one transfer is called: `transfer BTC binance to bybit`."""
+    return f"transfer {leg.asset} {leg.from_venue} to {leg.to_venue}"
