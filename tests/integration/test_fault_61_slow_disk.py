@@ -181,9 +181,9 @@ class Gate:
             self.state = TradingState.ACTIVE
             self.said.append(f"ACTIVE {why}")
 
-    def halt(self, why: str) -> None:
+    def halt(self, why: str, *, lasting: bool = True) -> None:
         self.state = TradingState.HALTED
-        self.said.append(f"HALTED {why}")
+        self.said.append(f"HALTED {why}" + " until it is lifted" * lasting)
 
 
 class Disk:
