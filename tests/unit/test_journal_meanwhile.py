@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.domain.order import Order
-from bot.errors import StorageError
+from bot.errors import OrderRejected, StorageError
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
@@ -141,8 +142,7 @@ def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> No
     assert pair.state is PairState.MISSED
 
 
-def test_that_orders_have_left_is_told_after_both_and_before_any_other_news() -> None:
-    """A venue that answers within `submit`, as the paper one does with what it refuses."""
+def test_that_orders_have_left_is_told_after_both() -> None:
     bench = Bench()
     told: list[tuple[str, int]] = []
     record = bench.journal.record
@@ -157,15 +157,23 @@ def test_that_orders_have_left_is_told_after_both_and_before_any_other_news() ->
     buy, sell = names(bench.inbox)
     assert told == [(f"{buy} intent", 0), (f"{sell} intent", 0), (f"{buy} sent", 2), (f"{sell} sent", 2)]
 
+
+@pytest.mark.parametrize("answer", ["filled", "expired", "rejected"])
+def test_a_venue_that_answers_within_submit_is_told_of_after_the_sending(answer: str) -> None:
     bench = Bench()
     taken = bench.submit
 
-    def fills_at_once(order: Order) -> None:
+    def answers_at_once(order: Order) -> None:
         taken(order)
-        bench.fill(order)
-        bench.end(order, order.quantity)
+        if answer == "rejected":
+            raise OrderRejected(order.client_order_id, "not asked")
+        filled = order.quantity if answer == "filled" else Decimal(0)
+        if filled:
+            bench.fill(order)
+        bench.end(order, filled)
 
-    bench.submit = fills_at_once  # type: ignore[method-assign]
+    bench.submit = answers_at_once  # type: ignore[method-assign]
     bench.open()
+    assert len(bench.inbox) == 2
     for order in bench.inbox:
-        assert bench.journal.statuses(order.client_order_id) == ["intent", "sent", "filled"]
+        assert bench.journal.statuses(order.client_order_id) == ["intent", "sent", answer]
