@@ -58,6 +58,8 @@ class OpenMarket:
     """Where its orders will be; none where they go to the paper venue."""
     dies_with_run: bool = False
     """Whether its accounts, and what they hold, end with this run."""
+    budgets: Mapping[str, RequestBudget] = field(default_factory=dict)
+    """Venue -> what may be asked there, shared by whoever asks."""
     keys: Mapping[str, ApiKeys] = field(default_factory=dict, repr=False)
     """Venue -> the account that orders are sent for; none where they go to the paper venue."""
 
@@ -130,7 +132,7 @@ async def _on_simulator(
     venue = _wire(market, there, own, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, there, own, "simulated")
     told = _told(silent)
-    return OpenMarket(market, venue, deliver, there, lost, terms, silent, told, accounts, keys=own)
+    return OpenMarket(market, venue, deliver, there, lost, terms, silent, told, accounts, keys=own, budgets=budgets)
 
 
 async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
@@ -148,7 +150,19 @@ async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
     silent = _without_orders(market, wanted.keys)
     venue = _wire(market, settings, wanted.keys, log, budgets, wanted.patience)
     accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
-    return OpenMarket(market, venue, deliver, settings, None, terms, silent, _told(silent), accounts, keys=wanted.keys)
+    return OpenMarket(
+        market,
+        venue,
+        deliver,
+        settings,
+        None,
+        terms,
+        silent,
+        _told(silent),
+        accounts,
+        keys=wanted.keys,
+        budgets=budgets,
+    )
 
 
 def _told(silent: frozenset[str]) -> list[str]:

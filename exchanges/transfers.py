@@ -8,16 +8,21 @@ from bot.errors import SettingsError
 from bot.ports.transfers import AccountOperations
 from bot.settings import Settings
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.request_budget import RequestBudget
 
-Opener = Callable[[Settings, ApiKeys, Clock], AbstractAsyncContextManager[AccountOperations]]
+Opener = Callable[[Settings, ApiKeys, Clock, RequestBudget | None], AbstractAsyncContextManager[AccountOperations]]
 MOVES_MONEY = frozenset({"binance", "bybit"})
 
 
 @asynccontextmanager
 async def account_operations(
-    venues: Collection[str], settings: Settings, keys: Mapping[str, ApiKeys], clock: Clock
+    venues: Collection[str],
+    settings: Settings,
+    keys: Mapping[str, ApiKeys],
+    clock: Clock,
+    budgets: Mapping[str, RequestBudget] | None = None,
 ) -> AsyncIterator[Mapping[str, AccountOperations]]:
-    """By venue, for the length of the block.
+    """By venue, for the length of the block; `budgets`: by venue, shared with who trades there.
 
     Raises:
         SettingsError: If money is not moved at one of them (Kraken and Coinbase: ccxt's door lets no transfer out),
@@ -35,5 +40,6 @@ async def account_operations(
     async with AsyncExitStack() as stack:
         found: dict[str, AccountOperations] = {}
         for venue in sorted(venues):
-            found[venue] = await stack.enter_async_context(opened[venue](settings, keys[venue], clock))
+            budget = None if budgets is None else budgets.get(venue)
+            found[venue] = await stack.enter_async_context(opened[venue](settings, keys[venue], clock, budget))
         yield found

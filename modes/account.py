@@ -210,7 +210,7 @@ async def _on_market(opened: "OpenMarket", settings: Settings) -> AsyncIterator[
     venues = sorted({one.venue for one in opened.market.instruments} & MOVES_MONEY)
     async with (
         leased(opened, settings, run_id, _log),
-        account_operations(venues, opened.settings, opened.keys, clock) as operations,
+        account_operations(venues, opened.settings, opened.keys, clock, opened.budgets) as operations,
     ):
         if settings.market != "simulated":
             await require_preflight(opened, settings, opened.keys, _log, real_money=real_money)

@@ -70,7 +70,7 @@ async def carriers(
     from exchanges.transfers import MOVES_MONEY, account_operations
 
     venues = sorted({one.venue for one in market.instruments} & MOVES_MONEY & opened.keys.keys())
-    async with account_operations(venues, opened.settings, opened.keys, market.clock) as operations:
+    async with account_operations(venues, opened.settings, opened.keys, market.clock, opened.budgets) as operations:
         spent, transfers = Spent(earlier), settings.transfers
         guard = TransferGuard(
             transfers, settings.data_dir, operations, spent, market.clock, least_delay_h(settings.market)

@@ -71,7 +71,7 @@ class TopUps:
 
         assert self._run is not None, "it was started"
         opened, settings, clock = self._opened, self._settings, self._opened.market.clock
-        async with account_operations([venue], opened.settings, opened.keys, clock) as operations:
+        async with account_operations([venue], opened.settings, opened.keys, clock, opened.budgets) as operations:
             spent = Spent()
             guard = TransferGuard(settings.transfers, settings.data_dir, operations, spent, clock)
             event = self._run.engine.event

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from bot.clock import Clock
+from bot.domain.instrument import Feed
 from bot.domain.network import AssetNetwork
 from bot.errors import BotError, TransferOutcomeUnknown, VenueError, VenueUnavailable
 from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal
@@ -21,10 +23,14 @@ from bot.settings import Settings
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.library import AsyncClient, BinanceAPIException, BinanceRequestException
 from exchanges.binance.networks import networks_of
-from exchanges.binance.refusals import checked
+from exchanges.binance.refusals import checked, code_of
+from exchanges.binance.request_costs import cost, learn, rates, refused_for
 from exchanges.common.account.transfer_answers import all_networks, meaning
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.clock_offset import measure_offset
+from exchanges.common.requests.library_answers import LibraryAnswers
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane
 from exchanges.common.requests.signing_hosts import SigningHosts
 from exchanges.common.requests.venue_http import Answer
 from exchanges.common.told import by_key
@@ -44,13 +50,34 @@ _T = TypeVar("_T")
 
 
 class _Client(AsyncClient):  # type: ignore[misc]
-    """Signs for nobody but the hosts of its key."""
+    """Signs for nobody but the hosts of its key, and pays for each request before it is sent."""
 
     hosts = SigningHosts()
+    answers: LibraryAnswers
 
     async def _request(self, method: str, uri: str, signed: bool, force_params: bool = False, **rest: Any) -> Any:
         self.hosts.require(uri)
-        return await super()._request(method, uri, signed, force_params, **rest)
+        feed, path = _place(uri)
+        ticket = await self.answers.budget.acquire(cost(feed, method.upper(), path, {}), Lane.READ)
+        try:
+            return await super()._request(method, uri, signed, force_params, **rest)
+        finally:
+            ticket.settle()
+
+    async def _handle_response(self, response: aiohttp.ClientResponse) -> Any:
+        feed, _ = _place(str(response.url))
+        answer = Answer(response.status, response.headers, await response.text())
+        learn(self.answers.budget, feed, answer)
+        self.answers.take(answer, refused_for(feed, code_of(answer)))
+        return await super()._handle_response(response)
+
+
+def _place(uri: str) -> tuple[Feed, str]:
+    """The feed whose limits a request counts against, and its path as `request_costs` has it."""
+    path = urlsplit(uri).path
+    if path.startswith("/fapi/"):
+        return LINEAR, path.removeprefix("/fapi")
+    return SPOT, path.removeprefix("/api")
 
 
 class BinanceTransfers:
@@ -185,8 +212,10 @@ class BinanceTransfers:
 
 
 @asynccontextmanager
-async def connected_transfers(settings: Settings, keys: ApiKeys, clock: Clock) -> AsyncIterator[BinanceTransfers]:
-    """The account of these keys, for the length of the block.
+async def connected_transfers(
+    settings: Settings, keys: ApiKeys, clock: Clock, budget: RequestBudget | None = None
+) -> AsyncIterator[BinanceTransfers]:
+    """The account of these keys, for the length of the block; `budget`: shared with who else asks, None: its own.
 
     Raises:
         SettingsError: If the key must not be used where Binance is.
@@ -201,6 +230,7 @@ async def connected_transfers(settings: Settings, keys: ApiKeys, clock: Clock) -
         requests_params={"timeout": timeout, "allow_redirects": False},
     )
     client.hosts = keys.hosts
+    client.answers = LibraryAnswers(budget or RequestBudget(VENUE, rates(), clock), checked)
     client.API_URL, client.MARGIN_API_URL, client.FUTURES_URL = f"{spot}/api", f"{spot}/sapi", f"{linear}/fapi"
 
     async def time_ms() -> int:

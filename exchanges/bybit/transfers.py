@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from pybit.exceptions import FailedRequestError, InvalidRequestError
@@ -27,14 +28,20 @@ from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.networks import networks_of
 from exchanges.bybit.normalize import VENUE
-from exchanges.bybit.refusals import checked
+from exchanges.bybit.refusals import checked, code_of
+from exchanges.bybit.request_costs import cost, learn, rates, refused_for
 from exchanges.common.account.transfer_answers import all_networks, meaning
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.library_answers import LibraryAnswers
+from exchanges.common.requests.request_budget import Cost, RequestBudget
+from exchanges.common.requests.request_pool import Lane
 from exchanges.common.requests.signing_hosts import SigningHosts
 from exchanges.common.requests.venue_http import Answer
 from exchanges.common.told import by_key
 
 _TIMEOUT_S = 10
+_PAID_WITHIN_S = 30.0
+"""More than any lane's patience."""
 _WINDOW_MS = 10_000
 _MS = 1_000_000
 _SKEW_MS = 2_000
@@ -56,17 +63,43 @@ _T = TypeVar("_T")
 
 
 class _Client(HTTP):  # type: ignore[misc]
-    """Signs for nobody but the hosts of its key."""
+    """Signs for nobody but the hosts of its key, and pays for each request before it is sent.
 
-    def __init__(self, hosts: SigningHosts, **rest: Any) -> None:
+    It runs on a thread of its own, and what is counted belongs to the loop.
+    """
+
+    def __init__(self, hosts: SigningHosts, answers: LibraryAnswers, **rest: Any) -> None:
         super().__init__(**rest)
         self._hosts = hosts
+        self._answers = answers
+        self._loop = asyncio.get_running_loop()
+        self._charged: Cost = {}
 
     def _submit_request(
         self, method: str | None = None, path: str | None = None, query: Any = None, auth: bool = False
     ) -> Any:
         self._hosts.require(path or "")
-        return super()._submit_request(method=method, path=path, query=query, auth=auth)
+        self._charged = cost(urlsplit(path or "").path, query or {})
+        paying = self._answers.budget.acquire(self._charged, Lane.READ)
+        granted = asyncio.run_coroutine_threadsafe(paying, self._loop)
+        try:
+            ticket = granted.result(_PAID_WITHIN_S)
+        except TimeoutError:  # the loop has ended: this thread must not wait for it
+            granted.cancel()
+            raise VenueUnavailable(VENUE, "not asked: nobody answers for its budget any more") from None
+        try:
+            return super()._submit_request(method=method, path=path, query=query, auth=auth)
+        finally:
+            self._loop.call_soon_threadsafe(ticket.settle)
+
+    def _check_status_code(self, response: Any, method: Any, path: Any, params: Any) -> None:
+        answer = Answer(response.status_code, response.headers, response.text)
+        self._loop.call_soon_threadsafe(self._learn, self._charged, answer)
+        super()._check_status_code(response, method, path, params)
+
+    def _learn(self, charged: Cost, answer: Answer) -> None:
+        learn(self._answers.budget, charged, answer)
+        self._answers.take(answer, refused_for(charged, code_of(answer)))
 
 
 class BybitTransfers:
@@ -252,8 +285,10 @@ class BybitTransfers:
 
 
 @asynccontextmanager
-async def connected_transfers(settings: Settings, keys: ApiKeys, clock: Clock) -> AsyncIterator[BybitTransfers]:
-    """The account of these keys, for the length of the block.
+async def connected_transfers(
+    settings: Settings, keys: ApiKeys, clock: Clock, budget: RequestBudget | None = None
+) -> AsyncIterator[BybitTransfers]:
+    """The account of these keys, for the length of the block; `budget`: shared with who else asks, None: its own.
 
     Raises:
         SettingsError: If the key must not be used where Bybit is.
@@ -262,6 +297,7 @@ async def connected_transfers(settings: Settings, keys: ApiKeys, clock: Clock) -
     # retry_codes={0}: pybit replaces an empty set by codes that it retries with blocking sleeps, losing the code.
     client: Any = _Client(
         keys.hosts,
+        LibraryAnswers(budget or RequestBudget(VENUE, rates(), clock), checked),
         api_key=keys.key.get_secret_value(),
         api_secret=keys.secret.get_secret_value(),
         timeout=_TIMEOUT_S,
