@@ -125,7 +125,7 @@ def _lines(words: KillWords, outcomes: Sequence[Outcome], troubles: Sequence[str
     if flag.trouble:
         lines = [f"NOT DURABLE: {flag.path}: {flag.trouble}; stop the engine's process yourself"]
     else:
-        lines = [f"HALTED: {flag.path} is on the disk; nothing starts or opens beside it"]
+        lines = [f"HALTED: {flag.path} is on the disk; nothing is opened beside it, also after a restart"]
     lines += [f"NOT CONFIRMED: {trouble}" for trouble in troubles]
     for one in outcomes:
         lines += _account_lines(one)
