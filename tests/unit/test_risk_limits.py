@@ -44,6 +44,7 @@ MS = 1_000_000
 GATE = QuoteGateSettings(max_age_ms=500.0, max_event_age_ms=1000.0, max_skew_ms=300.0)
 FRESH = limits.FreshQuotes(QuoteAges(GATE))
 PEG = limits.QuotePeg(100.0, ("USD", "USDC", "USDT"))
+UNIT = limits.NotionalUnit(("USD", "USDC", "USDT"))
 USDC = linear("bybit", quote="USDC")
 DELIVERED = A.model_copy(update={"delivery_ns": NOW + 24 * HOUR})
 
@@ -87,6 +88,17 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.NothingInFlight(), Held(moving={B.id: 1}), {}, False, "in_flight"),
     (limits.MaxOpenPairs(3), Held(pairs=2), {}, True, ""),
     (limits.MaxOpenPairs(3), Held(pairs=3), {}, False, "open_pairs"),
+    (UNIT, Held(), {}, True, ""),
+    (UNIT, Held(rates={("EUR", "USDC"): 1.1}), {"route": route(linear("a", quote="EUR"), B)}, True, ""),
+    (
+        UNIT,
+        Held(rates={("ETH", "USDT"): 3000.0}),
+        {"route": route(linear("a", quote="ETH"), B)},
+        False,
+        "notional_unit",
+    ),
+    (UNIT, Held(rates={("JPY", "USD"): 0.0067}), {"route": route(linear("a", quote="JPY"), B)}, False, "notional_unit"),
+    (UNIT, Held(), {"route": route(linear("a", quote="EUR"), B)}, False, "notional_unit EUR"),
     (limits.MaxOrderNotional(501.25), Held(), {}, True, ""),
     (limits.MaxOrderNotional(501.2), Held(), {}, False, "order_notional"),
     (limits.MaxPositionNotional(2000.0), Held(position=1498.75), {}, True, ""),
@@ -258,7 +270,7 @@ def test_every_limit_is_tried_from_both_sides() -> None:
 
 
 def test_the_shipped_limits_let_a_good_proposal_pass() -> None:
-    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 36
+    assert [limit.check(proposal(), Held()) for limit in all_limits(Settings(market="live"))] == [None] * 37
 
 
 BROKEN = st.sampled_from([nan, inf, -inf, -1.0, -1e-300])

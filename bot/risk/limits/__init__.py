@@ -16,6 +16,7 @@ from bot.risk.limits.sizes import (
     MaxOrderNotional,
     MaxPositionNotional,
     MaxVenueNotional,
+    NotionalUnit,
 )
 from bot.risk.limits.venues import (
     ClockUncertainty,
@@ -60,6 +61,7 @@ __all__ = [
     "MaxVenueNotional",
     "NotQuarantined",
     "NothingInFlight",
+    "NotionalUnit",
     "OnePairPerRoute",
     "OneTransfer",
     "OpenVenues",
@@ -92,6 +94,7 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         OnePairPerRoute(),
         NothingInFlight(),
         MaxOpenPairs(risk.max_open_pairs),
+        NotionalUnit(tuple(risk.pegged)),
         MaxOrderNotional(risk.max_order_notional),
         MaxPositionNotional(risk.max_position_notional),
         MaxNetExposure(risk.max_net_exposure_notional, cap_bps),

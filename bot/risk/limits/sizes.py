@@ -1,13 +1,37 @@
 """How much may be held: per order, instrument, venue and asset, and unhedged. Notionals in quote units."""
 
 from dataclasses import dataclass
+from math import inf
 
-from bot.risk.limits.base import Proposal, Refused, at_most, is_within
+from bot.risk.limits.base import Proposal, Refused, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
+
+_LEAST_WORTH, _MOST_WORTH = 0.5, 2.0
+"""Of a currency that caps may be counted in: euros and pounds are near enough to dollars, coins are not."""
 
 
 def _with(held: float | None, added: float) -> float | None:
     return None if held is None or held < 0.0 else held + added
+
+
+@dataclass(frozen=True, slots=True)
+class NotionalUnit:
+    """Every cap is a number of quote units: of a currency that is worth thousands of dollars none would hold."""
+
+    pegged: tuple[str, ...]
+    """Each is worth about what the caps are meant in."""
+
+    def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
+        """What the first trade's currency is worth, in the first of these that a watched market prices it in."""
+        currency = proposal.route.buy.quote
+        if currency in self.pegged:
+            return None
+        rates = (portfolio.currency_rate(currency, other) for other in self.pegged)
+        rate = next((found for found in rates if found is not None), None)
+        limit = f"notional_unit {currency}"
+        if rate is None or not _LEAST_WORTH <= rate < inf:
+            return unknown(limit)
+        return at_most(limit, rate, _MOST_WORTH, f"dollars a {currency}")
 
 
 @dataclass(frozen=True, slots=True)
