@@ -47,7 +47,7 @@ async def test_fault_57_a_bot_on_a_second_machine_exits_3_and_one_whose_lease_is
             # Another machine's lock files lie elsewhere: the database alone can tell.
             monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "beta"))
             async with bot(tmp_path / "two", *IN_AND_OUT, at(told)) as second:
-                assert await asyncio.wait_for(second.process.wait(), PATIENCE_S) == 3
+                assert await asyncio.wait_for(second.process.wait(), 3 * PATIENCE_S) == 3
                 await asyncio.gather(*second._reading)
             (line,) = [line for line in second.said if line.startswith("crypto-pipe: ")]
             assert "is traded on by run " in line
