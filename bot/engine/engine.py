@@ -21,16 +21,14 @@ from bot.clock import Clock, Timer
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
-from bot.domain.route import Decision, Outcome
+from bot.domain.route import Decision
 from bot.engine.books import BookDesk, FillsFromTrades
-from bot.engine.chain_decider import ChainDecider
-from bot.engine.chains import PAUSED
 from bot.engine.decision_log import DecisionLog
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
+from bot.engine.route_decider import RouteDecider
 from bot.engine.route_index import RouteIndex
 from bot.engine.route_state import RouteState
-from bot.engine.sizer import Sizer
 from bot.engine.slot import InstrumentSlot
 from bot.engine.transfer_way import TransferWay
 from bot.engine.watches.bystander import Bystander
@@ -38,9 +36,6 @@ from bot.market.clock_offset import ClockOffset, FeedDelay
 from bot.market.rolling_statistics import RollingStatistics
 from bot.ports import FeedState, Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms, Strategy
 from bot.ports.transfers import Carrier
-from bot.pricing.sizing import Size
-from bot.risk.gate import Approved
-from bot.risk.limits import Proposal, Refused
 from bot.settings import Settings
 
 TICK_S = 1.0
@@ -156,12 +151,11 @@ class Engine:
             log=log,
             carrier=carrier,
         )
-        self.opportunities = 0
         self.books = BookDesk(self.slots, venue, self.event)
         """Takes the order books of the instruments."""
-        self._sizer = Sizer(settings, self.desk.portfolio)
         self.desk.portfolio.transfer_way = TransferWay(carrier, terms or NoTerms())
-        self._chains = ChainDecider(settings, self.desk.gate, self.desk.portfolio)
+        self.decider = RouteDecider(settings, self.desk, self.decisions)
+        """Takes an edge that is there, or names the limit in the way."""
         self._index = RouteIndex(self.routes, self.slots)
         self._awake = False
         """This batch brought or took a quote, or moved a price to where some route might be worth taking: all that it
@@ -261,15 +255,15 @@ class Engine:
                 limit = state.watch.assess()
                 if limit is None:
                     self._index.heat(state)
-                    self._consider(state, ts_ns)
+                    self.decider.consider(state, ts_ns)
                 elif limit != state.reason:
                     self._index.heat(state)
-                    self._refuse_route(state, ts_ns, limit, state.watch.figures(limit))
+                    self.decider.refuse(state, ts_ns, limit, state.watch.figures(limit))
                     state.is_opportunity = False
             else:
                 limit = state.watch.assess()  # what is offered and the best of the run go on while a pair is open
                 if state.holding is not None:
-                    self._consider_closing(state, ts_ns)
+                    self.decider.consider_closing(state, ts_ns)
                 elif limit is not None:
                     self.desk.edge_gone(state)
 
@@ -396,64 +390,6 @@ class Engine:
             s.dirty = True
             self._dirty.append(s)
 
-    def _consider(self, state: RouteState, ts_ns: int) -> None:
-        """The edge is there: open the pair, or name the limit in the way."""
-        if not state.is_opportunity:
-            state.is_opportunity = True
-            self.opportunities += 1
-        if state.is_paused:
-            self._refuse_route(state, ts_ns, PAUSED, (1.0, 0.0, "pauses"))
-            return
-        if ts_ns < state.rest_until_ns:
-            self._refuse_route(state, ts_ns, "cooldown", ((state.rest_until_ns - ts_ns) / 1e9, 0.0, "s"))
-            return
-        if state.route.chain:
-            self._consider_chain(state, ts_ns)
-            return
-        size = self._sizer.size(state, ts_ns)
-        if not size.lots:
-            self._refuse_route(state, ts_ns, "size", size.figures)
-            return
-        answer = self._proposed(state, ts_ns, size)
-        if isinstance(answer, Refused):
-            smaller = self._sizer.smaller(state, ts_ns, answer.limit)
-            if smaller is not None and smaller.lots:
-                size, answer = smaller, self._proposed(state, ts_ns, smaller)
-        if isinstance(answer, Approved):
-            averages = (size.buy_price, size.sell_price)
-            self.desk.open(state, state.watch.opportunity(ts_ns, size.quantity, averages))
-        else:
-            self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
-
-    def _consider_chain(self, state: RouteState, ts_ns: int) -> None:
-        answer = self._chains.decide(state, ts_ns)
-        if isinstance(answer, Refused):
-            self._refuse_route(state, ts_ns, answer.limit, (answer.observed, answer.allowed, answer.unit))
-        else:
-            self.desk.open(state, answer)
-
-    def _proposed(self, state: RouteState, ts_ns: int, size: Size) -> Approved | Refused:
-        gross_bps = state.watch.gross_bps
-        assert gross_bps is not None
-        quantity = size.lots * state.grid.lot_float
-        proposal = Proposal(state.route, ts_ns, quantity, size.buy_price, size.sell_price, gross_bps)
-        return self.desk.gate.check(proposal)
-
-    def _consider_closing(self, state: RouteState, ts_ns: int) -> None:
-        assert state.holding is not None
-        why = state.watch.close_reason(state.holding, ts_ns)
-        if why is not None:
-            self.desk.close(state, why, ts_ns)
-
-    def _refuse_route(self, state: RouteState, ts_ns: int, limit: str, figures: tuple[float, float, str]) -> None:
-        state.observed = figures
-        if limit == state.reason:
-            return
-        state.reason = limit
-        watch = state.watch
-        gross, needed, net = watch.gross_bps, watch.needed_bps, watch.net_bps
-        self.decisions.add(ts_ns, state.route.id, Outcome.REFUSED, limit, figures, _NOTHING, gross, needed, net)
-
     def _tick(self) -> None:
         """Once a second: what moves without a quote."""
         now_ns = self._clock.now_ns()
@@ -472,7 +408,7 @@ class Engine:
         for state in self.routes:
             state.watch.refresh(now_ns)
             if state.holding is not None:
-                self._consider_closing(state, now_ns)
+                self.decider.consider_closing(state, now_ns)
         self._index.refresh()
         self._tick_timer = self._clock.call_later(TICK_S, self._tick)
         self.ticked_ns = now_ns

@@ -17,13 +17,9 @@ from bot.domain.instrument import Feed
 from bot.domain.route import Decision
 from bot.domain.snapshot import Snapshot, UpkeepStatus
 from bot.engine.accounts.bringing_home import bring_home
-from bot.engine.accounts.dust_left import dust_left
-from bot.engine.accounts.earlier_results import realised_today
 from bot.engine.accounts.halted_start import refused, stay_halted
-from bot.engine.accounts.left_behind import LeftBehind, left_behind
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
-from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.engine import Engine, RunInfo
@@ -32,6 +28,7 @@ from bot.engine.run_words import opening_lines
 from bot.engine.shadow.run import RealSide, ShadowRun
 from bot.engine.snapshot import take_snapshot
 from bot.engine.summary import run_summary
+from bot.engine.takeover import Takeover
 from bot.engine.terms.rates import assumed_funding, fee_schedules
 from bot.engine.watches.dead_man import DeadMan
 from bot.engine.watches.lag_watch import LagWatch
@@ -39,19 +36,14 @@ from bot.engine.watches.lasting_halt import LastingHalt
 from bot.engine.watches.storage_watch import Disk, StorageWatch
 from bot.engine.watches.venue_watch import VenueWatch
 from bot.errors import BotError, InvariantError, StorageError, VenueError
-from bot.execution.chain import Chain
-from bot.execution.journal_replay import LeftPair
 from bot.masking import masked
 from bot.patience import Patience
 from bot.ports import (
-    HasAccounts,
     Journal,
     Market,
     MarketEnd,
     MarketSink,
-    PaysFunding,
     QuoteDrivenVenue,
-    RebuiltFromFills,
     RecordKind,
     RouteTerms,
     Strategy,
@@ -61,7 +53,6 @@ from bot.risk.gate import TradingState
 from bot.risk.halt_flag import HaltFlag
 from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
-from bot.transfers.paper_carrier import PaperCarrier
 
 SOCKET = Path("run") / "engine.sock"
 """Of the control socket, below the data directory."""
@@ -176,9 +167,7 @@ class EngineRun:
         self._log_line = log
         self._watches = tuple(watches)
         self._accounts = accounts
-        self._left = LeftBehind()
         self._halted = halted
-        self._patience = patience
         self._reconciler: Reconciler | None = None
         feeds = tuple(dict.fromkeys(instrument.feed for instrument in market.instruments))
         self._fees = fee_schedules(feeds, market.published_fees, settings)
@@ -203,6 +192,18 @@ class EngineRun:
         )
         # Asked now: it is one once the engine listens to it.
         self._transfers = self._carrier if isinstance(self._carrier, AccountCarrier) else None
+        self._takeover = Takeover(
+            self.engine,
+            market,
+            self._venue,
+            journal,
+            data_dir=None
+            if disk is None
+            else settings.data_dir,  # a market that goes by its own time had nobody before
+            accounts=accounts,
+            carrier=self._carrier,
+            patience=patience,
+        )
         self._shadow: ShadowRun | None = None
         if shadow is not None:
             self._shadow = ShadowRun(shadow, self.engine, self._venue, journal, market.clock, self._log)
@@ -264,15 +265,14 @@ class EngineRun:
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
             before = self._told_before()
-            dust = {} if self._disk is None else dust_left(self._data_dir, self._accounts)
             if self._shadow is not None:
                 self._shadow.look_back()  # before the paper run begins: the newest run in the journal is that one
             self._record_start()
-            self.engine.desk.executor.dust.restore(dust, self._market.instruments)
+            self._takeover.restore_dust()
             await self._control.start()
             self._listen_to_signals()
             await self._unless_stopped(self._venue.start())
-            left = await self._unless_stopped(self._recover())
+            left = await self._unless_stopped(self._takeover.settle())
             if self._shadow is not None:
                 await self._unless_stopped(self._shadow.open())
             if self._halted is not None and not left and not self._twins_left():
@@ -281,7 +281,7 @@ class EngineRun:
             self._person.start()
             if self._halted is not None:
                 stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
-            self._adopt(left)
+            self._reconciler = self._takeover.go_on(left)
             if self._shadow is not None:
                 self._shadow.start()
             for watch in (
@@ -392,62 +392,11 @@ class EngineRun:
         if self._disk is None:
             return []
         dropped = [] if self._disk.dropped is None else [self._disk.dropped]
-        self._left = left_behind(self._data_dir, self._accounts, self._market.instruments)
-        now_ns = self._market.clock.now_ns()
-        earlier = realised_today(self._data_dir, self._accounts, self._market.instruments, now_ns)
-        self.engine.desk.portfolio.restore_today(earlier, now_ns)
-        return [*dropped, *self._left.told]
-
-    async def _recover(self) -> list[LeftPair]:
-        """Settle with the venues what earlier runs left, and what is not ours; paper money is told what it held."""
-        left, engine = self._left, self.engine
-        if isinstance(self._venue, RebuiltFromFills):
-            self._venue.rebuild([fill for pair in left.pairs for fill in pair.fills])
-        if isinstance(self._carrier, PaperCarrier):
-            chains = [pair.pair for pair in left.pairs if isinstance(pair.pair, Chain)]
-            self._carrier.restore(
-                [one.carriage.id for chain in chains for one in chain.travels.values() if one.is_over]
-            )
-        if self._disk is None or not isinstance(self._venue, HasAccounts):
-            return []
-        settings, clock = engine.settings.reconciliation, self._market.clock
-        accounts = self._venue.account_questions()
-        wait_s = 0.0 if self._patience is None else self._patience.left_s
-        instruments = self._market.instruments
-        recovery = Recovery(left, accounts, instruments, self._journal, clock, settings, engine.event, wait_s)
-        pairs = await recovery.settle()
-        engine.desk.portfolio.quarantine.update(recovery.quarantined)
-        return pairs
+        return [*dropped, *self._takeover.read()]
 
     def _twins_left(self) -> bool:
         """Whether earlier runs left real orders beside paper ones in hand."""
         return self._shadow is not None and self._shadow.has_left
-
-    def _adopt(self, pairs: Sequence[LeftPair]) -> None:
-        """Go on with what earlier runs left."""
-        desk = self.engine.desk
-        for left in pairs:
-            pair = left.pair
-            what = f"{left.name}, which was {pair.state}, and holds {left.held_words()}"
-            self.engine.event("warning", f"adopted {what}")
-            desk.adopt(left)
-        if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
-            self._venue.ask_for_funding(self._left.since_ns, self._left.payments)
-        if self._accounts is not None:
-            tell_adopted(self._journal, self._market.clock, pairs)
-        # Paper money is here alone: there is nobody else to ask.
-        if isinstance(self._venue, HasAccounts) and not isinstance(self._venue, RebuiltFromFills):
-            self._reconciler = Reconciler(
-                self._venue.account_questions(),
-                desk,
-                self._market.instruments,
-                self._market.clock,
-                self.engine.settings.execution.reconcile_every_s,
-                self.engine.event,
-                self._left,
-            )
-            if self._transfers is not None:
-                self._reconciler.follow(self._transfers)
 
     def _left_open(self) -> list[str]:
         """One line where pairs are open that nobody quotes any more: their unrealised profit is in no figure."""

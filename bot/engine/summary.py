@@ -50,7 +50,7 @@ def run_summary(
         "quotes": dict(quotes),
         "quotes_refused": {str(reason): count for reason, count in refused.items()},
         "malformed": {str(feed): health.malformed for feed, health in engine.feeds.items()},
-        "opportunities": engine.opportunities,
+        "opportunities": engine.decider.opportunities,
         "decisions": {
             "taken": engine.decisions.taken,
             "refused": dict(engine.decisions.refused),

@@ -16,9 +16,9 @@ class Sized:
 
     def __init__(self, engine):
         self.engine = engine
-        self.size = engine._sizer.size
+        self.size = engine.decider.sizer.size
         self.seen = []
-        engine._sizer.size = self
+        engine.decider.sizer.size = self
 
     def __call__(self, state, ts_ns):
         book = self.engine.slots[SLOT].book

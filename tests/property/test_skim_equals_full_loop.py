@@ -280,7 +280,7 @@ def played(
 
 def state_of(engine: Engine, venue: PaperActions) -> list[Any]:
     """Everything that a later decision or report could rest on."""
-    state: list[Any] = [engine.decisions.digest, engine.desk.fills, engine.opportunities, venue.balances()]
+    state: list[Any] = [engine.decisions.digest, engine.desk.fills, engine.decider.opportunities, venue.balances()]
     for slot in engine.slots:
         statistics, window = slot.statistics, slot.window
         columns = window.between(0, 1 << 62)

@@ -205,7 +205,7 @@ def test_every_decision_of_a_pairs_life_with_its_hand_worked_edge() -> None:
     cash = -D("0.996") * D("1000.10") + sold * D("999.90") * (1 - D("0.001"))
     perp = D("0.996") * (D("1003.41") - D("1000.00")) - D("0.996") * (D("1003.41") + D("1000.00")) * D("0.0005")
     assert bench.engine.desk.ledger.realised() == {"USDT": cash + perp, "ETH": D("0.996") - D("0.000996") - sold}
-    assert bench.engine.opportunities == 1
+    assert bench.engine.decider.opportunities == 1
 
 
 def test_costs_of_a_side_that_are_not_known_refuse_the_route() -> None:

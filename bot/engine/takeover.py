@@ -1,0 +1,121 @@
+"""What earlier runs on the same accounts left: read from the journal, settled with the venues, and gone on with."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from bot.engine.accounts.dust_left import dust_left
+from bot.engine.accounts.earlier_results import realised_today
+from bot.engine.accounts.left_behind import LeftBehind, left_behind
+from bot.engine.accounts.reconciler import Reconciler
+from bot.engine.accounts.recovery import Recovery, tell_adopted
+from bot.engine.engine import Engine
+from bot.execution.chain import Chain
+from bot.execution.journal_replay import LeftPair
+from bot.patience import Patience
+from bot.ports import HasAccounts, Journal, Market, PaysFunding, QuoteDrivenVenue, RebuiltFromFills
+from bot.ports.transfers import AccountCarrier, Carrier
+from bot.transfers.paper_carrier import PaperCarrier
+
+
+class Takeover:
+    """Hands a run what there is, in three steps: `read`, `settle`, `go_on`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        market: Market,
+        venue: QuoteDrivenVenue,
+        journal: Journal,
+        *,
+        data_dir: Path | None,
+        accounts: Mapping[str, str] | None,
+        carrier: Carrier | None,
+        patience: Patience | None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            engine: Of the run.
+            market: Names the instruments, and tells the time.
+            venue: Takes the orders.
+            journal: Of the run.
+            data_dir: Where earlier runs wrote; None: nothing of them counts here.
+            accounts: Venue -> whose money is traded with; None: what is held ends with the run.
+            carrier: Moves amounts of chains between venues.
+            patience: With venues that are away.
+        """
+        self._engine = engine
+        self._market = market
+        self._venue = venue
+        self._journal = journal
+        self._data_dir = data_dir
+        self._accounts = accounts
+        self._carrier = carrier
+        self._patience = patience
+        self._left = LeftBehind()
+        self._dust: Mapping[str, Decimal] = {}
+
+    def read(self) -> list[str]:
+        """Read the journal, before this run writes to it; a line for each pair that cannot be taken over here.
+
+        Raises:
+            StorageError: If it cannot be read.
+        """
+        if self._data_dir is None:
+            return []
+        instruments, now_ns = self._market.instruments, self._market.clock.now_ns()
+        self._left = left_behind(self._data_dir, self._accounts, instruments)
+        earlier = realised_today(self._data_dir, self._accounts, instruments, now_ns)
+        self._engine.desk.portfolio.restore_today(earlier, now_ns)
+        self._dust = dust_left(self._data_dir, self._accounts)
+        return self._left.told
+
+    def restore_dust(self) -> None:
+        """The next pairs take along what lies there; once this run writes."""
+        self._engine.desk.executor.dust.restore(self._dust, self._market.instruments)
+
+    async def settle(self) -> list[LeftPair]:
+        """Settle with the venues what was left, and what is not ours; paper money is told what it held.
+
+        Raises:
+            PreflightFailed: If the venues tell otherwise than the journal.
+            VenueError: If they cannot be asked.
+        """
+        left, engine = self._left, self._engine
+        if isinstance(self._venue, RebuiltFromFills):
+            self._venue.rebuild([fill for pair in left.pairs for fill in pair.fills])
+        if isinstance(self._carrier, PaperCarrier):
+            chains = [pair.pair for pair in left.pairs if isinstance(pair.pair, Chain)]
+            over = [one for chain in chains for one in chain.travels.values() if one.is_over]
+            self._carrier.restore([one.carriage.id for one in over])
+        if self._data_dir is None or not isinstance(self._venue, HasAccounts):
+            return []
+        settings, clock = engine.settings.reconciliation, self._market.clock
+        accounts, instruments = self._venue.account_questions(), self._market.instruments
+        wait_s = 0.0 if self._patience is None else self._patience.left_s
+        recovery = Recovery(left, accounts, instruments, self._journal, clock, settings, engine.event, wait_s)
+        pairs = await recovery.settle()
+        engine.desk.portfolio.quarantine.update(recovery.quarantined)
+        return pairs
+
+    def go_on(self, pairs: Sequence[LeftPair]) -> Reconciler | None:
+        """Hand the pairs to the desk; what compares the accounts from now on, None where there is nobody to ask."""
+        desk, clock = self._engine.desk, self._market.clock
+        for left in pairs:
+            what = f"{left.name}, which was {left.pair.state}, and holds {left.held_words()}"
+            self._engine.event("warning", f"adopted {what}")
+            desk.adopt(left)
+        if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
+            self._venue.ask_for_funding(self._left.since_ns, self._left.payments)
+        if self._accounts is not None:
+            tell_adopted(self._journal, clock, pairs)
+        # Paper money is here alone: there is nobody else to ask.
+        if not isinstance(self._venue, HasAccounts) or isinstance(self._venue, RebuiltFromFills):
+            return None
+        every_s, event = self._engine.settings.execution.reconcile_every_s, self._engine.event
+        accounts, instruments = self._venue.account_questions(), self._market.instruments
+        reconciler = Reconciler(accounts, desk, instruments, clock, every_s, event, self._left)
+        if isinstance(self._carrier, AccountCarrier):
+            reconciler.follow(self._carrier)
+        return reconciler
