@@ -78,7 +78,18 @@ class Chaos:
                 break
             self.check_refused_start(one, deadline_ns)
         await self.check_what_arrived()
+        if is_halted(one):
+            await self.take_halt_away()
         self.tally.take(str(life.first["fault"]), self.data_dir)
+
+    async def take_halt_away(self) -> None:
+        """As a person does who has looked: the halt was said and why, and would hold after a restart."""
+        file = JournalFile(self.data_dir)
+        self.tell(f"  {why_halted(file)}")
+        assert why_halted(file), "HALTED, and no event says why"
+        file.close()
+        code, words = await self.main("--mode", "resume", "--halt")
+        assert code == 0, words
 
     def deadline_ns(self) -> int:
         """Until when a bot must have started."""

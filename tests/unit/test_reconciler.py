@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -251,6 +252,27 @@ async def test_while_an_order_is_on_its_way_nothing_is_compared(monkeypatch: pyt
         assert here.said == []
         here.desk.pending.clear()
         await until(lambda: here.desk.gate.state is TradingState.HALTED)
+
+
+async def test_a_position_that_went_and_came_back_during_a_look_is_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with rig(monkeypatch) as here:
+        asked, numbers = here.venue.holdings, count()
+
+        async def slow() -> Holdings:
+            """The answer tells of the moment between a sale and the purchase that undoes it."""
+            number = next(numbers)
+            here.desk.on_fill(fill(f"s{number}", "0.1", side=Side.SELL))
+            here.venue.position, here.venue.usdt = D("-0.1"), D("1009.95") - D("0.1") * number
+            told = await asked()
+            here.desk.on_fill(fill(f"b{number}", "0.1"))
+            return told
+
+        monkeypatch.setattr(here.venue, "holdings", slow)
+        await here.looks(8)
+        assert here.desk.gate.why == []
+        assert here.said == []
 
 
 async def test_money_that_nothing_explains_is_told_once_with_its_figure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ way and nothing of it changed; a wallet, where that holds for its whole venue.
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
@@ -77,6 +77,8 @@ class Reconciler:
         self._told: set[tuple[str, str]] = set()
         self._looks: defaultdict[str, int] = defaultdict(int)
         """By instrument id: looks in a row that found another position."""
+        self._news: Counter[str] = Counter()
+        """By instrument id: fills and funding that were booked."""
         self._has_reduced = False
         self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
         self._begun: set[str] = set()
@@ -134,6 +136,7 @@ class Reconciler:
         self._has_reduced = False
 
     def _book(self, news: Fill | FundingPayment) -> None:
+        self._news[news.instrument.id] += 1
         cash = self._cash.get(news.instrument.venue)
         if cash is None:
             return
@@ -185,7 +188,7 @@ class Reconciler:
         for one in own:
             if before[one.id] == after[one.id] and not after[one.id][1]:
                 self._compare(one, holdings)
-        if before == after and not any(pending for _, pending in after.values()):
+        if before == after and not any(pending for _, pending, _ in after.values()):
             await self._compare_cash(account, holdings)
 
     def _is_traded(self, instrument: Instrument) -> bool:
@@ -194,14 +197,17 @@ class Reconciler:
             one.id == instrument.id for pair in self._desk.in_hand() for one in pair.opportunity.route.instruments
         )
 
-    def _state(self, own: Sequence[Instrument]) -> dict[str, tuple[Decimal, int]]:
-        """By instrument id: what fills make, and how many orders may change it."""
+    def _state(self, own: Sequence[Instrument]) -> dict[str, tuple[Decimal, int, int]]:
+        """By instrument id: what fills make, how many orders may change it, and how often it has changed so far.
+
+        In a slow look a position may have gone and come back: it is the same then, and the venue's answer another.
+        """
         pending: defaultdict[str, int] = defaultdict(int)
         for pair in self._desk.in_hand():
             for order in pair.waiting():
                 pending[order.instrument.id] += 1
         ledger = self._desk.ledger
-        return {one.id: (ledger.position(one), pending[one.id]) for one in own}
+        return {one.id: (ledger.position(one), pending[one.id], self._news[one.id]) for one in own}
 
     def moved(self, venue: str, asset: str, amount: Decimal, source: str, target: str) -> None:
         """The bot has moved money between two wallets of an account: neither changed without a reason."""
