@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
-from bot.engine.accounts.left_behind import LeftBehind, left_behind
+from bot.engine.accounts.left_behind import LeftBehind, left_behind, write_missing
 from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine
@@ -106,6 +106,7 @@ class Takeover:
             what = f"{left.name}, which was {left.pair.state}, and holds {left.held_words()}"
             self._engine.event("warning", f"adopted {what}")
             desk.adopt(left)
+        write_missing(self._journal, self._left)
         if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
             self._venue.ask_for_funding(self._left.since_ns, self._left.payments)
         if self._accounts is not None:

@@ -16,7 +16,7 @@ from bot.clock import Timer, VirtualClock
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order
 from bot.engine.accounts.dust_left import dust_left
-from bot.engine.accounts.left_behind import left_behind
+from bot.engine.accounts.left_behind import left_behind, write_missing
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine, RunInfo
 from bot.ports import RecordKind
@@ -168,6 +168,7 @@ class Process:
         for one in pairs:
             self.told_final |= {id_ for id_, (order, _, _) in one.pair.orders.items() if order.status.is_terminal}
             self.desk.adopt(one)
+        write_missing(self.journal, left)
         if left.since_ns is not None:
             self.venue.ask_for_funding(left.since_ns, left.payments)
         tell_adopted(self.journal, clock, pairs)

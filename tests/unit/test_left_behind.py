@@ -9,7 +9,7 @@ from typing import Any
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.order import Side
-from bot.engine.accounts.left_behind import ADOPTED, left_behind
+from bot.engine.accounts.left_behind import ADOPTED, left_behind, write_missing
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.settings import PaperSettings
@@ -87,3 +87,25 @@ async def test_paper_money_holds_again_what_it_held(tmp_path: Path) -> None:
     assert [one.quantity for one in (await at_b.holdings()).positions] == [D("-0.5")]
     assert await at_a.order(next(iter(left.pair.orders.values()))[0]) is None
     assert await asyncio.gather(at_a.open_orders(), at_b.open_orders()) == [[], []]
+
+
+def test_what_a_crash_took_of_a_funding_payment_is_written_down_once(tmp_path: Path) -> None:
+    parts = [["run-1", "0.25"], ["run-2", "0.5"], [None, "-0.125"]]
+    payment = {"instrument": PERP.id, "asset": "USDT", "payment": "0.5", "pair": "run-2", "parts": parts}
+    write(tmp_path, "run", MINE, [*opened(), (RecordKind.FUNDING, PERP.id, payment)])
+    found = left_behind(tmp_path, MINE, INSTRUMENTS)
+    assert [(part.body["pair"], part.body["payment"]) for part in found.missing_parts] == [
+        ("run-1", "0.25"),
+        (None, "-0.125"),
+    ]
+    (left,) = found.pairs
+    assert left.funding == [("USDT", D("0.25"))]
+
+    journal = SqliteJournal(tmp_path, "second")
+    start = {"run_id": "second", "market": "live", "accounts": MINE, "started_ns": 2, "instruments": []}
+    journal.record(RecordKind.RUN, "second", 1, start)
+    write_missing(journal, found)
+    journal.close()
+    again = left_behind(tmp_path, MINE, INSTRUMENTS)
+    assert again.missing_parts == []
+    assert again.pairs[0].funding == [("USDT", D("0.25"))]

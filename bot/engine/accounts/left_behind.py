@@ -4,20 +4,32 @@ Each run that has taken over what was left says so, once (`ADOPTED`): a start re
 the beginnings of the pairs that are named there. Pairs of other accounts are nobody's here, and only named.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bot.domain.instrument import Instrument
 from bot.engine.accounts.left_open import left_open
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
-from bot.ports import RecordKind
+from bot.ports import Journal, RecordKind
 from bot.storage.queries import JournalReader, Run
 
 ADOPTED = "adopted"
 """Key of the event that names every pair that a run took over from those before it."""
 BEFORE_NS = 600_000_000_000
 """News of an order may be so late: from so long before the last record on, own trades are compared one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FundingPart:
+    """What one pair, or nobody, had of a funding payment: a record of the journal, written or not."""
+
+    key: str
+    """The instrument."""
+    ts_ns: int
+    body: Mapping[str, Any]
+    kind: RecordKind = RecordKind.FUNDING
 
 
 @dataclass(slots=True)
@@ -35,6 +47,8 @@ class LeftBehind:
     """Client ids of every order since then that the journal has."""
     payments: set[tuple[str, int]] = field(default_factory=set)
     """Instrument and time of every funding payment since then that the journal has."""
+    missing_parts: list["FundingPart"] = field(default_factory=list)
+    """Parts of such payments that a crash took: `write_missing` makes up for them."""
     told: list[str] = field(default_factory=list)
     """A line for each pair that cannot be taken over here."""
 
@@ -55,13 +69,33 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
         else:
             told = []
         replay = JournalReplay({one.id: one for one in instruments})
+        parts: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
         found = LeftBehind(told=told, since_ns=max(0, mine[-1].last_ns - BEFORE_NS))
         for run in _needed(reader, mine, mine[-1].last_ns - BEFORE_NS):
             for record in reader.records(run.run_id, *KINDS):
                 replay.take(record)
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
+                if record.kind is RecordKind.FUNDING:
+                    parts.setdefault((record.key, record.ts_ns), []).append(record.body)
+        found.missing_parts = [part for (key, ts_ns), told in parts.items() for part in _missing(key, ts_ns, told)]
+        for part in found.missing_parts:
+            replay.take(part)
         found.pairs = replay.left()
         return found
+
+
+def write_missing(journal: Journal, left: LeftBehind) -> None:
+    """Write down what a crash took of funding payments, so that their parts sum to what the venue paid."""
+    for part in left.missing_parts:
+        journal.record(part.kind, part.key, part.ts_ns, part.body)
+
+
+def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterator[FundingPart]:
+    """The parts of one payment that its records name, and that none of them is."""
+    written = {body["pair"] for body in told}
+    for whose, amount in told[0].get("parts", ()):
+        if whose not in written:
+            yield FundingPart(key, ts_ns, {**told[0], "pair": whose, "payment": amount})
 
 
 def is_on(run: Run, accounts: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from bot.domain.order import Order
 from bot.domain.shadow import ShadowStatus
 from bot.domain.standing import VenueStanding
 from bot.engine.accounts.earlier_results import realised_today
-from bot.engine.accounts.left_behind import LeftBehind, left_behind
+from bot.engine.accounts.left_behind import LeftBehind, left_behind, write_missing
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.accounts.recovery import Recovery, tell_adopted
@@ -207,6 +207,7 @@ class ShadowRun:
             self.event("warning", f"adopted twin {what}")
             self.desk.adopt(left)
         self.desk.executor.flatten()
+        write_missing(self._journal, self._left)
         if self._left.since_ns is not None and isinstance(self.venue, PaysFunding):
             self.venue.ask_for_funding(self._left.since_ns, self._left.payments)
         if self._side.accounts is not None:

@@ -95,7 +95,8 @@ class FundingClock:
             return
         shares = self._ledger.on_funding(payment)
         rest = payment.amount - sum(shares.values(), Decimal(0))
-        for pair, amount in [*shares.items(), *([(None, rest)] if rest else [])]:
+        parts = [*shares.items(), *([(None, rest)] if rest else [])]
+        for pair, amount in parts:
             body = {
                 "pair": pair,
                 "instrument": payment.instrument.id,
@@ -105,6 +106,8 @@ class FundingClock:
                 "quantity": str(payment.quantity),
                 "mark_price": str(payment.mark_price),
                 "assumed": assumed,
+                # Each part tells of all: a crash may take some of them, and the next start writes those down.
+                "parts": [[whose, str(part)] for whose, part in parts],
             }
             self._journal.record(RecordKind.FUNDING, payment.instrument.id, payment.ts_ns, body)
 
