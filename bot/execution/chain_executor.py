@@ -14,19 +14,20 @@ time that the amount is neither home nor between venues: an alarm, then home at 
 """
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
 from bot.clock import Clock
 from bot.domain.instrument import Instrument
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity
-from bot.errors import InvariantError, StorageError
+from bot.errors import InvariantError
 from bot.execution.away import AwayWatch
 from bot.execution.chain import Chain, Place, Travel
 from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_rounds import ChainRounds
+from bot.execution.chain_transfers import ChainTransfers, in_words
 from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
 from bot.execution.pair import PairState
@@ -34,7 +35,7 @@ from bot.execution.pair_executor import FLATTEN, LATE_FILL
 from bot.execution.pair_orders import Quotes
 from bot.execution.unhedged import Unhedged
 from bot.ports import Actions, Journal, RecordKind
-from bot.ports.transfers import Carriage, Carrier, CarryNews, CarryState
+from bot.ports.transfers import Carrier, CarryNews, CarryState
 from bot.settings import ExecutionSettings
 
 NOT_SENT = "the transfer did not leave"
@@ -45,8 +46,6 @@ _LEAST_WAIT_S = 0.01
 _MOST_WAIT_S = 5.0
 """Between two tries at a venue that refuses all of them."""
 _QUICK_TRIES = 10
-_SENDABLE = Decimal("1e-8")
-"""Venues take amounts of at most so many digits."""
 
 
 class ChainExecutor:
@@ -98,8 +97,6 @@ class ChainExecutor:
         self._on_chain = on_chain
         self._on_chain_fill = on_chain_fill
         self._on_halt = on_halt
-        self._carrier = carrier
-        self._deadline_s = deadline_s
         self.on_not_durable = on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
         self.on_alarm: Callable[[Chain, str], None] = lambda chain, text: None
@@ -108,9 +105,6 @@ class ChainExecutor:
         """Asked when the intent of link 0 is durable: what refuses the chain by now. None: it is sent."""
         self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._chains: dict[str, Chain] = {}
-        self._chain_of_travel: dict[str, Chain] = {}
-        self._unsent: dict[str, Travel] = {}
-        """Transfers whose intents are not durable yet."""
         self._chain_count = 0
         self._is_stopped = False
         self._orders = ChainOrders(clock, settings, quotes, taker_bps)
@@ -124,6 +118,15 @@ class ChainExecutor:
             on_ended=self._ended,
             on_lost=self._lost,
             on_halt=on_halt,
+            on_not_durable=lambda why: self.on_not_durable(why),
+        )
+        self._transfers = ChainTransfers(
+            carrier,
+            journal,
+            clock,
+            deadline_s,
+            may_open=may_open,
+            on_refused=self.on_carry,
             on_not_durable=lambda why: self.on_not_durable(why),
         )
         self._watch = AwayWatch(clock, settings, self._on_stage)
@@ -168,7 +171,7 @@ class ChainExecutor:
         if route.hedges:
             return "hedges"
         carried = [leg for leg in route.chain if isinstance(leg, TransferLeg)]
-        if carried and (self._carrier is None or any(leg.network is None for leg in carried)):
+        if carried and (not self._transfers.can_send or any(leg.network is None for leg in carried)):
             return "transfers"
         return None
 
@@ -211,7 +214,7 @@ class ChainExecutor:
     def unsettled(self) -> int:
         """Chains that are neither home nor waiting for a transfer alone: an order, or what comes after it, is due."""
         busy = sum(chain.underway is None or bool(chain.pending) for chain in self._chains.values())
-        return busy + len(self._unsent)
+        return busy + self._transfers.unsent
 
     def stop(self) -> None:
         """The run has ended: no timer does anything any more, and what chains hold stays as it is."""
@@ -236,15 +239,9 @@ class ChainExecutor:
         self._chains[chain.id] = chain
         self._rounds.adopt(chain)
         chain.has_given_up = True
-        travel = chain.underway
-        if travel is not None:
-            self._chain_of_travel[travel.carriage.id] = chain
-            if self._carrier is None:
-                one = travel.carriage
-                what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue}"
-                self._on_halt(f"chain {chain.id} sent {what}, and nothing in this run can ask about it: look yourself")
-            else:
-                self._carrier.resume(travel.carriage)
+        unknown = self._transfers.adopt(chain)
+        if unknown is not None:
+            self._on_halt(unknown)
         self._next(chain)
 
     def journal_failed(self, why: str) -> None:
@@ -253,8 +250,7 @@ class ChainExecutor:
             waiting = [order for order in chain.waiting() if order.status is OrderStatus.INTENT]
             if waiting:
                 self._rounds.not_durable(chain, waiting, why)
-        for travel in list(self._unsent.values()):
-            self._refuse(travel, f"its intent is not durable: {why}")
+        self._transfers.journal_failed(why)
 
     # What the venues say
 
@@ -313,9 +309,7 @@ class ChainExecutor:
         Raises:
             InvariantError: If it is none of this run's.
         """
-        chain = self._chain_of_travel.get(news.id)
-        if chain is None:
-            raise InvariantError(f"news of transfer {news.id}, which this run never wrote down")
+        chain = self._transfers.chain_of(news.id)
         if not chain.tell(news):
             return
         travel = chain.travels[news.id]
@@ -323,7 +317,7 @@ class ChainExecutor:
             chain.returning.add(travel.link)
             chain.close_reason = chain.close_reason or NOT_SENT
         if news.state in (CarryState.REFUSED, CarryState.FAILED, CarryState.LATE):
-            self.on_alarm(chain, _travel_words(chain, travel))
+            self.on_alarm(chain, in_words(chain, travel))
         if news.state.is_final:
             chain.fruitless_rounds, chain.must_pause = 0, False
         self._changed(chain)
@@ -404,7 +398,7 @@ class ChainExecutor:
         if not self._may_open():
             return False
         if isinstance(chain.links[at], TransferLeg):
-            is_waiting = bool(chain.pending) or self._carrier is None
+            is_waiting = bool(chain.pending) or not self._transfers.can_send
             return is_waiting or self._orders.is_worth_sending(chain, at)
         return chain.tries.get(at, 0) <= self._settings.complete_tries and self._orders.onwards(chain, at) is not None
 
@@ -463,39 +457,11 @@ class ChainExecutor:
         return is_next and not chain.pending and chain.underway is None
 
     def _depart(self, chain: Chain, at: int) -> None:
-        leg = chain.links[at]
-        assert isinstance(leg, TransferLeg)
-        assert leg.network is not None, "a chain that was opened names its networks"
-        name = "".join(letter for letter in f"{chain.id}t{at}" if letter.isalnum())[-32:]
-        amount = chain.held(at).quantize(_SENDABLE, ROUND_DOWN).normalize()
-        carriage = Carriage(name, leg.asset, leg.from_venue, leg.to_venue, leg.network, amount, self._deadline_s)
-        travel = Travel(at, carriage, self._clock.now_ns())
-        chain.depart(travel)
-        self._chain_of_travel[name] = chain
-        self._unsent[name] = travel
+        travel = self._transfers.depart(chain, at)
         chain.state = PairState.IN_FLIGHT
         self._changed(chain)
         self._watch.look(chain, [one for one in chain.inner if self._orders.must_go(chain, one)])
-        try:
-            self._journal.when_durable(lambda: self._carry(chain, travel))
-        except StorageError as error:
-            self.on_not_durable(f"the journal cannot be written: {error}")
-            self._refuse(travel, f"its intent is not durable: {error}")
-
-    def _carry(self, chain: Chain, travel: Travel) -> None:
-        if travel.carriage.id not in self._unsent:
-            return  # the journal failed meanwhile
-        if chain.has_given_up or not self._may_open():
-            self._refuse(travel, "nothing new may be opened any more")
-            return
-        del self._unsent[travel.carriage.id]
-        assert self._carrier is not None, "a chain with a transfer is opened only with a carrier"
-        self._carrier.send(travel.carriage)
-
-    def _refuse(self, travel: Travel, reason: str) -> None:
-        del self._unsent[travel.carriage.id]
-        one = travel.carriage
-        self.on_carry(CarryNews(one.id, CarryState.REFUSED, one.amount, f"not sent: {reason}", self._clock.now_ns()))
+        self._transfers.send(chain, travel)
 
     # Ends
 
@@ -539,14 +505,3 @@ class ChainExecutor:
 def _held_words(chain: Chain) -> str:
     held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
     return f"chain {chain.id} ({chain.state}) holds {held or 'nothing'}"
-
-
-def _travel_words(chain: Chain, travel: Travel) -> str:
-    one, state = travel.carriage, travel.state
-    what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue} on {one.network}"
-    words = {
-        CarryState.LATE: f"has not arrived within {one.deadline_s:g} s; it is followed all the same",
-        CarryState.REFUSED: "did not leave; it is sold where it lies",
-    }
-    told = words.get(state, "came back; it is sold where it lies") if state is not None else ""
-    return f"chain {chain.id}: {what} {told}{f': {travel.reason}' if travel.reason else ''}"
