@@ -151,7 +151,8 @@ def _size(size: SizeRow, currency: str) -> str:
 def _pair_line(shown: Snapshot, index: int) -> str:
     one = shown.pairs[index]
     uneven = "" if one.unhedged_s is None else f"UNEVEN for {one.unhedged_s:.1f} s, "
-    held = f"{uneven}holds {one.bought} and {one.sold}, expected {bps(one.net_bps)} bps"
+    # A chain has no two sides: all that it holds stands in the first.
+    held = f"{uneven}holds {' and '.join(filter(None, (one.bought, one.sold)))}, expected {bps(one.net_bps)} bps"
     return f"{one.pair}  {one.route}  {one.state} for {duration(shown.now_ns - one.opened_ns)}, {held}"
 
 

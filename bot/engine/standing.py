@@ -49,7 +49,7 @@ def _chain_row(chain: Chain, away: Unhedged | None) -> PairRow:
         opened_ns=chain.opened_ns,
         quantity=f"{chain.opportunity.quantity:f}",
         bought=held or "0",
-        sold="0",
+        sold="",
         net_bps=chain.opportunity.net_edge_bps,
         unhedged_s=None if away is None else away.seconds,
         unhedged_notional=None if away is None else away.notional,

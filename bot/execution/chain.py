@@ -214,6 +214,11 @@ class Chain:
             what = f"{leg.asset} from {leg.from_venue} to {leg.to_venue}{', late' if self.is_late else ''}"
         return f"link {self.link + 1} of {len(self.links)}: {what}"
 
+    def give_up(self, reason: str | None = None) -> None:
+        """Nothing of it goes on any more; the first reason stays."""
+        self.has_given_up = True
+        self.close_reason = self.close_reason or reason
+
     def waiting(self) -> Iterator[Order]:
         """Its orders without a final state, in the order in which they were made."""
         return (order for order, _, _ in list(self.orders.values()) if order.client_order_id in self.pending)

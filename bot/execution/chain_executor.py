@@ -18,7 +18,6 @@ from decimal import Decimal
 
 from bot.clock import Clock
 from bot.domain.instrument import Instrument
-from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
@@ -27,6 +26,7 @@ from bot.execution.chain import Chain, Place, Travel
 from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_rounds import ChainRounds
+from bot.execution.chain_steps import ChainSteps
 from bot.execution.chain_transfers import ChainTransfers, in_words
 from bot.execution.dust import Carries, DustLedger
 from bot.execution.episode import Stage
@@ -129,6 +129,7 @@ class ChainExecutor:
             on_refused=self.on_carry,
             on_not_durable=lambda why: self.on_not_durable(why),
         )
+        self._steps = ChainSteps(self._orders, settings, may_open, can_send=carrier is not None)
         self._watch = AwayWatch(clock, settings, self._on_stage)
         self.dust = dust or DustLedger(self._record_dust)
         self._rests = ChainDust(self.dust)
@@ -161,20 +162,6 @@ class ChainExecutor:
             if one is not None and (one.carriage.from_venue, one.carriage.to_venue) == (from_venue, to_venue)
         ]
 
-    def not_openable(self, opportunity: Opportunity) -> str | None:
-        """What this executor cannot do of it: `links`, `transfers`, `hedges`; None: it can run it."""
-        route = opportunity.route
-        if len(opportunity.links) != len(route.chain) or not route.chain:
-            return "links"
-        if not isinstance(route.chain[0], TradeLeg) or any(leg.is_maker for leg in route.trades):
-            return "links"
-        if route.hedges:
-            return "hedges"
-        carried = [leg for leg in route.chain if isinstance(leg, TransferLeg)]
-        if carried and (not self._transfers.can_send or any(leg.network is None for leg in carried)):
-            return "transfers"
-        return None
-
     def open(self, opportunity: Opportunity) -> Chain:
         """Start a chain on an approved opportunity; MISSED at once where a link cannot take its size, or nobody can.
 
@@ -184,7 +171,7 @@ class ChainExecutor:
         chain_id = f"{self._id_prefix}-c{self._chain_count}"
         chain = self._chains[chain_id] = Chain(chain_id, opportunity, opened_ns=opportunity.ts_ns)
         self._changed(chain)
-        why = self.not_openable(opportunity) or self._orders.too_small(chain)
+        why = self._steps.not_openable(opportunity) or self._orders.too_small(chain)
         if why is not None:
             chain.close_reason = why
             self._over(chain)
@@ -199,7 +186,7 @@ class ChainExecutor:
         """
         wanted = [chain for chain in self._chains.values() if route_id in (None, chain.route.id)]
         for chain in wanted:
-            self._give_up(chain, FLATTEN)
+            chain.give_up(FLATTEN)
             self._next(chain)
         return len(wanted)
 
@@ -282,7 +269,7 @@ class ChainExecutor:
             return
         chain.state, chain.closed_ns, chain.before = PairState.CLOSING, None, before
         self._chains[chain.id] = chain
-        self._give_up(chain, LATE_FILL)
+        chain.give_up(LATE_FILL)
         self._changed(chain)
 
     def on_order(self, order: Order) -> None:
@@ -331,7 +318,7 @@ class ChainExecutor:
         if stage is Stage.ALARMED:
             self.on_alarm(chain, text)
         elif stage is Stage.ACTING:
-            self._give_up(chain, None)
+            chain.give_up()
             self._rounds.stop_waiting(chain)
             chain.must_pause = False
             self._end_pause(chain)
@@ -366,50 +353,22 @@ class ChainExecutor:
     def _lead(self, chain: Chain, left: list[int]) -> None:
         """Something lies at these places: send it on, send it home, or look again later."""
         free = [at for at in left if not chain.is_busy(at)]
-        turned_back = self._turn_back(chain, free)
+        turned_back = self._steps.turn_back(chain, free)
         if chain.must_pause and free and not turned_back:
             self._pause(chain)
             return
         for at in free:
-            if not (self._goes_on(chain, at) and isinstance(chain.links[at], TransferLeg)):
+            if not self._steps.travels(chain, at):
                 self._rests.take(chain, at)
-        plans = [plan for at in free if (plan := self._plan(chain, at)) is not None]
+        plans = [plan for at in free if (plan := self._steps.plan(chain, at)) is not None]
         if plans:
             self._round(chain, plans)
             return
-        sent = next((at for at in free if self._may_send(chain, at)), None)
+        sent = next((at for at in free if self._steps.may_send(chain, at)), None)
         if sent is not None:
             self._depart(chain, sent)
         elif free:
             self._pause(chain)
-
-    def _turn_back(self, chain: Chain, places: list[int]) -> bool:
-        """Mark the places whose amount goes home from now on; returns whether there are new ones."""
-        turned = [at for at in places if self._goes_on(chain, at) and not self._can_go_on(chain, at)]
-        chain.returning.update(turned)
-        if chain.returning.issuperset(places) and chain.underway is None and not chain.pending:
-            self._give_up(chain, None)
-        return bool(turned)
-
-    def _goes_on(self, chain: Chain, at: int) -> bool:
-        return not chain.has_given_up and at not in chain.returning
-
-    def _can_go_on(self, chain: Chain, at: int) -> bool:
-        if not self._may_open():
-            return False
-        if isinstance(chain.links[at], TransferLeg):
-            is_waiting = bool(chain.pending) or not self._transfers.can_send
-            return is_waiting or self._orders.is_worth_sending(chain, at)
-        return chain.tries.get(at, 0) <= self._settings.complete_tries and self._orders.onwards(chain, at) is not None
-
-    def _plan(self, chain: Chain, at: int) -> Plan | None:
-        if not self._goes_on(chain, at):
-            return self._orders.homewards(chain, at, at_any_price=self._must_act(chain))
-        return None if isinstance(chain.links[at], TransferLeg) else self._orders.onwards(chain, at)
-
-    def _must_act(self, chain: Chain) -> bool:
-        """Whether its budget is so far used up that any price is better than waiting."""
-        return chain.uneven is not None and chain.uneven.stage >= Stage.ACTING
 
     def _round(self, chain: Chain, plans: list[Plan]) -> None:
         chain.fruitless_rounds += bool(chain.fill_ids)
@@ -445,16 +404,7 @@ class ChainExecutor:
             chain.retry.cancel()
             chain.retry = None
 
-    def _give_up(self, chain: Chain, reason: str | None) -> None:
-        chain.has_given_up = True
-        chain.close_reason = chain.close_reason or reason
-
     # Between venues
-
-    def _may_send(self, chain: Chain, at: int) -> bool:
-        """Whether all that will ever lie there does, and is to travel."""
-        is_next = isinstance(chain.links[at], TransferLeg) and self._goes_on(chain, at)
-        return is_next and not chain.pending and chain.underway is None
 
     def _depart(self, chain: Chain, at: int) -> None:
         travel = self._transfers.depart(chain, at)

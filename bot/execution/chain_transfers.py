@@ -55,11 +55,6 @@ class ChainTransfers:
         """Those whose intents are not durable yet."""
 
     @property
-    def can_send(self) -> bool:
-        """Whether the run has a carrier."""
-        return self._carrier is not None
-
-    @property
     def unsent(self) -> int:
         """How many wait for the disk."""
         return len(self._unsent)
