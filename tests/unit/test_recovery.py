@@ -264,6 +264,7 @@ async def test_a_position_that_the_pairs_explain_lets_the_bot_start() -> None:
     rig.both_filled()
     (left,) = await rig.recovery().settle()
     assert left.pair is rig.pair
+    assert rig.left.fill_ids == {(one.instrument.id, one.fill_id) for one in left.fills}, "no news for the run"
     assert [one.fill_id for one in left.fills] == [f"{one.client_order_id}.1" for one in (rig.buy, rig.sell)]
 
 

@@ -43,8 +43,6 @@ class LeftBehind:
     """When the venues were first asked for those trades: what came after that is still to be found. None: not yet."""
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
     """Instrument and fill id of every fill since then that the journal has, and of others' that a start was told of."""
-    order_ids: set[str] = field(default_factory=set)
-    """Client ids of every order since then that the journal has."""
     payments: set[tuple[str, int]] = field(default_factory=set)
     """Instrument and time of every funding payment since then that the journal has."""
     missing_parts: list["FundingPart"] = field(default_factory=list)
@@ -126,9 +124,7 @@ def _needed(reader: JournalReader, runs: list[Run], since_ns: int) -> list[Run]:
 def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, object]) -> None:
     if found.since_ns is None or ts_ns < found.since_ns - BEFORE_NS:
         return
-    if kind is RecordKind.ORDER:
-        found.order_ids.add(key)
-    elif kind is RecordKind.FUNDING:
+    if kind is RecordKind.FUNDING:
         found.payments.add((key, ts_ns))
     elif kind is RecordKind.FILL:
         one = body["instrument"]
