@@ -119,8 +119,9 @@ class PairRow(_Shown):
     quantity: str
     """Base units that were decided on."""
     bought: str
-    """Signed base units that the bought side holds; `sold` the sold side."""
+    """Signed base units that the bought side holds; of a chain, each asset that it holds on its way."""
     sold: str
+    """What the sold side holds; empty for a chain."""
     net_bps: float
     """Expected when it was decided."""
     unhedged_s: float | None = None

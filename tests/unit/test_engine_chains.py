@@ -278,6 +278,8 @@ def test_the_screen_shows_a_chain_on_its_way() -> None:
     assert shown.open_pairs == 1
     (row,) = shown.pairs
     assert row.route == RING
+    assert row.state == "link 1 of 3: buy binance:BTC/USDT"
+    assert (row.bought, row.sold) == ("0", "")
 
 
 def test_the_surface_counts_what_whole_lots_leave_over_and_what_the_gate_would_say() -> None:
