@@ -33,6 +33,9 @@ class ChainDecider:
             return Refused(ROUNDING if size.limit == ROUNDING else SIZE, *size.figures)
         watch = state.watch
         assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
+        unpriced = watch.unpriced_at(size.quantity)
+        if unpriced is not None:
+            return Refused(unpriced.limit, unpriced.observed, unpriced.allowed, unpriced.unit)
         prices = average_prices(state.route, size.links)
         opportunity = watch.opportunity(ts_ns, size.quantity, prices, size.links)
         if opportunity.net_edge_bps < watch.min_net_bps:  # a fixed fee weighs on this amount, not on the usual one

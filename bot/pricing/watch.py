@@ -245,6 +245,14 @@ class PriceWatch:
             rate=self._rate,
         )
 
+    def unpriced_at(self, quantity: Decimal) -> Unpriced | None:
+        """Why a chain of this size has no price where the usual size has one: a network does not send so much, or so
+        little. None: it has one."""
+        if not self.route.sent:
+            return None
+        sheet = cost_sheet(self.route, replace(self._inputs, quantity=float(quantity)))
+        return sheet if isinstance(sheet, Unpriced) else None
+
     def opportunity(
         self,
         ts_ns: int,

@@ -12,14 +12,18 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
-from bot.domain.route import Decision, Outcome
+from bot.domain.route import Decision, Link, Outcome
 from bot.engine.accounts.bringing_home import bring_home
 from bot.engine.break_even import BreakEvenDesk
+from bot.engine.chain_decider import ChainDecider
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import take_snapshot, why_not
 from bot.matching.cash import exact
 from bot.ports import NoTerms, RecordKind, RouteTerms, TransferEstimate
+from bot.pricing.chain_sizing import ChainSize
+from bot.pricing.watch import PriceWatch
 from bot.risk.gate import TradingState
+from bot.risk.limits import Refused
 from bot.settings import Settings
 from bot.transfers.paper_carrier import PaperCarrier
 from exchanges.paper.actions import PaperActions
@@ -46,6 +50,7 @@ ETH = spot("binance", "ETH/USDT", "0.01", "0.0001")
 THERE = spot("bybit", "BTC/USDT", "0.01", "0.00001")
 RING = "triangular:binance:BTC/USDT>binance:ETH/BTC>binance:ETH/USDT"
 BACK = "triangular:binance:ETH/USDT>binance:ETH/BTC>binance:BTC/USDT"
+LINKS = tuple(Link(quantity=D(1), price=1.0, spends=D(1), brings=D(1)) for _ in range(3))
 SENT = "transfer:binance:BTC/USDT>bybit:BTC/USDT:bitcoin"
 BALANCES = {"binance.spot": {"USDT": 10_000}, "bybit.unified": {"USDT": 10_000}}
 WIDE = {"max_order_notional": 4_000.0, "max_net_exposure_notional": 5_000.0, "max_in_flight_notional": 4_000.0}
@@ -388,6 +393,24 @@ def test_what_the_carrier_would_not_send_is_not_bought() -> None:
     (state,) = [one for one in bench.engine.routes if one.route.id == SENT]
     assert "bybit is on no allow-list for 0.0167 BTC" in why_not(state)
     assert bench.engine.decisions.taken == 0
+
+
+def test_a_size_at_the_border_of_what_a_network_sends_is_refused_and_breaks_nothing() -> None:
+    bench = across(Ways(), risk={"max_order_notional": 60.006})
+    bench.quote(THERE, 62_500.0, 62_502.0)  # a thousandth of a bitcoin before the fee, and less than one after it
+    assert bench.of(SENT)[-1] == (Outcome.REFUSED, "size")
+    (state,) = [one for one in bench.engine.routes if one.route.id == SENT]
+    watch = state.watch
+    assert isinstance(watch, PriceWatch)
+    little = watch.unpriced_at(D("0.00099"))
+    assert little is not None
+    assert little.limit == "min_withdraw"
+    assert watch.unpriced_at(D("0.01")) is None
+    answer = ChainDecider(bench.engine.settings, bench.engine.desk.gate, bench.engine.desk.portfolio)._asked(
+        state, bench.clock.now_ns(), ChainSize(D("0.00099"), LINKS, 1.0, "edge", 1.0, 0.0)
+    )
+    assert isinstance(answer, Refused)
+    assert answer.limit == "min_withdraw"
 
 
 class Capped(PaperCarrier):
