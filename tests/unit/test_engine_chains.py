@@ -1,6 +1,7 @@
 """A ring and a transfer route through engine, gate, chain executor and paper venue, on a virtual clock."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +17,9 @@ from bot.domain.route import Decision, Link, Outcome
 from bot.engine.accounts.bringing_home import bring_home
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.chain_decider import ChainDecider
+from bot.engine.chain_sizer import ChainSizer
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.route_state import RouteState
 from bot.engine.snapshot import take_snapshot, why_not
 from bot.matching.cash import exact
 from bot.ports import NoTerms, RecordKind, RouteTerms, TransferEstimate
@@ -457,3 +460,45 @@ async def test_what_travels_between_venues_holds_no_end_up() -> None:
     records = len(bench.journal.records)
     bench.clock.advance_to(ended_ns + 20_000 * MS)
     assert len(bench.journal.records) == records
+
+
+def test_what_changes_while_the_disk_writes_its_intent_is_seen_before_it_leaves() -> None:
+    for reason in ("paused", "net_edge"):
+        bench = Bench()
+        bench.warm()
+        (state,) = [one for one in bench.engine.routes if one.route.id == RING]
+
+        def change(bench: Bench = bench, state: RouteState = state, reason: str = reason) -> None:
+            if reason == "paused":
+                state.is_paused = True
+            else:
+                state.watch.refresh(bench.clock.now_ns())
+                at = bench.clock.now_ns()
+                back = TopOfBook(
+                    bid_price=2_999.5, bid_qty=50.0, ask_price=3_000.5, ask_qty=50.0, sequence=10**6, ts_event_ns=at
+                )
+                bench.engine.on_quote(2, back, at, b"")
+
+        bench.engine.desk.before_sending = change
+        bench.quote(ETH, 3_020.0, 3_020.5)
+        assert bench.of(RING)[-2:] == [(Outcome.TAKEN, "net_edge"), (Outcome.REFUSED, reason)]
+        bench.wait(200)
+        assert not bench.journal.of(RecordKind.FILL)
+        assert state.is_free
+
+
+def test_a_size_that_earns_too_little_after_all_is_refused_by_its_net_edge() -> None:
+    bench = Bench()
+    bench.warm()
+    bench.engine.desk.gate.hold("only looked at")
+    bench.quote(ETH, 3_020.0, 3_020.5)
+    (state,) = [one for one in bench.engine.routes if one.route.id == RING]
+    desk, now_ns = bench.engine.desk, bench.clock.now_ns()
+    size = ChainSizer(bench.engine.settings, desk.portfolio).size(state, now_ns)
+    *first, last = size.links
+    less = replace(size, links=(*first, last.model_copy(update={"brings": last.brings * D("0.994")})))
+    decider = ChainDecider(bench.engine.settings, desk.gate, desk.portfolio)
+    answer = decider._asked(state, now_ns, less)
+    assert isinstance(answer, Refused)
+    assert answer.limit == "net_edge"
+    assert answer.observed < answer.allowed
