@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bot.domain.legs import TransferLeg
 from bot.ports.transfers import CarryState
 from tests.integration.actions_rig import VENUES, until
 from tests.integration.carrier_rig import MOVE, OTHER, WITHDRAW, Process, World, carriage, world
@@ -142,3 +143,22 @@ async def test_a_fee_that_is_not_the_one_that_was_told_shows_in_what_arrived(the
     run.carrier.send(carriage(source))
     end = await run.end()
     assert (end.state, end.sent, end.received) == (ARRIVED, D(50), D("48.75"))
+
+
+async def test_what_would_be_refused_is_known_before_anything_is_bought(there: World) -> None:
+    run = Process(there)
+    leg = TransferLeg(asset="USDT", from_venue="binance", to_venue="bybit", network="tron")
+    assert run.carrier.refuses(leg, 50.0) is None
+    assert "max_per_transfer" in str(run.carrier.refuses(leg, 1001.0))
+    assert "its network is not known" in str(run.carrier.refuses(leg.model_copy(update={"network": None}), 50.0))
+    elsewhere = leg.model_copy(update={"network": "ethereum"})
+    assert "no USDT address on ethereum" in str(run.carrier.refuses(elsewhere, 50.0))
+    assert "kraken is not moved" in str(run.carrier.refuses(leg.model_copy(update={"to_venue": "kraken"}), 50.0))
+    there.here.requests.lose_answer.append(WITHDRAW["binance"])
+    run.carrier.send(carriage("binance"))
+    await until(lambda: UNKNOWN in run.told())
+    await run.end()
+    off = Process(there, enabled=False)
+    assert off.carrier.refuses(leg, 50.0) == "transfers.enabled is false"
+    young = Process(there, delay_h=24)
+    assert "used after 24 h" in str(young.carrier.refuses(leg, 50.0))

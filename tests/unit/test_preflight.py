@@ -283,3 +283,9 @@ async def test_fault_34_a_key_that_got_worse_while_the_bot_runs_halts_it() -> No
 def test_without_an_account_or_a_schedule_there_is_no_job() -> None:
     assert key_rights_job("every 1h", [], [LINEAR], REAL, SystemClock(), print) is None
     assert key_rights_job(None, [Inspector(FIT)], [LINEAR], REAL, SystemClock(), print) is None
+
+
+def test_a_key_that_may_not_withdraw_is_said_where_transfers_are_enabled() -> None:
+    stakes = Stakes(real_money=True, transfers=True)
+    found = [one for one in judge_rights("binance", FIT, BOTH, stakes, 0) if "none will leave" in one.line]
+    assert [one.verdict for one in found] == [Verdict.WARNING]
