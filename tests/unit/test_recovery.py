@@ -11,14 +11,15 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.account import Position
 from bot.domain.instrument import Instrument
-from bot.domain.order import Fill, Order, OrderStatus, Side
+from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side
 from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
 from bot.engine.accounts.recovery import Recovery, tell_adopted
-from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
+from bot.errors import AuthenticationFailed, InvariantError, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.journal_replay import JournalReplay, LeftPair
 from bot.execution.pair import PairState
 from bot.ports import Holdings, OrderFound, RecordKind
 from bot.ports.account import KnownFill
+from bot.settings import ExecutionSettings
 from bot.settings.reconciliation import ReconciliationSettings
 from tests.property.test_dust_killed import kept
 from tests.unit.test_pair_executor import OTHER, PERP, SPOT, Bench, MemoryJournal
@@ -353,3 +354,38 @@ async def test_what_was_adopted_is_told_once_for_the_next_start() -> None:
     tell_adopted(rig.journal, SystemClock(), pairs)
     (kind, key, body) = rig.journal.records[-1]
     assert (kind, key, body["pairs"]) == (RecordKind.EVENT, ADOPTED, [rig.pair.id])
+
+
+# Going on with it
+
+
+def uneven() -> LeftPair:
+    """A pair that was killed when one leg alone was filled, and whose other order is known to have brought nothing."""
+    left, orders = opening()
+    for order, status in ((orders[Side.BUY], OrderStatus.FILLED), (orders[Side.SELL], OrderStatus.EXPIRED)):
+        _, leg, expected = left.pair.orders[order.client_order_id]
+        left.pair.orders[order.client_order_id] = (order.model_copy(update={"status": status}), leg, expected)
+    left.pair.count(fill(orders[Side.BUY], "0.50"))
+    left.pair.pending.clear()
+    return left
+
+
+def test_an_adopted_pair_is_unwound_and_never_completed() -> None:
+    there = Bench(ExecutionSettings(), net_edge_bps=30.0, taker_bps=5.0)  # completing would cost less
+    pair = uneven().pair
+    there.executor.adopt(pair)
+    (order,) = there.inbox
+    assert (order.instrument, order.side, order.type) == (SPOT, Side.SELL, OrderType.MARKET)
+    there.answer(Side.SELL, SPOT)
+    assert (pair.state, pair.buy.held) == (PairState.FAILED, 0)
+
+
+def test_a_pair_is_adopted_once_and_not_when_it_is_over() -> None:
+    there, pair = Bench(), uneven().pair
+    there.executor.adopt(pair)
+    with pytest.raises(InvariantError, match="was to be adopted"):
+        there.executor.adopt(pair)
+    there.answer(Side.SELL, SPOT)
+    assert pair.state.is_over
+    with pytest.raises(InvariantError, match="was to be adopted"):
+        there.executor.adopt(pair)
