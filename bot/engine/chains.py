@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from bot.clock import Clock
-from bot.domain.instrument import Instrument
+from bot.domain.fees import FeeSchedule
+from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TradeLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, OrderStatus, Side
@@ -14,6 +15,7 @@ from bot.engine.decision_log import DecisionLog
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.execution.chain import Chain
+from bot.execution.in_quote import profit_in_quote
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
 from bot.risk.gate import RiskGate
@@ -37,6 +39,7 @@ class ChainBook:
         gate: RiskGate,
         portfolio: EnginePortfolio,
         ledger: Ledger,
+        fees: Mapping[Feed, FeeSchedule],
         decisions: DecisionLog,
         clock: Clock,
         cooldown_ns: int,
@@ -49,6 +52,7 @@ class ChainBook:
         self._gate = gate
         self._portfolio = portfolio
         self._ledger = ledger
+        self._fees = fees
         self._decisions = decisions
         self._clock = clock
         self._cooldown_ns = cooldown_ns
@@ -123,7 +127,8 @@ class ChainBook:
     def _over(self, state: RouteState, chain: Chain) -> None:
         now_ns = self._clock.now_ns()
         self._ledger.close_pair(chain.id)
-        profit = -chain.away
+        base_price = Decimal(repr(chain.opportunity.buy_price))
+        profit = profit_in_quote(self._ledger.pair(chain.id), base_price, self._fees.get)
         self._portfolio.on_realised(profit - self._counted.get(chain.id, _NOTHING), now_ns)
         was_over, self._counted[chain.id] = chain.id in self._counted, profit
         why = f" ({chain.close_reason})" if chain.close_reason else ""

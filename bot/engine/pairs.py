@@ -25,6 +25,7 @@ from bot.errors import InvariantError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
 from bot.execution.grid import own_touch, resting_price
+from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
@@ -121,6 +122,7 @@ class PairDesk:
             gate=self.gate,
             portfolio=self.portfolio,
             ledger=self.ledger,
+            fees=fees,
             decisions=decisions,
             clock=clock,
             cooldown_ns=self._cooldown_ns,
@@ -476,7 +478,7 @@ class PairDesk:
         now_ns = self._clock.now_ns()
         if not self.ledger.close_pair(pair.id):
             raise InvariantError(f"pair {pair.id} is over, and holds a derivative still")
-        profit = self._in_quote(self.ledger.pair(pair.id).flows, pair)
+        profit = profit_in_quote(self.ledger.pair(pair.id), pair.buy.expected_price, self._fees.get)
         self.portfolio.on_realised(profit - self._counted.get(pair.id, Decimal(0)), now_ns)
         was_over, self._counted[pair.id] = pair.id in self._counted, profit
         why = f" ({pair.close_reason})" if pair.close_reason else ""
@@ -520,13 +522,6 @@ class PairDesk:
 
     def _has_maker(self, pair: Pair) -> bool:
         return not pair.is_round_trip and any(leg.is_maker for leg in pair.opportunity.route.opening)
-
-    def _in_quote(self, flows: Mapping[str, Decimal], pair: Pair) -> Decimal:
-        """A pair's flows in its quote currency; a rest of base is worth what it was bought at."""
-        total = Decimal(0)
-        for asset, amount in flows.items():
-            total += amount if asset == pair.buy.instrument.quote else amount * pair.buy.expected_price
-        return total
 
     def _on_trading_state(self, trading: TradingState, why: str) -> None:
         level = "error" if trading is TradingState.HALTED else "warning"

@@ -6,8 +6,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument
 from bot.engine.accounts.left_behind import is_on
+from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import KINDS, replay_ledger
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
@@ -22,7 +24,7 @@ def realised_today(
 ) -> Decimal:
     """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
 
-    As the running bot counts it: a rest of base is worth what it was bought at.
+    As the running bot counts it (`profit_in_quote`).
 
     Raises:
         StorageError: If the journal cannot be read.
@@ -38,7 +40,8 @@ def realised_today(
             return Decimal(0)
         records = (reader.records(run.run_id, *KINDS) for run in runs[_first(runs, ended) :])
         ledger = replay_ledger(chain.from_iterable(records), {one.id: one for one in instruments})
-    return sum((_in_quote(ledger, pair_id, body) for pair_id, body in ended.items()), Decimal(0))
+        fees = _fees(runs)
+    return sum((_in_quote(ledger, pair_id, body, fees) for pair_id, body in ended.items()), Decimal(0))
 
 
 def _ended_since(body: Mapping[str, Any], since_ns: int) -> bool:
@@ -52,10 +55,12 @@ def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
     return min(at for at, run in enumerate(runs) if run.run_id in begun)
 
 
-def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any]) -> Decimal:
-    """A pair's profit; of a chain what came home, and nothing for what it left on its way."""
+def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any], fees: Mapping[str, FeeSchedule]) -> Decimal:
     price = Decimal(body["expected"]["buy_price"])
-    flows = ledger.pair(pair_id).flows
-    if body.get("links"):
-        return flows.get(body["quote_asset"], Decimal(0))
-    return sum((amount * (1 if asset == body["quote_asset"] else price) for asset, amount in flows.items()), Decimal(0))
+    return profit_in_quote(ledger.pair(pair_id), price, lambda feed: fees.get(str(feed)))
+
+
+def _fees(runs: Sequence[Run]) -> dict[str, FeeSchedule]:
+    """As the newest of these runs began with, by feed."""
+    told = {feed: one for run in runs for feed, one in run.start.get("fees", {}).items()}
+    return {feed: FeeSchedule.model_validate(one) for feed, one in told.items()}
