@@ -164,8 +164,8 @@ class PairDesk:
             held = ", ".join(f"{leg.held:f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs)
             self._event("warning", f"pair {pair.id} is not closed ({pair.state}): it holds {held}")
         for chain in self.chains.chains.values():
-            held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
-            self._event("warning", f"chain {chain.id} is not home ({chain.words()}): it holds {held or 'nothing'}")
+            held = LeftPair(chain, [], []).held_words()
+            self._event("warning", f"chain {chain.id} is not home ({chain.words()}): it holds {held}")
         self._record_balances("end")
 
     def adopt(self, left: LeftPair) -> None:

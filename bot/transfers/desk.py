@@ -158,6 +158,10 @@ class TransferDesk:
         body = body_of(sent)
         await self._log.intend(id_, body)
         try:
+            self.guard.check_not_halted()
+        except Refusal as refusal:
+            raise self._log.refused(id_, body, str(refusal)) from None
+        try:
             venue_id = await self._operations[venue].withdraw(withdrawal)
         except TransferOutcomeUnknown as unknown:
             self._log.record(id_, body, "unknown", reason=str(unknown))

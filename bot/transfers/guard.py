@@ -8,6 +8,7 @@ from bot.clock import Clock
 from bot.domain.network import AssetNetwork, NetworkRefusal, match
 from bot.errors import SettingsError, VenueError
 from bot.ports.transfers import AccountOperations
+from bot.risk.halt_flag import read_flag
 from bot.settings.transfers import TransferSettings
 from bot.transfers.allow_list import AllowList, Entry, read_allow_list, unchanged_since_ns
 from bot.transfers.spent import Spent
@@ -48,6 +49,11 @@ class TransferGuard:
         """Raise `Refusal` while transfers are switched off."""
         if not self._settings.enabled:
             raise Refusal("transfers.enabled is false")
+
+    def check_not_halted(self) -> None:
+        """Raise `Refusal` beside the HALTED flag; asked last, since venues and the disk are waited for before."""
+        if (flag := read_flag(self._data_dir)) is not None:
+            raise Refusal(flag.words())
 
     def entry(self, name: str, asset: str) -> Entry:
         """The allowed address of this name, where the list has stood for long enough.

@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.ports.transfers import CarryState
+from bot.risk.halt_flag import raise_flag
 from tests.integration.actions_rig import VENUES, until
 from tests.integration.carrier_rig import MOVE, OTHER, WITHDRAW, Process, World, carriage, world
 
@@ -87,6 +89,24 @@ async def test_killed_again_and_again_it_arrives_once(there: World) -> None:
     assert (await last.end()).received == 49
     assert there.held("bybit") == before + 49
     assert there.sent(MOVE) == 1
+
+
+@pytest.mark.parametrize("source", VENUES)
+async def test_nothing_leaves_once_a_person_has_halted_the_bot_however_far_it_was(there: World, source: str) -> None:
+    before, run = there.held(source), Process(there)
+    ask = there.operations[source].networks
+
+    async def networks(asset: str) -> Any:  # the venue was asked, and meanwhile somebody pressed the button
+        raise_flag(there.data_dir, "by hand", "somebody", 1)
+        return await ask(asset)
+
+    there.operations[source].networks = networks  # type: ignore[method-assign]
+    run.carrier.send(carriage(source))
+    end = await run.end()
+    assert (end.state, end.received) == (CarryState.REFUSED, 0)
+    assert "HALTED" in end.reason
+    assert (there.withdrawals(source), there.sent(WITHDRAW[source]), there.held(source)) == (0, 0, before)
+    assert run.states() == ["intent", "refused"]
 
 
 async def test_what_belongs_to_no_chain_any_more_is_followed_and_said(there: World) -> None:
