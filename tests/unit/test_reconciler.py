@@ -394,6 +394,10 @@ def test_cash_is_what_fills_fees_and_funding_make() -> None:
         "binance.linear BNB: -0.001 unexplained (2.998 told, 2.999 by fills, fees, funding and transfers)"
     ]
     assert check.compare(less) == check.compare(less) == [], "said, and counted from there on"
+    finer = [whole[0], _bnb("2.998000002")]
+    assert check.compare(finer) == check.compare(finer) == [], "finer than any venue tells a balance"
+    digit = [whole[0], _bnb("2.99800001")]
+    assert [len(check.compare(digit)) for _ in range(2)] == [0, 1]
 
 
 def _bnb(total: str) -> Balance:
