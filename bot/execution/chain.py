@@ -5,7 +5,7 @@ brings it to place i + 1. Home is the asset that link 0 spends, wherever it lies
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -279,12 +279,8 @@ class Chain:
         travel = self.travels[news.id]
         if travel.is_over or travel.state is news.state:
             return False
-        asked = travel.carriage.amount
-        if news.sent and news.sent != asked:  # what the network's grid did not take has never left its place
-            travel.carriage = replace(travel.carriage, amount=news.sent)
-            self._flow(self.places[travel.link], asked - news.sent)
         travel.state, travel.reason = news.state, news.reason
-        if news.sent and news.state is not CarryState.REFUSED:
+        if news.sent and news.state is not CarryState.REFUSED:  # what the network's grid did not take never left
             self._flow(self.places[travel.link], travel.left - news.sent)
             travel.sent = news.sent
         if news.state.is_final:

@@ -124,7 +124,7 @@ class ChainTransfers:
 def in_words(chain: Chain, travel: Travel) -> str:
     """What became of a transfer that did not go as it should, for a person."""
     one, state = travel.carriage, travel.state
-    what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue} on {one.network}"
+    what = f"{travel.left:f} {one.asset} from {one.from_venue} to {one.to_venue} on {one.network}"
     words = {
         CarryState.LATE: f"has not arrived within {one.deadline_s:g} s; it is followed all the same",
         CarryState.REFUSED: "did not leave; it is sold where it lies",

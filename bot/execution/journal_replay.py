@@ -67,7 +67,7 @@ class LeftPair:
         held = [f"{amount:+f} {asset} at {venue}" for (venue, asset), amount in self.pair.holdings.items()]
         if (travel := self.pair.underway) is not None:
             one = travel.carriage
-            held.append(f"{one.amount:f} {one.asset} between {one.from_venue} and {one.to_venue}")
+            held.append(f"{travel.left:f} {one.asset} between {one.from_venue} and {one.to_venue}")
         return ", ".join(held) or "nothing"
 
 

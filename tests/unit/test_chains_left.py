@@ -13,7 +13,7 @@ from bot.execution.chain import Chain
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
-from bot.ports.transfers import CarryState
+from bot.ports.transfers import CarryNews, CarryState
 from bot.storage.journal import SqliteJournal
 from tests.unit.test_chain_executor import BTC, BTC_B, CROSS, ETH, SENT, Bench
 
@@ -53,6 +53,21 @@ def test_a_chain_between_two_venues_is_found_there(tmp_path: Path) -> None:
     assert (left.name, left.held_words()) == (f"chain {chain.id}", "0.1 BTC between a and b")
     (line,) = left_open(tmp_path)
     assert "in_flight (link 2 of 3: BTC from a to b)" in line
+
+
+def test_what_left_may_be_told_anew_and_is_taken_off_once(tmp_path: Path) -> None:
+    bench = Bench()
+    chain = bench.open(SENT)
+    bench.done(bench.last)
+    held = bench.carriages[0].amount
+    for state, sent in ((CarryState.UNKNOWN, held - D("0.001")), (CarryState.IN_TRANSIT, held - D("0.0004"))):
+        bench.executor.on_carry(CarryNews(bench.carriages[0].id, state, D(0), "", bench.clock.now_ns(), sent))
+        assert chain.flows["a", "BTC"] == held - sent
+    write(tmp_path, bench.journal.records)
+    (left,) = left_behind(tmp_path, MINE, INSTRUMENTS).pairs
+    assert isinstance(left.pair, Chain)
+    assert left.pair.flows["a", "BTC"] == D("0.0004")
+    assert f"{held - D('0.0004'):f} BTC between a and b" in left.held_words()
 
 
 def test_an_order_that_ended_with_fills_that_the_journal_lacks_is_asked_for_again(tmp_path: Path) -> None:
