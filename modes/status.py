@@ -16,7 +16,7 @@ from bot.domain.standing import VenueStanding
 from bot.engine.run import SOCKET
 from bot.errors import ExitCode
 from bot.settings import Settings
-from bot.tui.words import bps, count, duration, milliseconds, moneys, pair, seconds, time_of_day
+from bot.tui.words import bps, count, duration, kind, milliseconds, moneys, pair, seconds, time_of_day
 
 PATIENCE_S = 10.0
 _SURFACE_S = 8.0
@@ -126,7 +126,7 @@ def _route(route: RouteRow) -> str:
 
 
 def _named(route: RouteRow | SurfaceRow) -> str:
-    return f"{route.kind.replace('_', ' ')} {pair(route.buy, route.sell)}"
+    return f"{kind(route.kind, route.route)} {pair(route.buy, route.sell)}"
 
 
 def _surface(row: SurfaceRow) -> Iterator[str]:

@@ -332,8 +332,11 @@ class Engine:
         for state in self.routes:
             if state.pair is not None and feed in (state.buy.feed, state.sell.feed):
                 self.event("error", f"ALARM: pair {state.pair.id} is open, and {feed} tells no price")
-            if state.chain is not None and any(feed == slot.feed for slot in state.slots):
-                self.event("error", f"ALARM: chain {state.chain.id} is on its way, and {feed} tells no price")
+            chain = state.chain
+            if chain is None or (chain.underway is not None and not chain.pending):
+                continue  # what travels between venues needs no price until it arrives
+            if any(feed == slot.feed for slot in state.slots):
+                self.event("error", f"ALARM: chain {chain.id} is on its way, and {feed} tells no price")
 
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
         """A measured clock offset bounds the estimate from the frames."""

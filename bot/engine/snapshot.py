@@ -190,7 +190,8 @@ def _top_row(slot: InstrumentSlot, now_ns: int, printed: Printed) -> TopRow:
 
 def _route_row(state: RouteState) -> RouteRow:
     gross, needed = state.watch.gross_bps, state.watch.needed_bps
-    pair = state.pair
+    pair, chain = state.pair, state.chain
+    held = None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}"
     return RouteRow(
         route=state.route.id,
         kind=state.route.kind,
@@ -200,8 +201,8 @@ def _route_row(state: RouteState) -> RouteRow:
         needed_bps=needed,
         net_bps=state.watch.net_bps,
         best_gross_bps=state.watch.best_gross_bps,
-        why_not=why_not(state),
-        open_quantity=None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}",
+        why_not=why_not(state) if chain is None or state.is_paused else chain.words(),
+        open_quantity=held if chain is None else f"{chain.opportunity.quantity:f}",
         assumed=state.watch.assumed,
         paused=state.is_paused,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.domain.snapshot import SizeRow, SurfaceRow
 from bot.tui.table import Cell, Column, LiveTable, Row
-from bot.tui.words import bps, count, pair, tone_of
+from bot.tui.words import bps, count, kind, pair, tone_of
 
 
 class BreakEven(LiveTable):
@@ -35,7 +35,7 @@ def _row(route: SurfaceRow, size: SizeRow) -> Row:
     missing = size.missing_bps
     return (
         Cell(pair(route.buy, route.sell), "strong"),
-        Cell(route.kind.replace("_", " "), "dim"),
+        Cell(kind(route.kind, route.route), "dim"),
         Cell(f"{count(size.notional)} {route.currency}"),
         Cell(bps(size.offered_bps)),
         Cell(bps(size.needed_bps)),

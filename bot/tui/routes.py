@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.domain.snapshot import RouteRow
 from bot.tui.table import Cell, Column, LiveTable, Row
-from bot.tui.words import bps, pair, tone_of
+from bot.tui.words import bps, kind, pair, tone_of
 
 _ORDER_HOLDS = 20
 """Snapshots (five seconds) for which the order stays, so that a row can be read before it moves."""
@@ -59,7 +59,7 @@ def _standing(route: RouteRow) -> tuple[bool, float, str]:
 def _row(route: RouteRow) -> Row:
     return (
         Cell(pair(route.buy, route.sell), "strong"),
-        Cell(route.kind.replace("_", " "), "dim"),
+        Cell(kind(route.kind, route.route), "dim"),
         Cell(bps(route.gross_bps)),
         Cell(bps(route.needed_bps)),
         Cell(bps(route.net_bps), tone_of(route.net_bps)),

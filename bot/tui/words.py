@@ -87,6 +87,12 @@ def pair(buy: str, sell: str) -> str:
     return f"{buy_venue} {buy_symbol} → {sell_venue} {sell_symbol}"
 
 
+def kind(kind: str, route: str) -> str:
+    """A route's kind; those that differ by what hedges them (`:hedge=VENUE:SYMBOL` in the id) are told apart by it."""
+    hedges = (part.partition(":")[0] for part in route.split(":hedge=")[1:])
+    return kind.replace("_", " ") + "".join(f", hedged on {venue}" for venue in hedges)
+
+
 def align_points(texts: list[str | None]) -> list[str]:
     """Decimal numbers padded on the right, so that their points stand under each other."""
     tails = [len(text) - text.find(".") if text and "." in text else 0 for text in texts]

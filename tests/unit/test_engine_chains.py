@@ -21,8 +21,9 @@ from bot.engine.chain_sizer import ChainSizer
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.route_state import RouteState
 from bot.engine.snapshot import take_snapshot, why_not
+from bot.execution.pair import PairState
 from bot.matching.cash import exact
-from bot.ports import NoTerms, RecordKind, RouteTerms, TransferEstimate
+from bot.ports import FeedState, NoTerms, RecordKind, RouteTerms, TransferEstimate
 from bot.pricing.chain_sizing import ChainSize
 from bot.pricing.watch import PriceWatch
 from bot.risk.gate import TradingState
@@ -288,6 +289,8 @@ def test_the_screen_shows_a_chain_on_its_way() -> None:
     assert row.route == RING
     assert row.state == "link 1 of 3: buy binance:BTC/USDT"
     assert (row.bought, row.sold) == ("0", "")
+    (there,) = [one for one in shown.routes if one.route == RING]
+    assert (there.why_not, there.open_quantity) == (row.state, row.quantity), "the routes say where it is, too"
 
 
 def test_the_surface_counts_what_whole_lots_leave_over_and_what_the_gate_would_say() -> None:
@@ -377,6 +380,24 @@ def test_a_network_that_has_just_closed_refuses_at_the_gate_and_by_name() -> Non
     assert bench.of(SENT)[-1] == (Outcome.REFUSED, "transfer BTC binance to bybit")
     bench.wait(1_500)
     assert bench.of(SENT)[-1] == (Outcome.REFUSED, f"network BTC binance to bybit, {ways.shut}")
+
+
+def test_a_silent_feed_is_an_alarm_for_what_lies_and_not_for_what_travels() -> None:
+    bench, feed = across(Ways()), THERE.feed
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    (chain,) = bench.engine.desk.chains.chains.values()
+    bench.engine.on_feed_state(feed, FeedState.SILENT, "no data")
+    alarm = f"ALARM: chain {chain.id} is on its way, and {feed} tells no price"
+    assert [line for line in bench.log if "ALARM" in line] == [alarm], "it is being bought"
+    bench.engine.on_feed_state(feed, FeedState.LIVE, "")
+    bench.quote(THERE, 61_000.0, 61_002.0)
+    bench.wait(500)
+    assert chain.state is PairState.IN_FLIGHT
+    shown = take_snapshot(bench.engine, bench.clock.now_ns(), lambda feed, raw: None, progress=None, finished=False)  # type: ignore[arg-type,return-value]
+    (row,) = [one for one in shown.routes if one.route == SENT]
+    assert row.why_not == "link 2 of 3: BTC from binance to bybit"
+    bench.engine.on_feed_state(feed, FeedState.SILENT, "no data")
+    assert [line for line in bench.log if "ALARM" in line] == [alarm], "it needs no price before it arrives"
 
 
 class Strict(PaperCarrier):

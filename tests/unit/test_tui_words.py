@@ -11,6 +11,7 @@ from bot.tui.words import (
     align_points,
     bps,
     duration,
+    kind,
     milliseconds,
     moment,
     money,
@@ -139,3 +140,10 @@ def test_totals_begin_with_the_result_and_say_whose_money_it_is() -> None:
     compared = total_lines(summary | {"calm_comparison": calm})
     assert compared[3] == ("compared", "the same 10 s in calm: 0 pairs taken")
     assert len(compared) == len(total_lines(summary)) + 1
+
+
+def test_routes_that_differ_by_their_hedge_are_told_apart() -> None:
+    route = "transfer:binance:BTC/USDT>bybit:BTC/USDT:bitcoin"
+    assert kind("transfer", route) == "transfer"
+    assert kind("transfer", f"{route}:hedge=bybit:BTC/USDT:USDT") == "transfer, hedged on bybit"
+    assert kind("cash_and_carry", "cash_and_carry:a:X>b:Y") == "cash and carry"
