@@ -31,7 +31,7 @@ def list_routes(instruments: Sequence[Instrument], settings: ArbitrageSettings) 
     if "transfer" in settings.kinds:
         routes += _transfers(instruments, settings)
     if "triangular" in settings.kinds:
-        routes += _rings(instruments, settings.currencies)
+        routes += _rings(instruments, settings)
     return routes
 
 
@@ -105,12 +105,12 @@ def _transfer(buy: Instrument, sell: Instrument, network: str, hedge: Instrument
     return Route(kind="transfer", legs=(*legs, _money_home(buy, sell)))
 
 
-def _rings(instruments: Sequence[Instrument], currencies: Sequence[str]) -> Iterator[Route]:
+def _rings(instruments: Sequence[Instrument], settings: ArbitrageSettings) -> Iterator[Route]:
     """Three trades on one venue that bring the start asset back: the first of the currencies that the ring holds."""
-    spots = [one for one in instruments if one.segment is Segment.SPOT]
+    spots = [one for one in instruments if one.segment is Segment.SPOT and one.venue not in settings.no_rings_at]
     for three in permutations(spots, 3):
         assets = {asset for one in three for asset in (one.base, one.quote)}
-        start = next((one for one in currencies if one in assets), None)
+        start = next((one for one in settings.currencies if one in assets), None)
         if start is None or len(assets) != 3 or len({one.venue for one in three}) != 1:
             continue
         legs = _around(three, start)

@@ -25,6 +25,10 @@ class ArbitrageSettings(BaseModel):
         default=["USDT", "USDC", "USD"],
         description="Quote currencies that are turned into one another, each at its price; and where a ring begins.",
     )
+    no_rings_at: list[str] = Field(
+        default=["kraken"],
+        description="Venues without triangular routes: a buyer pays the fee beside the amount that a ring passes on.",
+    )
     networks: dict[AssetName, list[str]] = Field(
         default_factory=dict,
         description="Asset -> networks that transfer routes may use (bitcoin, tron, ...); unset: no such routes.",

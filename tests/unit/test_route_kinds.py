@@ -109,6 +109,12 @@ def test_transfers_are_listed_over_the_networks_that_are_named_hedged_and_not() 
     assert ids(A, B, kinds=["transfer"], networks={}) == []
 
 
+def test_a_venue_may_have_no_rings() -> None:
+    here = [one.model_copy(update={"venue": "kraken"}) for one in (A, ETH_BTC, ETH)]
+    assert listed(*here, kinds=["triangular"]) == [], "as shipped"
+    assert len(listed(*here, kinds=["triangular"], no_rings_at=[])) == 2
+
+
 def test_a_ring_starts_and_ends_in_the_same_currency_both_ways_round() -> None:
     rings = listed(A, ETH_BTC, ETH, B, kinds=["triangular"])
     assert [route.id for route in rings] == [
