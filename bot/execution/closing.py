@@ -42,14 +42,16 @@ class Closing:
         return [leg for leg in pair.legs if self._orders.must_go(pair, leg)]
 
     def next_orders(self, pair: Pair, left: list[PairLeg]) -> list[Order]:
-        """For all that is left; for the difference alone while a side has no quote, or an order without an end.
+        """For all that is left; for the difference alone while there is one, a side has no quote, or an order no end.
+
+        Both legs at once would carry a difference on: each round may fill one leg alone again.
 
         None where nothing can be sent now. What a leg is ahead is among the pair's `evening` orders.
         """
         wanted = [(leg, leg.closable()) for leg in left]
         is_held_up = any(pair.is_busy(leg) or self._quotes(leg.instrument) is None for leg in left)
         ahead = self._orders.leg_ahead(pair)
-        if is_held_up or any(pair.is_busy(leg) for leg in pair.legs):
+        if is_held_up or ahead is not None or any(pair.is_busy(leg) for leg in pair.legs):
             wanted = [] if ahead is None or pair.is_busy(ahead) else [(ahead, ahead_by(pair, ahead))]
         orders = []
         for leg, quantity in wanted:

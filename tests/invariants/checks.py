@@ -104,6 +104,8 @@ class Watch:
         """What earlier processes left in pairs that nobody has taken over."""
         self.episodes: list[tuple[int, str]] = []
         """Nanoseconds for which a pair was uneven, and the pair."""
+        self._imbalances: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._fills_taken = 0
 
     def i4_net_exposure(self) -> None:
         """Below its cap always; more than dust no longer than the budget, unless HALTED and announced."""
@@ -111,7 +113,8 @@ class Watch:
         process, now_ns = house.process, house.clock.now_ns()
         mid = 1_000.0
         cap = process.settings.risk.max_net_exposure_notional * 1.1
-        exposed = {pair: amount for pair, amount in self._imbalances().items() if float(abs(amount)) * mid > 21.0}
+        self._take_new_fills(mid, now_ns)
+        exposed = {pair: amount for pair, amount in self._imbalances.items() if _is_exposed(amount, mid)}
         total = float(abs(sum(exposed.values(), D(0)))) * mid
         assert total <= cap * process.settings.risk.max_open_pairs, f"I4: {total:.0f} of net exposure"
         for pair in list(self._uneven_since):
@@ -131,12 +134,20 @@ class Watch:
         now_ns = self._house.clock.now_ns()
         self._uneven_since = dict.fromkeys(self._uneven_since, now_ns)
 
-    def _imbalances(self) -> dict[str, Decimal]:
-        """Signed base units by pair, from the exchanges' own fills."""
-        found: defaultdict[str, Decimal] = defaultdict(Decimal)
-        for fill in self._house.world.fills:
-            found[pair_of(fill.client_order_id)] += base_change(fill)
-        return found
+    def _take_new_fills(self, mid: float, now_ns: int) -> None:
+        """Signed base units by pair, from the exchanges' own fills; who was even between two looks, was even."""
+        fills = self._house.world.fills
+        for fill in fills[self._fills_taken :]:
+            pair = pair_of(fill.client_order_id)
+            self._imbalances[pair] += base_change(fill)
+            if pair in self._uneven_since and not _is_exposed(self._imbalances[pair], mid):
+                self.episodes.append((now_ns - self._uneven_since.pop(pair), pair))
+        self._fills_taken = len(fills)
+
+
+def _is_exposed(amount: Decimal, mid: float) -> bool:
+    """Whether so much base is more than dust."""
+    return float(abs(amount)) * mid > 21.0
 
 
 def i3_positions_are_fills(house: House, file: JournalFile) -> None:

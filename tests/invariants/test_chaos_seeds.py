@@ -11,7 +11,10 @@ from tests.invariants.story import Story, random_step, told
 
 SEEDS = int(os.environ.get("CRYPTO_PIPE_CHAOS_SEEDS", "20"))
 STEPS = int(os.environ.get("CRYPTO_PIPE_CHAOS_STEPS", "250"))
-LONG = {972: "killed between two parts of one funding payment"}
+LONG = {
+    972: "killed between two parts of one funding payment",
+    1555: "a pair that was even for milliseconds alone, between two looks at it",
+}
 """Seeds of long stories that a soak found an invariant broken in, and what had come together in them."""
 
 

@@ -360,7 +360,8 @@ def test_closing_goes_on_until_both_legs_are_flat() -> None:
     bench.answer(Side.SELL, SPOT, "0.10")
     bench.answer(Side.BUY, PERP, "0.40")
     bench.wait(200)
-    assert bench.answer(Side.SELL, SPOT).quantity == D("0.40")
+    assert bench.answer(Side.SELL, SPOT).quantity == D("0.300"), "the difference first, and nothing beside it"
+    assert bench.answer(Side.SELL, SPOT).quantity == D("0.10")
     assert bench.answer(Side.BUY, PERP).quantity == D("0.10")
     assert pair.state is PairState.CLOSED
 
