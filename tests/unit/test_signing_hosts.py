@@ -76,7 +76,8 @@ def test_the_test_system_and_the_real_one_share_no_host() -> None:
 @pytest.mark.parametrize("market", ["simulated", "recorded", "backtest", "", "LIVE"])
 def test_no_other_market_signs_for_an_exchange(market: str) -> None:
     assert signing_hosts(market, "binance") is THIS_MACHINE
-    assert signing_hosts("live", "kraken") is THIS_MACHINE  # no orders are sent there
+    assert signing_hosts(market, "kraken") is THIS_MACHINE
+    assert signing_hosts("live", "coinbase") is THIS_MACHINE  # no orders are sent there
 
 
 @pytest.mark.parametrize("urls", [[], ["http://api.binance.com"], ["https://"], ["https://a.example", "x"]])
