@@ -21,7 +21,8 @@ def wire_id(client_order_id: str) -> str:
     if len(client_order_id) <= _TEXT:
         return client_order_id
     if len(client_order_id) > _MOST or not set(client_order_id) <= set(_DIGITS):
-        return sha256(client_order_id.encode()).hexdigest()[:32]
+        # No number of a name is as large as one that begins with f, so a digest is never read back as a name.
+        return "f" + sha256(client_order_id.encode()).hexdigest()[:31]
     number = 1  # so that digits of zero in front are not lost
     for character in client_order_id:
         number = number * _BASE + _DIGITS.index(character)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exchanges.kraken.order_ids import own_id, wire_id
@@ -17,6 +17,8 @@ def test_what_a_run_names_comes_back(name: str) -> None:
     assert own_id(wire_id(name)) == name
 
 
+# Nineteen characters with a letter that is no digit of ours: told by a digest, which once read back as another name.
+@example("0000010000A01110000")
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,36}", fullmatch=True))
 def test_every_name_is_taken_and_two_are_never_one(name: str) -> None:
     assert _TAKEN.fullmatch(wire_id(name))
