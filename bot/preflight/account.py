@@ -42,11 +42,9 @@ def judge_rights(
     """
     name = "key rights"
     if rights is None:
-        verdict = Verdict.WARNING if stakes.unbound_ok else stakes.worst
-        advice = (
-            "see on its page that the key may not withdraw and is bound to your addresses; then set keys.unbound_ok"
-        )
-        return [Check(name, venue, verdict, "the venue does not say what the key may do", advice)]
+        # `keys.unbound_ok` is about addresses: that a key may not withdraw is nothing to take a person's word for.
+        advice = "real money wants a key of which the venue says that it may not withdraw"
+        return [Check(name, venue, stakes.worst, "the venue does not say what the key may do", advice)]
     return [*_trading(name, venue, rights, segments), *_withdrawing(name, venue, rights, stakes),
             *_binding(venue, rights, stakes), *_ending(venue, rights, now_ns)]  # fmt: skip
 

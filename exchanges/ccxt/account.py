@@ -1,4 +1,4 @@
-"""An account at a ccxt venue, read and never changed: balances, fees of its tier, open orders.
+"""An account at a ccxt venue, read and never changed: balances, and fees of its tier.
 
 What is missing or not a number is an error that names it: a balance that is not understood is not zero.
 """
@@ -7,34 +7,15 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from bot.domain.account import Balance
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed
-from bot.domain.order import Side
 from bot.errors import VenueUnavailable
 from exchanges.ccxt.errors import translated
 
 _BPS = Decimal(10_000)
 _MOST_BPS = Decimal(1_000)
 """A rate above 10 % is one in another unit: percent, or bps."""
-
-
-class OpenOrder(BaseModel):
-    """An order that lies at the venue; someone else's, since this version sends none there."""
-
-    model_config = ConfigDict(frozen=True)
-
-    symbol: str
-    """Unified."""
-    venue_order_id: str
-    side: Side
-    price: Decimal | None
-    """Quote units; None for an order without a limit."""
-    quantity: Decimal
-    """Base units."""
-    filled: Decimal
 
 
 class CcxtAccount:
@@ -71,16 +52,6 @@ class CcxtAccount:
                 answer = {symbol: await self._client.fetch_trading_fee(symbol) for symbol in symbols}
         return {symbol: self._schedule(symbol, answer.get(symbol)) for symbol in symbols}
 
-    async def open_orders(self) -> list[OpenOrder]:
-        """Every order that lies at the venue.
-
-        Raises:
-            VenueError: They cannot be read, or one of them is not understood.
-        """
-        with translated(self._feed.venue):
-            answer = await self._client.fetch_open_orders()
-        return [self._order(row) for row in answer]
-
     def _balance(self, asset: str, row: Any) -> Balance:
         what = f"the balance of {asset}"
         row = self._mapping(row, what)
@@ -101,19 +72,6 @@ class CcxtAccount:
         if abs(bps) > _MOST_BPS:
             raise self._odd(what)
         return bps
-
-    def _order(self, row: Any) -> OpenOrder:
-        row = self._mapping(row, "an open order")
-        if row.get("side") not in ("buy", "sell") or not row.get("id") or not row.get("symbol"):
-            raise self._odd("an open order")
-        return OpenOrder(
-            symbol=row["symbol"],
-            venue_order_id=row["id"],
-            side=Side(row["side"]),
-            price=None if row.get("price") is None else self._number(row["price"], "an open order's price"),
-            quantity=self._number(row.get("amount"), "an open order's quantity"),
-            filled=self._number(row.get("filled"), "an open order's fills"),
-        )
 
     def _mapping(self, row: Any, what: str) -> Mapping[str, Any]:
         if not isinstance(row, dict):

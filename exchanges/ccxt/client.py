@@ -33,7 +33,12 @@ _BY_STATUS: dict[int, type[VenueError]] = {418: Banned, 429: RateLimited, 451: G
 
 @asynccontextmanager
 async def opened(
-    venue: str, base_url: str, keys: ApiKeys | None = None, manners: Manners | None = None
+    venue: str,
+    base_url: str,
+    keys: ApiKeys | None = None,
+    manners: Manners | None = None,
+    *,
+    may_trade: bool = False,
 ) -> AsyncIterator[Any]:
     """ccxt's client of a venue, closed at the end of the block. Numbers are text, digits as the venue printed them.
 
@@ -41,12 +46,13 @@ async def opened(
         venue: ccxt's name, which is ours.
         base_url: The venue's own, or one on this machine; without a slash at the end.
         keys: To read the account; None for public facts.
-        manners: Of the venue, where orders are to be sent; None: it reads, by a budget of its own.
+        manners: Of the venue; None: it is asked by a budget of its own, and its errors are told as ccxt has them.
+        may_trade: Whether orders and cancels are let out too.
 
     Raises:
         SettingsError: If the base URL is anything else, the key must not be used there, or ccxt is not installed.
     """
-    door = Door.of(venue, base_url, may_trade=manners is not None)
+    door = Door.of(venue, base_url, may_trade=may_trade)
     if keys is not None:
         keys.hosts.require(base_url)
     # In a thread: ccxt takes seconds to load, in which the answers of other venues would come too late.

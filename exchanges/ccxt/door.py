@@ -22,12 +22,12 @@ _READS = {
         ("POST", "/0/private/BalanceEx"),
         ("POST", "/0/private/TradeVolume"),
         ("POST", "/0/private/OpenOrders"),
+        ("POST", "/0/private/GetApiKeyInfo"),
     },
     "coinbase": {
         ("GET", "/api/v3/brokerage/market/products"),
         ("GET", "/api/v3/brokerage/accounts"),
         ("GET", "/api/v3/brokerage/transaction_summary"),
-        ("GET", "/api/v3/brokerage/orders/historical/batch"),
     },
 }
 """What any client may send: none of it changes an account."""
@@ -41,13 +41,8 @@ _ORDERS = {
         ("POST", "/0/private/ClosedOrders"),
         ("POST", "/0/private/TradesHistory"),
     },
-    "coinbase": {
-        ("POST", "/api/v3/brokerage/orders"),
-        ("POST", "/api/v3/brokerage/orders/batch_cancel"),
-        ("GET", "/api/v3/brokerage/orders/historical/fills"),
-    },
 }
-"""What a client may send besides that was opened to trade."""
+"""What a client may send besides that was opened to trade, where this version sends orders at all."""
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/_]+")
 
 
@@ -75,7 +70,7 @@ class Door:
                     f"{venue} is read at https://{OWN_HOSTS[venue]} or on this machine, not at "
                     f"{printable(urlsplit(base_url).hostname)}"
                 ) from None
-        return cls(venue, base_url, frozenset(_READS[venue] | (_ORDERS[venue] if may_trade else set())))
+        return cls(venue, base_url, frozenset(_READS[venue] | (_ORDERS.get(venue, set()) if may_trade else set())))
 
     def path(self, url: str) -> str:
         """Of a URL that has passed: what stands between host and query."""

@@ -1,4 +1,4 @@
-"""One account's client of ccxt, for as long as a run."""
+"""One account's client of ccxt that orders are sent by, for as long as a run."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -38,7 +38,8 @@ class Session:
         """
         stack = AsyncExitStack()
         try:
-            client = await stack.enter_async_context(opened(self._venue, self._base_url, self._keys, self._manners))
+            trading = opened(self._venue, self._base_url, self._keys, self._manners, may_trade=True)
+            client = await stack.enter_async_context(trading)
             with translated(self._venue):
                 await client.load_markets()
         except BaseException:

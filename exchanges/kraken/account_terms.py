@@ -8,7 +8,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.terms import Told
 from bot.settings import Settings
 from exchanges.ccxt.account import CcxtAccount
-from exchanges.ccxt.session import Session
+from exchanges.ccxt.client import opened
 from exchanges.ccxt.wire import Manners
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
@@ -27,12 +27,8 @@ async def account_fees(
         VenueError: Kraken cannot be asked, refuses, or tells a fee that is not understood.
     """
     shared = budget or RequestBudget(VENUE, rates(), clock)
-    session = Session(VENUE, rest_url(settings), keys, Manners(shared, cost, complaint))
-    try:
-        await session.open()
-        found = await CcxtAccount(SPOT, session.client).fees([one.symbol for one in instruments])
-    finally:
-        await session.close()
+    async with opened(VENUE, rest_url(settings), keys, Manners(shared, cost, complaint)) as client:
+        found = await CcxtAccount(SPOT, client).fees([one.symbol for one in instruments])
     now_ns = clock.now_ns()
     values = {one.id: found[one.symbol].model_copy(update={"ts_ns": now_ns}) for one in instruments}
     return Told(values=values, ts_ns=now_ns)

@@ -66,22 +66,6 @@ def _answers() -> dict[str, Any]:
                 "fees_maker": {"XXBTZUSD": {"fee": "0.2000", **FEE}},
             },
         },
-        "/0/private/OpenOrders": {
-            "error": [],
-            "result": {
-                "open": {
-                    "O767CW-TXHCL-FWZ5R2": {
-                        "refid": None, "userref": None, "status": "open", "opentm": 1499872460.2572, "starttm": 0,
-                        "expiretm": 0, "vol": "0.50000000", "vol_exec": "0.10000000", "cost": "0.0", "fee": "0.0",
-                        "price": "0.0", "misc": "", "oflags": "fciq",
-                        "descr": {
-                            "pair": "XBTUSD", "type": "buy", "ordertype": "limit", "price": "60000.1", "price2": "0",
-                            "leverage": "none", "order": "buy 0.5 XBTUSD @ limit 60000.1",
-                        },
-                    }
-                }
-            },
-        },
         "/api/v3/brokerage/market/products": {"products": [COINBASE_PRODUCT, COINBASE_ALIAS], "num_products": "2"},
         "/api/v3/brokerage/accounts": {"accounts": accounts, "has_next": False, "cursor": "", "size": 3},
         "/api/v3/brokerage/transaction_summary": {
@@ -91,7 +75,6 @@ def _answers() -> dict[str, Any]:
                 "maker_fee_rate": "0.006",
             },
         },
-        "/api/v3/brokerage/orders/historical/batch": {"orders": [], "has_next": False, "cursor": ""},
     }  # fmt: skip
     return copy.deepcopy(whole)
 

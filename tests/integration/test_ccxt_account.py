@@ -11,7 +11,6 @@ import pytest
 from pydantic import SecretStr
 
 from bot.domain.instrument import Feed
-from bot.domain.order import Side
 from bot.errors import AuthenticationFailed, ClockSkew, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.account import CcxtAccount
 from exchanges.ccxt.client import opened
@@ -55,15 +54,6 @@ async def test_fees_are_the_accounts_own(venue: str, maker: int, taker: int) -> 
     assert (fees.maker_bps, fees.taker_bps) == (maker, taker)
     assert str(fees.source) == "account"
     assert str(fees.feed) == f"{venue}.spot"
-
-
-async def test_open_orders_are_read() -> None:
-    async with account("kraken") as (_, one, _client):
-        (order,) = await one.open_orders()
-    assert (order.symbol, order.venue_order_id, order.side) == ("BTC/USD", "O767CW-TXHCL-FWZ5R2", Side.BUY)
-    assert (order.price, order.quantity, order.filled) == (Decimal("60000.1"), Decimal("0.5"), Decimal("0.1"))
-    async with account("coinbase") as (_, one, _client):
-        assert await one.open_orders() == []
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def test_what_puts_money_at_risk_ends_a_start_with_real_money_alone(change: dict
 def test_a_venue_that_cannot_say_is_no_answer_in_its_favour() -> None:
     assert verdicts(judge_rights("binance", None, BOTH, REAL, 0)) == {Verdict.FAILED: ["key rights"]}
     seen = Stakes(real_money=True, unbound_ok=True)
-    assert verdicts(judge_rights("binance", None, BOTH, seen, 0)) == {Verdict.WARNING: ["key rights"]}
+    assert verdicts(judge_rights("binance", None, BOTH, seen, 0)) == {Verdict.FAILED: ["key rights"]}
+    assert verdicts(judge_rights("binance", None, BOTH, PAPER, 0)) == {Verdict.WARNING: ["key rights"]}
 
 
 def test_what_a_person_acknowledged_is_told_and_let_through() -> None:

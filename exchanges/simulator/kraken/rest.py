@@ -56,6 +56,7 @@ class KrakenRest:
             "TradesHistory": self._trades,
             "BalanceEx": self._balances,
             "TradeVolume": self._fees,
+            "GetApiKeyInfo": self._key,
         }
 
     def close(self) -> None:
@@ -150,6 +151,26 @@ class KrakenRest:
             rates = call.account.fee_rates(pair.index)
             maker[pair.id], taker[pair.id] = ({"fee": f"{100 * rate:.4f}"} for rate in rates)
         return {"currency": "ZUSD", "volume": "0.0", "fees": taker, "fees_maker": maker}
+
+    def _key(self, call: _Call) -> Any:
+        setup = self._exchange.setup
+        rights = ["query-funds", "query-open-trades", "query-closed-trades"]
+        rights += ["modify-trades", "close-trades"] if setup.may_trade else []
+        rights += ["withdraw-funds"] if setup.may_withdraw else []
+        return {
+            "apiKeyName": "simulated",
+            "apiKey": call.key,
+            "nonceWindow": 0,
+            "permissions": rights,
+            "iban": "AA00 SIMU LATE D000",
+            "validUntil": "0",
+            "queryFrom": "0",
+            "queryTo": "0",
+            "createdTime": "1772542900",
+            "modifiedTime": "1772543095",
+            "ipAllowlist": ["127.0.0.1"] if setup.is_ip_bound else [],
+            "lastUsed": str(call.now_ns // _S),
+        }
 
     def _set_switch(self, call: _Call) -> Any:
         if (armed := self._switches.pop(call.key, None)) is not None:
