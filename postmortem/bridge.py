@@ -12,14 +12,15 @@ valued (its mark at the run's end, else `L_i`).
     slippage_hedging   = the same over hedge_ fills
     drift              = Σ s (e − k) b                       the price moved between decision and order
     fees               = Σ fee, one in base at the fill price
+    token_fees         = Σ what a fee in neither of them is worth: what the fee schedule charges for its trade
     funding            = Σ payment, one in base at its mark price; positive was received
     revaluation        = Σ_i R_i (M_i − L_i) − Σ base fee (M_i − fill price) + Σ base funding (M_i − its mark price)
 
     profit = expected_gross − slippage_opening − slippage_closing − slippage_hedging − drift
-             − fees + funding + revaluation
+             − fees − token_fees + funding + revaluation
 
-`profit` itself comes from another arithmetic: the cash that moved, instrument by instrument, and what is left in base
-at `M_i`. `residual` is the difference of the two and is exactly 0; anything else is a bug of ours.
+`profit` itself comes from another arithmetic: the cash that moved, instrument by instrument, what is left in base
+at `M_i`, and the token fees. `residual` is the difference of the two and is exactly 0; anything else is a bug of ours.
 
 A hedge that undoes an opening leg was never planned: its `k` is the opening decision's price of that instrument, so
 that it expects nothing and all it costs is drift and slippage.
@@ -36,6 +37,7 @@ from bot.domain.instrument import Segment
 from bot.domain.order import Side
 from postmortem.bodies import FillBody, FundingBody, PairBody
 from postmortem.exact import ZERO, Money, exact, quotient, total
+from postmortem.token_fees import TokenFee
 
 
 class Bridge(BaseModel):
@@ -49,6 +51,10 @@ class Bridge(BaseModel):
     slippage_hedging: Money = ZERO
     drift: Money = ZERO
     fees: Money = ZERO
+    """In base or quote."""
+    token_fees: Money = ZERO
+    """In a venue's token: notional times the rate of the fee schedule that the run began with, discounts taken off.
+    The token's own price is not recorded."""
     transfers: Money = ZERO
     """What transfers of chains kept of their amounts."""
     funding: Money = ZERO
@@ -89,6 +95,8 @@ class Trade:
     """`k`."""
     expected: Decimal
     """`e`."""
+    token_fee: Decimal = ZERO
+    """What its fee is worth in quote units, where it was taken in a token; 0 where nothing tells."""
 
     @property
     def sign(self) -> int:
@@ -111,15 +119,18 @@ class Trade:
         return self.fill.fee if self.fill.fee_asset == self.fill.instrument.quote else ZERO
 
 
-def trades(pair: PairBody, fills: Iterable[tuple[FillBody, bool]]) -> list[Trade]:
+def trades(
+    pair: PairBody, fills: Iterable[tuple[FillBody, bool]], token_fee: TokenFee = lambda fill: None
+) -> list[Trade]:
     """A pair's fills with the prices that they are measured against.
 
     Args:
         pair: Its newest state.
         fills: In order, each with whether closing had been decided when it came.
+        token_fee: What a fee in a venue's token is worth.
     """
     with exact():
-        return [_trade(pair, fill, closing) for fill, closing in fills]
+        return [_trade(pair, fill, closing, token_fee(fill) or ZERO) for fill, closing in fills]
 
 
 def build_bridge(
@@ -147,6 +158,7 @@ def build_bridge(
             "slippage_hedging": total(t.slippage for t in trades if _phase(t) == "hedge"),
             "drift": total(t.sign * (t.expected - t.decided) * t.base for t in trades),
             "fees": total(t.quote_fee + t.base_fee * t.fill.price for t in trades),
+            "token_fees": total(t.token_fee for t in trades),
             "funding": total(_in_quote(payment, base_asset) for payment in funding),
             "revaluation": total(rest * (values[id_] - last[id_]) for id_, rest in left.items())
             - total(t.base_fee * (values[t.fill.instrument.id] - t.fill.price) for t in trades)
@@ -159,10 +171,11 @@ def build_bridge(
 
 def explained(bridge: Bridge) -> Decimal:
     """What the bridge's lines come to; call it inside `exact()`."""
-    return bridge.realised_gross - bridge.fees - bridge.transfers + bridge.funding + bridge.revaluation
+    paid = bridge.fees + bridge.token_fees + bridge.transfers
+    return bridge.realised_gross - paid + bridge.funding + bridge.revaluation
 
 
-def _trade(pair: PairBody, fill: FillBody, closing: bool) -> Trade:
+def _trade(pair: PairBody, fill: FillBody, closing: bool, token_fee: Decimal) -> Trade:
     instrument = fill.instrument
     contracts = fill.quantity * instrument.contract_multiplier
     inverse = instrument.segment is Segment.INVERSE
@@ -174,6 +187,7 @@ def _trade(pair: PairBody, fill: FillBody, closing: bool) -> Trade:
         notional=contracts if inverse else contracts * fill.price,
         decided=decided,
         expected=fill.expected_price if fill.expected_price is not None else decided,
+        token_fee=token_fee,
     )
 
 
@@ -212,7 +226,7 @@ def _cash_profit(
     cash = ZERO
     held: defaultdict[str, Decimal] = defaultdict(Decimal)
     for trade in trades:
-        cash -= trade.sign * trade.notional + trade.quote_fee
+        cash -= trade.sign * trade.notional + trade.quote_fee + trade.token_fee
         held[trade.fill.instrument.id] += trade.sign * trade.base - trade.base_fee
     for payment in funding:
         if payment.asset == base_asset:

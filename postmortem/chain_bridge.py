@@ -11,11 +11,13 @@ the values of base and quote where it was traded:
     slippage_closing   = the same over all later links
     slippage_hedging   = the same over what was returned home
     drift              = Σ s (e − k) b u_q                   time passed between the decision and the order
-    fees               = Σ fee × u; one in another asset is listed as unvalued
+    fees               = Σ fee × u
+    token_fees         = Σ what the fee schedule charges × u_q, of fees in an asset that is no place of the chain
     transfers          = Σ (sent − received) × u
     revaluation        = −Σ rest × u                         once it is over, what stayed on the way is worth nothing
 
-`profit` is what came home less what left, in the asset of home, from the cash alone. `residual` is exactly 0.
+`profit` is what came home less what left, in the asset of home, from the cash, less the token fees. `residual` is
+exactly 0.
 """
 
 from collections import defaultdict
@@ -25,16 +27,24 @@ from decimal import Decimal
 from postmortem.bodies import FillBody, PairBody
 from postmortem.bridge import Bridge, explained
 from postmortem.exact import ZERO, exact, quotient, total
+from postmortem.token_fees import TokenFee
 
 Place = tuple[str, str]
 """Venue and asset."""
 
 
-def chain_bridge(chain: PairBody, fills: Iterable[FillBody]) -> Bridge:
-    """The bridge of a chain; of one that is not over, what is on its way counts at its value."""
+def chain_bridge(chain: PairBody, fills: Iterable[FillBody], token_fee: TokenFee = lambda fill: None) -> Bridge:
+    """The bridge of a chain; of one that is not over, what is on its way counts at its value.
+
+    `token_fee` tells what a fee in a venue's token is worth, in quote units of its instrument.
+    """
     done = list(fills)
     with exact():
         values = place_values(chain)
+        tokens = total(
+            (token_fee(fill) or ZERO) * values[fill.instrument.venue, fill.instrument.quote]
+            for fill in outside(chain, done)
+        )
         flows = chain_flows(chain, done)
         rest = {place: amount for place, amount in flows.items() if place[1] != chain.quote_asset}
         bridge = Bridge(
@@ -44,6 +54,7 @@ def chain_bridge(chain: PairBody, fills: Iterable[FillBody]) -> Bridge:
             slippage_hedging=total(_slippage(fill, values) for fill in done if _goes_home(fill)),
             drift=total(_drift(chain, fill, values) for fill in done),
             fees=total(fill.fee * values.get((fill.instrument.venue, fill.fee_asset), ZERO) for fill in done),
+            token_fees=tokens,
             transfers=total(
                 (travel.left - travel.received) * values[travel.from_venue, travel.asset]
                 for travel in chain.travels
@@ -51,7 +62,8 @@ def chain_bridge(chain: PairBody, fills: Iterable[FillBody]) -> Bridge:
             ),
             revaluation=-_worth(rest, values) if chain.is_over else ZERO,
             profit=total(amount for place, amount in flows.items() if place[1] == chain.quote_asset)
-            + (ZERO if chain.is_over else _worth(rest, values)),
+            + (ZERO if chain.is_over else _worth(rest, values))
+            - tokens,
         )
         return bridge.model_copy(update={"residual": bridge.profit - explained(bridge)})
 
@@ -67,6 +79,12 @@ def place_values(chain: PairBody) -> dict[Place, Decimal]:
             value = value * price if leg.side == "buy" else quotient(value, price)
         values.setdefault(leg.brings, value)
     return {place: Decimal(1) if place[1] == chain.quote_asset else value for place, value in values.items()}
+
+
+def outside(chain: PairBody, fills: Iterable[FillBody]) -> list[FillBody]:
+    """Those whose fee was taken in an asset that is no place of the chain: no value above holds for it."""
+    places = {place for leg in chain.chain_legs for place in (leg.takes, leg.brings)}
+    return [fill for fill in fills if (fill.instrument.venue, fill.fee_asset) not in places]
 
 
 def chain_flows(chain: PairBody, fills: Iterable[FillBody]) -> dict[Place, Decimal]:

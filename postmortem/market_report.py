@@ -10,6 +10,7 @@ from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, Rout
 from postmortem.pair_line import assumed_costs, describe, paid_fees, pair_line, received_funding
 from postmortem.returns import return_line
 from postmortem.story import Amounts, PairStory, RunStory, amounts_of
+from postmortem.token_fees import token_fees
 from postmortem.venues import average_price, instrument_lines
 
 _DUST = Decimal("1e-12")
@@ -58,7 +59,7 @@ def _counts(pair: PairStory, since_ns: int | None) -> bool:
 
 
 def _lines(chosen: Iterable[tuple[RunStory, PairStory]]) -> list[PairLine]:
-    return [pair_line(story.run.run_id, pair, story.marks) for story, pair in chosen]
+    return [pair_line(story.run.run_id, pair, story.marks, token_fees(story.start.fees)) for story, pair in chosen]
 
 
 def _end_of(pair: PairStory) -> str:

@@ -66,7 +66,7 @@ class PairLine(_Part):
     by_asset: Amounts
     """Cash that moved, fees and funding included."""
     unvalued: Amounts
-    """Cash in other assets than base and quote (a fee token): in no figure in quote units."""
+    """Cash in other assets than base and quote that nothing tells the worth of: in no figure in quote units."""
 
 
 class MoneyLine(_Part):

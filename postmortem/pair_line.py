@@ -4,24 +4,26 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from postmortem.bridge import Trade, build_bridge, trades
-from postmortem.chain_bridge import chain_bridge, spent
+from postmortem.chain_bridge import chain_bridge, outside, spent
 from postmortem.exact import bps, exact, plain, total
 from postmortem.model import PairLine
 from postmortem.story import PairStory
+from postmortem.token_fees import TokenFee, without_token_fees
 
 
-def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> PairLine:
+def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal], token_fee: TokenFee) -> PairLine:
     """The line of a pair that has fills.
 
     Args:
         run_id: The run that it belongs to.
         pair: What was recorded of it.
         marks: By instrument id, the mids that the run ended with; may be empty.
+        token_fee: What its fees in a venue's token are worth.
     """
     body = pair.body
     if body.is_chain:
-        return _chain_line(run_id, pair)
-    done = trades(body, pair.fills)
+        return _chain_line(run_id, pair, token_fee)
+    done = trades(body, pair.fills, token_fee)
     own = (body.base_asset, body.quote_asset)
     funding = [payment for payment in pair.funding if payment.asset in own]
     with exact():
@@ -46,15 +48,19 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal]) -> Pai
             bridge=bridge,
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
-            unvalued={asset: amount for asset, amount in by_asset.items() if asset not in own},
+            unvalued=without_token_fees(
+                {asset: amount for asset, amount in by_asset.items() if asset not in own},
+                (fill for fill, _ in pair.fills),
+                token_fee,
+            ),
         )
 
 
-def _chain_line(run_id: str, pair: PairStory) -> PairLine:
+def _chain_line(run_id: str, pair: PairStory, token_fee: TokenFee) -> PairLine:
     body, done = pair.body, [fill for fill, _ in pair.fills]
     last = f"_{len(body.links) - 1}"
     with exact():
-        bridge, notional, by_asset = chain_bridge(body, done), spent(done), pair.flows()
+        bridge, notional, by_asset = chain_bridge(body, done, token_fee), spent(done), pair.flows()
         return PairLine(
             pair=body.pair,
             run_id=run_id,
@@ -72,7 +78,11 @@ def _chain_line(run_id: str, pair: PairStory) -> PairLine:
             bridge=bridge,
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
-            unvalued={asset: amount for asset, amount in by_asset.items() if asset != body.quote_asset},
+            unvalued=without_token_fees(
+                {asset: amount for asset, amount in by_asset.items() if asset != body.quote_asset},
+                outside(body, done),
+                token_fee,
+            ),
         )
 
 

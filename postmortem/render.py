@@ -119,7 +119,8 @@ def _facts(console: Console, market: MarketReport) -> None:
         "fees paid": _amounts(market.fees),
         "funding": _amounts(market.funding),
         "no pair's": _amounts(market.funding_of_no_pair),
-        "unvalued": _amounts(_unvalued(market.pairs)),
+        "token fees": _token_fees(market),
+        "unvalued": _unvalued_words(market.pairs),
         "fee rates": "; ".join(market.fee_sources),
         "ASSUMED": "; ".join(market.assumed),
         "refused": _tally(market.refusals),
@@ -148,6 +149,7 @@ def _bridge(line: MoneyLine) -> Table:
         "drift before retries and hedges": -bridge.drift,
         "gross edge realised": bridge.realised_gross,
         "fees": -bridge.fees,
+        **({"fees in tokens, as the schedule charges": -bridge.token_fees} if bridge.token_fees else {}),
         "transfers": -bridge.transfers,
         "funding": bridge.funding,
         "revaluation of rests": bridge.revaluation,
@@ -233,7 +235,7 @@ def _pairs(title: str, pairs: Sequence[PairLine], profit: str) -> Table:
             _float(line.edge_expected_bps),
             _float(None if line.edge_realised_bps is None else float(line.edge_realised_bps)),
             _money(bridge.expected_gross - bridge.realised_gross),
-            _money(bridge.fees),
+            _money(bridge.fees + bridge.token_fees),
             _money(bridge.funding),
             _money(bridge.profit),
             _float(None if line.profit_bps is None else float(line.profit_bps)),
@@ -244,6 +246,19 @@ def _pairs(title: str, pairs: Sequence[PairLine], profit: str) -> Table:
 def _tail(pair: str) -> str:
     """The end of a pair's id: its beginning is the run's and the same for many."""
     return pair if len(pair) <= _ID_SHOWN else "…" + pair[1 - _ID_SHOWN :]
+
+
+def _token_fees(market: MarketReport) -> str:
+    """How fees in a venue's token got into the figures in quote units; empty where none did."""
+    worth = {line.quote_asset: line.bridge.token_fees for line in market.money if line.bridge.token_fees}
+    if not worth:
+        return ""
+    return f"counted as {_amounts(worth)}: notional times the fee rates below, discount for the token taken off"
+
+
+def _unvalued_words(pairs: Iterable[PairLine]) -> str:
+    left = _amounts(_unvalued(pairs))
+    return f"{left}   (nothing tells its worth: in no figure in another currency)" if left else ""
 
 
 def _unvalued(pairs: Iterable[PairLine]) -> dict[str, Decimal]:

@@ -56,6 +56,10 @@ class FeeSchedule(BaseModel):
         """What paying in the token changes, in bps of notional: negative, for it is a cost that is saved; 0 without."""
         return -max(Decimal(0), self.rate_bps(is_maker=is_maker)) * self.token_discount
 
+    def charged_bps(self, *, is_maker: bool) -> Decimal:
+        """What a trade is charged in the end, in bps of notional, in whatever asset: the discount is taken off."""
+        return self.rate_bps(is_maker=is_maker) + self.discount_bps(is_maker=is_maker)
+
     @property
     def words(self) -> str:
         """Source and tier, for a person: `account`, `published, Regular User`."""
@@ -81,6 +85,11 @@ class FeeTier(BaseModel):
         return FeeSchedule(
             feed=feed, maker_bps=self.maker_bps, taker_bps=self.taker_bps, source=FeeSource.PUBLISHED, tier=self.name
         )
+
+
+def is_own_asset(instrument: Instrument, asset: str) -> bool:
+    """Whether a fee in `asset` can be counted in trades of `instrument` by their own prices: a venue's token cannot."""
+    return asset in (instrument.base, instrument.quote)
 
 
 def fee_asset(instrument: Instrument, side: Side) -> str:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.domain.instrument import Instrument
+from bot.domain.instrument import Instrument, Segment
 
 
 class Side(StrEnum):
@@ -122,3 +122,9 @@ class Fill(BaseModel):
     ts_event_ns: int
     forced: str = Field(default="", exclude=True)
     """Why the venue itself traded a position of ours: `liquidation` or `adl`; empty where an order of ours did."""
+
+    @property
+    def notional(self) -> Decimal:
+        """What it traded, quote units; an inverse contract is an amount of them."""
+        contracts = self.quantity * self.instrument.contract_multiplier
+        return contracts if self.instrument.segment is Segment.INVERSE else contracts * self.price

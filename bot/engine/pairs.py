@@ -350,7 +350,7 @@ class PairDesk:
 
     def _taker_bps(self, instrument: Instrument) -> float:
         schedule = self._fees.get(instrument.feed)
-        return 0.0 if schedule is None else float(schedule.taker_bps)
+        return 0.0 if schedule is None else float(schedule.charged_bps(is_maker=False))
 
     def _wanted_entry(self, pair: Pair) -> float | None:
         """The price at which an entry would be placed now; None where it would not."""

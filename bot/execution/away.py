@@ -39,8 +39,7 @@ class AwayWatch(BudgetClock[Chain]):
         episode = chain.uneven
         if episode is None or fill.instrument.quote != chain.home:
             return
-        fee = fill.fee * (fill.price if fill.fee_asset == fill.instrument.base else 1)
-        episode.loss += fill.side.sign * (fill.price - planned) * fill.quantity + fee
+        episode.loss += fill.side.sign * (fill.price - planned) * fill.quantity + self._fee(episode, fill)
         episode.traded += fill.quantity * fill.price
 
 

@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Generic, Protocol, TypeVar
 
 from bot.clock import Clock
-from bot.domain.order import Order, OrderStatus
+from bot.domain.instrument import Instrument
+from bot.domain.order import Fill, Order, OrderStatus
 from bot.execution.episode import Episode, Stage
+from bot.execution.in_quote import fee_in_quote
 from bot.settings import ExecutionSettings
 
 _KEPT = 50
@@ -30,9 +32,16 @@ _Of = TypeVar("_Of", bound=Exposed)
 class BudgetClock(Generic[_Of]):
     """Begins and ends the episodes of what it watches, and says when a deadline of one has come."""
 
-    def __init__(self, clock: Clock, settings: ExecutionSettings, on_stage: Callable[[_Of, Stage], None]) -> None:
-        """Watch; `on_stage` hears of each deadline that comes, once an episode."""
+    def __init__(
+        self,
+        clock: Clock,
+        settings: ExecutionSettings,
+        on_stage: Callable[[_Of, Stage], None],
+        taker_bps: Callable[[Instrument], float],
+    ) -> None:
+        """Watch; `on_stage` hears of each deadline that comes, once an episode; `taker_bps` is what taking costs."""
         self._clock = clock
+        self._taker_bps = taker_bps
         self._on_stage = on_stage
         self._deadlines_s = (
             (Stage.ALARMED, settings.unhedged_alarm_s),
@@ -69,6 +78,13 @@ class BudgetClock(Generic[_Of]):
         # Two legs that are filled at the same moment are told of one after the other: that is no episode.
         if (episode.until_ns > episode.since_ns or episode.traded) and len(one.episodes) < _KEPT:
             one.episodes.append(episode)
+
+    def _fee(self, episode: Episode, fill: Fill) -> Decimal:
+        """The fee of a fill in quote units; one in an asset that nothing tells the worth of is kept apart."""
+        worth = fee_in_quote(fill, self._taker_bps(fill.instrument))
+        if worth is None:
+            episode.keep_apart(fill.fee_asset, fill.fee)
+        return worth or Decimal(0)
 
     def _wait_for_next(self, one: _Of, episode: Episode) -> None:
         due = next(((stage, s) for stage, s in self._deadlines_s if stage > episode.stage), None)

@@ -130,7 +130,7 @@ class ChainExecutor:
             on_not_durable=lambda why: self.on_not_durable(why),
         )
         self._steps = ChainSteps(self._orders, settings, may_open, can_send=carrier is not None)
-        self._watch = AwayWatch(clock, settings, self._on_stage)
+        self._watch = AwayWatch(clock, settings, self._on_stage, taker_bps)
         self.dust = dust or DustLedger(self._record_dust)
         self._rests = ChainDust(self.dust)
         if carrier is not None:

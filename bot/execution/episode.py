@@ -1,6 +1,6 @@
 """One time of a pair's being uneven: how long, how much, and what getting even cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum
 from typing import Any
@@ -34,7 +34,10 @@ class Episode:
     notional: Decimal = _NOTHING
     """The same in quote units, at the opening price of the leg ahead."""
     loss: Decimal = _NOTHING
-    """What the trades that evened it cost beyond what had been planned, quote units; below zero is a gain."""
+    """What the trades that evened it cost beyond what had been planned, quote units; below zero is a gain. A fee in the
+    venue's token is worth what the schedule charges for its trade."""
+    apart: dict[str, Decimal] = field(default_factory=dict)
+    """Fees of those trades in assets that nothing told the worth of, by asset: in no figure here."""
     traded: Decimal = _NOTHING
     """Quote units that those trades came to."""
     until_ns: int | None = None
@@ -45,6 +48,10 @@ class Episode:
     def seconds(self, now_ns: int) -> float:
         """How long it lasts, or lasted."""
         return ((now_ns if self.until_ns is None else self.until_ns) - self.since_ns) / 1e9
+
+    def keep_apart(self, asset: str, fee: Decimal) -> None:
+        """A fee that cannot be counted in quote units."""
+        self.apart[asset] = self.apart.get(asset, _NOTHING) + fee
 
     @property
     def loss_bps(self) -> float | None:
@@ -60,5 +67,6 @@ class Episode:
             "notional": str(self.notional),
             "loss": str(self.loss),
             "loss_bps": self.loss_bps,
+            "fees_apart": {asset: str(fee) for asset, fee in self.apart.items()},
             "stage": self.stage.name.lower(),
         }

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Segment
+from bot.domain.instrument import Feed
+from bot.domain.order import Fill
+from bot.execution.grid import decimal_price
 from bot.execution.leg_account import LegView
 from bot.execution.pair_account import PairView
 
@@ -16,8 +18,8 @@ def profit_in_quote(view: PairView, base_price: Decimal, fees: Fees) -> Decimal:
     """Profit in the currency that the route begins with, quote units; negative is a loss.
 
     A rest of a pair's base is worth `base_price`; what a chain left on its way is worth nothing. A fee in the venue's
-    own token, which no leg trades, is worth what the schedule charges for the trades of its leg: the token's market
-    need not be watched. Where a leg was charged in two assets it counts too much, and never too little.
+    own token, which no leg trades, is worth what the schedule charges for its trade: the token's market need not be
+    watched.
     """
     route = view.route
     first = route.chain[0] if route.chain else None
@@ -28,29 +30,33 @@ def profit_in_quote(view: PairView, base_price: Decimal, fees: Fees) -> Decimal:
     return profit - sum((_token_fee(leg, view, home, fees) for leg in _legs(view)), _NOTHING)
 
 
+def fee_in_quote(fill: Fill, taker_bps: float) -> Decimal | None:
+    """The fee of a fill of an order that takes, in quote units of its instrument; None where nothing tells its worth.
+
+    One in the venue's token is worth `taker_bps` (bps of notional, discounts taken off) of the trade, unless that is 0:
+    then the rate is not known, for the fee was charged.
+    """
+    instrument = fill.instrument
+    if not fill.fee or fill.fee_asset == instrument.quote:
+        return fill.fee
+    if fill.fee_asset == instrument.base:
+        return fill.fee * fill.price
+    return fill.notional * decimal_price(taker_bps) / 10_000 if taker_bps else None
+
+
 def _legs(view: PairView) -> Iterable[LegView]:
     return view.legs or {leg.instrument.id: leg for leg in (view.buy, view.sell)}.values()
 
 
 def _token_fee(leg: LegView, view: PairView, home: str, fees: Fees) -> Decimal:
-    """What a leg paid in an asset that the route does not trade, units of `home`; 0 where nothing tells."""
+    """What a leg paid in assets that the route does not trade, units of `home`; 0 where nothing tells."""
     traded = {asset for one in _legs(view) for asset in (one.instrument.base, one.instrument.quote)}
-    if not any(amount for asset, amount in leg.fees.items() if asset not in traded):
-        return _NOTHING
+    charged = [(is_maker, notional) for (asset, is_maker), notional in leg.in_token.items() if asset not in traded]
     schedule, price = fees(leg.instrument.feed), _price(leg.instrument.quote, home, view)
     if schedule is None or price is None:
         return _NOTHING
-    rate_bps = schedule.taker_bps + schedule.discount_bps(is_maker=False)
-    return _notional(leg) * price * rate_bps / 10_000
-
-
-def _notional(leg: LegView) -> Decimal:
-    """Of all its trades, quote units."""
-    both = ((leg.bought_quantity, leg.average_buy_price), (leg.sold_quantity, leg.average_sell_price))
-    if leg.instrument.segment is Segment.INVERSE:  # a contract is an amount of quote
-        return sum((quantity for quantity, _ in both), _NOTHING) * leg.instrument.contract_multiplier
-    worth = sum((quantity * (price or _NOTHING) for quantity, price in both), _NOTHING)
-    return worth * leg.instrument.contract_multiplier
+    total = sum((notional * schedule.charged_bps(is_maker=is_maker) for is_maker, notional in charged), _NOTHING)
+    return total * price / 10_000
 
 
 def _price(asset: str, home: str, view: PairView) -> Decimal | None:

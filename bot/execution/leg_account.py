@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
-from bot.domain.fees import FeeSchedule, fee_asset
+from bot.domain.fees import FeeSchedule, fee_asset, is_own_asset
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
@@ -30,6 +30,9 @@ class LegView:
     average_sell_price: Decimal | None
     fees: Mapping[str, Decimal]
     """Paid, by asset; negative is a rebate."""
+    in_token: Mapping[tuple[str, bool], Decimal]
+    """Notional of the trades that were charged in an asset that is none of the instrument's own, quote units: by that
+    asset, and whether it was the maker's rate."""
     net_base: Decimal
     """Base units held: of spot less the fees taken in base, of an inverse contract at the last fill's price."""
 
@@ -63,6 +66,7 @@ class LegAccount:
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._bought = _Traded()
         self._sold = _Traded()
+        self._in_token: defaultdict[tuple[str, bool], Decimal] = defaultdict(Decimal)
         self._last_price = _NOTHING
 
     @property
@@ -85,6 +89,8 @@ class LegAccount:
         (self._bought if fill.side is Side.BUY else self._sold).add(fill)
         self._last_price = fill.price
         self.fees[fill.fee_asset] += fill.fee
+        if fill.fee and not is_own_asset(self.instrument, fill.fee_asset):
+            self._in_token[fill.fee_asset, fill.is_maker] += fill.notional
         return [*_trade_flows(self.instrument, fill.side, fill.price, fill.quantity), (fill.fee_asset, -fill.fee)]
 
     def exit_flows(
@@ -114,6 +120,7 @@ class LegAccount:
             average_buy_price=self._bought.average_price(self.instrument),
             average_sell_price=self._sold.average_price(self.instrument),
             fees=dict(self.fees),
+            in_token=dict(self._in_token),
             net_base=self._net_base(),
         )
 

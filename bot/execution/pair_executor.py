@@ -115,7 +115,7 @@ class PairExecutor:
         self._while_writing = journal.while_writing if isinstance(journal, WritesBeside) else None
         self._prepare = actions.prepare if isinstance(actions, PreparesOrders) else None
         self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
-        self._watch = UnhedgedWatch(clock, settings, self._on_stage)
+        self._watch = UnhedgedWatch(clock, settings, self._on_stage, taker_bps)
         self._unanswered = Unanswered(self._record_order, lambda pair, text: self.on_alarm(pair, text))
         self.dust = DustLedger(self._record_dust)
         self._closing = Closing(self._orders, quotes, self.dust)

@@ -60,7 +60,7 @@ class UnhedgedWatch(BudgetClock[Pair]):
         if episode is None:
             return
         base = fill.quantity * fill.instrument.contract_multiplier
-        fee = fill.fee * (fill.price if fill.fee_asset == fill.instrument.base else 1) if is_extra else _NOTHING
+        fee = self._fee(episode, fill) if is_extra else _NOTHING
         episode.loss += fill.side.sign * (fill.price - planned) * base + fee
         episode.traded += base * fill.price
 

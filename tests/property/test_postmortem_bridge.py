@@ -95,6 +95,11 @@ def a_pair(draw):
     return body, fills, funding, marks
 
 
+def worth_of_a_token(fill):
+    """3 bps of the trade for a fee in the token; None for any other."""
+    return fill.notional * Decimal("0.0003") if fill.fee_asset == "BNB" else None
+
+
 def cash_profit(fills, funding, marks):
     """Cash in quote, and what is left in base at its value; in fractions, from the fills alone."""
     cash, held, value = Fraction(0), {}, {}
@@ -118,6 +123,8 @@ def cash_profit(fills, funding, marks):
             cash -= Fraction(fill.fee)
         elif fill.fee_asset == "ETH":
             held[id_] -= Fraction(fill.fee)
+        else:
+            cash -= notional * Fraction(3, 10_000)
     for payment in funding:
         if payment.asset == "USDT":
             cash += Fraction(payment.payment)
@@ -130,7 +137,7 @@ def cash_profit(fills, funding, marks):
 @given(a_pair())
 def test_the_bridge_closes_to_zero_and_its_profit_is_the_cash(pair):
     body, fills, funding, marks = pair
-    bridge = build_bridge(trades(body, fills), funding, marks, "ETH")
+    bridge = build_bridge(trades(body, fills, worth_of_a_token), funding, marks, "ETH")
     assert bridge.residual == 0
     assert plain(bridge.residual) == "0"
     assert Fraction(bridge.profit) == cash_profit(fills, funding, marks)
@@ -142,7 +149,7 @@ def test_the_bridge_closes_to_zero_and_its_profit_is_the_cash(pair):
 def test_a_wrong_line_shows(pair, line):
     """The check can fail: one line off by a millionth of a cent is seen."""
     body, fills, funding, marks = pair
-    bridge = build_bridge(trades(body, fills), funding, marks, "ETH")
+    bridge = build_bridge(trades(body, fills, worth_of_a_token), funding, marks, "ETH")
     with exact():
         wrong = bridge.model_copy(update={line: getattr(bridge, line) + Decimal("1e-8")})
         assert abs(wrong.profit - explained(wrong)) == Decimal("1e-8")
@@ -151,7 +158,10 @@ def test_a_wrong_line_shows(pair, line):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(a_pair(), max_size=5))
 def test_sums_of_bridges_close_too(pairs):
-    parts = [build_bridge(trades(body, fills), funding, marks, "ETH") for body, fills, funding, marks in pairs]
+    parts = [
+        build_bridge(trades(body, fills, worth_of_a_token), funding, marks, "ETH")
+        for body, fills, funding, marks in pairs
+    ]
     whole = add_bridges(parts)
     assert whole.residual == 0
     assert Fraction(whole.profit) == sum((Fraction(part.profit) for part in parts), Fraction(0))

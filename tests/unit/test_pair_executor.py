@@ -145,13 +145,15 @@ class Bench:
         self.inbox.remove(order)
         return order
 
-    def fill(self, order: Order, quantity: Decimal | None = None, fee: str = "0", number: int = 1) -> Fill:
+    def fill(
+        self, order: Order, quantity: Decimal | None = None, fee: str = "0", number: int = 1, token: str | None = None
+    ) -> Fill:
         in_base = order.instrument.segment is Segment.SPOT and order.side is Side.BUY
         fill = Fill(
             fill_id=f"{order.client_order_id}.{number}", client_order_id=order.client_order_id,
             instrument=order.instrument, side=order.side, price=order.price or D(1000),
             quantity=order.quantity if quantity is None else quantity, fee=D(fee),
-            fee_asset="ETH" if in_base else "USDT", is_maker=False, ts_event_ns=self.clock.now_ns(),
+            fee_asset=token or ("ETH" if in_base else "USDT"), is_maker=False, ts_event_ns=self.clock.now_ns(),
         )  # fmt: skip
         self.executor.on_fill(fill)
         return fill

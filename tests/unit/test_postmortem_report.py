@@ -26,6 +26,7 @@ SPOT = Instrument(
 PERP = SPOT.model_copy(
     update={"venue": "bybit", "symbol": "ETH/USDT:USDT", "segment": Segment.LINEAR, "settle": "USDT"}
 )
+PUBLISHED = {"binance.spot": {"taker_bps": "10", "maker_bps": "10", "source": "published lowest tier"}}
 ROUTE = f"cash_and_carry:{SPOT.id}>{PERP.id}"
 
 
@@ -33,7 +34,14 @@ class Book:
     """Writes a run's records the way that the engine does."""
 
     def __init__(
-        self, data_dir, run_id="r1", market="recorded", real_money=False, started_ns=1_000, strategy="arbitrage"
+        self,
+        data_dir,
+        run_id="r1",
+        market="recorded",
+        real_money=False,
+        started_ns=1_000,
+        strategy="arbitrage",
+        fees=PUBLISHED,
     ):
         self.journal = SqliteJournal(data_dir, run_id)
         self.run_id = run_id
@@ -48,7 +56,7 @@ class Book:
                 "real_money": real_money,
                 "version": "0.1.0",
                 "started_ns": started_ns,
-                "fees": {"binance.spot": {"taker_bps": "10", "maker_bps": "10", "source": "published lowest tier"}},
+                "fees": fees,
                 "funding_assumed": {"bybit.linear": "1.0"} if market == "recorded" else {},
             },
         )
@@ -166,6 +174,7 @@ def test_every_line_of_a_pair_is_the_one_worked_out_by_hand(tmp_path):
         "slippage_hedging": "0",
         "drift": "0",
         "fees": "0.6002",  # 0.002 × 100.10 + 0.05 + 0.05 + 0.2 + 0.1
+        "token_fees": "0",
         "transfers": "0",
         "funding": "0.03",
         "revaluation": "-0.0008",  # the fee of 0.002 ETH is worth 0.40 a coin more now
