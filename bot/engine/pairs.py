@@ -29,8 +29,8 @@ from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
-from bot.execution.pair_executor import FLATTEN
-from bot.execution.quote_executor import REVERTED, QuoteExecutor
+from bot.execution.quote_executor import QuoteExecutor
+from bot.execution.reasons import FLATTEN, REVERTED
 from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
 from bot.ports.transfers import Carrier
 from bot.pricing.pricing import gross_edge_bps

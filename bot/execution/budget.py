@@ -79,6 +79,11 @@ class BudgetClock(Generic[_Of]):
         if (episode.until_ns > episode.since_ns or episode.traded) and len(one.episodes) < _KEPT:
             one.episodes.append(episode)
 
+    def stop(self, one: _Of) -> None:
+        """The run ends: no deadline comes any more, and the episode stays as it is."""
+        if one.uneven is not None and one.uneven.timer is not None:
+            one.uneven.timer.cancel()
+
     def _fee(self, episode: Episode, fill: Fill) -> Decimal:
         """The fee of a fill in quote units; one in an asset that nothing tells the worth of is kept apart."""
         worth = fee_in_quote(fill, self._taker_bps(fill.instrument))

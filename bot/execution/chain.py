@@ -267,6 +267,11 @@ class Chain:
         self._flow((one.venue, fill.fee_asset), -fill.fee)
         return True
 
+    def settle(self, order: Order) -> None:
+        """Forget an order that has ended, once all its fills are told: until then it may have spent what they tell."""
+        if order.status.is_terminal and self.filled.get(order.client_order_id, _NOTHING) >= order.filled_quantity:
+            self.pending.discard(order.client_order_id)
+
     def depart(self, travel: Travel) -> None:
         """An amount leaves its place by a transfer; one that a journal tells of may have ended already."""
         self.travels[travel.carriage.id] = travel

@@ -25,27 +25,19 @@ from bot.execution.away import AwayWatch
 from bot.execution.chain import Chain, Place, Travel
 from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
-from bot.execution.chain_rounds import ChainRounds
 from bot.execution.chain_steps import ChainSteps
 from bot.execution.chain_transfers import ChainTransfers, in_words
-from bot.execution.dust import Carries, DustLedger
+from bot.execution.dust import DustLedger, dust_records
 from bot.execution.episode import Stage
+from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import PairState
-from bot.execution.pair_executor import FLATTEN, LATE_FILL
 from bot.execution.pair_orders import Quotes
+from bot.execution.reasons import FLATTEN, LATE_FILL, NOT_SENT
+from bot.execution.retry_pause import RetryPause
 from bot.execution.unhedged import Unhedged
 from bot.ports import Actions, Journal, RecordKind
 from bot.ports.transfers import Carrier, CarryNews, CarryState
 from bot.settings import ExecutionSettings
-
-NOT_SENT = "the transfer did not leave"
-"""Why a chain goes home: its transfer was refused, or given up by the venue."""
-
-_LEAST_WAIT_S = 0.01
-"""Between two looks at a chain that waits for a quote: without a pause time itself would stand still."""
-_MOST_WAIT_S = 5.0
-"""Between two tries at a venue that refuses all of them."""
-_QUICK_TRIES = 10
 
 
 class ChainExecutor:
@@ -103,23 +95,26 @@ class ChainExecutor:
         """Called with what a person should know of a chain: away too long, an unknown order, a transfer too late."""
         self.why_not_now: Callable[[Chain], str | None] = lambda chain: None
         """Asked when the intent of link 0 is durable: what refuses the chain by now. None: it is sent."""
-        self._retry_wait_s = max(settings.retry_wait_ms / 1e3, _LEAST_WAIT_S)
         self._chains: dict[str, Chain] = {}
         self._chain_count = 0
         self._is_stopped = False
         self._orders = ChainOrders(clock, settings, quotes, taker_bps)
-        self._rounds = ChainRounds(
+        self._rounds = OrderRounds[Chain](
             actions,
             journal,
             clock,
             settings,
+            opens=_opens,
             why_withheld=self._why_withheld,
             on_sent=on_sent,
             on_ended=self._ended,
-            on_lost=self._lost,
+            on_lost=self._next,
+            on_alarm=lambda chain, text: self.on_alarm(chain, text),
             on_halt=on_halt,
             on_not_durable=lambda why: self.on_not_durable(why),
+            look_at="balances",
         )
+        self._pause = RetryPause[Chain](clock, settings.retry_wait_ms, self._next)
         self._transfers = ChainTransfers(
             carrier,
             journal,
@@ -131,7 +126,7 @@ class ChainExecutor:
         )
         self._steps = ChainSteps(self._orders, settings, may_open, can_send=carrier is not None)
         self._watch = AwayWatch(clock, settings, self._on_stage, taker_bps)
-        self.dust = dust or DustLedger(self._record_dust)
+        self.dust = dust or DustLedger(dust_records(journal, clock))
         self._rests = ChainDust(self.dust)
         if carrier is not None:
             carrier.carry_listener = self
@@ -208,9 +203,8 @@ class ChainExecutor:
         self._is_stopped = True
         self._rounds.stop()
         for chain in self._chains.values():
-            self._end_pause(chain)
-            if chain.uneven is not None and chain.uneven.timer is not None:
-                chain.uneven.timer.cancel()
+            self._pause.end(chain)
+            self._watch.stop(chain)
 
     def adopt(self, chain: Chain) -> None:
         """Go on with a chain that an earlier run began, from whatever state: what it holds goes home.
@@ -234,16 +228,15 @@ class ChainExecutor:
     def journal_failed(self, why: str) -> None:
         """No intent becomes durable any more: what waited for it brings something home and is sent, or never leaves."""
         for chain in list(self._chains.values()):
-            waiting = [order for order in chain.waiting() if order.status is OrderStatus.INTENT]
-            if waiting:
-                self._rounds.not_durable(chain, waiting, why)
+            self._rounds.journal_failed(chain, why)
         self._transfers.journal_failed(why)
 
     # What the venues say
 
     def on_fill(self, fill: Fill) -> None:
         """Count a fill of one of our orders; told a second time it changes nothing."""
-        chain = self._rounds.chain_of(fill.client_order_id)
+        self._rounds.tell_sent()
+        chain = self._rounds.owner(fill.client_order_id)
         before = dict(chain.flows)
         if not chain.count(fill):
             return
@@ -254,8 +247,8 @@ class ChainExecutor:
         chain.must_pause = order.status is OrderStatus.UNKNOWN
         if order.status.is_terminal and order.client_order_id not in chain.pending:
             self._came_late(chain, order, before)
-        self._rounds.settle(chain, order)
-        self._rounds.record_fill(chain, fill)
+        chain.settle(order)
+        self._rounds.record_fill(chain, fill, name, expected)
         self._on_chain_fill(chain, name, fill)
         if name.startswith("home"):
             self._watch.count(chain, fill, expected)
@@ -277,17 +270,13 @@ class ChainExecutor:
         self._rounds.on_order(order)
 
     def _ended(self, chain: Chain, order: Order) -> None:
+        chain.settle(order)
         name = chain.orders[order.client_order_id][1]
         if order.status is OrderStatus.REJECTED and name != "link_0":
             self._rests.give_back(chain, chain.places.index(chain.taken_from(order)))
         if order.status is OrderStatus.REJECTED and name.startswith("link"):
             link = int(name.partition("_")[2])
             chain.tries[link] = chain.tries.get(link, 0) + 1  # a venue that refuses is asked once less
-        self._next(chain)
-
-    def _lost(self, chain: Chain, order: Order) -> None:
-        where = f"order {order.client_order_id} on {order.instrument.id}"
-        self.on_alarm(chain, f"{where} has no answer: its outcome is unknown")
         self._next(chain)
 
     def on_carry(self, news: CarryNews) -> None:
@@ -321,7 +310,7 @@ class ChainExecutor:
             chain.give_up()
             self._rounds.stop_waiting(chain)
             chain.must_pause = False
-            self._end_pause(chain)
+            self._pause.end(chain)
             self._next(chain)
         else:
             self._on_halt(f"{text}: look at {' and '.join(one.id for one in chain.route.instruments)}")
@@ -355,7 +344,7 @@ class ChainExecutor:
         free = [at for at in left if not chain.is_busy(at)]
         turned_back = self._steps.turn_back(chain, free)
         if chain.must_pause and free and not turned_back:
-            self._pause(chain)
+            self._pause.begin(chain)
             return
         for at in free:
             if not self._steps.travels(chain, at):
@@ -368,7 +357,7 @@ class ChainExecutor:
         if sent is not None:
             self._depart(chain, sent)
         elif free:
-            self._pause(chain)
+            self._pause.begin(chain)
 
     def _round(self, chain: Chain, plans: list[Plan]) -> None:
         chain.fruitless_rounds += bool(chain.fill_ids)
@@ -376,7 +365,7 @@ class ChainExecutor:
         for plan in plans:
             if plan.goes_on and plan.at:
                 chain.tries[plan.at] = chain.tries.get(plan.at, 0) + 1
-        self._rounds.send(chain, [self._orders.make(chain, plan) for plan in plans])
+        self._rounds.begin(chain, [self._orders.make(chain, plan) for plan in plans])
 
     def _why_withheld(self, chain: Chain) -> str | None:
         if not self._may_open():
@@ -387,22 +376,6 @@ class ChainExecutor:
         if why is not None:
             chain.close_reason = why
         return why
-
-    def _pause(self, chain: Chain) -> None:
-        """Look again after a moment: longer, the more tries were in vain."""
-        doublings = max(0, chain.fruitless_rounds - _QUICK_TRIES)
-        wait_s = min(self._retry_wait_s * 2 ** min(doublings, 10), max(_MOST_WAIT_S, self._retry_wait_s))
-        chain.must_pause = False
-        chain.retry = self._clock.call_later(wait_s, lambda: self._look_again(chain))
-
-    def _look_again(self, chain: Chain) -> None:
-        chain.retry = None
-        self._next(chain)
-
-    def _end_pause(self, chain: Chain) -> None:
-        if chain.retry is not None:
-            chain.retry.cancel()
-            chain.retry = None
 
     # Between venues
 
@@ -426,7 +399,7 @@ class ChainExecutor:
             self._changed(chain)
 
     def _over(self, chain: Chain) -> None:
-        self._end_pause(chain)
+        self._pause.end(chain)
         self._watch.end(chain)
         self._rests.leave(chain)
         last = len(chain.links) - 1
@@ -442,14 +415,14 @@ class ChainExecutor:
 
     # Writing down
 
-    def _record_dust(self, instrument: Instrument, amount: Decimal, chain: Carries | None) -> None:
-        body = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
-        whose = {} if chain is None else {"pair": chain.id, "carried": chain.carried()}
-        self._journal.record(RecordKind.DUST, instrument.id, self._clock.now_ns(), body | whose)
-
     def _changed(self, chain: Chain) -> None:
         self._journal.record(RecordKind.PAIR, chain.id, self._clock.now_ns(), chain.record())
         self._on_chain(chain)
+
+
+def _opens(chain: Chain, orders: list[Order]) -> bool:
+    """Whether they are link 0's, of which nothing was filled yet."""
+    return not chain.fill_ids and any(chain.orders[order.client_order_id][1] == "link_0" for order in orders)
 
 
 def _held_words(chain: Chain) -> str:

@@ -10,10 +10,12 @@ is killed between two records would find it in both places, or in none.
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
+from bot.clock import Clock
 from bot.domain.instrument import Instrument
 from bot.execution.pair import Pair, PairLeg, PairState
+from bot.ports import Journal, RecordKind
 
 _NOTHING = Decimal(0)
 
@@ -93,6 +95,18 @@ class DustLedger:
         if amount:
             self._refused.add(leg.instrument.id)
             self.add(leg.instrument, amount, pair)
+
+
+def dust_records(journal: Journal, clock: Clock) -> Callable[[Instrument, Decimal, Carries | None], None]:
+    """What writes every change of a ledger down."""
+
+    def record(instrument: Instrument, amount: Decimal, pair: Carries | None) -> None:
+        body: dict[str, Any] = {"instrument": instrument.id, "asset": instrument.base, "quantity": str(amount)}
+        if pair is not None:
+            body |= {"pair": pair.id, "carried": pair.carried()}
+        journal.record(RecordKind.DUST, instrument.id, clock.now_ns(), body)
+
+    return record
 
 
 def _dusty(pair: Pair) -> list[PairLeg]:

@@ -22,8 +22,6 @@ from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.execution.pair_orders import reducing_side
 
-_NOT_ACTIVE = "not sent: taken back before its intent was durable"
-
 
 @dataclass(slots=True)
 class Rest:
@@ -152,7 +150,7 @@ class MakerExecutor(PairExecutor):
         for leg, side, quantity, what in wanted:
             price = leg.expected_price if what == "open" else self._own_touch(leg, side)
             orders.append(self._resting_order(pair, leg, side, quantity, price, f"{what}_{side}"))
-        self._round(pair, orders)
+        self._rounds.begin(pair, orders)
 
     def _resting_order(
         self, pair: Pair, leg: PairLeg, side: Side, quantity: Decimal, price: Decimal, leg_name: str
@@ -169,13 +167,9 @@ class MakerExecutor(PairExecutor):
     def _resting_price(self, leg: PairLeg, side: Side, price: Decimal) -> Decimal:
         return resting_price(leg.instrument, side, price, self._quotes(leg.instrument))
 
-    def _send(self, pair: Pair, orders: list[Order]) -> None:
-        called_back = [o for o in orders if (rest := self._rests.get(o.client_order_id)) and rest.is_called_back]
-        if called_back:
-            self._withhold(pair, called_back, _NOT_ACTIVE)
-            orders = [order for order in orders if order not in called_back]
-        if orders:
-            super()._send(pair, orders)
+    def _is_taken_back(self, order: Order) -> bool:
+        rest = self._rests.get(order.client_order_id)
+        return rest is not None and rest.is_called_back
 
     def _ended(self, pair: Pair, order: Order) -> None:
         self._rests.pop(order.client_order_id, None)
@@ -202,7 +196,7 @@ class MakerExecutor(PairExecutor):
         order = pair.orders[rest.order_id][0]
         if order.status is not OrderStatus.INTENT:
             pair.sent_ns[rest.order_id] = self._clock.monotonic_ns()  # until now no answer was what it should give
-            self._expect_end(pair, order)
+            self._rounds.expect_end(pair, order)
             self._actions.cancel(order)
 
     def _tell_withdrawn(self) -> None:

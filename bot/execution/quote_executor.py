@@ -19,9 +19,7 @@ from bot.domain.route import Opportunity
 from bot.execution.grid import decimal_price, resting_price
 from bot.execution.maker_executor import MakerExecutor, Rest
 from bot.execution.pair import Pair, PairLeg, PairState
-
-REVERTED = "reverted"
-"""Why a round trip is closed whose exit was filled."""
+from bot.execution.reasons import REVERTED
 
 
 class QuoteExecutor(MakerExecutor):
@@ -83,7 +81,7 @@ class QuoteExecutor(MakerExecutor):
     def on_fill(self, fill: Fill) -> None:
         """Count a fill; a part of an entry that can be traded away again ends the waiting for the rest."""
         super().on_fill(fill)
-        pair = self._pair_of(fill.client_order_id)
+        pair = self._rounds.owner(fill.client_order_id)
         if not pair.is_round_trip or pair.state is not PairState.OPENING:
             return
         whole = pair.filled[fill.client_order_id] >= pair.orders[fill.client_order_id][0].quantity
@@ -143,7 +141,7 @@ class QuoteExecutor(MakerExecutor):
     # Orders that rest
 
     def _rest(self, pair: Pair, side: Side, quantity: Decimal, price: Decimal, leg_name: str) -> None:
-        self._round(pair, [self._resting_order(pair, pair.buy, side, quantity, price, leg_name)])
+        self._rounds.begin(pair, [self._resting_order(pair, pair.buy, side, quantity, price, leg_name)])
 
     def _look_at_entry(self, pair: Pair, rest: Rest, now_ns: int) -> None:
         leg = pair.buy

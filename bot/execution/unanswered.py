@@ -5,15 +5,18 @@ Whoever carries an order to its venue goes on asking what became of it.
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from bot.domain.order import Order, OrderStatus
-from bot.execution.pair import Pair
+from bot.execution.order_owner import OrderOwner
+
+_Of = TypeVar("_Of", bound=OrderOwner)
 
 
-class Unanswered:
-    """The orders of pairs whose outcome nobody knows."""
+class Unanswered(Generic[_Of]):
+    """The orders whose outcome nobody knows."""
 
-    def __init__(self, record: Callable[[Pair, Order], None], on_alarm: Callable[[Pair, str], None]) -> None:
+    def __init__(self, record: Callable[[_Of, Order], None], on_alarm: Callable[[_Of, str], None]) -> None:
         """Nothing is unknown yet. `record` writes an order's new state down; `on_alarm` hears of each that is lost."""
         self._record = record
         self._on_alarm = on_alarm
@@ -23,26 +26,27 @@ class Unanswered:
         """How many there are at a venue."""
         return self._counts[venue]
 
-    def mark(self, pair: Pair, client_order_id: str) -> Order:
+    def mark(self, owner: _Of, client_order_id: str) -> Order:
         """From now on nobody knows what became of it; returns it in that state."""
-        order, leg_name, expected = pair.orders[client_order_id]
+        order, leg_name, expected = owner.orders[client_order_id]
         unknown = order.model_copy(update={"status": OrderStatus.UNKNOWN})
-        pair.orders[client_order_id] = (unknown, leg_name, expected)
+        owner.orders[client_order_id] = (unknown, leg_name, expected)
         self._counts[order.instrument.venue] += 1
-        self._record(pair, unknown)
+        self._record(owner, unknown)
         return unknown
 
-    def lose_sight(self, pair: Pair, client_order_id: str) -> None:
+    def lose_sight(self, owner: _Of, client_order_id: str) -> None:
         """Wait for its answer no longer, and say so."""
-        order = self.mark(pair, client_order_id)
-        self._on_alarm(pair, f"order {client_order_id} on {order.instrument.id} has no answer: its outcome is unknown")
+        order = self.mark(owner, client_order_id)
+        where = f"order {client_order_id} on {order.instrument.id}"
+        self._on_alarm(owner, f"{where} has no answer: its outcome is unknown")
 
-    def stop_waiting(self, pair: Pair) -> None:
-        """Lose sight of every order of a pair that takes, and has no answer yet."""
-        late = [o for o in pair.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
+    def stop_waiting(self, owner: _Of) -> None:
+        """Lose sight of every order that takes, and has no answer yet."""
+        late = [o for o in owner.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
         for order in late:
             if not order.time_in_force.rests:
-                self.lose_sight(pair, order.client_order_id)
+                self.lose_sight(owner, order.client_order_id)
 
     def on_news(self, before: Order, order: Order) -> None:
         """An order has a new state: the outcome of one that was unknown may be known now."""

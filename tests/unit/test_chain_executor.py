@@ -16,7 +16,7 @@ from bot.errors import InvariantError, StorageError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import NOT_SENT, ChainExecutor
 from bot.execution.pair import PairState
-from bot.execution.pair_executor import FLATTEN
+from bot.execution.reasons import FLATTEN
 from bot.ports import RecordKind
 from bot.ports.transfers import Carriage, CarryListener, CarryNews, CarryState
 from bot.settings import ExecutionSettings
@@ -101,9 +101,11 @@ class Bench:
 
     carry_listener: CarryListener
 
-    def __init__(self, settings: ExecutionSettings = SETTINGS, *, carries: bool = True) -> None:
+    def __init__(
+        self, settings: ExecutionSettings = SETTINGS, *, carries: bool = True, journal: MemoryJournal | None = None
+    ) -> None:
         self.clock = VirtualClock()
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.inbox: list[Order] = []
         self.states: list[PairState] = []
         self.halts: list[str] = []

@@ -7,7 +7,7 @@ import pytest
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side
 from bot.execution.episode import Stage
 from bot.execution.pair import Pair, PairState
-from bot.execution.pair_executor import LATE_FILL
+from bot.execution.reasons import LATE_FILL
 from bot.ports import RecordKind
 from bot.settings import ExecutionSettings
 from tests.unit.test_pair_executor import MS, PERP, SPOT, Bench

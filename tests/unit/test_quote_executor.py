@@ -12,7 +12,8 @@ from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
 from bot.execution.pair import Pair, PairState
-from bot.execution.quote_executor import REVERTED, QuoteExecutor
+from bot.execution.quote_executor import QuoteExecutor
+from bot.execution.reasons import REVERTED
 from bot.ports import RecordKind
 from tests.unit.test_pair_executor import MS, PERP, SETTINGS, SPOT, MemoryJournal
 

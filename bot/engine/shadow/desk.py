@@ -24,7 +24,7 @@ from bot.engine.shadow.tally import ShadowTally
 from bot.engine.shadow.twins import Twins, Walk
 from bot.engine.witness import Witness
 from bot.execution.pair import Pair, PairState
-from bot.execution.pair_executor import FLATTEN
+from bot.execution.reasons import FLATTEN
 from bot.ports import Journal
 from bot.risk.gate import TradingState
 from bot.risk.limits import Proposal, Refused

@@ -1,0 +1,12 @@
+"""Why pairs and chains are closed, where the executors themselves say so: `close_reason` of their records."""
+
+TOO_SMALL = "too_small"
+"""A side was filled with less than it could ever sell."""
+FLATTEN = "flatten"
+"""A person wants it gone."""
+LATE_FILL = "late_fill"
+"""It was over, and an order of it was filled after all."""
+REVERTED = "reverted"
+"""A round trip's exit was filled."""
+NOT_SENT = "the transfer did not leave"
+"""A chain's transfer was refused, or given up by the venue."""
