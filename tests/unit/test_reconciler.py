@@ -29,7 +29,7 @@ from tests.unit.risk_rig import ROUTE, A
 
 D = Decimal
 SPOT = A.model_copy(update={"symbol": "BTC/USDT", "segment": Segment.SPOT, "settle": None})
-NOTHING, START = D(0), D(1000)
+NOTHING, START, PRICE = D(0), D(1000), D(100)
 
 
 def fill(name: str, quantity: str, order: str = "ours", side: Side = Side.BUY, instrument: Instrument = A) -> Fill:
@@ -47,6 +47,7 @@ class Venue:
     unknown_for_s: float = 2.0
     between_s: float = 0.0
     position: Decimal = NOTHING
+    average: Decimal = PRICE
     usdt: Decimal = START
     told: list[Fill] = field(default_factory=list)
     resting: list[OrderFound] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Venue:
         if self.is_away:
             raise VenueUnavailable(self.venue, "away")
         balances = [Balance(wallet="binance.linear", asset="USDT", total=self.usdt)]
-        return Holdings(balances, [Position(instrument=A, quantity=self.position, average_price=D(100))])
+        return Holdings(balances, [Position(instrument=A, quantity=self.position, average_price=self.average)])
 
     async def order(self, order: Order) -> OrderFound | None:
         raise AssertionError("nobody asks for one order")
@@ -145,10 +146,17 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    monkeypatch: pytest.MonkeyPatch, left: LeftBehind | None = None, told: Sequence[Fill] = ()
+    monkeypatch: pytest.MonkeyPatch,
+    left: LeftBehind | None = None,
+    told: Sequence[Fill] = (),
+    average: Decimal = PRICE,
 ) -> AsyncIterator[Rig]:
+    """`average`: at which the venue says that the fills of `left` were entered."""
     monkeypatch.setattr(module, "_MOMENT_S", 0.01)
-    venue, desk, said = Venue(told=list(told)), Desk(), list[tuple[str, str]]()
+    venue, desk, said = Venue(told=list(told), average=average), Desk(), list[tuple[str, str]]()
+    for one in () if left is None else (fill for pair in left.pairs for fill in pair.fills):
+        desk.on_fill(one)
+        venue.position += one.side.sign * one.quantity
     clock, event = SystemClock(), lambda *words: said.append(words)
     one = Reconciler([venue], desk, [A, SPOT], clock, 0.01, event, left)  # type: ignore[arg-type]
     one.start()
@@ -397,6 +405,43 @@ def test_cash_is_what_fills_fees_and_funding_make() -> None:
     finer = [whole[0], _bnb("2.998000002")]
     assert check.compare(finer) == check.compare(finer) == [], "finer than any venue tells a balance"
     digit = [whole[0], _bnb("2.99800001")]
+    assert [len(check.compare(digit)) for _ in range(2)] == [0, 1]
+
+
+async def test_a_pair_that_is_taken_over_and_closed_leaves_no_cash_unexplained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = LeftBehind(since_ns=1, asked_ns=SystemClock().now_ns())
+    left.pairs.append(SimpleNamespace(fills=[fill("0", "1")]))  # type: ignore[arg-type]
+    async with rig(monkeypatch, left, average=D(101)) as here:
+        here.desk.on_fill(fill("1", "1", side=Side.SELL).model_copy(update={"price": D(110)}))
+        here.venue.position, here.venue.usdt = NOTHING, START + 9 - D("0.05")
+        await here.looks(5)
+        assert here.said == []
+
+
+def test_what_was_taken_over_is_realised_by_the_venues_own_entry_price() -> None:
+    check = CashCheck(lambda instrument: f"{instrument.venue}.linear")
+    check.apply(fill("0", "1"))  # at 100, by the pair that is left; a pair that is over had the venue net it to 101
+    held = Position(instrument=A, quantity=D(1), average_price=D(101))
+    check.begin([Balance(wallet="binance.linear", asset="USDT", total=D(500))], [held])
+    check.apply(fill("1", "1", side=Side.SELL).model_copy(update={"price": D(110)}))
+    told = [Balance(wallet="binance.linear", asset="USDT", total=D("508.95"))]
+    assert check.compare(told) == check.compare(told) == [], "110 - 101, and a fee of 0.05"
+    one_less = [Balance(wallet="binance.linear", asset="USDT", total=D("507.95"))]
+    assert [len(check.compare(one_less)) for _ in range(2)] == [0, 1]
+
+
+def test_an_entry_price_that_the_venue_rounds_costs_no_digit_of_ours() -> None:
+    check = CashCheck(lambda instrument: f"{instrument.venue}.linear")
+    check.apply(fill("0", "1"))
+    check.apply(fill("1", "2").model_copy(update={"price": D("100.01")}))  # on average 100.00666...
+    held = Position(instrument=A, quantity=D(3), average_price=D("100.00666667"))
+    check.begin([Balance(wallet="binance.linear", asset="USDT", total=D(500))], [held])
+    check.apply(fill("2", "3", side=Side.SELL).model_copy(update={"price": D(110), "fee": D(0)}))
+    told = [Balance(wallet="binance.linear", asset="USDT", total=D("529.98"))]
+    assert check.compare(told) == check.compare(told) == []
+    digit = [Balance(wallet="binance.linear", asset="USDT", total=D("529.98000001"))]
     assert [len(check.compare(digit)) for _ in range(2)] == [0, 1]
 
 

@@ -9,15 +9,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.domain.account import Balance, FundingPayment
+from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.instrument import Instrument
-from bot.domain.order import Fill
+from bot.domain.order import Fill, Side
 from bot.matching.accounts import Accounts
-from bot.matching.cash import exact
+from bot.matching.cash import cash_asset, cash_value, exact
 
 _NOTHING = Decimal(0)
 _DIGIT = Decimal("1e-8")
 """The last digit that venues tell of a balance; trades move finer ones: 0.0351 ETH at 0.03712 BTC has nine."""
+_SAME_ENTRY = Decimal("1e-8")
+"""Of the price: venues round an average entry price."""
 _Place = tuple[str, str]
 """Wallet and asset."""
 
@@ -44,6 +46,8 @@ class CashCheck:
         """Told less what was traded: what lay there before, and what others moved."""
         self._suspected: dict[_Place, Decimal] = {}
         self._accepted: set[_Place] = set()
+        self._unsure: dict[_Place, Decimal] = {}
+        """What the rounding of a venue's entry prices may come to."""
 
     def apply(self, fill: Fill) -> None:
         """A fill of the account, counted once."""
@@ -65,12 +69,32 @@ class CashCheck:
         self._accepted.add((wallet, asset))
 
     @exact
-    def begin(self, told: Iterable[Balance]) -> None:
-        """Take what lies there now as it is."""
+    def begin(self, told: Iterable[Balance], positions: Iterable[Position] = ()) -> None:
+        """Take what lies there now as it is, and what is held as the venue says that it was entered.
+
+        The fills of the pairs that are left make the same position, and not always the same entry: a venue nets all
+        that was ever traded on an instrument, also what is over by now, and realises profit by its own average.
+        """
+        for one in positions:
+            if one.instrument.is_perpetual:
+                self._enter(one)
         traded = self._traded()
         self._beside = {
             (one.wallet, one.asset): one.total - traded.get((one.wallet, one.asset), _NOTHING) for one in told
         }
+
+    def _enter(self, told: Position) -> None:
+        own, price, instrument = self._accounts.position(told.instrument), told.average_price, told.instrument
+        is_same = abs(own.average_price - price) <= price * _SAME_ENTRY
+        if (own.quantity == told.quantity and is_same) or (told.quantity and not price):
+            return  # our own has all its digits
+        if own.quantity:
+            self._accounts.apply(_trade(instrument, -own.quantity, own.average_price))
+        if told.quantity:
+            self._accounts.apply(_trade(instrument, told.quantity, price))
+            place = (self._accounts.wallet_of(instrument), cash_asset(instrument))
+            rounded = cash_value(instrument, price, abs(told.quantity)) * _SAME_ENTRY
+            self._unsure[place] = self._unsure.get(place, _NOTHING) + rounded
 
     @exact
     def compare(self, told: Iterable[Balance], moving: Collection[str] = ()) -> list[Unexplained]:
@@ -87,7 +111,7 @@ class CashCheck:
             place = (one.wallet, one.asset)
             expected = traded.get(place, _NOTHING) + self._beside.get(place, _NOTHING)
             missing = one.total - expected
-            if one.asset in moving or abs(missing) < _DIGIT:
+            if one.asset in moving or abs(missing) < max(_DIGIT, self._unsure.get(place, _NOTHING)):
                 continue
             if missing and place in self._accepted:
                 self._beside[place] = self._beside.get(place, _NOTHING) + missing
@@ -103,3 +127,19 @@ class CashCheck:
 
     def _traded(self) -> Mapping[_Place, Decimal]:
         return {(one.wallet, one.asset): one.total for one in self._accounts.balances()}
+
+
+def _trade(instrument: Instrument, quantity: Decimal, price: Decimal) -> Fill:
+    """That makes a position what it is: no cash of it counts, since `begin` measures what lies beside it."""
+    return Fill(
+        fill_id="",
+        client_order_id="",
+        instrument=instrument,
+        side=Side.BUY if quantity > 0 else Side.SELL,
+        price=price,
+        quantity=abs(quantity),
+        fee=_NOTHING,
+        fee_asset=cash_asset(instrument),
+        is_maker=False,
+        ts_event_ns=0,
+    )

@@ -120,9 +120,8 @@ class Reconciler:
         asked_ns = self._left.asked_ns
         self._begun_ns = self._clock.now_ns() if asked_ns is None else asked_ns - _BACK_NS
         self._desk.on_booked = self._book
-        for pair in self._left.pairs:
-            for fill in pair.fills:
-                self._book(fill)
+        for fill in sorted((fill for pair in self._left.pairs for fill in pair.fills), key=lambda one: one.ts_event_ns):
+            self._book(fill)
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(_report)
 
@@ -294,7 +293,7 @@ class Reconciler:
         cash, carrier = self._cash[account.venue], self._carrier
         if account.venue not in self._begun:
             self._begun.add(account.venue)
-            cash.begin(holdings.balances)
+            cash.begin(holdings.balances, holdings.positions)
             return
         moving = () if carrier is None else carrier.moving(account.venue)
         for one in cash.compare(holdings.balances, moving):
