@@ -204,7 +204,9 @@ class Chain:
         return max((at for at in self.inner if self.held(at) > 0), default=0)
 
     def words(self) -> str:
-        """Where it is, for a person: `link 2 of 3: sell binance:ETH/BTC`, `returning home`."""
+        """Where it is, for a person: `link 2 of 3: sell binance:ETH/BTC`, `returning home`, `closed`."""
+        if self.state.is_over:
+            return self.state.value
         if self.state is PairState.CLOSING:
             return "returning home"
         leg = self.links[self.link]

@@ -243,6 +243,8 @@ def test_a_ring_is_run_link_by_link_each_with_what_the_one_before_brought() -> N
     assert (chain.holdings, bench.halts, bench.alarms) == ({}, [], [])
     assert bench.states == [PairState.OPENING, PairState.CLOSED]
     assert names(chain) == ["link_0", "link_1", "link_2"]
+    told = [body["at"] for kind, _, body in bench.journal.records if kind is RecordKind.PAIR]
+    assert (told[0], told[-1]) == ("link 1 of 3: buy a:BTC/USDT", "closed")
 
 
 def test_a_transfer_is_sent_with_all_that_was_bought_and_sold_with_what_arrived() -> None:
