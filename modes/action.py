@@ -196,7 +196,7 @@ async def _run_told(
     kept = journal if memory is None else memory.journal
     transfers, is_paper = None if terms is None else terms.transfers, not opened.accounts or arguments.shadow
     event = lambda level, text: run.engine.event(level, text)  # noqa: E731
-    async with carriers(opened, settings, kept, transfers, event, is_paper=is_paper) as carrier:
+    async with carriers(opened, settings, kept, transfers, event, is_paper=is_paper) as movers:
         run = EngineRun(
             info=info,
             market=market,
@@ -219,10 +219,10 @@ async def _run_told(
             halted=_halted(opened, settings),
             shadow=shadow,
             patience=patience,
-            carrier=carrier,
+            carrier=movers.carrier,
         )
         telling.watch(run)
-        top_ups.watch(run)
+        top_ups.watch(run, movers.desk)
         if lease is not None:
             # The bot that took it trades on, and this one is told at its next start.
             lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)

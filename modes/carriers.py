@@ -8,6 +8,7 @@ else                 nothing: routes with a transfer are refused by name
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -32,6 +33,16 @@ _LEAST_DELAY_H = 24.0
 """At what is no simulation, whatever the settings say."""
 
 
+@dataclass(frozen=True, slots=True)
+class MoneyMovers:
+    """What moves money in a run: one desk for everybody, whose requests leave one after the other."""
+
+    carrier: CarrierFactory
+    """Builds the carrier of chains from what takes the run's orders."""
+    desk: TransferDesk | None = None
+    """Of the accounts at venues; None where their money is not moved."""
+
+
 @asynccontextmanager
 async def carriers(
     opened: "OpenMarket",
@@ -41,8 +52,8 @@ async def carriers(
     event: Event,
     *,
     is_paper: bool,
-) -> AsyncIterator[CarrierFactory]:
-    """What builds the carrier of a run from what takes its orders, for the length of the block.
+) -> AsyncIterator[MoneyMovers]:
+    """What moves money in a run, for the length of the block.
 
     Args:
         opened: The market.
@@ -61,10 +72,10 @@ async def carriers(
     is_lasting = opened.deliver is not None and not opened.dies_with_run
     earlier = earlier_transfers(settings.data_dir, settings.market) if is_lasting else []
     if is_paper:
-        yield lambda venue: paper_carrier(venue, terms, journal, market.clock, settings, earlier)
+        yield MoneyMovers(lambda venue: paper_carrier(venue, terms, journal, market.clock, settings, earlier))
         return
     if not settings.transfers.enabled:
-        yield lambda _: None
+        yield MoneyMovers(lambda _: None)
         return
     # Imported here, as everywhere: the client libraries take a second to load.
     from exchanges.transfers import MOVES_MONEY, account_operations
@@ -78,7 +89,7 @@ async def carriers(
         desk = TransferDesk(operations, guard, spent, journal, market.clock, transfers, event, new_id)
         carrier = DeskCarrier(desk, market.clock, event)
         try:
-            yield lambda _: carrier
+            yield MoneyMovers(lambda _: carrier, desk)
         finally:
             carrier.stop()
 

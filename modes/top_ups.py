@@ -1,10 +1,8 @@
 """Margin that is topped up from another wallet of the same account, wired to a run (`bot.engine.watches.top_up`)."""
 
-import secrets
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from bot.engine.run import EngineRun
 from bot.engine.watches.top_up import TOP_UP, TopUp, moved_before
@@ -13,8 +11,6 @@ from bot.risk.gate import TradingState
 from bot.settings import Settings
 from bot.storage.queries import JournalReader
 from bot.transfers.desk import TransferDesk
-from bot.transfers.guard import TransferGuard
-from bot.transfers.spent import Spent
 
 if TYPE_CHECKING:
     from exchanges.markets import OpenMarket
@@ -24,16 +20,17 @@ class TopUps:
     """Nothing where the settings want none. Implements `bot.engine.run.Watch`."""
 
     def __init__(self, opened: "OpenMarket", settings: Settings, journal: Journal) -> None:
-        """Nothing happens before `start`; a connection is opened for each move, and closed after it."""
+        """Nothing happens before `start`."""
         self._opened = opened
         self._settings = settings
         self._journal = journal
         self._run: EngineRun | None = None
+        self._desk: TransferDesk | None = None
         self._top_up: TopUp | None = None
 
-    def watch(self, run: EngineRun) -> None:
-        """The run whose wallets are looked at."""
-        self._run = run
+    def watch(self, run: EngineRun, desk: TransferDesk | None) -> None:
+        """The run whose wallets are looked at, and its desk: whoever else moves its money is seen there."""
+        self._run, self._desk = run, desk
 
     def start(self) -> None:
         """Begin to look."""
@@ -41,13 +38,13 @@ class TopUps:
         if run is None or not risk.top_up_max_notional or not self._opened.accounts:
             return
         engine = run.engine
-        if not self._settings.transfers.enabled:
+        if self._desk is None:
             engine.event("warning", "risk.top_up_max_notional moves nothing: transfers.enabled is false")
             return
         self._top_up = TopUp(
             margins=engine.desk.portfolio.margins,
             balances=run.venue.balances,
-            move=self._move,
+            move=self._desk.move,
             is_halted=lambda: engine.desk.gate.state is TradingState.HALTED,
             journal=self._journal,
             clock=self._opened.market.clock,
@@ -65,24 +62,7 @@ class TopUps:
         if self._top_up is not None:
             self._top_up.stop()
 
-    async def _move(self, venue: str, asset: str, amount: Decimal, source: str, target: str) -> None:
-        # Imported here, as everywhere: the client libraries take a second to load.
-        from exchanges.transfers import account_operations
-
-        assert self._run is not None, "it was started"
-        opened, settings, clock = self._opened, self._settings, self._opened.market.clock
-        async with account_operations([venue], opened.settings, opened.keys, clock, opened.budgets) as operations:
-            spent = Spent()
-            guard = TransferGuard(settings.transfers, settings.data_dir, operations, spent, clock)
-            event = self._run.engine.event
-            desk = TransferDesk(operations, guard, spent, self._journal, clock, settings.transfers, event, _new_id)
-            await desk.move(venue, asset, amount, source, target)
-
     def _earlier(self) -> Sequence[tuple[int, Decimal]]:
         with JournalReader.open(self._settings.data_dir) as reader:
             records = [one for run in reader.runs() for one in reader.records(run.run_id, RecordKind.EVENT)]
         return moved_before(one.body for one in records if one.key == TOP_UP)
-
-
-def _new_id() -> UUID:
-    return UUID(bytes=secrets.token_bytes(16), version=4)

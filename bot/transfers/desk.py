@@ -66,12 +66,15 @@ class TransferDesk:
             TransferOutcomeUnknown: Nobody knew within the deadline.
             VenueError: It was not taken.
         """
+        move = InternalMove(str(self._new_id()), asset, amount, source, target, self._clock.now_ns())
         async with self._turn:
-            await self._move(
-                InternalMove(str(self._new_id()), asset, amount, source, target, self._clock.now_ns()), venue
-            )
+            unknown = await self._move(move, venue)
+        # What nobody knows of is asked about for as long as it takes: an amount of a chain must not wait for that.
+        if unknown is not None:
+            await self._ask_for(move, venue, unknown)
 
-    async def _move(self, move: InternalMove, venue: str) -> None:
+    async def _move(self, move: InternalMove, venue: str) -> Mapping[str, Any] | None:
+        """Send it; returns its record where no answer came."""
         asset, amount, source, target = move.asset, move.amount, move.source, move.target
         body = {"kind": "internal", "venue": venue, "asset": asset, "amount": f"{amount:f}", "source": source,
                 "target": target, "sent_ns": move.sent_ns}  # fmt: skip
@@ -89,12 +92,12 @@ class TransferDesk:
             await self._operations[venue].move(move)
         except TransferOutcomeUnknown as unknown:
             self._log.record(move.id, body, "unknown", reason=str(unknown))
-            await self._ask_for(move, venue, body)
-            return
+            return body
         except (TransferRefused, VenueError) as error:
             self._log.fell_through(move.id, body, error)
             raise
         self._log.record(move.id, body, "done")
+        return None
 
     async def withdraw(self, venue: str, asset: str, amount: Decimal, to: str) -> OnItsWay:
         """Send `amount` (fee included) to the address that the allow-list calls `to`; `arrived` waits for its end.
