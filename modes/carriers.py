@@ -105,7 +105,9 @@ def paper_carrier(
     """Between the wallets of a paper venue; None where it has none."""
     if not isinstance(venue, PaperMoney):
         return None
-    return PaperCarrier(venue, terms or NoTerms(), journal, clock, settings.transfers.poll_s, earlier)
+    # Beside simulated exchanges (`--shadow`) paper money travels as fast as theirs: the two are compared.
+    scale = settings.simulator.time_scale if settings.market == "simulated" else 1.0
+    return PaperCarrier(venue, terms or NoTerms(), journal, clock, settings.transfers.poll_s, earlier, scale)
 
 
 def earlier_transfers(data_dir: Path, market: str) -> list[Mapping[str, Any]]:

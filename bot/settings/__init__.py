@@ -144,7 +144,10 @@ class SimulatorSettings(Section):
 
     scenario: str = Field(default="lively", description="How the day goes: calm, lively, crash or chaos.")
     seed: int = Field(default=1, ge=0, description="Of prices, books, keys and block times.")
-    time_scale: Positive = Field(default=60.0, description="How much faster money travels between wallets; 1 is real.")
+    time_scale: Positive = Field(
+        default=60.0,
+        description="How much faster money travels between wallets, paper ones beside them too; 1 is real.",
+    )
     fee_tier: Literal["regular", "vip1", "vip2", "vip3", "vip4", "vip5", "vip6", "supreme"] = Field(
         default="regular", description="Of linear perpetuals; a venue that has fewer takes its highest below it."
     )

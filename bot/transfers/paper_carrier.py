@@ -55,6 +55,7 @@ class PaperCarrier:
         clock: Clock,
         look_again_s: float,
         earlier: Iterable[Mapping[str, Any]] = (),
+        time_scale: float = 1.0,
     ) -> None:
         """Nothing is on its way yet.
 
@@ -65,12 +66,14 @@ class PaperCarrier:
             clock: Moves the transfers.
             look_again_s: How often a closed network is looked at while an amount waits for it.
             earlier: Bodies of the `transfer` records of earlier runs on the same paper money, oldest first.
+            time_scale: How much faster than life amounts travel: as at the simulated exchanges beside it.
         """
         self._money = money
         self._terms = terms
         self._journal = journal
         self._clock = clock
         self._look_again_s = look_again_s
+        self._time_scale = time_scale
         self._known = {str(one["transfer"]): dict(one) for one in earlier if one["kind"] == KIND}
         self._late: dict[str, Timer] = {}
 
@@ -90,7 +93,7 @@ class PaperCarrier:
             self._refuse(carriage, f"{carriage.from_venue} has not {sent:f} {carriage.asset} free")
         else:
             now_ns = self._clock.now_ns()
-            arrives_ns = now_ns + round(drawn_s(estimate, carriage.id) * 1e9)
+            arrives_ns = now_ns + round(drawn_s(estimate, carriage.id) / self._time_scale * 1e9)
             self._leave(_Trip(carriage, sent, _less_fee(sent, estimate), now_ns, arrives_ns))
 
     def resume(self, carriage: Carriage) -> None:

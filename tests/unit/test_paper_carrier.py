@@ -12,9 +12,10 @@ from bot.clock import VirtualClock
 from bot.domain.legs import TransferLeg
 from bot.ports import RecordKind, TransferEstimate
 from bot.ports.transfers import Carriage, CarryNews, CarryState
-from bot.settings import PaperSettings
+from bot.settings import PaperSettings, Settings
 from bot.transfers.paper_carrier import PaperCarrier, drawn_s
 from exchanges.paper.actions import PaperActions
+from modes.carriers import paper_carrier
 from tests.unit.test_pair_executor import MemoryJournal
 from tests.unit.test_paper_actions import SPOT, Bench
 
@@ -222,3 +223,17 @@ def test_what_an_order_on_its_way_needs_does_not_leave() -> None:
     bench.actions.submit(bench.order(quantity="1"))
     assert not bench.actions.take_out("binance", "USDT", D("7500.01"))
     assert bench.actions.take_out("binance", "USDT", D(7500))
+
+
+@pytest.mark.parametrize(("market", "scale"), [("simulated", 60.0), ("live", 1.0), ("recorded", 1.0)])
+def test_paper_money_travels_as_fast_as_that_of_the_exchanges_beside_it(market: str, scale: float) -> None:
+    world = World()
+    settings = Settings.model_validate({"market": market, "simulator": {"time_scale": 60}})
+    carrier = paper_carrier(world.paper, world.terms, world.journal, world.clock, settings)
+    assert carrier is not None
+    carrier.carry_listener = world
+    carrier.send(CARRIAGE)
+    world.run(drawn_s(TRON, "c1") / scale - 0.001)
+    assert world.told() == [CarryState.IN_TRANSIT]
+    world.run(0.002)
+    assert world.told() == [CarryState.IN_TRANSIT, CarryState.ARRIVED]
