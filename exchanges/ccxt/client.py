@@ -4,21 +4,22 @@ What is raised never holds ccxt's own words: they hold the whole URL, and with i
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 
 from bot.clock import SystemClock
-from bot.errors import Banned, GeoBlocked, InvariantError, RateLimited, VenueError, VenueUnavailable
+from bot.errors import Banned, ClockSkew, GeoBlocked, InvariantError, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.door import Door
 from exchanges.ccxt.library import error_class, exchange_class
 from exchanges.ccxt.wire import Manners, lane, of_network
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.refusals import ServerFault
-from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_budget import Cost, RequestBudget
 from exchanges.common.requests.request_pool import Rate
 
 _PATIENCE_MS = 10_000
@@ -26,8 +27,6 @@ _REQUESTS = "requests"
 _RATES = {"kraken": Rate(_REQUESTS, 15, 45.0), "coinbase": Rate(_REQUESTS, 10, 1.0)}
 """Kraken's counter of 15 that goes down by one in three seconds; Coinbase's ten public requests a second. ccxt's own
 pace knows neither Retry-After nor a ban, and is switched off."""
-_HELD_S = 10.0
-"""After a refusal for too many requests that names no time."""
 _BY_STATUS: dict[int, type[VenueError]] = {418: Banned, 429: RateLimited, 451: GeoBlocked}
 
 
@@ -73,7 +72,7 @@ async def opened(
 
 
 def _reading(venue: str) -> Manners:
-    return Manners(RequestBudget(venue, (_RATES[venue],), SystemClock()), lambda path: {_REQUESTS: 1})
+    return Manners(RequestBudget(venue, (_RATES[venue],), SystemClock()), lambda name: {_REQUESTS: 1})
 
 
 def _config(keys: ApiKeys | None) -> dict[str, Any]:
@@ -90,29 +89,43 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
     budget = manners.budget
 
     class Guarded(exchange):  # type: ignore[misc]
+        async def fetch2(self, path: str, api: str | Sequence[str] = "public", *args: Any, **more: Any) -> Any:
+            ask = partial(super().fetch2, path, api, *args, **more)
+            cost = manners.cost("/".join([*([api] if isinstance(api, str) else api), path]))
+            try:
+                return await self._paid(cost, ask)
+            except ClockSkew:
+                # Turned away unread: one that was signed later has come first, over another connection, by another
+                # client of the key, or from kill mode. Numbers have grown since.
+                return await self._paid(cost, ask)
+
+        async def _paid(self, cost: Cost, ask: Callable[[], Awaitable[Any]]) -> Any:
+            """Signed after the wait for the budget, so that who did not have to wait has no higher number."""
+            ticket = await budget.acquire(cost, lane())
+            try:
+                answer = await ask()
+            except VenueError as refusal:
+                budget.heed(refusal, cost)
+                raise
+            finally:
+                ticket.settle()
+            budget.bans.answered()
+            return answer
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             door.check(method, url)
-            ticket = await budget.acquire(manners.cost(door.path(url)), lane())
             try:
                 return await super().fetch(url, method, headers, body)
             except error_class("NetworkError") as error:
                 if error.__cause__ is None:
                     raise  # an answer, and no trouble of the network's: `translated` knows its class
                 raise of_network(door.venue, error) from None
-            finally:
-                ticket.settle()
 
-        def handle_errors(self, code: int, reason: str, url: str, *args: Any) -> Any:
-            refusal = _refusal(door.venue, manners, code, args)
-            if refusal is None:
-                budget.bans.answered()
-                return super().handle_errors(code, reason, url, *args)
-            if isinstance(refusal, Banned | GeoBlocked):
-                budget.bans.sit_out(refusal)
-            elif isinstance(refusal, RateLimited):
-                refusal.retry_after_s = refusal.retry_after_s or _HELD_S
-                budget.hold(manners.limited(manners.cost(door.path(url))), refusal.retry_after_s)
-            raise refusal
+        def handle_errors(self, code: int, *args: Any) -> Any:
+            refusal = _refusal(door.venue, manners, code, args[2:])
+            if refusal is not None:
+                raise refusal
+            return super().handle_errors(code, *args)
 
         def check_proxy_settings(self, *args: Any) -> Any:
             proxies = super().check_proxy_settings(*args)

@@ -72,17 +72,13 @@ class Door:
                 ) from None
         return cls(venue, base_url, frozenset(_READS[venue] | (_ORDERS.get(venue, set()) if may_trade else set())))
 
-    def path(self, url: str) -> str:
-        """Of a URL that has passed: what stands between host and query."""
-        return url.removeprefix(self.base_url).partition("?")[0]
-
     def check(self, method: str, url: str) -> None:
         """Let a request pass.
 
         Raises:
             InvariantError: It is none of the requests that pass, or goes somewhere else. Nothing was sent.
         """
-        path = self.path(url)
+        path = url.removeprefix(self.base_url).partition("?")[0]
         is_ours = url.startswith(f"{self.base_url}/") and _PLAIN_PATH.fullmatch(path) is not None
         if not is_ours or (method, path) not in self.passes:
             # Not the URL: its query may hold a signature.

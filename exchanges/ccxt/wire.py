@@ -32,11 +32,9 @@ class Manners:
 
     budget: RequestBudget
     cost: Callable[[str], Cost]
-    """What a request to this path takes of it."""
+    """What a request takes of it, by ccxt's name of what is asked: `private/AddOrder`."""
     complaint: Callable[[int, Any], VenueError | None] = _nothing
     """What an answer (status; its JSON, None where it is none) says is wrong, by code; None: ask ccxt."""
-    limited: Callable[[Cost], list[str]] = list
-    """The limits that a refusal for too many requests of this cost is about."""
 
 
 _LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)

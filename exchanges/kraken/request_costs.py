@@ -14,9 +14,9 @@ ORDERS = "orders"
 PUBLIC = "public"
 _YOUNG_CANCEL = 8
 _COSTS: dict[str, Cost] = {
-    "/0/private/AddOrder": {ORDERS: 1},
-    "/0/private/CancelOrder": {ORDERS: _YOUNG_CANCEL},
-    "/0/private/TradesHistory": {COUNTER: 2},
+    "private/AddOrder": {ORDERS: 1},
+    "private/CancelOrder": {ORDERS: _YOUNG_CANCEL},
+    "private/TradesHistory": {COUNTER: 2},
 }
 
 
@@ -25,9 +25,9 @@ def rates() -> list[Rate]:
     return [Rate(COUNTER, 14, 42.4, leaks=True), Rate(ORDERS, 59, 59.0, leaks=True), Rate(PUBLIC, 15, 15.0)]
 
 
-def cost(path: str) -> Cost:
-    """What a request to this path takes."""
-    return _COSTS.get(path) or ({PUBLIC: 1} if path.startswith("/0/public/") else {COUNTER: 1})
+def cost(name: str) -> Cost:
+    """What a request takes, by ccxt's name of what is asked."""
+    return _COSTS.get(name) or ({PUBLIC: 1} if name.startswith("public/") else {COUNTER: 1})
 
 
 def new_order_cost() -> Cost:

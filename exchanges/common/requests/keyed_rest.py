@@ -26,8 +26,6 @@ from exchanges.common.requests.venue_http import Answer, AnswerLost, VenueHttp
 READ_S = 5.0
 ORDER_S = 1.0
 READ_WINDOW_MS = 5000
-_HELD_S = 10.0
-"""After a refusal for too many requests that names no time."""
 
 _T = TypeVar("_T")
 _AnswerT = TypeVar("_AnswerT")
@@ -117,12 +115,10 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         self._learn(answer, cost)
         try:
             checked = self._check(answer)
-        except (Banned, GeoBlocked) as ban:
-            budget.bans.sit_out(ban)
-            raise
-        except RateLimited as limited:
-            limited.retry_after_s = self._held_s(answer) or limited.retry_after_s or _HELD_S
-            budget.hold(self._refused_for(answer, cost), limited.retry_after_s)
+        except (Banned, GeoBlocked, RateLimited) as refusal:
+            if isinstance(refusal, RateLimited):
+                refusal.retry_after_s = self._held_s(answer) or refusal.retry_after_s
+            budget.heed(refusal, self._refused_for(answer, cost))
             raise
         budget.bans.answered()
         return checked

@@ -3,12 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bot.errors import Banned, GeoBlocked, RateLimited, VenueError
+from bot.errors import VenueError
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.requests.venue_http import Answer
-
-_HELD_S = 10.0
-"""After a refusal for too many requests that names no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +25,8 @@ class LibraryAnswers:
         """
         try:
             self.checked(answer)
-        except (Banned, GeoBlocked) as ban:
-            self.budget.bans.sit_out(ban)
-        except RateLimited as limited:
-            self.budget.hold(limits, limited.retry_after_s or _HELD_S)
-        except VenueError:
-            return  # of what was asked, or of the key: whoever has asked hears of it
+        except VenueError as refusal:
+            # Whoever has asked hears of what was asked, and of the key.
+            self.budget.heed(refusal, limits)
         else:
             self.budget.bans.answered()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from bot.clock import Clock, Timer
 from bot.domain.standing import BudgetLine
-from bot.errors import RateLimited
+from bot.errors import Banned, GeoBlocked, RateLimited, VenueError
 from exchanges.common.requests.ban_clock import BanClock
 from exchanges.common.requests.leaky_pool import LeakyPool
 from exchanges.common.requests.request_pool import Charge, Lane, Pool, Rate
@@ -25,6 +25,8 @@ Cost = Mapping[str, int]
 """Pool -> weight; a pool that a budget does not have is not counted. A weight of 0 takes nothing, and waits all the
 same while the pool is held."""
 PATIENCE_S: Mapping[Lane, float] = {Lane.REDUCE: 1.0, Lane.ORDER: 0.0, Lane.READ: 10.0, Lane.IDLE: 60.0}
+_HELD_S = 10.0
+"""After a refusal for too many requests that names no time."""
 _S = 1_000_000_000
 
 
@@ -152,6 +154,17 @@ class RequestBudget:
             if name in self._pools:
                 self._pools[name].hold(self._now_ns() + round(seconds * _S))
         self._look()
+
+    def heed(self, refusal: VenueError, pools: Iterable[str]) -> None:
+        """Leave the venue alone as it wants: a ban is sat out, and one for too many requests holds these pools.
+
+        The latter for the time that `refusal` names; where it names none, it says our own afterwards.
+        """
+        if isinstance(refusal, Banned | GeoBlocked):
+            self.bans.sit_out(refusal)
+        elif isinstance(refusal, RateLimited):
+            refusal.retry_after_s = refusal.retry_after_s or _HELD_S
+            self.hold(pools, refusal.retry_after_s)
 
     # What others see
 
