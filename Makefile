@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes --only-binary :all:
 
-.PHONY: run test test-services soak soak-invariants check format lock bench clean
+.PHONY: run test test-services soak soak-kills check format lock bench clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/python main.py $(ARGS)
@@ -30,15 +30,16 @@ format: $(VENV)/.dev
 test-services: $(VENV)/.services $(VENV)/.s3-server
 	@$(BIN)/python -m tests.services.run $(ARGS)
 
+# Every invariant under accidents, then the lively market to the last digit, on a virtual clock: so many HOURS of each.
+HOURS ?= 24
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.invariants.soak --hours $(HOURS) $(ARGS)
+	@CRYPTO_PIPE_LIVELY_HOURS=$(HOURS) $(BIN)/python -m pytest tests/invariants/test_lively_hour.py
+
 # The bot, MongoDB and both killed KILLS times each, at random moments (CI: 20); about an hour.
 KILLS ?= 200
-soak: $(VENV)/.services $(VENV)/.s3-server
+soak-kills: $(VENV)/.services $(VENV)/.s3-server
 	@CRYPTO_PIPE_KILLS=$(KILLS) $(BIN)/python -m tests.services.run tests/services/test_mongo_kill.py $(ARGS)
-
-# Every invariant under accidents, on a virtual clock, for so many virtual HOURS.
-HOURS ?= 24
-soak-invariants: $(VENV)/.dev
-	@$(BIN)/python -m tests.invariants.soak --hours $(HOURS) $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -1,4 +1,4 @@
-"""Accidents for as long as asked: `make soak-invariants HOURS=24`.
+"""Accidents for as long as asked: `make soak HOURS=24`.
 
 Prints how many virtual hours ran, at what multiple of real time; then, as distributions, for how long pairs were uneven
 and what getting even cost, over all of it and fault by fault. A broken invariant ends it with 1, its seed and story.

@@ -1,7 +1,7 @@
 """An hour of `lively` on a virtual clock, through decoders, engine, gate, executor and paper venue; then all of it
 again from the file alone, in fractions, by code that shares nothing with ledger and post-mortem.
 
-`CRYPTO_PIPE_LIVELY_S` plays longer: a day is 86400.
+`CRYPTO_PIPE_LIVELY_HOURS` plays longer: `make soak` a day.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from modes.house import load
 from postmortem.report import build_report
 from strategies.registry import build_strategy
 
-PLAY_S = float(os.environ.get("CRYPTO_PIPE_LIVELY_S", "3600"))
+PLAY_S = 3600 * float(os.environ.get("CRYPTO_PIPE_LIVELY_HOURS", "1"))
 BUDGET_NS = 10_000_000_000
 Figures = Mapping[str, Any]
 
