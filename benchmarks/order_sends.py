@@ -27,6 +27,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, Side
 from bot.domain.route import Opportunity, Route, TradeLeg
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair
 from bot.execution.pair_executor import PairExecutor
 from bot.settings import EndpointSettings, Settings
@@ -255,17 +256,19 @@ class _OwnPairs:
         self._routes: dict[str, Route] = {}
         self._over = asyncio.Event()
         self._executor = PairExecutor(
-            actions=self,
-            journal=journal,
-            clock=SystemClock(),
-            settings=Settings().execution,
-            quotes=_quote,
-            id_prefix="own",
-            may_open=lambda: True,
+            ExecutionContext(
+                actions=self,
+                journal=journal,
+                clock=SystemClock(),
+                settings=Settings().execution,
+                quotes=_quote,
+                id_prefix="own",
+                may_open=lambda: True,
+                on_halt=_fail,
+            ),
             on_pair=self._on_pair,
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=lambda order: None,
-            on_halt=_fail,
         )
         actions.listener = self._executor
 

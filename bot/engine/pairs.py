@@ -24,6 +24,7 @@ from bot.engine.witness import Witness
 from bot.errors import InvariantError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
+from bot.execution.context import ExecutionContext
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import LeftPair
@@ -89,9 +90,7 @@ class PairDesk:
             max_routes_per_second=settings.risk.max_routes_per_second,
             on_state=self._on_trading_state,
         )
-        self.executor = QuoteExecutor(
-            wanted_entry=self._wanted_entry,
-            rest_s=lambda pair: self._round_trip(pair).rest_s,
+        context = ExecutionContext(
             actions=venue if door is None else door(venue),
             journal=journal,
             clock=clock,
@@ -99,11 +98,16 @@ class PairDesk:
             quotes=self._quote,
             id_prefix=run_id,
             may_open=self._may_open,
+            on_halt=self.gate.halt,
+            taker_bps=self._taker_bps,
+        )
+        self.executor = QuoteExecutor(
+            context,
             on_pair=self._on_pair,
             on_pair_fill=self._on_pair_fill,
             on_sent=self._on_sent,
-            on_halt=self.gate.halt,
-            taker_bps=self._taker_bps,
+            wanted_entry=self._wanted_entry,
+            rest_s=lambda pair: self._round_trip(pair).rest_s,
         )
         self.executor.why_not_now = self._why_not_now
         self.on_booked: Callable[[Fill | FundingPayment], None] = _told_nobody
@@ -130,19 +134,11 @@ class PairDesk:
             on_fill=self._on_chain_fill,
         )
         self.chains = ChainExecutor(
-            actions=venue,
-            journal=journal,
-            clock=clock,
-            settings=settings.execution,
-            quotes=self._quote,
-            id_prefix=run_id,
-            may_open=self._may_open,
+            context,
             on_chain=self.book.on_chain,
             on_chain_fill=self.book.on_chain_fill,
             on_sent=self._on_chain_sent,
-            on_halt=self.gate.halt,
             carrier=carrier,
-            taker_bps=self._taker_bps,
             deadline_s=settings.transfers.deadline_s,
             dust=self.executor.dust,
         )

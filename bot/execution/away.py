@@ -6,7 +6,7 @@ What travels is not counted: its time was priced, and has a deadline of its own.
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.domain.order import Fill
+from bot.domain.order import Fill, OrderStatus
 from bot.execution.budget import BudgetClock
 from bot.execution.chain import Chain
 from bot.execution.grid import decimal_price
@@ -41,6 +41,21 @@ class AwayWatch(BudgetClock[Chain]):
             return
         episode.loss += fill.side.sign * (fill.price - planned) * fill.quantity + self._fee(episode, fill)
         episode.traded += fill.quantity * fill.price
+
+    def words(self, chain: Chain) -> str:
+        """A chain that is away for a person: since when, with what, and which orders have no answer."""
+        found = self.unhedged(chain)
+        assert found is not None, "a deadline comes while it is away"
+        unknown = [order.client_order_id for order in chain.waiting() if order.status is OrderStatus.UNKNOWN]
+        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
+        amount = f"may be {found.notional:.2f} {chain.home}"
+        return f"chain {chain.id} has not been home for {found.seconds:.1f} s: {held_words(chain)} ({amount}){words}"
+
+
+def held_words(chain: Chain) -> str:
+    """What a chain holds where, for a person."""
+    held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
+    return f"chain {chain.id} ({chain.state}) holds {held or 'nothing'}"
 
 
 def possible(chain: Chain) -> Decimal:

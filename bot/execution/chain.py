@@ -221,6 +221,12 @@ class Chain:
         self.has_given_up = True
         self.close_reason = self.close_reason or reason
 
+    @property
+    def came_through(self) -> bool:
+        """Whether an order of its last link, or of the way home over that link, was filled."""
+        last = str(len(self.links) - 1)
+        return any(name.partition("_")[2] == last and self.filled.get(id_) for id_, (_, name, _) in self.orders.items())
+
     def waiting(self) -> Iterator[Order]:
         """Its orders without a final state, in the order in which they were made."""
         return (order for order, _, _ in list(self.orders.values()) if order.client_order_id in self.pending)

@@ -16,28 +16,25 @@ time that the amount is neither home nor between venues: an alarm, then home at 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from bot.clock import Clock
-from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
-from bot.execution.away import AwayWatch
+from bot.execution.away import AwayWatch, held_words
 from bot.execution.chain import Chain, Place, Travel
 from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_steps import ChainSteps
 from bot.execution.chain_transfers import ChainTransfers, in_words
+from bot.execution.context import ExecutionContext
 from bot.execution.dust import DustLedger, dust_records
 from bot.execution.episode import Stage
 from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import PairState
-from bot.execution.pair_orders import Quotes
 from bot.execution.reasons import FLATTEN, LATE_FILL, NOT_SENT
 from bot.execution.retry_pause import RetryPause
 from bot.execution.unhedged import Unhedged
-from bot.ports import Actions, Journal, RecordKind
+from bot.ports import RecordKind
 from bot.ports.transfers import Carrier, CarryNews, CarryState
-from bot.settings import ExecutionSettings
 
 
 class ChainExecutor:
@@ -45,51 +42,35 @@ class ChainExecutor:
 
     def __init__(
         self,
+        context: ExecutionContext,
         *,
-        actions: Actions,
-        journal: Journal,
-        clock: Clock,
-        settings: ExecutionSettings,
-        quotes: Quotes,
-        id_prefix: str,
-        may_open: Callable[[], bool],
         on_chain: Callable[[Chain], None],
         on_chain_fill: Callable[[Chain, str, Fill], None],
         on_sent: Callable[[Order], None],
-        on_halt: Callable[[str], None],
         carrier: Carrier | None = None,
-        taker_bps: Callable[[Instrument], float] = lambda instrument: 0.0,
         deadline_s: float = 7200.0,
         dust: DustLedger | None = None,
     ) -> None:
         """Build it.
 
         Args:
-            actions: Where orders go.
-            journal: Where intents must be durable first.
-            clock: For retries and deadlines.
-            settings: Price cap, retries, waits, and the budget of being away from home.
-            quotes: The newest quote of an instrument, None when it must not be traded on.
-            id_prefix: Start of every client order id; unique to the run.
-            may_open: Asked again when intents are durable: whether a chain may still be begun, or an amount sent away.
+            context: What it works with.
             on_chain: Hears every change of a chain's state.
             on_chain_fill: Hears every fill, once, with its chain and the name of its order.
             on_sent: Hears every order as it is sent.
-            on_halt: Called when a chain is not home in time, or what a venue tells does not add up.
             carrier: Moves amounts between venues; None: the run has none, and chains with transfers are not opened.
-            taker_bps: The fee of taking on an instrument.
             deadline_s: A transfer that has not ended by then is late.
             dust: Where remainders go; None: a ledger of its own.
         """
+        clock, settings, journal = context.clock, context.settings, context.journal
         self._journal = journal
         self._clock = clock
-        self._settings = settings
-        self._id_prefix = id_prefix
-        self._may_open = may_open
+        self._id_prefix = context.id_prefix
+        self._may_open = context.may_open
         self._on_chain = on_chain
         self._on_chain_fill = on_chain_fill
-        self._on_halt = on_halt
-        self.on_not_durable = on_halt
+        self._on_halt = context.on_halt
+        self.on_not_durable = context.on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
         self.on_alarm: Callable[[Chain, str], None] = lambda chain, text: None
         """Called with what a person should know of a chain: away too long, an unknown order, a transfer too late."""
@@ -98,19 +79,15 @@ class ChainExecutor:
         self._chains: dict[str, Chain] = {}
         self._chain_count = 0
         self._is_stopped = False
-        self._orders = ChainOrders(clock, settings, quotes, taker_bps)
+        self._orders = ChainOrders(context)
         self._rounds = OrderRounds[Chain](
-            actions,
-            journal,
-            clock,
-            settings,
+            context,
             opens=_opens,
             why_withheld=self._why_withheld,
             on_sent=on_sent,
             on_ended=self._ended,
             on_lost=self._next,
             on_alarm=lambda chain, text: self.on_alarm(chain, text),
-            on_halt=on_halt,
             on_not_durable=lambda why: self.on_not_durable(why),
             look_at="balances",
         )
@@ -120,12 +97,12 @@ class ChainExecutor:
             journal,
             clock,
             deadline_s,
-            may_open=may_open,
+            may_open=context.may_open,
             on_refused=self.on_carry,
             on_not_durable=lambda why: self.on_not_durable(why),
         )
-        self._steps = ChainSteps(self._orders, settings, may_open, can_send=carrier is not None)
-        self._watch = AwayWatch(clock, settings, self._on_stage, taker_bps)
+        self._steps = ChainSteps(self._orders, settings, context.may_open, can_send=carrier is not None)
+        self._watch = AwayWatch(clock, settings, self._on_stage, context.taker_bps)
         self.dust = dust or DustLedger(dust_records(journal, clock))
         self._rests = ChainDust(self.dust)
         if carrier is not None:
@@ -255,9 +232,7 @@ class ChainExecutor:
         self._next(chain)
 
     def _came_late(self, chain: Chain, order: Order, before: dict[Place, Decimal]) -> None:
-        self.on_alarm(
-            chain, f"a fill of order {order.client_order_id} came after its final state: {_held_words(chain)}"
-        )
+        self.on_alarm(chain, f"a fill of order {order.client_order_id} came after its final state: {held_words(chain)}")
         if not chain.state.is_over:
             return
         chain.state, chain.closed_ns, chain.before = PairState.CLOSING, None, before
@@ -303,7 +278,7 @@ class ChainExecutor:
 
     def _on_stage(self, chain: Chain, stage: Stage) -> None:
         """A deadline of the budget has come."""
-        text = self._away_words(chain)
+        text = self._watch.words(chain)
         if stage is Stage.ALARMED:
             self.on_alarm(chain, text)
         elif stage is Stage.ACTING:
@@ -314,14 +289,6 @@ class ChainExecutor:
             self._next(chain)
         else:
             self._on_halt(f"{text}: look at {' and '.join(one.id for one in chain.route.instruments)}")
-
-    def _away_words(self, chain: Chain) -> str:
-        found = self._watch.unhedged(chain)
-        assert found is not None, "a deadline comes while it is away"
-        unknown = [order.client_order_id for order in chain.waiting() if order.status is OrderStatus.UNKNOWN]
-        words = f"; the outcome of {', '.join(unknown)} is unknown" if unknown else ""
-        amount = f"may be {found.notional:.2f} {chain.home}"
-        return f"chain {chain.id} has not been home for {found.seconds:.1f} s: {_held_words(chain)} ({amount}){words}"
 
     # What comes next
 
@@ -402,12 +369,7 @@ class ChainExecutor:
         self._pause.end(chain)
         self._watch.end(chain)
         self._rests.leave(chain)
-        last = len(chain.links) - 1
-        came_through = any(
-            name.partition("_")[2] == str(last) and chain.filled.get(order_id)
-            for order_id, (_, name, _) in chain.orders.items()
-        )
-        through = PairState.CLOSED if came_through else PairState.FAILED
+        through = PairState.CLOSED if chain.came_through else PairState.FAILED
         chain.state = through if chain.fill_ids else PairState.MISSED
         chain.closed_ns = self._clock.now_ns()
         del self._chains[chain.id]
@@ -423,8 +385,3 @@ class ChainExecutor:
 def _opens(chain: Chain, orders: list[Order]) -> bool:
     """Whether they are link 0's, of which nothing was filled yet."""
     return not chain.fill_ids and any(chain.orders[order.client_order_id][1] == "link_0" for order in orders)
-
-
-def _held_words(chain: Chain) -> str:
-    held = ", ".join(f"{amount:f} {asset} at {venue}" for (venue, asset), amount in chain.holdings.items())
-    return f"chain {chain.id} ({chain.state}) holds {held or 'nothing'}"

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.clock import Clock
 from bot.domain.instrument import Instrument
 from bot.domain.legs import TradeLeg
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.chain import Chain
-from bot.execution.chain_ways import Hop, TakerBps, Ways, sized, way_home
+from bot.execution.chain_ways import Hop, Ways, sized, way_home
+from bot.execution.context import ExecutionContext
 from bot.execution.grid import capped_price, decimal_price, meets_minimum, plain, touch
-from bot.execution.pair_orders import Quotes
-from bot.settings import ExecutionSettings
 
 _BPS = Decimal(10_000)
 _ANY_PRICE_BPS = 100.0
@@ -42,12 +40,12 @@ class Plan:
 class ChainOrders:
     """Says which orders chains could send, and makes them; sends none."""
 
-    def __init__(self, clock: Clock, settings: ExecutionSettings, quotes: Quotes, taker_bps: TakerBps) -> None:
-        """Make orders by `quotes`, within the caps of `settings`."""
-        self._clock = clock
-        self._settings = settings
-        self._quotes = quotes
-        self._ways = Ways(quotes, taker_bps)
+    def __init__(self, context: ExecutionContext) -> None:
+        """Make orders by the context's quotes, within the caps of its settings."""
+        self._clock = context.clock
+        self._settings = context.settings
+        self._quotes = context.quotes
+        self._ways = Ways(context.quotes, context.taker_bps)
         self._count = 0
 
     # What can be traded

@@ -1,7 +1,6 @@
 """Which trades lead from a place of a chain to home, and what they would bring at the quotes."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,10 +9,8 @@ from bot.domain.legs import TradeLeg
 from bot.domain.order import Side
 from bot.domain.route import Route
 from bot.execution.chain import Chain, Place, places
+from bot.execution.context import Quotes, TakerBps
 from bot.execution.grid import decimal_price, meets_minimum, touch
-from bot.execution.pair_orders import Quotes
-
-TakerBps = Callable[[Instrument], float]
 
 
 @dataclass(frozen=True, slots=True)

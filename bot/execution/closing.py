@@ -5,10 +5,11 @@ quote, or an order of an unknown end, only what the other leg is ahead is traded
 """
 
 from bot.domain.order import Order, Side
+from bot.execution.context import Quotes
 from bot.execution.dust import DustLedger
 from bot.execution.grid import touch
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_orders import PairOrders, Quotes, ahead_by
+from bot.execution.pair_orders import PairOrders, ahead_by
 from bot.execution.unhedged import must_act
 
 

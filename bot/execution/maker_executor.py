@@ -13,10 +13,10 @@ Nothing is sent on a leg while an order of it rests: it is taken back first, and
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from bot.domain.order import Order, OrderStatus, Side, TimeInForce
+from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import Route
+from bot.execution.context import ExecutionContext
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor
@@ -37,9 +37,17 @@ class Rest:
 class MakerExecutor(PairExecutor):
     """Runs pairs, and pairs with post-only legs."""
 
-    def __init__(self, **of_pairs: Any) -> None:
+    def __init__(
+        self,
+        context: ExecutionContext,
+        *,
+        on_pair: Callable[[Pair], None],
+        on_pair_fill: Callable[[Pair, str, Fill], None],
+        on_sent: Callable[[Order], None],
+    ) -> None:
         """Build it with what `PairExecutor` takes."""
-        super().__init__(**of_pairs)
+        super().__init__(context, on_pair=on_pair, on_pair_fill=on_pair_fill, on_sent=on_sent)
+        self._actions = context.actions
         self._rests: dict[str, Rest] = {}
         self._is_ending = False
         self.is_wanted: Callable[[Pair], bool] = lambda pair: True

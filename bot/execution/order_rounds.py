@@ -9,14 +9,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Generic, TypeVar
 
-from bot.clock import Clock
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.errors import InvariantError, OrderRejected, StorageError
+from bot.execution.context import ExecutionContext
 from bot.execution.order_owner import OrderOwner
 from bot.execution.order_record import order_record
 from bot.execution.unanswered import Unanswered
-from bot.ports import Actions, Journal, PreparesOrders, RecordKind, WritesBeside
-from bot.settings import ExecutionSettings
+from bot.ports import PreparesOrders, RecordKind, WritesBeside
 
 _TAKEN_BACK = "not sent: taken back before its intent was durable"
 
@@ -28,10 +27,7 @@ class OrderRounds(Generic[_Of]):
 
     def __init__(
         self,
-        actions: Actions,
-        journal: Journal,
-        clock: Clock,
-        settings: ExecutionSettings,
+        context: ExecutionContext,
         *,
         opens: Callable[[_Of, list[Order]], bool],
         why_withheld: Callable[[_Of], str | None],
@@ -39,7 +35,6 @@ class OrderRounds(Generic[_Of]):
         on_ended: Callable[[_Of, Order], None],
         on_lost: Callable[[_Of], None],
         on_alarm: Callable[[_Of, str], None],
-        on_halt: Callable[[str], None],
         on_not_durable: Callable[[str], None],
         is_taken_back: Callable[[Order], bool] = lambda order: False,
         look_at: str,
@@ -47,31 +42,28 @@ class OrderRounds(Generic[_Of]):
         """Build it.
 
         Args:
-            actions: Where orders go.
-            journal: Where intents must be durable first.
-            clock: For deadlines.
-            settings: How long an answer is waited for.
+            context: What it works with.
             opens: Whether a round adds to what its owner holds; any other reduces it.
             why_withheld: Asked before a round that opens leaves: why it must not; None: it may.
             on_sent: Hears every order as it is sent.
             on_ended: Hears of every order that has its final state, and takes it off what is pending.
             on_lost: Called when an order of an owner has had no answer in time.
             on_alarm: Hears what a person should know of an owner.
-            on_halt: Called when what a venue tells does not add up.
             on_not_durable: Called where an intent cannot be durable.
             is_taken_back: Whether an order is not wanted any more, before it has left.
             look_at: What a person looks at where an order's fills do not add up: `position`, `balances`.
         """
+        journal, actions = context.journal, context.actions
         self._actions = actions
         self._journal = journal
-        self._clock = clock
-        self._timeout_s = settings.order_timeout_ms / 1e3
+        self._clock = context.clock
+        self._timeout_s = context.settings.order_timeout_ms / 1e3
         self._opens = opens
         self._why_withheld = why_withheld
         self._on_sent = on_sent
         self._on_ended = on_ended
         self._on_lost = on_lost
-        self._on_halt = on_halt
+        self._on_halt = context.on_halt
         self._on_not_durable = on_not_durable
         self._is_taken_back = is_taken_back
         self._look_at = look_at

@@ -17,24 +17,23 @@ other leg is ahead is traded.
 
 from collections.abc import Callable, Mapping
 
-from bot.clock import Clock
-from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
 from bot.execution.closing import Closing
+from bot.execution.context import ExecutionContext
 from bot.execution.dust import DustLedger, dust_records
 from bot.execution.episode import Stage
 from bot.execution.forced import shares
 from bot.execution.grid import decimal_price
+from bot.execution.leg_recovery import LegRecovery
 from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_orders import PairOrders, Quotes, is_to_be_hedged
+from bot.execution.pair_orders import PairOrders, is_to_be_hedged
 from bot.execution.reasons import FLATTEN, LATE_FILL, TOO_SMALL
 from bot.execution.retry_pause import RetryPause
-from bot.execution.unhedged import Unhedged, UnhedgedWatch, must_act
-from bot.ports import Actions, Journal, RecordKind
-from bot.settings import ExecutionSettings
+from bot.execution.unhedged import Unhedged, UnhedgedWatch
+from bot.ports import RecordKind
 
 
 class PairExecutor:
@@ -42,48 +41,31 @@ class PairExecutor:
 
     def __init__(
         self,
+        context: ExecutionContext,
         *,
-        actions: Actions,
-        journal: Journal,
-        clock: Clock,
-        settings: ExecutionSettings,
-        quotes: Quotes,
-        id_prefix: str,
-        may_open: Callable[[], bool],
         on_pair: Callable[[Pair], None],
         on_pair_fill: Callable[[Pair, str, Fill], None],
         on_sent: Callable[[Order], None],
-        on_halt: Callable[[str], None],
-        taker_bps: Callable[[Instrument], float] = lambda instrument: 0.0,
     ) -> None:
         """Build it.
 
         Args:
-            actions: Where orders go.
-            journal: Where intents must be durable first.
-            clock: For retries and deadlines.
-            settings: Price cap, retries, waits, and the budget of being uneven.
-            quotes: The newest quote of an instrument, None when it must not be traded on.
-            id_prefix: Start of every client order id; unique to the run.
-            may_open: Asked again when intents are durable: whether orders that add risk may still leave.
+            context: What it works with.
             on_pair: Hears every change of a pair's state.
             on_pair_fill: Hears every fill, once, with its pair and leg name.
             on_sent: Hears every order as it is sent.
-            on_halt: Called when a pair is not even in time, or what a venue tells does not add up.
-            taker_bps: The fee of taking on an instrument: what unwinding costs.
         """
-        self._actions = actions
+        clock, settings, journal = context.clock, context.settings, context.journal
         self._journal = journal
         self._clock = clock
         self._settings = settings
-        self._quotes = quotes
-        self._id_prefix = id_prefix
-        self._may_open = may_open
+        self._quotes = context.quotes
+        self._id_prefix = context.id_prefix
+        self._may_open = context.may_open
         self._on_pair = on_pair
         self._on_pair_fill = on_pair_fill
-        self._on_sent = on_sent
-        self._on_halt = on_halt
-        self.on_not_durable = on_halt
+        self._on_halt = context.on_halt
+        self.on_not_durable = context.on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
         self.on_alarm: Callable[[Pair, str], None] = lambda pair, text: None
         """Called with what a person should know of a pair: uneven for too long, an unknown order, a fill too late."""
@@ -95,26 +77,23 @@ class PairExecutor:
         self._pairs: dict[str, Pair] = {}
         self._pair_count = 0
         self._rounds = OrderRounds[Pair](
-            actions,
-            journal,
-            clock,
-            settings,
+            context,
             opens=_opens,
             why_withheld=self._why_withheld,
             on_sent=on_sent,
             on_ended=self._ended,
             on_lost=self._next,
             on_alarm=lambda pair, text: self.on_alarm(pair, text),
-            on_halt=on_halt,
             on_not_durable=lambda why: self.on_not_durable(why),
             is_taken_back=self._is_taken_back,
             look_at="position",
         )
         self._pause = RetryPause[Pair](clock, settings.retry_wait_ms, self._next)
-        self._orders = PairOrders(self._pairs, clock, settings, quotes, taker_bps)
-        self._watch = UnhedgedWatch(clock, settings, self._on_stage, taker_bps)
+        self._orders = PairOrders(self._pairs, context)
+        self._watch = UnhedgedWatch(clock, settings, self._on_stage, context.taker_bps)
         self.dust = DustLedger(dust_records(journal, clock))
-        self._closing = Closing(self._orders, quotes, self.dust)
+        self._recovery = LegRecovery(self._orders, context, self._takes_risk)
+        self._closing = Closing(self._orders, context.quotes, self.dust)
 
     @property
     def pairs(self) -> Mapping[str, Pair]:
@@ -229,7 +208,9 @@ class PairExecutor:
         self._rounds.record_fill(pair, fill, leg_name, expected)
         self._on_pair_fill(pair, leg_name, fill)
         if fill.client_order_id in pair.evening:
-            self._count_evening(pair, leg_name, fill)
+            self._watch.count(pair, leg_name, fill)
+            if leg_name.startswith("open"):
+                pair.completions = 0
         self._next(pair)
 
     def on_forced(self, fill: Fill) -> bool:
@@ -258,18 +239,6 @@ class PairExecutor:
             self._start_closing(pair, fill.forced)
         else:
             self._next(pair)
-
-    def _count_evening(self, pair: Pair, leg_name: str, fill: Fill) -> None:
-        leg = pair.leg_of(fill.instrument)
-        completes = leg_name.startswith("open")
-        if completes:
-            pair.completions = 0
-        planned = leg.expected_price
-        if not completes and pair.state is PairState.CLOSING and pair.exit_expected is not None:
-            planned = pair.exit_expected[0 if leg.side is Side.SELL else 1]
-        elif not completes:
-            planned = leg.average_open_price or planned
-        self._watch.count(pair, fill, planned, is_extra=leg_name.startswith("hedge"))
 
     def _came_late(self, pair: Pair, order: Order) -> None:
         held = f"pair {pair.id} ({pair.state}) holds {pair.buy.net} and {pair.sell.net}"
@@ -383,40 +352,20 @@ class PairExecutor:
             self._over(pair, PairState.FAILED if filled else PairState.MISSED)
 
     def _even(self, pair: Pair, ahead: PairLeg) -> None:
-        """Complete the leg that is behind while that costs less, else trade away what the other is ahead."""
-        behind = pair.other(ahead)
-        may_complete = self._may_complete(pair, behind)
-        # The first try to unwind does not wait for another venue's refusals.
-        if pair.must_pause and (may_complete or pair.has_given_up):
+        """Send what evens a pair now, or look again after a moment."""
+        if self._recovery.must_wait(pair, ahead):
             self._pause.begin(pair)
-            return
-        order = self._orders.completing(pair, ahead, behind) if may_complete else None
-        if order is not None:
-            pair.completions += 1
-        elif not pair.is_busy(ahead):
-            pair.has_given_up = True
-            order = self._orders.unwinding(pair, ahead)
-        elif must_act(pair) and self._may_add(pair, behind):
-            order = self._orders.hedging(pair, behind)
+        elif (order := self._recovery.next_order(pair, ahead)) is not None:
+            self._try(pair, [order])
         else:
             self._clear_the_way(pair, ahead)
-            return
-        pair.evening.add(order.client_order_id)
-        self._try(pair, [order])
 
     def _clear_the_way(self, pair: Pair, ahead: PairLeg) -> None:
         """Nothing is sent beside an order whose outcome is not known: its end comes, or the budget does."""
 
-    def _may_complete(self, pair: Pair, behind: PairLeg) -> bool:
-        if pair.has_given_up or pair.state is not PairState.OPENING:
-            return False
-        return pair.completions < self._settings.complete_tries and self._may_add(pair, behind)
-
-    def _may_add(self, pair: Pair, leg: PairLeg) -> bool:
-        """Whether an order that makes this leg larger may leave: its venue is open, and has none of an unknown end."""
-        venue = leg.instrument.venue
-        is_clear = not pair.is_busy(leg) and not self.unresolved(venue) and not self.is_shut(venue)
-        return is_clear and self._may_open() and self._orders.can_complete(pair, leg)
+    def _takes_risk(self, venue: str) -> bool:
+        """Whether a venue is open for what is missing there, and has no order of an unknown end."""
+        return not self.unresolved(venue) and not self.is_shut(venue)
 
     def _try(self, pair: Pair, orders: list[Order]) -> None:
         pair.fruitless_rounds += 1

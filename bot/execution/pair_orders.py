@@ -1,37 +1,26 @@
 """Which orders a pair needs: how much of a leg has to go, what a venue takes of it, and at which price."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
-from bot.clock import Clock
 from bot.domain.instrument import Instrument
-from bot.domain.market import TopOfBook
 from bot.domain.order import Order, OrderType, Side, TimeInForce
+from bot.execution.context import ExecutionContext
 from bot.execution.evening import decide
 from bot.execution.grid import capped_price, meets_minimum, plain, touch
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.settings import ExecutionSettings
-
-Quotes = Callable[[Instrument], TopOfBook | None]
 
 
 class PairOrders:
     """Makes the orders of pairs; sends none."""
 
-    def __init__(
-        self,
-        pairs: Mapping[str, Pair],
-        clock: Clock,
-        settings: ExecutionSettings,
-        quotes: Quotes,
-        taker_bps: Callable[[Instrument], float],
-    ) -> None:
+    def __init__(self, pairs: Mapping[str, Pair], context: ExecutionContext) -> None:
         """Make orders for `pairs`, which may share positions."""
         self._pairs = pairs
-        self._clock = clock
-        self._settings = settings
-        self._quotes = quotes
-        self._taker_bps = taker_bps
+        self._clock = context.clock
+        self._settings = context.settings
+        self._quotes = context.quotes
+        self._taker_bps = context.taker_bps
         self._count = 0
 
     # What can be traded

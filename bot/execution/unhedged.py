@@ -8,10 +8,10 @@ when it was sent.
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.domain.order import Fill, OrderStatus
+from bot.domain.order import Fill, OrderStatus, Side
 from bot.execution.budget import BudgetClock
 from bot.execution.episode import Stage
-from bot.execution.pair import Pair, PairLeg
+from bot.execution.pair import Pair, PairLeg, PairState
 
 _NOTHING = Decimal(0)
 
@@ -47,20 +47,17 @@ class UnhedgedWatch(BudgetClock[Pair]):
         quantity = possible(pair)
         self.note(pair, quantity, quantity * leg.expected_price, is_known=leg_ahead is not None)
 
-    def count(self, pair: Pair, fill: Fill, planned: Decimal, *, is_extra: bool) -> None:
-        """Count a fill of an order that was to make the pair even.
+    def count(self, pair: Pair, leg_name: str, fill: Fill) -> None:
+        """Count a fill of an order that was to make the pair even; `leg_name` says what it was for.
 
-        Args:
-            pair: Whose.
-            fill: Of it.
-            planned: The price that this leg was to be traded at, or had been opened at: its quote units per base.
-            is_extra: The trade was not planned: its fee is a loss too.
+        A trade that was not planned (`hedge_sell`) costs its fee too.
         """
         episode = pair.uneven
         if episode is None:
             return
+        planned = _planned(pair, pair.leg_of(fill.instrument), completes=leg_name.startswith("open"))
         base = fill.quantity * fill.instrument.contract_multiplier
-        fee = self._fee(episode, fill) if is_extra else _NOTHING
+        fee = self._fee(episode, fill) if leg_name.startswith("hedge") else _NOTHING
         episode.loss += fill.side.sign * (fill.price - planned) * base + fee
         episode.traded += base * fill.price
 
@@ -90,6 +87,15 @@ class UnhedgedWatch(BudgetClock[Pair]):
 def must_act(pair: Pair) -> bool:
     """Whether its budget is so far used up that any price is better than waiting; a bet never has to."""
     return pair.uneven is not None and pair.uneven.stage >= Stage.ACTING and not pair.is_round_trip
+
+
+def _planned(pair: Pair, leg: PairLeg, *, completes: bool) -> Decimal:
+    """The price that a leg was to be traded at, or had been opened at: its quote units per base unit."""
+    if completes:
+        return leg.expected_price
+    if pair.state is PairState.CLOSING and pair.exit_expected is not None:
+        return pair.exit_expected[0 if leg.side is Side.SELL else 1]
+    return leg.average_open_price or leg.expected_price
 
 
 def possible(pair: Pair) -> Decimal:

@@ -19,6 +19,7 @@ from bot.domain.route import Link, Opportunity, Route
 from bot.engine.terms.past_transfers import joined
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import PairState
 from bot.settings import ExecutionSettings
 from exchanges.routed.venue import ConnectedVenue
@@ -63,11 +64,21 @@ class Bot(Process):
         self.alarms: list[str] = []
         settings = ExecutionSettings(price_cap_bps=5.0, complete_tries=2, retry_wait_ms=20.0)
         self.executor = ChainExecutor(
-            actions=venue, journal=self.journal, clock=SystemClock(), settings=settings, quotes=quote, id_prefix="run",
-            may_open=lambda: True, on_chain=lambda chain: self.states.append(chain.state),
-            on_chain_fill=lambda chain, name, fill: None, on_sent=self._sent, on_halt=self.alarms.append,
+            ExecutionContext(
+                actions=venue,
+                journal=self.journal,
+                clock=SystemClock(),
+                settings=settings,
+                quotes=quote,
+                id_prefix="run",
+                may_open=lambda: True,
+                on_halt=self.alarms.append,
+            ),
+            on_chain=lambda chain: self.states.append(chain.state),
+            on_chain_fill=lambda chain, name, fill: None,
+            on_sent=self._sent,
             carrier=self.carrier,
-        )  # fmt: skip
+        )
         self.executor.on_alarm = lambda chain, text: self.alarms.append(text)
         venue.listener = self.executor
 

@@ -16,6 +16,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
+from bot.execution.context import ExecutionContext
 from bot.execution.maker_executor import MakerExecutor
 from bot.execution.pair import Pair, PairState
 from bot.settings import EndpointSettings, ExecutionSettings, Settings
@@ -55,18 +56,20 @@ class Trader:
         self.halts: list[str] = []
         self.sent: list[Order] = []
         self.executor = MakerExecutor(
-            actions=self.actions,
-            journal=MemoryJournal(),
-            clock=clock,
-            settings=ExecutionSettings(price_cap_bps=100.0),
-            quotes=self.quote,
-            id_prefix="run",
-            may_open=lambda: True,
+            ExecutionContext(
+                actions=self.actions,
+                journal=MemoryJournal(),
+                clock=clock,
+                settings=ExecutionSettings(price_cap_bps=100.0),
+                quotes=self.quote,
+                id_prefix="run",
+                may_open=lambda: True,
+                on_halt=self.halts.append,
+                taker_bps=lambda instrument: 10.0,
+            ),
             on_pair=lambda pair: None,
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=self.sent.append,
-            on_halt=self.halts.append,
-            taker_bps=lambda instrument: 10.0,
         )
 
     def quote(self, what: Instrument) -> TopOfBook:

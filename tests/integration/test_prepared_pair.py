@@ -11,6 +11,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, Side
 from bot.domain.route import Opportunity, Route, TradeLeg
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import PairState
 from bot.execution.pair_executor import PairExecutor
 from bot.settings import Settings
@@ -61,11 +62,20 @@ async def test_orders_are_prepared_while_the_disk_works_and_leave_only_if_they_s
         journal = SqliteJournal(tmp_path, "run", deliver=asyncio.get_running_loop().call_soon_threadsafe)
         over: list[PairState] = []
         executor = PairExecutor(
-            actions=actions, journal=journal, clock=SystemClock(), settings=Settings().execution, quotes=quote,
-            id_prefix="run", may_open=lambda: not (is_halted and actions.taken),
+            ExecutionContext(
+                actions=actions,
+                journal=journal,
+                clock=SystemClock(),
+                settings=Settings().execution,
+                quotes=quote,
+                id_prefix="run",
+                may_open=lambda: not (is_halted and actions.taken),
+                on_halt=pytest.fail,
+            ),
             on_pair=lambda pair: over.append(pair.state) if pair.state.is_over else None,
-            on_pair_fill=lambda pair, leg, fill: None, on_sent=lambda order: None, on_halt=pytest.fail,
-        )  # fmt: skip
+            on_pair_fill=lambda pair, leg, fill: None,
+            on_sent=lambda order: None,
+        )
         actions.listener = executor
         try:
             executor.open(an_opportunity())

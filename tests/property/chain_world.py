@@ -16,6 +16,7 @@ from bot.domain.route import Link, Opportunity, Route, TradeLeg, TransferLeg
 from bot.errors import InvariantError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
+from bot.execution.context import ExecutionContext
 from bot.execution.grid import decimal_price
 from bot.execution.journal_replay import JournalReplay
 from bot.ports import RecordKind
@@ -182,19 +183,21 @@ class World:
     def _new_process(self) -> ChainExecutor:
         self.process = ProcessClock(self.clock)
         executor = ChainExecutor(
-            actions=self,
-            journal=self.disk,
-            clock=self.process,
-            settings=SETTINGS,
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix=f"r{self.kills}",
-            may_open=lambda: not self.halts,
+            ExecutionContext(
+                actions=self,
+                journal=self.disk,
+                clock=self.process,
+                settings=SETTINGS,
+                quotes=lambda instrument: self.quotes[instrument.id],
+                id_prefix=f"r{self.kills}",
+                may_open=lambda: not self.halts,
+                on_halt=self.halts.append,
+                taker_bps=lambda instrument: 10.0,
+            ),
             on_chain=self._heard,
             on_chain_fill=lambda chain, name, fill: None,
             on_sent=lambda order: None,
-            on_halt=self.halts.append,
             carrier=self,
-            taker_bps=lambda instrument: 10.0,
             deadline_s=600.0,
         )
         executor.on_alarm = lambda chain, text: self.alarms.append(text)

@@ -15,6 +15,7 @@ from bot.domain.route import Link, Opportunity, Route, TradeLeg, TransferLeg
 from bot.errors import InvariantError, StorageError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import NOT_SENT, ChainExecutor
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import PairState
 from bot.execution.reasons import FLATTEN
 from bot.ports import RecordKind
@@ -121,17 +122,19 @@ class Bench:
         self.quote(BTC_B, 61000.0, 61001.0)
         self._fills = 0
         self.executor = ChainExecutor(
-            actions=self,
-            journal=self.journal,
-            clock=self.clock,
-            settings=settings,
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix="run",
-            may_open=lambda: self.may_open,
+            ExecutionContext(
+                actions=self,
+                journal=self.journal,
+                clock=self.clock,
+                settings=settings,
+                quotes=lambda instrument: self.quotes[instrument.id],
+                id_prefix="run",
+                may_open=lambda: self.may_open,
+                on_halt=self.halts.append,
+            ),
             on_chain=lambda chain: self.states.append(chain.state),
             on_chain_fill=lambda chain, name, fill: self.counted.append((name, fill)),
             on_sent=lambda order: None,
-            on_halt=self.halts.append,
             carrier=self if carries else None,
             deadline_s=600.0,
         )

@@ -85,22 +85,8 @@ class Preparing(Bench):
 
     def __init__(self, wrap: Callable[[Any], Any] = lambda journal: journal) -> None:
         self.prepared: list[Order] = []
-        super().__init__()
-        self.journal = BusyJournal()
-        again = self.executor
-        self.executor = type(again)(
-            actions=self,
-            journal=wrap(self.journal),
-            clock=self.clock,
-            settings=again._settings,
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix="run",
-            may_open=lambda: self.may_open,
-            on_pair=lambda pair: self.states.append(pair.state),
-            on_pair_fill=lambda pair, leg, fill: self.counted.append(fill),
-            on_sent=self.sent.append,
-            on_halt=self.halts.append,
-        )
+        self.disk = BusyJournal()
+        super().__init__(journal=self.disk, wrap=wrap)
 
     def prepare(self, order: Order) -> None:
         self.prepared.append(order)
@@ -117,7 +103,7 @@ def test_both_orders_are_prepared_before_they_may_leave_and_leave_only_then(is_w
         bench = Preparing(lambda journal: WakingJournal(journal, lambda: None, bench.clock))
     bench.open()
     assert bench.prepared == []
-    bench.journal.write()
+    bench.disk.write()
     assert len(bench.prepared) == 2
     assert bench.inbox == []
     bench.journal.sync()
@@ -128,7 +114,7 @@ def test_both_orders_are_prepared_before_they_may_leave_and_leave_only_then(is_w
 def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> None:
     bench = Preparing()
     pair = bench.open()
-    bench.journal.write()
+    bench.disk.write()
     if why == "halted":
         bench.may_open = False
     elif why == "edge":

@@ -11,6 +11,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
+from bot.execution.context import ExecutionContext
 from bot.execution.maker_executor import MakerExecutor
 from bot.execution.pair import Pair, PairState
 from bot.settings import ExecutionSettings
@@ -39,18 +40,20 @@ class Bench:
         self.quote(SPOT, 999.0, 1001.0)
         self.quote(PERP, 1002.0, 1003.0)
         self.executor = MakerExecutor(
-            actions=self,
-            journal=self.journal,
-            clock=self.clock,
-            settings=ExecutionSettings(),
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix="run",
-            may_open=lambda: self.may_open,
+            ExecutionContext(
+                actions=self,
+                journal=self.journal,
+                clock=self.clock,
+                settings=ExecutionSettings(),
+                quotes=lambda instrument: self.quotes[instrument.id],
+                id_prefix="run",
+                may_open=lambda: self.may_open,
+                on_halt=self.halts.append,
+                taker_bps=lambda instrument: 5.0,
+            ),
             on_pair=lambda pair: None,
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=lambda order: None,
-            on_halt=self.halts.append,
-            taker_bps=lambda instrument: 5.0,
         )
         self.executor.is_wanted = lambda pair: self.is_wanted
         self.executor.leaves_patiently = lambda reason: reason == "edge_gone"

@@ -13,9 +13,10 @@ from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.domain.route import HoldLeg, Opportunity, Route, TradeLeg
 from bot.errors import InvariantError, StorageError
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_executor import PairExecutor
-from bot.ports import RecordKind
+from bot.ports import Journal, RecordKind
 from bot.settings import ExecutionSettings
 
 D = Decimal
@@ -72,11 +73,16 @@ class Bench:
     """An executor, its venue's inbox, and the test's hand on every answer."""
 
     def __init__(
-        self, settings: ExecutionSettings = SETTINGS, net_edge_bps: float = -10.0, taker_bps: float = 0.0
+        self,
+        settings: ExecutionSettings = SETTINGS,
+        net_edge_bps: float = -10.0,
+        taker_bps: float = 0.0,
+        journal: MemoryJournal | None = None,
+        wrap: Callable[[MemoryJournal], Journal] = lambda journal: journal,
     ) -> None:
         self.net_edge_bps = net_edge_bps
         self.clock = VirtualClock()
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.inbox: list[Order] = []
         self.sent: list[Order] = []
         self.states: list[PairState] = []
@@ -87,18 +93,20 @@ class Bench:
         for instrument in (SPOT, PERP, OTHER):
             self.quote(instrument, 1000.0, 1001.0)
         self.executor = PairExecutor(
-            actions=self,
-            journal=self.journal,
-            clock=self.clock,
-            settings=settings,
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix="run",
-            may_open=lambda: self.may_open,
+            ExecutionContext(
+                actions=self,
+                journal=wrap(self.journal),
+                clock=self.clock,
+                settings=settings,
+                quotes=lambda instrument: self.quotes[instrument.id],
+                id_prefix="run",
+                may_open=lambda: self.may_open,
+                on_halt=self.halts.append,
+                taker_bps=lambda instrument: taker_bps,
+            ),
             on_pair=lambda pair: self.states.append(pair.state),
             on_pair_fill=lambda pair, leg, fill: self.counted.append(fill),
             on_sent=self.sent.append,
-            on_halt=self.halts.append,
-            taker_bps=lambda instrument: taker_bps,
         )
         self.alarms: list[str] = []
         self.executor.on_alarm = lambda pair, text: self.alarms.append(text)

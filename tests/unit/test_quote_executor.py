@@ -11,6 +11,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
+from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair, PairState
 from bot.execution.quote_executor import QuoteExecutor
 from bot.execution.reasons import REVERTED
@@ -44,19 +45,21 @@ class Bench:
         for instrument in (SPOT, PERP):
             self.quote(instrument, 1000.0, 1002.0)
         self.executor = QuoteExecutor(
+            ExecutionContext(
+                actions=self,
+                journal=self.journal,
+                clock=self.clock,
+                settings=SETTINGS,
+                quotes=lambda instrument: self.quotes[instrument.id],
+                id_prefix="run",
+                may_open=lambda: self.may_open,
+                on_halt=self.halts.append,
+            ),
             wanted_entry=lambda pair: self.wanted,
             rest_s=lambda pair: REST_S,
-            actions=self,
-            journal=self.journal,
-            clock=self.clock,
-            settings=SETTINGS,
-            quotes=lambda instrument: self.quotes[instrument.id],
-            id_prefix="run",
-            may_open=lambda: self.may_open,
             on_pair=lambda pair: self.states.append(pair.state),
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=lambda order: None,
-            on_halt=self.halts.append,
         )
 
     def quote(self, instrument: Instrument, bid: float, ask: float) -> None:
