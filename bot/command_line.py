@@ -76,7 +76,7 @@ examples:
       binance.linear=perp.gz --headless --json
       play recorded markets as fast as they go; one JSON object on stdout
   python main.py --mode simulate --port 8100
-      simulated Binance and Bybit for your own client; the first line says where
+      simulated exchanges for your own client; the first line says where
   python main.py --mode post-mortem --since 24h
       what the last day earned and lost, and why
   python main.py --mode query --what book --at 5m \\

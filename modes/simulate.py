@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.clock import SystemClock
@@ -59,7 +60,7 @@ async def _serve(arguments: Arguments, settings: Settings) -> int:
     interruption = Interruption(stop)
     print(address.as_json(), flush=True)
     day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
-    _tell(f"SIMULATED Binance and Bybit on {address.url}: {day}; Ctrl-C ends it")
+    _tell(f"SIMULATED {_named(server.venues)} on {address.url}: {day}; Ctrl-C ends it")
     if arguments.for_s is not None:
         clock.call_later(arguments.for_s, stop.set)
     if arguments.parent is not None:
@@ -90,6 +91,12 @@ def _simulator(settings: Settings, clock: SystemClock) -> "SimulatorServer":
         kraken=simulator.kraken,
         log=_tell,
     )
+
+
+def _named(venues: Sequence[str]) -> str:
+    """`Binance, Bybit and Kraken`."""
+    *first, last = (venue.capitalize() for venue in venues)
+    return f"{', '.join(first)} and {last}"
 
 
 def _tell(text: str) -> None:

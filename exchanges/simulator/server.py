@@ -165,6 +165,8 @@ class SimulatorServer:
         per_hour = scenario_named(scenario).faults_per_hour if plan.per_hour is None else plan.per_hour
         self._schedule = Schedule(self.faults, clock, seed, per_hour)
         self._plan, self._password, self._clock = plan, password, clock
+        self.venues = tuple(exchange.venue for exchange in exchanges)
+        """Who is simulated."""
         self._told = {"scenario": scenario, "seed": seed, "time_scale": time_scale}
         self._started_ns = clock.monotonic_ns()
         self._sockets = OpenSockets()

@@ -30,6 +30,7 @@ async def test_a_pair_between_binance_and_kraken_is_traded_and_every_cent_is_exp
             break
     assert code == 0, stderr
     assert (summary["state"], summary["open_pairs"], summary["market"]) == ("ACTIVE", 0, "simulated")
+    assert "SIMULATED Binance, Bybit and Kraken on http://127.0.0.1:" in stderr
     with JournalReader.open(data) as reader:
         (told,) = reader.runs()
         fills = [one.body for one in reader.records(told.run_id, RecordKind.FILL)]
