@@ -22,7 +22,7 @@ from bot.transfers.spent import Spent
 from exchanges.simulator.accounts.chain import Chain, Payment, Sender
 from exchanges.transfers import account_operations
 from tests.integration.actions_rig import VENUES, Rig, rig, until
-from tests.unit.test_pair_executor import MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
 
 D = Decimal
 OTHER = {"binance": "bybit", "bybit": "binance"}

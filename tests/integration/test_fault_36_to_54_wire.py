@@ -26,7 +26,7 @@ from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
 from tests.integration.actions_rig import BY_FEED, FEES, VENUES, of, until
 from tests.integration.sim_fault_requests_rig import Sim, simulated
-from tests.unit.test_pair_executor import MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
 
 D = Decimal
 QUANTITY = D("0.01")

@@ -34,7 +34,7 @@ from bot.transfers.spent import Spent
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.transfers import account_operations
 from tests.integration.actions_rig import VENUES, Rig, rig
-from tests.unit.test_pair_executor import MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
 
 D = Decimal
 WITHDRAW = {"binance": "POST /sapi/v1/capital/withdraw/apply", "bybit": "POST /v5/asset/withdraw/create"}

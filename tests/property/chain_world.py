@@ -9,10 +9,10 @@ from typing import Any
 
 from bot.clock import Timer, VirtualClock
 from bot.domain.account import Balance, Position
-from bot.domain.instrument import Instrument, Segment
+from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side
-from bot.domain.route import Link, Opportunity, Route, TradeLeg, TransferLeg
+from bot.domain.route import Link, Opportunity, Route, TradeLeg
 from bot.errors import InvariantError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
@@ -22,32 +22,14 @@ from bot.execution.journal_replay import JournalReplay
 from bot.ports import RecordKind
 from bot.ports.transfers import Carriage, CarryListener, CarryNews, CarryState
 from bot.settings import ExecutionSettings
+from tests.unit.chain_bench import BTC, BTC_B, CROSS, ETH, RING, RING_LINKS, SENT, SENT_LINKS
 
 D = Decimal
 S = 1_000_000_000
 SETTINGS = ExecutionSettings(price_cap_bps=5.0, complete_tries=2, retry_wait_ms=200.0, order_timeout_ms=1500.0)
 
 
-def _spot(venue: str, base: str, quote: str, tick: str, lot: str, least: str) -> Instrument:
-    return Instrument(
-        venue=venue, symbol=f"{base}/{quote}", segment=Segment.SPOT, base=base, quote=quote,
-        tick_size=D(tick), lot_size=D(lot), min_quantity=D(lot), min_notional=D(least),
-    )  # fmt: skip
-
-
-BTC = _spot("a", "BTC", "USDT", "0.01", "0.00001", "5")
-CROSS = _spot("a", "ETH", "BTC", "0.00001", "0.0001", "0.0001")
-ETH = _spot("a", "ETH", "USDT", "0.01", "0.0001", "5")
-BTC_B = _spot("b", "BTC", "USDT", "0.1", "0.000001", "5")
 INSTRUMENTS = {one.id: one for one in (BTC, CROSS, ETH, BTC_B)}
-RING = Route(
-    kind="triangular",
-    legs=(
-        TradeLeg(instrument=BTC, side=Side.BUY),
-        TradeLeg(instrument=CROSS, side=Side.BUY),
-        TradeLeg(instrument=ETH, side=Side.SELL),
-    ),
-)
 BACK = Route(
     kind="triangular",
     legs=(
@@ -56,30 +38,14 @@ BACK = Route(
         TradeLeg(instrument=BTC, side=Side.SELL),
     ),
 )
-SENT = Route(
-    kind="transfer",
-    legs=(
-        TradeLeg(instrument=BTC, side=Side.BUY),
-        TransferLeg(asset="BTC", from_venue="a", to_venue="b", network="btc"),
-        TradeLeg(instrument=BTC_B, side=Side.SELL),
-    ),
-)
 LINKS = {
-    RING.id: (
-        Link(quantity=D("0.1"), price=60000.0, spends=D(6000), brings=D("0.1")),
-        Link(quantity=D(2), price=0.05, spends=D("0.1"), brings=D(2)),
-        Link(quantity=D(2), price=3030.0, spends=D(2), brings=D(6060)),
-    ),
+    RING.id: RING_LINKS,
     BACK.id: (
         Link(quantity=D(2), price=3031.0, spends=D(6062), brings=D(2)),
         Link(quantity=D(2), price=0.0499, spends=D(2), brings=D("0.0998")),
         Link(quantity=D("0.0998"), price=59990.0, spends=D("0.0998"), brings=D("5987.002")),
     ),
-    SENT.id: (
-        Link(quantity=D("0.1"), price=60000.0, spends=D(6000), brings=D("0.1")),
-        Link(quantity=D("0.1"), price=1.0, spends=D("0.1"), brings=D("0.0998")),
-        Link(quantity=D("0.0998"), price=61000.0, spends=D("0.0998"), brings=D("6087.8")),
-    ),
+    SENT.id: SENT_LINKS,
 }
 ROUTES = (RING, BACK, SENT)
 _QUOTES = {BTC.id: (59990.0, 60000.0), CROSS.id: (0.0499, 0.05), ETH.id: (3030.0, 3031.0), BTC_B.id: (61000.0, 61000.1)}

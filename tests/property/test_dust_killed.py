@@ -18,7 +18,7 @@ from bot.execution.journal_replay import JournalReplay
 from bot.ports import RecordKind
 from bot.settings import ExecutionSettings
 from bot.storage.schema import encode
-from tests.unit.test_pair_executor import PERP, SPOT, Bench
+from tests.unit.pair_bench import PERP, SPOT, Bench
 
 D = Decimal
 NOTHING = D(0)

@@ -20,7 +20,7 @@ from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from strategies.spread_reversion.settings import SpreadReversionSettings
 from strategies.spread_reversion.strategy import SpreadReversionStrategy
-from tests.unit.test_pair_executor import MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
 
 D = Decimal
 MS = 1_000_000

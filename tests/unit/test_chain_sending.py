@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from bot.domain.order import Order, OrderStatus
 from bot.ports import RecordKind
-from tests.unit.test_chain_executor import SETTINGS, Bench, MemoryJournal
+from tests.unit.chain_bench import SETTINGS, Bench
+from tests.unit.executor_bench import MemoryJournal
 
 
 class BusyJournal(MemoryJournal):
@@ -58,7 +59,7 @@ def test_fault_37_an_order_that_the_budget_gives_up_is_named_too() -> None:
     bench.open()
     bench.done(bench.last)
     late = bench.last
-    bench.wait(3.1)  # the budget says act before the order's own time is up
+    bench.wait(3_100)  # the budget says act before the order's own time is up
     assert any(f"order {late.client_order_id}" in text and "unknown" in text for text in bench.alarms)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bot.domain.route import Opportunity
 from bot.execution.chain import Chain, Travel
 from bot.ports.transfers import Carriage, CarryNews, CarryState
-from tests.unit.test_chain_executor import SENT, SENT_LINKS
+from tests.unit.chain_bench import SENT, SENT_LINKS
 
 D = Decimal
 OPPORTUNITY = Opportunity(

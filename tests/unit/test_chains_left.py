@@ -15,7 +15,7 @@ from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.ports.transfers import CarryNews, CarryState
 from bot.storage.journal import SqliteJournal
-from tests.unit.test_chain_executor import BTC, BTC_B, CROSS, ETH, SENT, Bench
+from tests.unit.chain_bench import BTC, BTC_B, CROSS, ETH, SENT, Bench
 
 D = Decimal
 DAY_NS = 86_400_000_000_000

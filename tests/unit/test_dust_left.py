@@ -9,7 +9,7 @@ from bot.engine.accounts.dust_left import dust_left
 from bot.execution.dust import DustLedger
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
-from tests.unit.test_pair_executor import PERP, SPOT
+from tests.unit.pair_bench import PERP, SPOT
 
 D = Decimal
 

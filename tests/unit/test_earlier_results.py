@@ -11,8 +11,8 @@ from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.risk.results import Results
 from bot.storage.journal import SqliteJournal
+from tests.unit.pair_bench import PERP, SPOT, Bench
 from tests.unit.test_left_behind import INSTRUMENTS, MINE, write
-from tests.unit.test_pair_executor import PERP, SPOT, Bench
 
 D = Decimal
 DAY_NS = 86_400_000_000_000

@@ -10,7 +10,8 @@ from bot.execution.pair import Pair, PairState
 from bot.execution.reasons import LATE_FILL
 from bot.ports import RecordKind
 from bot.settings import ExecutionSettings
-from tests.unit.test_pair_executor import MS, PERP, SPOT, Bench
+from tests.unit.executor_bench import MS
+from tests.unit.pair_bench import PERP, SPOT, Bench
 
 D = Decimal
 SETTINGS = ExecutionSettings()

@@ -14,7 +14,8 @@ from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
 from modes.waking_journal import WakingJournal
-from tests.unit.test_pair_executor import Bench, MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
+from tests.unit.pair_bench import Bench
 
 
 def at_once(callback: Callable[[], None]) -> None:

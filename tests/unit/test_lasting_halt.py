@@ -18,11 +18,11 @@ from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import PairState
 from bot.risk.gate import TradingState
 from bot.risk.halt_flag import FLAG, HaltFlag, lower_flag, raise_flag, read_flag, way_out
+from tests.unit.pair_bench import SPOT
 from tests.unit.test_engine_decisions import EVEN, THERE, in_position
 from tests.unit.test_fault_36_to_54_legs import adopted, bought_alone
 from tests.unit.test_fault_36_to_54_legs import bench as legs_bench
 from tests.unit.test_halt_flag import Watched, full_disk
-from tests.unit.test_pair_executor import SPOT
 from tests.unit.test_risk_gate import Held, gate
 
 NS = 1_700_000_000_000_000_000

@@ -15,7 +15,7 @@ from bot.ports import RecordKind
 from bot.settings import PaperSettings
 from bot.storage.journal import SqliteJournal
 from exchanges.paper.actions import PaperActions
-from tests.unit.test_pair_executor import PERP, SPOT, Bench
+from tests.unit.pair_bench import PERP, SPOT, Bench
 
 D = Decimal
 MINE = {"a": "key-a", "b": "key-b"}

@@ -1,56 +1,32 @@
 """Pairs with post-only legs on a virtual clock: every fill is hedged at once, and nothing rests for nothing."""
 
-from collections.abc import Sequence
-from decimal import Decimal
-
 import pytest
 
-from bot.clock import VirtualClock
-from bot.domain.account import Balance, Position
 from bot.domain.instrument import Instrument
-from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
-from bot.execution.context import ExecutionContext
 from bot.execution.maker_executor import MakerExecutor
 from bot.execution.pair import Pair, PairState
 from bot.settings import ExecutionSettings
-from tests.unit.test_pair_executor import MS, PERP, SPOT, MemoryJournal
+from tests.unit.executor_bench import MS, D, ExecutorBench
+from tests.unit.pair_bench import PERP, SPOT
 
-D = Decimal
 MAKER, TAKER = Liquidity.MAKER, Liquidity.TAKER
 ZERO = D(0)
 
 
-class Bench:
+class Bench(ExecutorBench):
     """An executor whose bought leg, or both, rest; and the test's hand on every answer."""
 
     def __init__(self, buy: Liquidity = MAKER, sell: Liquidity = TAKER, net_edge_bps: float = 30.0) -> None:
-        self.clock = VirtualClock()
-        self.journal = MemoryJournal()
-        self.inbox: list[Order] = []
-        self.cancels: list[str] = []
-        self.halts: list[str] = []
-        self.alarms: list[str] = []
-        self.may_open = True
+        super().__init__(ExecutionSettings(), taker_bps=5.0)
         self.is_wanted = True
         self.net_edge_bps = net_edge_bps
         self.liquidity = (buy, sell)
-        self.quotes: dict[str, TopOfBook | None] = {}
         self.quote(SPOT, 999.0, 1001.0)
         self.quote(PERP, 1002.0, 1003.0)
         self.executor = MakerExecutor(
-            ExecutionContext(
-                actions=self,
-                journal=self.journal,
-                clock=self.clock,
-                settings=ExecutionSettings(),
-                quotes=lambda instrument: self.quotes[instrument.id],
-                id_prefix="run",
-                may_open=lambda: self.may_open,
-                on_halt=self.halts.append,
-                taker_bps=lambda instrument: 5.0,
-            ),
+            self.context,
             on_pair=lambda pair: None,
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=lambda order: None,
@@ -58,9 +34,6 @@ class Bench:
         self.executor.is_wanted = lambda pair: self.is_wanted
         self.executor.leaves_patiently = lambda reason: reason == "edge_gone"
         self.executor.on_alarm = lambda pair, text: self.alarms.append(text)
-
-    def quote(self, instrument: Instrument, bid: float, ask: float) -> None:
-        self.quotes[instrument.id] = TopOfBook(bid_price=bid, bid_qty=9.0, ask_price=ask, ask_qty=9.0, sequence=1)
 
     def open(self, quantity: str = "0.50") -> Pair:
         buy, sell = (
@@ -76,23 +49,6 @@ class Bench:
                 gross_edge_bps=30.0, costs=(), net_edge_bps=self.net_edge_bps,
             )
         )  # fmt: skip
-
-    # bot.ports.Actions
-
-    def submit(self, order: Order) -> None:
-        self.inbox.append(order)
-
-    def cancel(self, order: Order) -> None:
-        self.cancels.append(order.client_order_id)
-
-    def balances(self) -> Sequence[Balance]:
-        return ()
-
-    def positions(self) -> Sequence[Position]:
-        return ()
-
-    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
-        return 1e9
 
     # What the venue does
 
@@ -123,9 +79,6 @@ class Bench:
     def taken_back(self, order: Order, filled: str = "0") -> None:
         assert order.client_order_id in self.cancels
         self.end(order, filled, OrderStatus.CANCELLED)
-
-    def wait(self, ms: float) -> None:
-        self.clock.advance_to(self.clock.now_ns() + round(ms * MS))
 
 
 def test_the_maker_leg_rests_alone_at_its_own_side_and_its_fill_is_hedged_at_once() -> None:

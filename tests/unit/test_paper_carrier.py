@@ -16,7 +16,7 @@ from bot.settings import PaperSettings, Settings
 from bot.transfers.paper_carrier import PaperCarrier, drawn_s
 from exchanges.paper.actions import PaperActions
 from modes.carriers import paper_carrier
-from tests.unit.test_pair_executor import MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
 from tests.unit.test_paper_actions import SPOT, Bench
 
 D = Decimal

@@ -1,24 +1,17 @@
 """Round trips on a virtual clock, at a venue whose answers each test writes itself."""
 
-from collections.abc import Sequence
-from decimal import Decimal
-
 import pytest
 
-from bot.clock import VirtualClock
-from bot.domain.account import Balance, Position
 from bot.domain.instrument import Instrument
-from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
-from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair, PairState
 from bot.execution.quote_executor import QuoteExecutor
 from bot.execution.reasons import REVERTED
 from bot.ports import RecordKind
-from tests.unit.test_pair_executor import MS, PERP, SETTINGS, SPOT, MemoryJournal
+from tests.unit.executor_bench import MS, D, ExecutorBench
+from tests.unit.pair_bench import PERP, SETTINGS, SPOT
 
-D = Decimal
 REST_S = 5.0
 
 
@@ -29,41 +22,23 @@ def round_trip(instrument: Instrument, side: Side = Side.BUY) -> Route:
     return Route(kind="test", legs=(there, HoldLeg(expected_s=30.0), back))
 
 
-class Bench:
+class Bench(ExecutorBench):
     """An executor, its venue's inbox, and the test's hand on every answer."""
 
     def __init__(self) -> None:
-        self.clock = VirtualClock()
-        self.journal = MemoryJournal()
-        self.inbox: list[Order] = []
-        self.cancels: list[str] = []
+        super().__init__(SETTINGS)
         self.states: list[PairState] = []
-        self.halts: list[str] = []
-        self.may_open = True
         self.wanted: float | None = 1000.4
-        self.quotes: dict[str, TopOfBook | None] = {}
         for instrument in (SPOT, PERP):
             self.quote(instrument, 1000.0, 1002.0)
         self.executor = QuoteExecutor(
-            ExecutionContext(
-                actions=self,
-                journal=self.journal,
-                clock=self.clock,
-                settings=SETTINGS,
-                quotes=lambda instrument: self.quotes[instrument.id],
-                id_prefix="run",
-                may_open=lambda: self.may_open,
-                on_halt=self.halts.append,
-            ),
-            wanted_entry=lambda pair: self.wanted,
-            rest_s=lambda pair: REST_S,
+            self.context,
             on_pair=lambda pair: self.states.append(pair.state),
             on_pair_fill=lambda pair, leg, fill: None,
             on_sent=lambda order: None,
+            wanted_entry=lambda pair: self.wanted,
+            rest_s=lambda pair: REST_S,
         )
-
-    def quote(self, instrument: Instrument, bid: float, ask: float) -> None:
-        self.quotes[instrument.id] = TopOfBook(bid_price=bid, bid_qty=9.0, ask_price=ask, ask_qty=9.0, sequence=1)
 
     def open(self, instrument: Instrument = PERP, side: Side = Side.BUY, quantity: str = "0.50") -> Pair:
         return self.executor.open(
@@ -76,7 +51,7 @@ class Bench:
     def pass_s(self, seconds: float) -> None:
         """Time, and the look of each second."""
         for _ in range(round(seconds)):
-            self.clock.advance_to(self.clock.now_ns() + 1_000 * MS)
+            self.wait(1_000)
             self.executor.look()
 
     def fill(self, quantity: str, order: Order | None = None, fee_asset: str = "USDT") -> None:
@@ -101,23 +76,6 @@ class Bench:
         self.fill("0.50")
         self.end(OrderStatus.FILLED, "0.50", self.inbox[0])
         return pair
-
-    # bot.ports.Actions
-
-    def submit(self, order: Order) -> None:
-        self.inbox.append(order)
-
-    def cancel(self, order: Order) -> None:
-        self.cancels.append(order.client_order_id)
-
-    def balances(self) -> Sequence[Balance]:
-        return []
-
-    def positions(self) -> Sequence[Position]:
-        return []
-
-    def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float:
-        return 1e9
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from bot.ports.account import KnownFill
 from bot.settings import ExecutionSettings
 from bot.settings.reconciliation import ReconciliationSettings
 from tests.property.test_dust_killed import kept
-from tests.unit.test_pair_executor import OTHER, PERP, SPOT, Bench, MemoryJournal
+from tests.unit.executor_bench import MemoryJournal
+from tests.unit.pair_bench import OTHER, PERP, SPOT, Bench
 
 D = Decimal
 NOTHING = D(0)

@@ -7,7 +7,7 @@ from random import Random
 from bot.domain.order import Order, OrderStatus, Side
 from bot.execution.pair import Pair, PairState
 from bot.settings import ExecutionSettings
-from tests.unit.test_pair_executor import PERP, SPOT, Bench
+from tests.unit.pair_bench import PERP, SPOT, Bench
 
 D = Decimal
 PAIRS = 400

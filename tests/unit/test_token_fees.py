@@ -13,10 +13,10 @@ from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
 from bot.settings import ExecutionSettings
 from postmortem.render import render_table
+from tests.unit.pair_bench import SPOT as COIN
+from tests.unit.pair_bench import Bench
 from tests.unit.test_fault_36_to_54_legs import bought_alone
 from tests.unit.test_ledger import route
-from tests.unit.test_pair_executor import SPOT as COIN
-from tests.unit.test_pair_executor import Bench
 from tests.unit.test_postmortem_report import PERP, SPOT, Book, report_of
 
 D = Decimal
