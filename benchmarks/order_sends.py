@@ -38,6 +38,7 @@ from exchanges.binance.actions import BinanceActions
 from exchanges.bybit import request_costs as bybit_costs
 from exchanges.bybit import shipped as bybit
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.routed.actions import RoutedActions
@@ -338,10 +339,10 @@ async def _own_pairs(server: Simulated, journal: StampingJournal) -> AsyncIterat
     rates = {"binance": binance_costs.rates(), "bybit": bybit_costs.rates()}
     kinds = {"binance": BinanceActions, "bybit": BybitActions}
     adapters = {
-        venue: kinds[venue](
+        venue: kinds[venue](AccountSetup(
             by_feed, keys, settings, clock, random.Random(1), fees, _log,
             budget=RequestBudget(venue, [replace(rate, limit=rate.limit * _MANY) for rate in rates[venue]], clock),
-        )
+        ))
         for venue in kinds
     }  # fmt: skip
     actions = RoutedActions(adapters)

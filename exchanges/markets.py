@@ -231,6 +231,7 @@ def _wire(
     # Imported here: the client libraries take a second to load.
     from exchanges.binance.actions import BinanceActions
     from exchanges.bybit.actions import BybitActions
+    from exchanges.common.account.account_setup import AccountSetup
     from exchanges.kraken.actions import KrakenActions
     from exchanges.routed.venue import ConnectedVenue
 
@@ -242,7 +243,9 @@ def _wire(
         return ConnectedVenue(
             {
                 venue: adapters[venue](
-                    market.by_feed, keys[venue], settings, market.clock, spread, fees, log, budget=budgets[venue]
+                    AccountSetup(
+                        market.by_feed, keys[venue], settings, market.clock, spread, fees, log, budget=budgets[venue]
+                    )
                 )
                 for venue in venues
             },

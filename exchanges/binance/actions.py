@@ -1,13 +1,8 @@
 """Orders at Binance: spot and USDⓈ-M, by socket or REST, the truth by the user-data streams."""
 
-import random
 from collections.abc import Mapping
 
-from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
-from bot.ports import OrderListener
-from bot.settings import Settings
 from exchanges.binance.account_history import BinanceHistory
 from exchanges.binance.account_requests import BinanceAccount
 from exchanges.binance.dead_man import BinanceDeadMan
@@ -17,18 +12,15 @@ from exchanges.binance.private_streams import FuturesUserStream, SpotUserStream,
 from exchanges.binance.request_costs import new_order_cost, rates
 from exchanges.binance.signed_rest import SignedRest
 from exchanges.binance.trade_socket import BinanceTrade
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.account.asked_account import AskedAccount
-from exchanges.common.account.funding_desk import FundingDesk, OnFunding
+from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.private_stream import PrivateProtocol
 from exchanges.common.account.socket_orders import SocketOrders
-from exchanges.common.account.streamed_actions import StreamedActions, instruments_of
+from exchanges.common.account.streamed_actions import StreamedActions
 from exchanges.common.account.trade_socket import TradeSocket
-from exchanges.common.account.venue_state import VenueState
 from exchanges.common.account.wallet_book import WalletBook
-from exchanges.common.background import Log
-from exchanges.common.requests.api_keys import ApiKeys
-from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.requests.venue_http import VenueHttp
 
 _STREAMS: Mapping[Feed, type[SpotUserStream] | type[FuturesUserStream]] = {
@@ -40,48 +32,24 @@ _STREAMS: Mapping[Feed, type[SpotUserStream] | type[FuturesUserStream]] = {
 class BinanceActions(StreamedActions):
     """`Actions` on one Binance account: limit and market orders on spot and USDⓈ-M, one-way position mode."""
 
-    def __init__(
-        self,
-        by_feed: Mapping[Feed, Mapping[str, Instrument]],
-        keys: ApiKeys,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        fees: Mapping[Feed, FeeSchedule],
-        log: Log,
-        listener: OrderListener | None = None,
-        on_funding: OnFunding | None = None,
-        budget: RequestBudget | None = None,
-    ) -> None:
+    def __init__(self, setup: AccountSetup) -> None:
         """Nothing happens before `start`.
-
-        Args:
-            by_feed: Feed -> Binance's symbol -> instrument; feeds of other venues are left aside.
-            keys: Of the account.
-            settings: `venues.binance.*` says where Binance is.
-            clock: Stamps requests and drives every timer.
-            rng: Jitter of reconnects.
-            fees: What a trade costs, for `affordable_notional`.
-            log: Takes lines for a person.
-            listener: Hears of orders and fills; may be set later, before the first order.
-            on_funding: Hears of funding payments; may be set later.
-            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If the key must not be used at an endpoint, or a feed cannot be traded.
         """
-        own = instruments_of(VENUE, by_feed)
-        budget = budget or RequestBudget(VENUE, rates(), clock)
-        http = VenueHttp(VENUE, clock, budget, keys.hosts)
-        rests = {feed: SignedRest(feed, rest_url(feed, settings), keys, http, clock) for feed in own}
-        state = VenueState(budget, [new_order_cost(feed) for feed in own], clock, log)
-        state.announce(settings.execution.maintenance.get(VENUE, ()), settings.execution.maintenance_lead_s)
+        settings, clock, rng, log = setup.settings, setup.clock, setup.rng, setup.log
+        own = setup.listed_at(VENUE)
+        budget = setup.budget_of(VENUE, rates())
+        http = VenueHttp(VENUE, clock, budget, setup.keys.hosts)
+        rests = {feed: SignedRest(feed, rest_url(feed, settings), setup.keys, http, clock) for feed in own}
+        state = setup.state_of(budget, map(new_order_cost, own))
         for rest in rests.values():
             rest.on_error = state.on_error
-        desk = OrderDesk(clock, listener)
+        desk = OrderDesk(clock, setup.listener)
         # Balances of USDⓈ-M leave out what positions tie up; spot has no positions.
-        wallets = WalletBook(_wallet, fees, settings.paper.initial_margin_ratio, locks_margin=True)
-        funding = FundingDesk(on_funding)
+        wallets = WalletBook(_wallet, setup.fees, settings.paper.initial_margin_ratio, locks_margin=True)
+        funding = FundingDesk(setup.on_funding)
         symbols = {instrument.id: symbol for listed in own.values() for symbol, instrument in listed.items()}
         protocols: list[PrivateProtocol] = [
             _STREAMS[feed](

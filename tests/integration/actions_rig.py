@@ -24,6 +24,7 @@ from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests import venue_http
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.accounts.chain import Chain
@@ -236,10 +237,10 @@ class Rig:
 
     def actions(self, venue: str, settings: Settings | None = None, keys: ApiKeys | None = None, **more: Any) -> Any:
         kind = {"binance": BinanceActions, "bybit": BybitActions}[venue]
-        return kind(
+        return kind(AccountSetup(
             BY_FEED, keys or self.keys(venue), settings or self.settings(), SystemClock(), random.Random(1), FEES,
             lambda level, text: self.log.append((level, text)), self.heard, self.heard.funding.append, **more,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def move(self, events: list[Any]) -> None:
         """Let the market do this now."""

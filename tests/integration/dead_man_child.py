@@ -17,6 +17,7 @@ from bot.engine.watches.dead_man import DeadMan
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 
 D = Decimal
@@ -43,10 +44,10 @@ async def main() -> None:
     fees = {feed: FeeSchedule(feed=feed, maker_bps=D(1), taker_bps=D(1), source="settings")}
     kind: type[BinanceActions] | type[BybitActions] = {"binance": BinanceActions, "bybit": BybitActions}[feed.venue]
     clock = SystemClock()
-    actions = kind(
+    actions = kind(AccountSetup(
         {feed: {"BTCUSDT": what}}, keys, settings, clock, random.Random(1), fees,
         lambda level, text: print(level, text, file=sys.stderr, flush=True), Deaf(),
-    )  # fmt: skip
+    ))  # fmt: skip
     await actions.start()
     DeadMan(actions, clock, told["within_s"]).start()  # type: ignore[arg-type]
     order = Order(

@@ -14,6 +14,7 @@ from bot.clock import SystemClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.settings import EndpointSettings, Settings
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.kraken.actions import KrakenActions
 from exchanges.simulator.accounts.exchange import SimulatedExchange
@@ -67,10 +68,10 @@ class Kraken:
         return Settings.model_validate({"venues": {"kraken": {"spot": here}}, "market": "simulated"})
 
     def actions(self, keys: ApiKeys | None = None, **more: Any) -> KrakenActions:
-        return KrakenActions(
+        return KrakenActions(AccountSetup(
             BY_FEED, keys or self.keys(), self.settings(), SystemClock(), random.Random(1), FEES,
             lambda level, text: self.log.append((level, text)), self.heard, **more,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def balance(self, asset: str) -> Decimal:
         """By the exchange's own books."""

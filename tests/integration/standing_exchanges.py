@@ -21,6 +21,7 @@ from bot.ports import AccountQuestions
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.process import pointed_at, running_simulator
 from tests.integration.fault_rig import ROOT, records
@@ -71,7 +72,7 @@ async def what_venues_know(told: dict[str, str], data_dir: Path, since_ns: int) 
             by_feed.setdefault(one.feed, {})[f"{one.base}{one.quote}"] = one
     found = {}
     for venue, kind in (("binance", BinanceActions), ("bybit", BybitActions)):
-        actions: Any = kind(by_feed, keys, settings, SystemClock(), random.Random(1), {}, lambda *_: None)
+        actions: Any = kind(AccountSetup(by_feed, keys, settings, SystemClock(), random.Random(1), {}, lambda *_: None))
         await actions.start()
         try:
             asked: AccountQuestions = actions.questions

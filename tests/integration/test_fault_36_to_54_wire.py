@@ -22,6 +22,7 @@ from bot.execution.pair import Pair, PairState
 from bot.settings import EndpointSettings, ExecutionSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.routed.actions import RoutedActions
 from tests.integration.actions_rig import BY_FEED, FEES, VENUES, of, until
@@ -48,9 +49,9 @@ class Trader:
         clock = SystemClock()
         self.log: list[str] = []
         self.actions = RoutedActions({
-            venue: kind(
+            venue: kind(AccountSetup(
                 BY_FEED, keys, settings, clock, random.Random(1), FEES, lambda level, text: self.log.append(text), self
-            )
+            ))
             for venue, kind in KINDS.items()
         })  # fmt: skip
         self.halts: list[str] = []

@@ -17,6 +17,7 @@ from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.settings import Settings
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.process import pointed_at, running_simulator
 from tests.integration.fault_rig import IN_AND_OUT, STAYING, bot, records
@@ -47,7 +48,9 @@ async def by_hand(told: dict[str, str]) -> AsyncIterator[Any]:
     settings = pointed_at(Settings(), running_simulator(told["url"].removeprefix("http://")))
     keys = ApiKeys(key=SecretStr(told["api_key"]), secret=SecretStr(told["api_secret"]))
     by_feed = {PERP.feed: {"BTCUSDT": PERP}}
-    actions = BybitActions(by_feed, keys, settings, SystemClock(), random.Random(1), {}, lambda *_: None, Hand())
+    actions = BybitActions(
+        AccountSetup(by_feed, keys, settings, SystemClock(), random.Random(1), {}, lambda *_: None, Hand())
+    )
     await actions.start()
     try:
         yield actions

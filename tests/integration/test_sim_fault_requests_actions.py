@@ -15,6 +15,7 @@ from bot.domain.order import Order, OrderStatus, TimeInForce
 from bot.settings import EndpointSettings, Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from tests.integration.actions_rig import BY_FEED, FEES, INSTRUMENTS, VENUES, Heard, an_order, until
 from tests.integration.sim_fault_requests_rig import Sim, simulated
@@ -45,10 +46,10 @@ class Trader:
             "execution": {"order_entry": way},
         })  # fmt: skip
         keys = ApiKeys(key=SecretStr(sim.key), secret=SecretStr(sim.secret))
-        self.actions: Any = KINDS[venue](
+        self.actions: Any = KINDS[venue](AccountSetup(
             BY_FEED, keys, settings, SystemClock(), random.Random(1), FEES,
             lambda level, text: self.log.append((level, text)), self.heard,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     async def trade(self, what: Instrument, client_order_id: str) -> Order:
         """How a small market order ends."""

@@ -18,6 +18,7 @@ from bot.errors import SettingsError
 from bot.settings import Settings
 from exchanges.binance.actions import BinanceActions
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests import api_keys, keyed_rest
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
@@ -106,7 +107,9 @@ def _actions(venue: str, settings: Settings, hosts: SigningHosts) -> object:
     fees = {feed: FeeSchedule(feed=feed, maker_bps=Decimal(2), taker_bps=Decimal(5), source="settings")}
     keys = ApiKeys(key=SecretStr("canary-key-1"), secret=SecretStr("canary-secret-1"), hosts=hosts)
     return ACTIONS[venue](
-        {feed: {"BTCUSDT": linear}}, keys, settings, SystemClock(), random.Random(1), fees, lambda *_: None
+        AccountSetup(
+            {feed: {"BTCUSDT": linear}}, keys, settings, SystemClock(), random.Random(1), fees, lambda *_: None
+        )
     )
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from typing import Protocol
 
 from bot.clock import Clock
 from bot.domain.account import Balance, FundingPayment, Position
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Instrument
 from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.domain.standing import VenueStanding
@@ -323,8 +323,3 @@ class StreamedActions:
     async def _take_funding(self) -> int:
         """Tell of payments that were not told before; answers how many."""
         return sum([self._funding.take(payment) for payment in await self._account.missed_funding()])
-
-
-def instruments_of(venue: str, by_feed: Mapping[Feed, Mapping[str, Instrument]]) -> dict[Feed, dict[str, Instrument]]:
-    """The part of `by_feed` (feed -> the venue's symbol -> instrument) that is `venue`'s."""
-    return {feed: dict(listed) for feed, listed in by_feed.items() if feed.venue == venue}
