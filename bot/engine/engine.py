@@ -135,7 +135,9 @@ class Engine:
         ]
         self._slots_of = {feed: [s for s in self.slots if s.feed == feed] for feed in self.feeds}
         self.decisions = DecisionLog(journal, show_decision)
-        self.routes = self._watch_routes(strategy, terms or NoTerms())
+        self.terms = terms or NoTerms()
+        """What is known about moving money."""
+        self.routes = self._watch_routes(strategy, self.terms)
         self.desk = PairDesk(
             run_id=run.run_id,
             slots=self.slots,
@@ -153,7 +155,7 @@ class Engine:
         )
         self.books = BookDesk(self.slots, venue, self.event)
         """Takes the order books of the instruments."""
-        self.desk.portfolio.transfer_way = TransferWay(carrier, terms or NoTerms())
+        self.desk.portfolio.transfer_way = TransferWay(carrier, self.terms)
         self.decider = RouteDecider(settings, self.desk, self.decisions)
         """Takes an edge that is there, or names the limit in the way."""
         self._index = RouteIndex(self.routes, self.slots)

@@ -10,6 +10,7 @@ from bot.domain.money import money_words
 from bot.domain.shadow import ShadowStatus
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import headline
+from bot.engine.terms.untold import networks_untold
 
 
 def opening_lines(
@@ -41,6 +42,7 @@ def opening_lines(
     needed = f"{engine.settings.risk.maintenance_margin_ratio:g} of the notional"
     for feed in engine.desk.portfolio.margins.assumed():
         lines.append(f"{feed}: maintenance margin {needed} ASSUMED, no venue tells it")
+    lines += networks_untold((state.route for state in engine.routes), engine.terms, info.market)
     lines += notes
     lines.append(f"{len(engine.routes)} routes over {len(engine.slots)} instruments")
     return lines

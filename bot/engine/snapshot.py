@@ -127,7 +127,7 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
         case "funding_rate":
             return "funding of a side is not known: set funding.<venue>.<segment>.assumed_bps_per_8h"
         case "network":
-            return "a transfer's fee and time are not known"
+            return "a transfer's networks are not known: venues tell them to accounts alone"
         case "fill_probability" | "latency" | "volatility" | "transfer_time":
             return f"{limit.replace('_', ' ')} is not known"
         case "paused":
