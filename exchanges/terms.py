@@ -9,12 +9,13 @@ from bot.settings import Settings
 from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit.terms import BybitTerms
 from exchanges.coinbase.terms import CoinbaseTerms
+from exchanges.common.account.terms_source import TermsSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.terms import KrakenTerms
 from exchanges.registry import TRADING_VENUES
 
-_SOURCES: Mapping[str, Callable[..., TermsSource]] = {
+_SOURCES: Mapping[str, Callable[[TermsSetup], TermsSource]] = {
     "binance": BinanceTerms,
     "bybit": BybitTerms,
     "coinbase": CoinbaseTerms,
@@ -46,9 +47,8 @@ def terms_sources(
     )
     venues = sorted({feed.venue for feed in by_feed} & _SOURCES.keys())
     # A key belongs to the venues that orders are sent to; no other hears of it.
+    own = {venue: key for venue, key in keys.items() if venue in TRADING_VENUES}
     return [
-        _SOURCES[venue](by_feed, assets, settings, clock, keys.get(venue), (budgets or {}).get(venue))
-        if venue in TRADING_VENUES
-        else _SOURCES[venue](by_feed, assets, settings, clock, None)
+        _SOURCES[venue](TermsSetup(by_feed, assets, settings, clock, own.get(venue), (budgets or {}).get(venue)))
         for venue in venues
     ]

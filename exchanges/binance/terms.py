@@ -3,16 +3,14 @@
 Funding and listings are public and need no key; the rest is signed, and goes where the key may be used.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.network import AssetNetwork
 from bot.domain.terms import Listing, Told, WalletMove
-from bot.settings import Settings
 from exchanges.binance.account_terms import futures_fees, spot_fees
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.funding import funding_terms
@@ -20,7 +18,7 @@ from exchanges.binance.listings import read_listings
 from exchanges.binance.networks import WalletRest, read_moves, read_networks
 from exchanges.binance.request_costs import rates
 from exchanges.binance.signed_rest import SignedRest
-from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.account.terms_source import TermsSetup
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.requests.signing_hosts import THIS_MACHINE
 from exchanges.common.requests.venue_http import VenueHttp
@@ -32,34 +30,19 @@ class BinanceTerms:
 
     venue = VENUE
 
-    def __init__(
-        self,
-        by_feed: Mapping[Feed, Mapping[str, Instrument]],
-        assets: Collection[str],
-        settings: Settings,
-        clock: Clock,
-        keys: ApiKeys | None,
-        budget: RequestBudget | None = None,
-    ) -> None:
+    def __init__(self, setup: TermsSetup) -> None:
         """Nothing is asked yet.
-
-        Args:
-            by_feed: Feed -> Binance's symbol -> instrument; feeds of other venues are left aside.
-            assets: Whose networks are wanted.
-            settings: `venues.binance.*` says where Binance is.
-            clock: Stamps requests and answers.
-            keys: Of the account; None: only what is public is told.
-            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If there are keys and they must not be used at an endpoint.
         """
-        self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
-        self._assets = assets
+        keys, settings, clock = setup.keys, setup.settings, setup.clock
+        self._by_feed = {feed: listed for feed, listed in setup.by_feed.items() if feed.venue == VENUE}
+        self._assets = setup.assets
         self._settings = settings
         self._clock = clock
         hosts = THIS_MACHINE if keys is None else keys.hosts
-        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock), hosts)
+        self._http = VenueHttp(VENUE, clock, setup.budget or RequestBudget(VENUE, rates(), clock), hosts)
         self._rests: dict[Feed, SignedRest] = {}
         self._wallet: WalletRest | None = None
         if keys is not None:

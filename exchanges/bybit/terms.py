@@ -3,16 +3,13 @@
 Funding and listings are public and need no key; the rest is signed, and goes where the key may be used.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
 from bot.domain.funding_terms import FundingTerms
-from bot.domain.instrument import Feed, Instrument
 from bot.domain.network import AssetNetwork
 from bot.domain.terms import Listing, Told, WalletMove
-from bot.settings import Settings
 from exchanges.bybit.account_terms import account_fees
 from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.funding import funding_terms
@@ -21,7 +18,7 @@ from exchanges.bybit.networks import read_moves, read_networks
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
 from exchanges.bybit.request_costs import rates
 from exchanges.bybit.signed_rest import SignedRest
-from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.account.terms_source import TermsSetup
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.requests.signing_hosts import THIS_MACHINE
 from exchanges.common.requests.venue_http import VenueHttp
@@ -33,34 +30,19 @@ class BybitTerms:
 
     venue = VENUE
 
-    def __init__(
-        self,
-        by_feed: Mapping[Feed, Mapping[str, Instrument]],
-        assets: Collection[str],
-        settings: Settings,
-        clock: Clock,
-        keys: ApiKeys | None,
-        budget: RequestBudget | None = None,
-    ) -> None:
+    def __init__(self, setup: TermsSetup) -> None:
         """Nothing is asked yet.
-
-        Args:
-            by_feed: Feed -> Bybit's symbol -> instrument; feeds of other venues are left aside.
-            assets: Whose networks are wanted.
-            settings: `venues.bybit.*` says where Bybit is.
-            clock: Stamps requests and answers.
-            keys: Of the account; None: only what is public is told.
-            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If there are keys and they must not be used at the endpoint.
         """
-        self._by_feed = {feed: listed for feed, listed in by_feed.items() if feed.venue == VENUE}
-        self._assets = assets
+        keys, settings, clock = setup.keys, setup.settings, setup.clock
+        self._by_feed = {feed: listed for feed, listed in setup.by_feed.items() if feed.venue == VENUE}
+        self._assets = setup.assets
         self._settings = settings
         self._clock = clock
         hosts = THIS_MACHINE if keys is None else keys.hosts
-        self._http = VenueHttp(VENUE, clock, budget or RequestBudget(VENUE, rates(), clock), hosts)
+        self._http = VenueHttp(VENUE, clock, setup.budget or RequestBudget(VENUE, rates(), clock), hosts)
         base = rest_url(next(iter(self._by_feed), SPOT), settings)
         self._rest = None if keys is None else SignedRest(base, keys, self._http, clock)
 

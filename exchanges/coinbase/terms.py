@@ -1,18 +1,15 @@
 """How Coinbase lists its products now: a `TermsSource` without an account, by the public product list."""
 
-from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bot.clock import Clock
-from bot.domain.instrument import Feed, Instrument, ListingStatus
+from bot.domain.instrument import ListingStatus
 from bot.domain.terms import Listing, Told
-from bot.settings import Settings
 from exchanges.coinbase.endpoints import SPOT, VENUE, rest_url
 from exchanges.coinbase.metadata import CLOSED_FLAGS
-from exchanges.common.market.listings import NoAccount, asked, listing_status, rows_under
-from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.account.terms_source import NoAccount, TermsSetup
+from exchanges.common.market.listings import asked, listing_status, rows_under
 from exchanges.common.told import by_key, read_each
 
 _STATUS = {
@@ -42,18 +39,11 @@ class CoinbaseTerms(NoAccount):
 
     venue = VENUE
 
-    def __init__(
-        self,
-        by_feed: Mapping[Feed, Mapping[str, Instrument]],
-        assets: Collection[str],
-        settings: Settings,
-        clock: Clock,
-        keys: ApiKeys | None,
-    ) -> None:
-        """Nothing is asked yet; the account is not read, so that `assets` and `keys` are not used."""
-        super().__init__(clock)
-        self._listed = by_feed.get(SPOT, {})
-        self._settings = settings
+    def __init__(self, setup: TermsSetup) -> None:
+        """Nothing is asked yet; the account is not read, so that `keys` and `assets` are not used."""
+        super().__init__(setup.clock)
+        self._listed = setup.by_feed.get(SPOT, {})
+        self._settings = setup.settings
 
     async def listings(self) -> Told[Listing]:
         """By the id of every product.

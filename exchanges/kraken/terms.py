@@ -1,17 +1,12 @@
 """How Kraken lists its pairs now, and what an account pays there: a `TermsSource`. Networks are not asked for."""
 
-from collections.abc import Collection, Mapping
-
 from pydantic import BaseModel, ConfigDict, Field
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument, ListingStatus
+from bot.domain.instrument import ListingStatus
 from bot.domain.terms import Listing, Told
-from bot.settings import Settings
-from exchanges.common.market.listings import NoAccount, asked, listing_status, rows_under
-from exchanges.common.requests.api_keys import ApiKeys
-from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.account.terms_source import NoAccount, TermsSetup
+from exchanges.common.market.listings import asked, listing_status, rows_under
 from exchanges.common.told import by_key, read_each
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
 from exchanges.kraken.metadata import stream_symbol
@@ -35,35 +30,17 @@ class KrakenTerms(NoAccount):
 
     venue = VENUE
 
-    def __init__(
-        self,
-        by_feed: Mapping[Feed, Mapping[str, Instrument]],
-        assets: Collection[str],
-        settings: Settings,
-        clock: Clock,
-        keys: ApiKeys | None,
-        budget: RequestBudget | None = None,
-    ) -> None:
+    def __init__(self, setup: TermsSetup) -> None:
         """Nothing is asked yet.
-
-        Args:
-            by_feed: Feed -> Kraken's symbol -> instrument; feeds of other venues are left aside.
-            assets: Not used: networks are not asked for.
-            settings: `venues.kraken.*` says where Kraken is.
-            clock: Stamps answers.
-            keys: Of the account; None: only what is public is told.
-            budget: What may be asked, where somebody else asks too; None: one of its own.
 
         Raises:
             SettingsError: If there are keys and they must not be used at the endpoint.
         """
-        super().__init__(clock)
-        self._keys = keys
-        self._budget = budget
-        if keys is not None:
-            keys.hosts.require(rest_url(settings))
-        self._listed = by_feed.get(SPOT, {})
-        self._settings = settings
+        super().__init__(setup.clock)
+        self._setup = setup
+        self._listed = setup.by_feed.get(SPOT, {})
+        if setup.keys is not None:
+            setup.keys.hosts.require(rest_url(setup.settings))
 
     async def fees(self) -> Told[FeeSchedule] | None:
         """What this account pays, by instrument id; None without keys.
@@ -71,13 +48,14 @@ class KrakenTerms(NoAccount):
         Raises:
             VenueError: Kraken cannot be asked, or refuses.
         """
-        if self._keys is None:
+        setup = self._setup
+        if setup.keys is None:
             return None
         # Imported here: ccxt takes seconds to load and changes aiohttp, and only its venues need it.
         from exchanges.kraken.account_terms import account_fees
 
         instruments = list(self._listed.values())
-        return await account_fees(instruments, self._settings, self._clock, self._keys, self._budget)
+        return await account_fees(instruments, setup.settings, setup.clock, setup.keys, setup.budget)
 
     async def listings(self) -> Told[Listing]:
         """By the id of every pair.
@@ -85,7 +63,7 @@ class KrakenTerms(NoAccount):
         Raises:
             VenueError: Kraken cannot be asked, or refuses.
         """
-        (answer,) = await asked(VENUE, [f"{rest_url(self._settings)}/0/public/AssetPairs"])
+        (answer,) = await asked(VENUE, [f"{rest_url(self._setup.settings)}/0/public/AssetPairs"])
         rows = {stream_symbol(name): row for name, row in by_key(rows_under(VENUE, answer, "result"), "wsname").items()}
         by_id = {one.id: rows[symbol] for symbol, one in self._listed.items() if symbol in rows}
         return read_each([one.id for one in self._listed.values()], by_id, _read, self._clock.now_ns())

@@ -23,6 +23,7 @@ from exchanges.binance.terms import BinanceTerms
 from exchanges.bybit import shipped as bybit_shipped
 from exchanges.bybit.fee_tiers import FEE_TIERS as BYBIT_TIERS
 from exchanges.bybit.terms import BybitTerms
+from exchanges.common.account.terms_source import TermsSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.accounts.rules import linear_tier
 from exchanges.terms import terms_sources
@@ -155,7 +156,7 @@ async def test_a_wrong_key_is_an_error_and_no_price_list() -> None:
 @pytest.mark.parametrize("kind", [BinanceTerms, BybitTerms])
 def test_nothing_is_signed_for_an_address_elsewhere(kind: Any) -> None:
     with pytest.raises(SettingsError):
-        kind(BY_FEED, ["BTC"], Settings(), SystemClock(), KEYS)
+        kind(TermsSetup(BY_FEED, ["BTC"], Settings(), SystemClock(), KEYS))
     kind(BY_FEED, ["BTC"], Settings(), SystemClock(), None)
 
 
@@ -194,7 +195,7 @@ ODD = ["", None, "NaN", "0.05", "5", [], {}]
 async def test_an_odd_rate_of_binance_is_refused_and_never_zero(field: str, value: Any) -> None:
     path = "/fapi/v1/commissionRate"
     async with answering(RIGHT | {path: RIGHT[path] | {field: value}}) as url:  # type: ignore[operator]
-        told = await BinanceTerms(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS).fees()
+        told = await BinanceTerms(TermsSetup(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS)).fees()
     assert told is not None
     assert set(told.values) == {"binance:BTC/USDT"}
     assert field in told.wrong[PERPETUAL["binance"]]
@@ -207,12 +208,12 @@ async def test_an_odd_rate_of_binance_is_refused_and_never_zero(field: str, valu
 async def test_an_answer_of_binance_that_is_none_is_an_error(path: str, body: Any) -> None:
     async with answering(RIGHT | {path: body}) as url:
         with pytest.raises(VenueError):
-            await BinanceTerms(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS).fees()
+            await BinanceTerms(TermsSetup(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS)).fees()
 
 
 async def test_a_symbol_that_binance_has_no_fees_of_is_named() -> None:
     async with answering(RIGHT | {"/sapi/v1/asset/tradeFee": [{"symbol": "ETHUSDT"}, 7]}) as url:
-        told = await BinanceTerms(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS).fees()
+        told = await BinanceTerms(TermsSetup(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS)).fees()
     assert told is not None
     assert told.wrong == {"binance:BTC/USDT": "not in the answer"}
 
@@ -222,7 +223,7 @@ async def test_a_symbol_that_binance_has_no_fees_of_is_named() -> None:
 async def test_an_odd_rate_of_bybit_is_refused_and_never_zero(field: str, value: Any) -> None:
     row = {"symbol": "BTCUSDT", "makerFeeRate": "0.0002", "takerFeeRate": "0.00055"} | {field: value}
     async with answering({"/v5/account/fee-rate": {"list": [row]}}) as url:
-        told = await BybitTerms(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS).fees()
+        told = await BybitTerms(TermsSetup(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS)).fees()
     assert told is not None
     assert told.values == {}
     assert all(field in why for why in told.wrong.values())
@@ -233,7 +234,7 @@ async def test_an_odd_rate_of_bybit_is_refused_and_never_zero(field: str, value:
 async def test_an_answer_of_bybit_that_is_none_is_an_error(result: Any) -> None:
     async with answering({"/v5/account/fee-rate": result}) as url:
         with pytest.raises(VenueError):
-            await BybitTerms(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS).fees()
+            await BybitTerms(TermsSetup(BY_FEED, ["BTC"], settings(url), SystemClock(), KEYS)).fees()
 
 
 async def test_a_venue_that_is_not_there_is_an_error_of_the_venue() -> None:

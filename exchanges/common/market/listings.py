@@ -5,12 +5,7 @@ from typing import Any
 
 import pydantic_core
 
-from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
-from bot.domain.funding_terms import FundingTerms
 from bot.domain.instrument import ListingStatus
-from bot.domain.network import AssetNetwork
-from bot.domain.terms import Told, WalletMove
 from bot.errors import VenueUnavailable
 from exchanges.common.requests.public_http import PublicHttp
 
@@ -65,27 +60,3 @@ def _json(venue: str, body: bytes) -> Any:
         return pydantic_core.from_json(body)
     except ValueError as error:
         raise VenueUnavailable(venue, "an answer that is no JSON") from error
-
-
-class NoAccount:
-    """What a `TermsSource` answers of an account where there is none, and of perpetuals where there are none."""
-
-    def __init__(self, clock: Clock) -> None:
-        """`clock` stamps the answers."""
-        self._clock = clock
-
-    async def fees(self) -> Told[FeeSchedule] | None:
-        """No key to ask with."""
-        return None
-
-    async def funding(self) -> Told[FundingTerms]:
-        """No perpetuals."""
-        return Told(values={}, ts_ns=self._clock.now_ns())
-
-    async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
-        """No key to ask with."""
-        return None
-
-    async def moves(self) -> Sequence[WalletMove]:
-        """No key to ask with."""
-        return ()
