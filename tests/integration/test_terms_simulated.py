@@ -157,7 +157,7 @@ async def test_a_wrong_key_is_an_error_and_no_price_list() -> None:
 def test_nothing_is_signed_for_an_address_elsewhere(kind: Any) -> None:
     with pytest.raises(SettingsError):
         kind(TermsSetup(BY_FEED, ["BTC"], Settings(), SystemClock(), KEYS))
-    kind(BY_FEED, ["BTC"], Settings(), SystemClock(), None)
+    kind(TermsSetup(BY_FEED, ["BTC"], Settings(), SystemClock(), None))
 
 
 @asynccontextmanager
