@@ -43,12 +43,22 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         fee_sources=tuple(sorted({line for story in stories for line in _fee_sources(story)})),
         refusals=_counted((reason, n) for story in stories for (_, reason), n in story.refusals.items()),
         closes=_counted((_end_of(pair), 1) for _, pair in chosen if pair.body.is_over and pair.fills),
-        orders=_counted((state, 1) for story in stories for state in story.order_states.values()),
+        orders=_counted((state, 1) for state in _order_states(stories).values()),
         routes=tuple(_routes(stories, [pair for _, pair in chosen], realised)),
         instruments=tuple(instrument_lines([pair for _, pair in over])),
         pairs=tuple(sorted(realised, key=lambda line: (-line.bridge.profit, line.pair))),
         open_pairs=tuple(held),
     )
+
+
+def _order_states(stories: Sequence[RunStory]) -> dict[tuple[str, str], str]:
+    """The last state of every order: one that a run left open has its end in a later one, under the same name."""
+    runs, states = [story.run.run_id for story in stories], {}
+    for story in stories:
+        for name, state in story.order_states.items():
+            sent_by = next((run for run in runs if name.startswith(f"{run}-")), story.run.run_id)
+            states[sent_by, name] = state
+    return states
 
 
 def _counts(pair: PairStory, since_ns: int | None) -> bool:

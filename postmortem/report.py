@@ -8,6 +8,7 @@ from bot.storage.queries import JournalReader, Run
 from bot.text import inert
 from postmortem.by_hand import hand_runs
 from postmortem.exact import exact, total
+from postmortem.handovers import Handovers
 from postmortem.market_report import market_report
 from postmortem.model import Report
 from postmortem.shadow import ShadowReport, shadow_report
@@ -39,9 +40,10 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
     runs = [found for found in reader.runs(None if run else since_ns) if found.start.get("strategy") == strategy]
     chosen = runs if run is None else [named_run(runs, run, strategy)]
     groups: dict[tuple[str, bool], list[RunStory]] = {}
+    handovers = Handovers(reader)
     for one in chosen:
         cut_ns = since_ns if one.start.get("market") not in _OWN_TIME else None
-        story = read_story(reader, one, cut_ns)
+        story = read_story(reader, one, cut_ns, handovers)
         groups.setdefault(_market(story), []).append(story)
     with exact():
         markets = tuple(

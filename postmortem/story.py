@@ -20,6 +20,7 @@ from postmortem.bodies import (
     validate,
 )
 from postmortem.exact import ZERO, exact, from_float, quotient
+from postmortem.handovers import OF_PAIRS, Handovers, begun_by
 
 Amounts = dict[str, Decimal]
 
@@ -132,13 +133,16 @@ class RunStory:
         return flows
 
 
-def read_story(reader: JournalReader, run: Run, since_ns: int | None = None) -> RunStory:
+def read_story(
+    reader: JournalReader, run: Run, since_ns: int | None = None, handovers: Handovers | None = None
+) -> RunStory:
     """Gather a run.
 
     Args:
         reader: Where it was recorded.
         run: Which.
         since_ns: Decisions before it are not counted; pairs are gathered whole.
+        handovers: Of the journal; one for all runs reads each of them once. None: one of its own.
 
     Raises:
         StorageError: If a record is damaged or not understood.
@@ -149,56 +153,32 @@ def read_story(reader: JournalReader, run: Run, since_ns: int | None = None) -> 
         start=validate(run.start, RunStart, f"the start of run {run.run_id}"),
         marks={id_: from_float(mid) if isinstance(mid, float) else Decimal(mid) for id_, mid in marks.items() if mid},
     )
+    handovers = handovers or Handovers(reader)
     for record in reader.records(run.run_id):
         if record.kind is RecordKind.DECISION and since_ns is not None and record.ts_ns < since_ns:
             continue
-        pair = record.body.get("pair") if record.kind is RecordKind.PAIR else None
-        if pair is not None and pair not in story.pairs and _is_of_another(story, pair):
-            _take_beginning(reader, story, pair)
+        pair = record.body.get("pair") if record.kind in OF_PAIRS else None
+        if pair and pair not in story.pairs and begun_by(pair) not in ("", run.run_id):
+            _take_beginning(reader, story, pair, handovers)
         take = _TAKERS.get(record.kind)
         if take is not None:
             take(story, record)
-    _leave_to_later_runs(reader, story)
+    for pair in story.pairs.keys() & handovers.told_later(run.run_id):
+        del story.pairs[pair]
+        story.handed_over += 1
     return story
 
 
-def _is_of_another(story: RunStory, pair: str) -> bool:
-    """Whether another run began it, which has lent it its name."""
-    return _begun_by(pair) not in ("", story.run.run_id)
-
-
-def _begun_by(pair: str) -> str:
-    return pair.rpartition("-")[0]
-
-
-def _take_beginning(reader: JournalReader, story: RunStory, pair: str) -> None:
+def _take_beginning(reader: JournalReader, story: RunStory, pair: str, handovers: Handovers) -> None:
     """What earlier runs recorded of a pair that this one took over."""
-    runs = reader.runs()
-    if _begun_by(pair) not in [run.run_id for run in runs]:
+    earlier = handovers.before(story.run.run_id)
+    if begun_by(pair) not in [run.run_id for run in earlier]:
         return
     story.adopted.add(pair)
-    for run in runs:
-        if run.run_id == story.run.run_id:
-            return
-        for record in reader.records(run.run_id, *_OF_PAIRS):
+    for run in earlier:
+        for record in reader.records(run.run_id, *OF_PAIRS):
             if record.body.get("pair") == pair:
                 _TAKERS[record.kind](story, record)
-
-
-def _leave_to_later_runs(reader: JournalReader, story: RunStory) -> None:
-    """A pair that a later run took over is told there, and not twice."""
-    left = {pair for pair, told in story.pairs.items() if not told.body.is_over and _begun_by(pair)}
-    if not left:
-        return
-    runs = reader.runs()
-    at = next(index for index, run in enumerate(runs) if run.run_id == story.run.run_id)
-    for run in runs[at + 1 :]:
-        for record in reader.records(run.run_id, RecordKind.PAIR):
-            pair = record.body.get("pair")
-            if pair in left:
-                left.discard(pair)
-                del story.pairs[pair]
-                story.handed_over += 1
 
 
 def _take_pair(story: RunStory, record: Record) -> None:
@@ -281,9 +261,6 @@ _TAKERS = {
     RecordKind.BALANCE: _take_balance,
     RecordKind.EVENT: _take_event,
 }
-
-
-_OF_PAIRS = (RecordKind.PAIR, RecordKind.FILL, RecordKind.FUNDING)
 
 
 def cash_of(fill: FillBody) -> list[tuple[str, Decimal]]:

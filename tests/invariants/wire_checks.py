@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.execution.journal_replay import KINDS, replay_ledger
 from bot.storage.queries import JournalReader
+from postmortem.report import build_report
 from tests.invariants.checks import JournalFile
 from tests.invariants.venue_truth import Trade, VenueTruth
 
@@ -99,10 +100,15 @@ def profit_is_the_venues(
         changed[place[1]] += after.get(place, D(0)) - before.get(place, D(0))
     with JournalReader.open(data_dir) as reader:
         records = [record for run in reader.runs() for record in reader.records(run.run_id, *KINDS)]
+        report = build_report(reader, "arbitrage")
     realised = replay_ledger(records).realised()
     for asset in changed.keys() | realised.keys():
         booked = realised.get(asset, D(0))
         assert booked == changed[asset], f"{asset}: the ledger says {booked}, the venues' balances {changed[asset]}"
+    (market,) = report.markets
+    told = {asset: amount for asset, amount in market.profit.items() if amount}
+    assert told == {asset: amount for asset, amount in changed.items() if amount}, "what the post-mortem tells"
+    assert report.residual == 0
     return f"realised {realised['USDT']} USDT by the ledger, and by the venues' balances"
 
 

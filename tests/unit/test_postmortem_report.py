@@ -338,6 +338,56 @@ def test_a_pair_that_a_later_run_took_over_is_told_once_and_whole(tmp_path):
     assert same == (1, {"USDT": Decimal("1.229")}, {"edge_gone": 1}, (), [one.bridge for one in expected.money])
 
 
+def cut_in_closing(parts, booked_by):
+    """Killed by r1 as it closed; a fill of that was missed, and `booked_by` has it in the journal."""
+    leaving = {"buy_price": "100.40", "sell_price": "100.60"}
+    with Book(parts) as first:
+        first.pair("r1-1", "opening")
+        first.fill("r1-1", "open_buy", "100.10", "2", "0.002", "ETH", expected="100")
+        first.fill("r1-1", "open_sell", "101.00", "1", "0.05", expected="101")
+        first.fill("r1-1", "open_sell", "100.80", "1", "0.05", expected="101")
+        first.pair("r1-1", "open")
+        first.pair("r1-1", "closing", reason="edge_gone", leaving=leaving)
+        first.fill("r1-1", "close_sell", "100.50", "1.998", "0.2", expected="100.60")
+        payment = {"pair": "r1-1", "instrument": PERP.id, "asset": "USDT", "payment": "0.03", "mark_price": "100.5"}
+        first.record(RecordKind.FUNDING, 12, {**payment, "rate": "0.0001", "quantity": "-2", "assumed": True})
+        if booked_by == "r3":
+            first.pair("r1-1", "closed", reason="edge_gone", leaving=leaving)
+    if booked_by == "r3":
+        with Book(parts, "r2", started_ns=1_500) as between:
+            between.end(complete=True)
+    with Book(parts, booked_by, started_ns=2_000) as later:
+        later.fills = first.fills
+        later.fill("r1-1", "close_buy", "100.40", "2", "0.1", expected="100.40")
+        if booked_by == "r2":
+            later.pair("r1-1", "closing", reason="edge_gone", leaving=leaving)
+            later.pair("r1-1", "closed", reason="edge_gone", leaving=leaving)
+
+
+@pytest.mark.parametrize("booked_by", ["r2", "r3"])
+def test_a_fill_that_a_start_booked_before_it_took_the_pair_over_is_the_pairs(tmp_path, booked_by):
+    """r2 books it, and then goes on with the pair; of a pair that was over, r3 books it and says no more."""
+    with Book(tmp_path / "whole") as book:
+        winner(book, "r1-1")
+    parts = tmp_path / "parts"
+    cut_in_closing(parts, booked_by)
+    (expected,), (found,) = report_of(tmp_path / "whole").markets, report_of(parts).markets
+    assert (found.attempts, found.profit, found.open_pairs) == (1, {"USDT": Decimal("1.229")}, ())
+    assert [one.bridge for one in found.money] == [one.bridge for one in expected.money]
+    problems = " ".join(problem for run in found.runs for problem in run.problems)
+    assert "in no figure" not in problems
+
+
+def test_an_order_whose_end_a_later_run_found_counts_once(tmp_path):
+    order = {"client_order_id": "r1-1-1", "side": "buy", "type": "limit", "price": "1", "quantity": "1"}
+    with Book(tmp_path) as first:
+        first.record(RecordKind.ORDER, 5, {**order, "instrument": SPOT.model_dump(mode="json"), "status": "sent"})
+    with Book(tmp_path, "r2", started_ns=2_000) as second:
+        second.record(RecordKind.ORDER, 6, {**order, "instrument": SPOT.model_dump(mode="json"), "status": "filled"})
+    (market,) = report_of(tmp_path).markets
+    assert market.orders == {"filled": 1}
+
+
 def test_a_fill_that_was_told_twice_counts_once(tmp_path):
     with Book(tmp_path) as book:
         winner(book)
