@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from bot.clock import SystemClock
 from bot.command_line import Arguments
 from bot.domain.money import money_words
-from bot.errors import ExitCode, SettingsError
+from bot.errors import Banned, ExitCode, GeoBlocked, SettingsError, VenueError
 from bot.headless import Headless
-from bot.preflight.check import Check, Verdict, failures
+from bot.preflight.check import Check, Verdict, failed, failures
+from bot.preflight.machine import look_at_machine
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
 from bot.text import inert
@@ -26,9 +28,10 @@ _MARKS = {Verdict.OK: "ok", Verdict.WARNING: "WARNING", Verdict.FAILED: "FAILED"
 def run_doctor(arguments: Arguments, loaded: LoadedSettings) -> int:
     """Look at everything and print it; returns the exit code: 3 where a check failed.
 
+    A venue that does not even say what it lists leaves the machine to be looked at, and ends with its error's code, 5.
+
     Raises:
         SettingsError: If there is nothing to look at, or real money was asked for and a lock is closed.
-        VenueError: If a venue does not even say what it lists.
     """
     settings = loaded.settings
     if settings.market == "recorded":
@@ -37,8 +40,14 @@ def run_doctor(arguments: Arguments, loaded: LoadedSettings) -> int:
     keys = unlocked_keys(settings, flag=arguments.real_money, environ=os.environ)
     real_money = is_real(settings, keys)
     headless = Headless(as_json=arguments.json)
+    code = ExitCode.PREFLIGHT
     try:
         checks = asyncio.run(_look(settings, keys, headless, real_money=real_money))
+    except VenueError as error:
+        checks, code = (
+            [*look_at_machine(settings.data_dir, settings.journal, SystemClock()), _away(error)],
+            error.exit_code,
+        )
     finally:
         headless.close()
     if arguments.json:
@@ -46,7 +55,18 @@ def run_doctor(arguments: Arguments, loaded: LoadedSettings) -> int:
     else:
         print("\n".join(lines(checks, settings.market, real_money=real_money)))
     sys.stdout.flush()
-    return ExitCode.PREFLIGHT if failures(checks) else ExitCode.OK
+    return code if failures(checks) else ExitCode.OK
+
+
+def _away(error: VenueError) -> Check:
+    """A venue that nothing could be asked of."""
+    if isinstance(error, Banned):
+        advice = "wait until the ban is over; look what else asks it from this address"
+    elif isinstance(error, GeoBlocked):
+        advice = "run the bot from a place that it serves, or leave its feeds out of instruments"
+    else:
+        advice = "check this machine's network, names and firewall, venues in the settings, and the venue's status page"
+    return failed("instruments", error.venue, f"{error}; nothing more could be asked", advice)
 
 
 async def _look(

@@ -130,3 +130,17 @@ def test_a_halt_flag_is_a_failing_line_of_the_doctor(fit: Exchanges, tmp_path: P
     assert ran.returncode == ExitCode.PREFLIGHT
     assert "FAILED   " in ran.stdout
     assert "halt flag" in ran.stdout
+
+
+def test_a_venue_that_is_away_is_a_line_of_the_doctor_beside_what_can_be_looked_at(tmp_path: Path) -> None:
+    nobody = Exchanges("http://127.0.0.1:9", "ws://127.0.0.1:9", "some-key", "some-secret", str(tmp_path))
+    ran = bot(["--mode", "doctor", "--json", *nobody.words(tmp_path / "data"), *REAL], nobody.environment())
+    assert ran.returncode == ExitCode.VENUE, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["ready"] is False
+    checks = {check["name"]: check for check in told["checks"]}
+    assert {"disk room", "disk speed", "journal", "halt flag"} <= checks.keys()
+    away = checks["instruments"]
+    assert (away["subject"], away["verdict"]) == ("binance", "failed")
+    assert "cannot be reached" in away["observed"]
+    assert "check this machine's network" in away["advice"]
