@@ -259,7 +259,7 @@ def test_fault_60_room_that_runs_out_is_told_once_and_again_when_there_is_some()
     scene.free = 999_999_999
     scene.later()
     scene.later()
-    assert [level for level, _ in scene.events] == ["warning"]
+    assert [level for level, _ in scene.events] == ["error"]
     assert "1.00 GB free on the disk of /data, and 1.00 should be" in scene.events[0][1]
     assert scene.gate.state is TradingState.ACTIVE, "an alarm stops nothing"
     scene.free = 2_000_000_000

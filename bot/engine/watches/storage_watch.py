@@ -110,6 +110,6 @@ class StorageWatch:
             self._is_low = not self._is_low
             figures = f"{free / 1e9:.2f} GB free on the disk of {self._data_dir}"
             if self._is_low:
-                self._event("warning", f"ALARM: {figures}, and {least / 1e9:.2f} should be: make room")
+                self._event("error", f"ALARM: {figures}, and {least / 1e9:.2f} should be: make room")
             else:
                 self._event("info", f"room again: {figures}")
