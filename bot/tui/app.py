@@ -111,6 +111,8 @@ class CryptoPipeApp(App[None]):
         self._log_lines: list[LogLine] = []
         self._is_paused = False
         self._is_stopping = False
+        self._behind: tuple[str, ...] = ()
+        """What break-even covers: the panel that shares its place, then the one with the cursor."""
         self.last_words: Sequence[str] = ()
 
     def compose(self) -> ComposeResult:
@@ -243,11 +245,22 @@ class CryptoPipeApp(App[None]):
     def action_break_even(self) -> None:
         """What each size needs, on the whole screen, or back."""
         if self.screen.maximized is self._break_even:
-            self.screen.minimize()
+            for name in self._behind:
+                self.action_panel(name)
             return
+        self._behind = (self._in_front(), self._focused_panel())
         self.action_panel("break-even")
         # Its place on the screen is made first: what is not displayed cannot fill it.
         self.call_after_refresh(self.screen.maximize, self._break_even)
+
+    def _in_front(self) -> str:
+        """Which of the panels that share a place is shown; the one without a class where none was asked for."""
+        classes = self.query_one("#health").classes
+        return next((name for name, front in _IN_TURNS.items() if front in classes), "feeds")
+
+    def _focused_panel(self) -> str:
+        name = None if self.focused is None else self.focused.id
+        return name if name in _PANELS else "routes"
 
     def action_pause_display(self) -> None:
         """Freeze or thaw the picture; the engine knows nothing of it."""

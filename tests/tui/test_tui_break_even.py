@@ -56,7 +56,19 @@ async def test_b_shows_every_size_on_the_whole_screen_and_goes_back(
         assert "2 Routes" not in text
         await pilot.press("b")
         await until(lambda: app.screen.maximized is None, pilot)
-        await until(lambda: "2 Routes" in screen_text(app), pilot)
+        await until(lambda: "2 Routes" in screen_text(app) and "3 Feeds" in screen_text(app), pilot)
+        assert getattr(app.focused, "id", None) == "routes", "where the cursor was"
+
+
+async def test_b_goes_back_to_the_panel_that_shared_its_place(socket_path: Path) -> None:
+    async with scene(socket_path, (80, 24), surface=surface()) as (_, app, pilot):
+        await pilot.press("6")
+        await until(lambda: "6 Jobs" in screen_text(app), pilot)
+        await pilot.press("b")
+        await until(lambda: app.screen.maximized is not None and "7 Break-even" in screen_text(app), pilot)
+        await pilot.press("b")
+        await until(lambda: "6 Jobs" in screen_text(app) and "7 Break-even" not in screen_text(app), pilot)
+        assert getattr(app.focused, "id", None) == "jobs"
 
 
 async def test_a_whole_row_names_every_cost_and_the_tiers(socket_path: Path) -> None:
