@@ -87,7 +87,7 @@ def _killed(words: Sequence[str]) -> int | None:
 
 
 def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
-    from bot.settings.display import show_config
+    from bot.settings.display import show_config, show_config_json
     from bot.settings.reference import json_schema
     from strategies.registry import strategy_settings
 
@@ -102,7 +102,7 @@ def _dispatch(arguments: Arguments, words: Sequence[str]) -> int:
     loaded = load(arguments)
     simulate.check_faults(arguments, loaded.settings)
     if arguments.show_config:
-        print(show_config(loaded), end="")
+        print(show_config_json(loaded) if arguments.json else show_config(loaded), end="")
         return ExitCode.OK
     return _MODES[arguments.mode](arguments, loaded, words)
 

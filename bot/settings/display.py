@@ -1,5 +1,6 @@
 """Prints the merged settings for people: YAML that can be read back, each value with the place it comes from."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,6 +21,13 @@ def show_config(loaded: LoadedSettings) -> str:
     head = ["# Merged settings. A value without a comment is the built-in default.", f"# digest {loaded.digest}"]
     notes = [f"# {one_line(note)}" for note in loaded.notes]
     return "\n".join([*head, *notes, *_lines((), "", loaded.merged, loaded.origins)]) + "\n"
+
+
+def show_config_json(loaded: LoadedSettings) -> str:
+    """The same as one line of JSON: `digest`, `settings`, `origins` by dotted key (none: the default), and `notes`."""
+    origins = {".".join(key): origin for key, origin in loaded.origins.items()}
+    told = {"digest": loaded.digest, "settings": loaded.merged, "origins": origins, "notes": list(loaded.notes)}
+    return json.dumps(told, allow_nan=False) + "\n"
 
 
 def _lines(above: Key, indent: str, section: Mapping[str, Any], origins: Mapping[Key, str]) -> Iterator[str]:

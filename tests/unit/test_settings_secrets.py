@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from bot.errors import SettingsError
-from bot.settings.display import show_config
+from bot.settings.display import show_config, show_config_json
 from bot.settings.layers import Layer
 from bot.settings.loader import load_settings
 from bot.settings.schema import SettingsSchema, settings_model
@@ -65,7 +65,8 @@ def outcome(environ: dict[str, str], sets: list[str], path: Path) -> str:
         loaded = load_settings(path, environ, sets, {"strategy": "demo"}, STRATEGIES, required=False)
     except SettingsError as error:
         return f"{error} {error!r} {error.__cause__!r}"
-    return show_config(loaded) + repr(loaded) + repr(loaded.settings.market) + str(loaded.merged)
+    told = show_config(loaded) + show_config_json(loaded)
+    return told + repr(loaded) + repr(loaded.settings.market) + str(loaded.merged)
 
 
 @pytest.mark.parametrize(

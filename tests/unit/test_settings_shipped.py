@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bot.settings import Settings
-from bot.settings.display import show_config
+from bot.settings.display import show_config, show_config_json
 from bot.settings.layers import file_layers
 from bot.settings.loader import LoadedSettings, load_settings
 from bot.settings.reference import json_schema, settings_reference_markdown
@@ -117,6 +117,15 @@ def test_what_show_config_prints_is_a_settings_file_of_the_same_settings(tmp_pat
     copy = tmp_path / "copy.yaml"
     copy.write_text(show_config(loaded))
     assert load_settings(copy, {}, [], {}, STRATEGIES).digest == loaded.digest
+
+
+def test_show_config_is_data_for_programs_too() -> None:
+    loaded = load_settings(SHIPPED, {}, ["risk.max_open_pairs=2"], {}, STRATEGIES)
+    told = json.loads(show_config_json(loaded))
+    assert told["digest"] == loaded.digest
+    assert told["settings"]["risk"]["max_open_pairs"] == 2
+    assert told["origins"]["risk.max_open_pairs"] == "--set"
+    assert "secret" not in told["origins"]
 
 
 def test_show_config_tells_where_a_value_comes_from() -> None:
