@@ -13,6 +13,9 @@ from bot.settings.schema import Key, dotted
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 16
 
+_QUOTED = re.compile(r"('[^']*'|\"[^\"]*\")")
+_SIGN = re.compile(r"'(<[a-z ]+>|[][{},:?-])'")
+
 SECTION = object()
 """Stands for a value that is a mapping; its keys follow."""
 
@@ -141,6 +144,15 @@ def _refuse_yaml(path: Path, error: yaml.YAMLError) -> NoReturn:
         raise SettingsError(f"{place}: {error.problem}")
     if "\\t" in (error.problem or ""):
         raise SettingsError(f"{place}: a tab cannot indent; use blanks")
-    # Whatever stands after a quote may be quoted from the file.
-    problem = re.split(r"['\"]", error.problem or "")[0].strip()
+    problem = _without_content(error.problem or "")
     raise SettingsError(f"{place}: not valid YAML: {problem or 'not readable'}")
+
+
+def _without_content(problem: str) -> str:
+    """PyYAML's words up to the first quote that may be of the file: its own quote signs and `<block end>`."""
+    words = ""
+    for piece in _QUOTED.split(problem):
+        if piece[:1] in {"'", '"'} and not _SIGN.fullmatch(piece):
+            break
+        words += piece
+    return words.strip()
