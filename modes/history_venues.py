@@ -1,7 +1,8 @@
 """Whose history can be imported, and the instruments that it is of."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from bot.domain.instrument import Feed, Instrument
 from bot.settings import Settings
@@ -13,22 +14,30 @@ from exchanges.common.history.files import VenueHistory
 from exchanges.registry import all_venues
 
 
-def histories(settings: Settings) -> dict[str, VenueHistory]:
-    """By venue, from the addresses that the settings name."""
+def histories(settings: Settings, tell: Callable[[str], None]) -> dict[str, VenueHistory]:
+    """By venue, from the addresses that the settings name; a server that is waited for is told of."""
     wanted = settings.import_history
-    keep, wait_s = wanted.keep_downloads, wanted.retry_wait_s
+    keep = wanted.keep_downloads
     return {
         "binance": binance.BinanceHistory(
-            wanted.binance_url or binance.BASE_URL, Downloader("binance", wait_s=wait_s), keep=keep
+            wanted.binance_url or binance.BASE_URL, _downloader("binance", settings, tell), keep=keep
         ),
         "bybit": bybit.BybitHistory(
             wanted.bybit_url or bybit.TRADES_URL,
             wanted.bybit_books_url or bybit.BOOKS_URL,
-            Downloader("bybit", wait_s=wait_s),
+            _downloader("bybit", settings, tell),
             book_depth=wanted.book_depth,
             keep=keep,
         ),
     }
+
+
+def _downloader(venue: str, settings: Settings, tell: Callable[[str], None]) -> Downloader:
+    def pause(wait_s: float) -> None:
+        tell(f"{venue}'s files cannot be had just now: asked again in {wait_s:g} s")
+        time.sleep(wait_s)
+
+    return Downloader(venue, wait_s=settings.import_history.retry_wait_s, pause=pause)
 
 
 def known_instruments(feed: Feed, symbols: Sequence[str], store: ArchiveStore, settings: Settings) -> list[Instrument]:

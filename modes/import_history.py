@@ -1,7 +1,7 @@
 """`--mode import`: days that the exchanges themselves have kept, into the archive of the live market."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -37,9 +37,9 @@ def run_import(arguments: Arguments, settings: Settings) -> int:
     if arguments.market not in (None, LIVE):
         raise SettingsError(f"history is of the live market, and --market {arguments.market} is another; leave it out")
     settings = settings.model_copy(update={"market": LIVE})
-    wish = _Wish(arguments, settings)
     clock = SystemClock()
     headless = Headless(as_json=arguments.json)
+    wish = _Wish(arguments, settings, lambda words: headless.log("warning", words))
     progress = Progress(headless, clock)
     scratch = settings.import_history.downloads_dir or settings.data_dir / "downloads"
     try:
@@ -57,10 +57,10 @@ def run_import(arguments: Arguments, settings: Settings) -> int:
 class _Wish:
     """What is asked for, checked before the archive is opened."""
 
-    def __init__(self, arguments: Arguments, settings: Settings) -> None:
+    def __init__(self, arguments: Arguments, settings: Settings, tell: Callable[[str], None]) -> None:
         self._settings = settings
         self._paths = arguments.file
-        venues = histories(settings)
+        venues = histories(settings, tell)
         self._feed = _feed(arguments.source, venues)
         self._history = venues[self._feed.venue]
         self._symbols = [_symbol(text, self._feed) for text in arguments.instrument]

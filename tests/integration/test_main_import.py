@@ -151,6 +151,7 @@ def test_a_venue_that_is_away_and_an_archive_that_is_in_use_are_told_apart(
         away = take(tmp_path / "data", nobody, *words)
     assert away.code == 5
     assert "cannot be downloaded" in away.err
+    assert "binance's files cannot be had just now: asked again in 0 s" in away.err, "nobody waits without a word"
     publish(server)
     with ArchiveStore.open(tmp_path / "data"):
         used = take(tmp_path / "data", server.url, *words)
