@@ -213,10 +213,8 @@ def _of_archive(arguments: Arguments, settings: Settings, spool: Spool, headless
         instruments = [found for name in names or known if (found := store.instrument(name)) is not None]
         missing = sorted(set(names) - {one.id for one in instruments})
         if missing or not instruments:
-            recorded = ", ".join(known) or "nothing"
-            raise SettingsError(
-                f"the archive holds no quotes of {', '.join(missing) or 'anything'}; it has: {recorded}"
-            )
+            has = f"it has: {', '.join(known)}" if known else "--mode import or --mode record fill it"
+            raise SettingsError(f"the archive holds no quotes{' of ' if missing else ''}{', '.join(missing)}; {has}")
         keeps_trades = _lets_orders_rest(settings, instruments)
         for piece in archive_pieces(store, instruments, start_ns, stop_ns, DEPTH_RULES, keeps_trades=keeps_trades):
             spool.add(piece)

@@ -21,6 +21,13 @@ from bot.settings import Settings
 PATIENCE_S = 10.0
 """For the engine to answer and to do it; closing pairs may take longer, and goes on by itself."""
 
+_WITHOUT_ENGINE = {
+    # The flag works without an engine; a pause needs one.
+    "pause": "--mode kill needs no engine",
+    "flatten": "--mode kill needs no engine",
+    "resume": "a pause ends while the bot runs: start it first; a halt is lifted by --mode resume --halt",
+}
+
 
 def run_control(arguments: Arguments, settings: Settings) -> int:
     """Ask, and wait until it holds; returns the exit code.
@@ -33,8 +40,7 @@ def run_control(arguments: Arguments, settings: Settings) -> int:
     try:
         return asyncio.run(_ask(arguments, settings))
     except ConnectionError as error:
-        # The flag works without an engine; a pause needs one.
-        return _failed(f"{error}; --mode kill needs no engine", ExitCode.SETTINGS)
+        return _failed(f"{error}; {_WITHOUT_ENGINE[arguments.mode]}", ExitCode.SETTINGS)
     except TimeoutError:
         why = (
             f"the engine on {settings.data_dir} has not done it within {PATIENCE_S:.0f} s; --mode kill needs no engine"

@@ -82,8 +82,12 @@ def _rows(rows: Iterator[Row], form: str, limit: int | None) -> None:
     """Show as many as are wanted, and say when there are more."""
     wanted = _TABLE_ROWS if limit is None and form == "table" else limit or None
     with Printer(form) as printer:
+        shown = 0
         for row in islice(rows, wanted):
             printer.show(row)
+            shown += 1
+        if not shown:
+            printer.note("no rows")
         if wanted is not None and next(rows, None) is not None:
             printer.note(f"the first {wanted:,} rows; there are more: --limit 0 shows all")
 

@@ -153,6 +153,6 @@ def _target(settings: Settings) -> MongoTarget:
 
 def _listed(names: Sequence[str], before: str) -> str:
     if not names:
-        return "; nothing of the kind is kept there"
+        return "; nothing of the kind is kept there, and --mode record keeps it from now on"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return before + ", ".join(inert(name) for name in names[:_SHOWN]) + more

@@ -103,7 +103,7 @@ def test_what_was_recorded_a_moment_ago_can_be_played(tmp_path: Path) -> None:
     [
         ([], "needs a market of the past"),
         (["--run", "nonsense"], "no run of any strategy starts so"),
-        (["--since", "1h"], "the archive holds no quotes"),
+        (["--since", "1h"], "the archive holds no quotes; --mode import or --mode record fill it"),
     ],
 )
 def test_what_cannot_be_played_is_said_in_one_line(words: list[str], said: str, tmp_path: Path) -> None:

@@ -161,3 +161,5 @@ async def test_without_a_run_it_is_one_line(data_dir: Path, mode: str) -> None:
     assert code == ExitCode.SETTINGS
     assert len(told["stderr"].splitlines()) == 1
     assert "no engine is running" in told["stderr"]
+    ways = {"resume": "start it first; a halt is lifted by --mode resume --halt"}
+    assert ways.get(mode, "--mode kill needs no engine") in told["stderr"]

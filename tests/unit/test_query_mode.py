@@ -280,7 +280,7 @@ def test_what_another_market_has_is_told(ask: Any) -> None:
 def test_an_empty_house_says_that_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--mode", "query", "--data-dir", str(tmp_path), "--what"]
     assert main.main([*words, "quote", "--instrument", ONE]) == 2
-    assert "nothing of the kind is kept there" in capsys.readouterr().err
+    assert "nothing of the kind is kept there, and --mode record keeps it from now on" in capsys.readouterr().err
     assert main.main([*words, "fills"]) == 2
     assert "no run is recorded" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
