@@ -28,11 +28,13 @@ def list_faults(*, as_json: bool) -> int:
 
 
 def check_faults(arguments: Arguments, settings: Settings) -> None:
-    """Raise SettingsError, before anything is started, for an order of a fault that cannot be."""
-    if arguments.fault and arguments.mode in ("action", "doctor") and settings.market != "simulated":
+    """Raise SettingsError, before anything is started, for a day or a fault of simulated exchanges that cannot be."""
+    wished = {"--scenario": arguments.scenario, "--seed": arguments.seed, "--fault": arguments.fault or None}
+    named = next((option for option, value in wished.items() if value is not None), None)
+    if named is not None and arguments.mode != "simulate" and settings.market != "simulated":
         raise SettingsError(
-            f"--fault is for the simulated exchanges, and this is the {settings.market} market: "
-            "add --market simulated, or leave --fault away"
+            f"{named} is for the simulated exchanges, and this is the {settings.market} market: "
+            f"add --market simulated, or leave {named} away"
         )
     if settings.simulator.faults:
         from exchanges.simulator.faults.guide import faults_from_lines
