@@ -61,7 +61,7 @@ MARKETS: tuple[str, ...] = get_args(Settings.model_fields["market"].annotation)
 SPEEDS: tuple[str, ...] = get_args(RecordedSettings.model_fields["speed"].annotation)
 
 _GROUPS = {
-    "trade": "act on differences of price; paper money unless said three times",
+    "trade": "act on differences of price; paper money unless four locks are open",
     "look": "read what is happening and what has happened",
     "data": "where quotes come from and where records go",
     "safety": "see the settings before they count; real money",
@@ -172,7 +172,7 @@ class Arguments:
     show_config: bool
     json_schema: bool
     real_money: bool
-    """One of three locks; it opens nothing alone."""
+    """One of four locks; it opens nothing alone."""
     shadow: bool = False
     """Real orders of minimum size beside paper ones."""
     flatten: bool = False
@@ -353,7 +353,7 @@ def _add_safety(group: Any) -> None:
     group.add_argument(
         "--real-money",
         action="store_true",
-        help="one of three locks; the others: real_money in the settings, and API keys (docs/going-live.md)",
+        help="one of four locks; the others: --market live, real_money in the settings, API keys (docs/going-live.md)",
     )
     group.add_argument(
         "--shadow",

@@ -183,7 +183,7 @@ class Settings(BaseModel):
     market: Literal["recorded", "simulated", "live", "testnet"] = Field(
         default="simulated", description="Where quotes come from."
     )
-    real_money: bool = Field(default=False, description="One of three locks; the other two are flags and keys.")
+    real_money: bool = Field(default=False, description="One of four locks; others: market live, --real-money, keys.")
     keys: KeySettings = KeySettings()
     data_dir: Path = Field(default=Path("data"), description="Journal, logs, recordings, the control socket.")
     instruments: dict[VenueName, dict[SegmentName, list[str]]] = Field(
