@@ -59,7 +59,7 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.python requirements.txt
-	@echo "make: installing requirements.txt into $(VENV)" >&2
+	@echo "make: installing requirements.txt into $(VENV): some 500 MB, a minute or more the first time" >&2
 	@$(PIP) -r requirements.txt >&2
 	@touch $@
 
