@@ -265,7 +265,7 @@ def test_fault_60_room_that_runs_out_is_told_once_and_again_when_there_is_some()
     scene.free = 2_000_000_000
     scene.later()
     scene.later()
-    assert [level for level, _ in scene.events] == ["warning", "info"]
+    assert [level for level, _ in scene.events] == ["error", "info"]
     scene.watch.stop()
     scene.free = 0
     scene.later()
