@@ -1,96 +1,46 @@
 """The engine's chains: from an approved opportunity to what came home."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TradeLeg
-from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, OrderStatus, Side
-from bot.domain.route import Outcome
 from bot.engine.chain_decider import proposed
-from bot.engine.decision_log import DecisionLog
-from bot.engine.portfolio import EnginePortfolio
+from bot.engine.desk_context import DeskContext
+from bot.engine.last_look import LastLook
+from bot.engine.realised import Realised
 from bot.engine.route_state import RouteState
 from bot.execution.chain import Chain
-from bot.execution.in_quote import profit_in_quote
-from bot.execution.ledger import Ledger
+from bot.execution.grid import decimal_price
 from bot.execution.pair import PairState
-from bot.risk.gate import RiskGate
 
-PAUSED = "paused"
-"""Why a route opens nothing: a person wanted it."""
-FAILED_IN_A_ROW = 5
-"""Pairs or chains of one route that a venue refused an order of, or that had to be brought back: then a person has to
-look."""
 _NOTHING = Decimal(0)
 
 
 class ChainBook:
     """Follows the chains of one run for the engine: routes, results, ledger, and what refuses them at the last."""
 
-    def __init__(
-        self,
-        *,
-        routes: Mapping[str, RouteState],
-        quote: Callable[[Instrument], TopOfBook | None],
-        gate: RiskGate,
-        portfolio: EnginePortfolio,
-        ledger: Ledger,
-        fees: Mapping[Feed, FeeSchedule],
-        decisions: DecisionLog,
-        clock: Clock,
-        cooldown_ns: int,
-        log: Callable[[str, str], None],
-        on_fill: Callable[[Fill], None],
-    ) -> None:
-        """Follow chains on `routes`; `on_fill` hears every fill of one, once."""
-        self._routes = routes
-        self._quote = quote
-        self._gate = gate
-        self._portfolio = portfolio
-        self._ledger = ledger
-        self._fees = fees
-        self._decisions = decisions
-        self._clock = clock
-        self._cooldown_ns = cooldown_ns
-        self._log = log
+    def __init__(self, context: DeskContext, on_fill: Callable[[Fill], None]) -> None:
+        """Follow chains on a desk's routes; `on_fill` hears every fill of one, once."""
+        self._routes = context.routes
+        self._portfolio = context.portfolio
+        self._ledger = context.ledger
+        self._gate = context.gate
+        self._clock = context.clock
+        self._cooldown_ns = context.cooldown_ns
+        self._log = context.log
         self._on_fill = on_fill
+        self._last_look = LastLook(context)
+        self._realised = Realised(context)
         self.on_told: Callable[[], None] = _nobody_waits
         """Called after every news of a chain's state."""
-        self._counted: dict[str, Decimal] = {}
-        """Profit of chains that are over, as the results know it: a fill that comes late changes it."""
 
     # What the executor asks
 
     def why_not_now(self, chain: Chain) -> str | None:
-        """The limit that an approved chain does not meet any more: prices went on while the disk wrote its intent."""
-        state, now_ns = self._routes[chain.route.id], self._clock.now_ns()
-        found = self._refused_now(state, chain, now_ns)
-        if found is None:
-            return None
-        state.reason, state.observed = found
-        watch, quantity = state.watch, chain.opportunity.quantity
-        figures = (watch.gross_bps, watch.needed_bps, watch.net_bps)
-        self._decisions.add(now_ns, state.route.id, Outcome.REFUSED, *found, quantity, *figures)
-        return state.reason
-
-    def _refused_now(self, state: RouteState, chain: Chain, now_ns: int) -> tuple[str, tuple[float, float, str]] | None:
-        if state.is_paused:
-            return PAUSED, (1.0, 0.0, "pauses")
-        limit = state.watch.assess()
-        if limit is not None:
-            return limit, state.watch.figures(limit)
-        prices = tuple(self._price_now(leg) for leg in state.route.priced)
-        refused = self._gate.recheck(proposed(chain.opportunity, prices, now_ns))
-        return None if refused is None else (refused.limit, (refused.observed, refused.allowed, refused.unit))
-
-    def _price_now(self, leg: TradeLeg) -> float:
-        quote = self._quote(leg.instrument)
-        assert quote is not None, "the watch has just priced it"
-        return quote.ask_price if leg.side is Side.BUY else quote.bid_price
+        """The limit that an approved chain does not meet any more when its intent is durable."""
+        opportunity = chain.opportunity
+        return self._last_look.refused(opportunity, lambda prices, ts_ns: proposed(opportunity, prices, ts_ns))
 
     # What it tells
 
@@ -110,7 +60,7 @@ class ChainBook:
     def on_chain(self, chain: Chain) -> None:
         """A chain has got further, or is over."""
         state = self._routes[chain.route.id]
-        if state.chain is None and chain.id not in self._counted:
+        if state.chain is None and not self._realised.was_over(chain.id):
             state.chain = chain
             self._ledger.open_pair(chain.id, chain.route, chain.opened_ns)
         self._portfolio.on_wallets()
@@ -127,10 +77,8 @@ class ChainBook:
     def _over(self, state: RouteState, chain: Chain) -> None:
         now_ns = self._clock.now_ns()
         self._ledger.close_pair(chain.id)
-        base_price = Decimal(repr(chain.opportunity.buy_price))
-        profit = profit_in_quote(self._ledger.pair(chain.id), base_price, self._fees.get)
-        self._portfolio.on_realised(profit - self._counted.get(chain.id, _NOTHING), now_ns)
-        was_over, self._counted[chain.id] = chain.id in self._counted, profit
+        was_over = self._realised.was_over(chain.id)
+        profit = self._realised.count(chain.id, decimal_price(chain.opportunity.buy_price), now_ns)
         why = f" ({chain.close_reason})" if chain.close_reason else ""
         self._log("info", f"chain {chain.id} {chain.state.value}{why}: {profit:.4f} {chain.home}")
         if not was_over:
@@ -158,9 +106,7 @@ class ChainBook:
             if chain.state is PairState.CLOSED:
                 state.failed_in_a_row = 0
             return
-        state.failed_in_a_row += 1
-        if state.failed_in_a_row >= FAILED_IN_A_ROW:
-            self._gate.halt(f"{state.route.id}: {state.failed_in_a_row} chains in a row failed; {why}")
+        self._realised.failed(state, "chains", why)
 
 
 def _nobody_waits() -> None:

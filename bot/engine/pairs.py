@@ -6,37 +6,37 @@ from decimal import Decimal
 from bot.clock import Clock
 from bot.domain.account import FundingPayment
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument, ListingStatus
-from bot.domain.legs import TradeLeg
+from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
-from bot.domain.order import Fill, Order, OrderStatus, Side
+from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity, Outcome
 from bot.engine.accounts.adoption import GONE, LeavingWatch
-from bot.engine.chains import FAILED_IN_A_ROW, PAUSED, ChainBook
+from bot.engine.chains import ChainBook
 from bot.engine.decision_log import DecisionLog
+from bot.engine.desk_context import DeskContext
 from bot.engine.feed_health import FeedHealth
+from bot.engine.pair_book import PairBook
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.engine.terms.funding import FundingClock
+from bot.engine.watches.listings import ListingWatch
 from bot.engine.watches.margin_guard import MarginGuard
 from bot.engine.witness import Witness
 from bot.errors import InvariantError
 from bot.execution.chain import Chain
 from bot.execution.chain_executor import ChainExecutor
 from bot.execution.context import ExecutionContext
-from bot.execution.grid import own_touch, resting_price
-from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
 from bot.execution.quote_executor import QuoteExecutor
-from bot.execution.reasons import FLATTEN, REVERTED
-from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind, RoundTripWatch
+from bot.execution.reasons import FLATTEN
+from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind
 from bot.ports.transfers import Carrier
 from bot.pricing.pricing import gross_edge_bps
 from bot.risk.gate import RiskGate, TradingState
-from bot.risk.limits import Proposal, all_limits
+from bot.risk.limits import all_limits
 from bot.settings import Settings
 
 PATIENT = frozenset({"edge_gone"})
@@ -72,7 +72,6 @@ class PairDesk:
         self._clock = clock
         self._fees = fees
         self._decisions = decisions
-        self._cooldown_ns = round(cooldown_s * 1e9)
         self._price_cap_bps = settings.execution.price_cap_bps
         self._log = log
         self.orders = 0
@@ -81,6 +80,7 @@ class PairDesk:
         self._funding = FundingClock(slots, venue, self.ledger, journal, clock)
         self.portfolio = EnginePortfolio(venue, clock, self._slots, feeds, settings.risk)
         self._margin_guard = MarginGuard(self.portfolio.margins, settings.risk.close_distance_bps, self._event)
+        self._listings = ListingWatch(self._slots, self.portfolio, self._event)
         self.gate = RiskGate(
             all_limits(settings),
             self.portfolio,
@@ -90,7 +90,21 @@ class PairDesk:
             max_routes_per_second=settings.risk.max_routes_per_second,
             on_state=self._on_trading_state,
         )
-        context = ExecutionContext(
+        context = DeskContext(
+            routes=self._routes,
+            quotes=self._quote,
+            gate=self.gate,
+            portfolio=self.portfolio,
+            ledger=self.ledger,
+            fees=fees,
+            decisions=decisions,
+            clock=clock,
+            cooldown_ns=round(cooldown_s * 1e9),
+            log=log,
+        )
+        self._book = PairBook(context)
+        self.chain_book = ChainBook(context, self._on_chain_fill)
+        execution = ExecutionContext(
             actions=venue if door is None else door(venue),
             journal=journal,
             clock=clock,
@@ -102,47 +116,32 @@ class PairDesk:
             taker_bps=self._taker_bps,
         )
         self.executor = QuoteExecutor(
-            context,
+            execution,
             on_pair=self._on_pair,
             on_pair_fill=self._on_pair_fill,
             on_sent=self._on_sent,
-            wanted_entry=self._wanted_entry,
-            rest_s=lambda pair: self._round_trip(pair).rest_s,
+            wanted_entry=self._book.wanted_entry,
+            rest_s=self._book.rest_s,
         )
-        self.executor.why_not_now = self._why_not_now
+        self.executor.why_not_now = self._book.why_not_now
         self.on_booked: Callable[[Fill | FundingPayment], None] = _told_nobody
         """Hears every fill and every funding payment of the account, once."""
         self.witness = Witness()
         self.before_sending: Callable[[], None] = _nothing
         """Called before anything that opens is sent; may halt the gate."""
         self.executor.on_alarm = lambda pair, text: self._event("error", f"ALARM: {text}")
-        self.executor.is_wanted = self._is_wanted
+        self.executor.is_wanted = self._book.is_wanted
         self.executor.leaves_patiently = PATIENT.__contains__
-        self._counted: dict[str, Decimal] = {}
-        """Profit of pairs that are over, as the results know it: a fill that comes late changes it."""
-        self.book = ChainBook(
-            routes=self._routes,
-            quote=self._quote,
-            gate=self.gate,
-            portfolio=self.portfolio,
-            ledger=self.ledger,
-            fees=fees,
-            decisions=decisions,
-            clock=clock,
-            cooldown_ns=self._cooldown_ns,
-            log=log,
-            on_fill=self._on_chain_fill,
-        )
         self.chains = ChainExecutor(
-            context,
-            on_chain=self.book.on_chain,
-            on_chain_fill=self.book.on_chain_fill,
+            execution,
+            on_chain=self.chain_book.on_chain,
+            on_chain_fill=self.chain_book.on_chain_fill,
             on_sent=self._on_chain_sent,
             carrier=carrier,
             deadline_s=settings.transfers.deadline_s,
             dust=self.executor.dust,
         )
-        self.chains.why_not_now = self.book.why_not_now
+        self.chains.why_not_now = self.chain_book.why_not_now
         self.chains.on_alarm = lambda chain, text: self._event("error", f"ALARM: {text}")
         self.executor.is_shut = lambda venue: self.portfolio.blocked(venue) is not None
         self.portfolio.follow(self.executor, self.chains)
@@ -175,16 +174,11 @@ class PairDesk:
         if not state.is_free:
             raise InvariantError(f"{left.name} was to be adopted, and {state.route.id} has one already")
         if isinstance(pair, Chain):
-            self.book.adopt(state, pair, left.fills)
+            self.chain_book.adopt(state, pair, left.fills)
             self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
             self.chains.adopt(pair)
             return
-        state.pair = pair
-        self.ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
-        for fill in left.fills:
-            self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
-        for asset, amount in left.funding:
-            self.ledger.restore_funding(pair.id, asset, amount)
+        self._book.adopt(state, left, pair)
         self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
         self.executor.adopt(pair)
         if pair.state is PairState.OPEN and state.holding is None:
@@ -257,40 +251,6 @@ class PairDesk:
         self.before_sending()
         return self.gate.state is TradingState.ACTIVE
 
-    def _why_not_now(self, pair: Pair) -> str | None:
-        """The limit that an approved pair does not meet any more: prices went on while the disk wrote its intents."""
-        state = self._routes[pair.opportunity.route.id]
-        if len(pair.legs) < len(state.route.opening):
-            return None
-        now_ns = self._clock.now_ns()
-        found = self._refused_now(state, pair, now_ns)
-        if found is None:
-            return None
-        state.reason, state.observed = found
-        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
-        quantity = pair.opportunity.quantity
-        self._decisions.add(now_ns, state.route.id, Outcome.REFUSED, *found, quantity, gross, needed, net)
-        return state.reason
-
-    def _refused_now(self, state: RouteState, pair: Pair, now_ns: int) -> tuple[str, tuple[float, float, str]] | None:
-        if state.is_paused:
-            return PAUSED, (1.0, 0.0, "pauses")
-        limit = state.watch.assess()
-        if limit is not None:
-            return limit, state.watch.figures(limit)
-        gross_bps = state.watch.gross_bps
-        assert gross_bps is not None
-        prices = [self._price_now(leg) for leg in state.route.priced]
-        quantity = float(pair.opportunity.quantity)
-        refused = self.gate.recheck(Proposal(state.route, now_ns, quantity, prices[0], prices[-1], gross_bps))
-        return None if refused is None else (refused.limit, (refused.observed, refused.allowed, refused.unit))
-
-    def _price_now(self, leg: TradeLeg) -> float:
-        quote = self._quote(leg.instrument)
-        assert quote is not None, "the watch has just priced it"
-        at_ask = (leg.side is Side.BUY) is not leg.is_maker
-        return quote.ask_price if at_ask else quote.bid_price
-
     def take_back(self, state: RouteState) -> None:
         """A route is paused: its entry, if one rests, waits no longer."""
         if state.pair is not None and state.pair.state is PairState.OPENING:
@@ -313,31 +273,8 @@ class PairDesk:
             return
         state.holding = None
         state.watch.assess()  # nobody asked while the pair was open
-        self._closed(state, pair, why, ts_ns)
+        self._book.closed(state, pair, why, ts_ns)
         self.executor.close(pair, why)
-
-    def _closed(self, state: RouteState, pair: Pair, why: str, ts_ns: int) -> None:
-        gross, needed, net = state.watch.gross_bps, state.watch.needed_bps, state.watch.net_bps
-        quantity = min(abs(pair.buy.held), abs(pair.sell.held)) or pair.buy.opened_quantity
-        self._decisions.add(ts_ns, state.route.id, Outcome.CLOSED, why, None, quantity, gross, needed, net)
-
-    def _round_trip(self, pair: Pair) -> RoundTripWatch:
-        watch = self._routes[pair.opportunity.route.id].watch
-        assert isinstance(watch, RoundTripWatch), "a round trip was opened, so it was sized by its watch"
-        return watch
-
-    def _is_wanted(self, pair: Pair) -> bool:
-        """Whether a post-only entry would be placed now at the price at which it rests."""
-        state = self._routes[pair.opportunity.route.id]
-        if state.watch.assess() is not None:
-            return False
-        for leg in state.route.opening:
-            quote, mine = self._quote(leg.instrument), pair.leg_of(leg.instrument).expected_price
-            if leg.is_maker and (
-                quote is None or mine != resting_price(leg.instrument, leg.side, own_touch(quote, leg.side), quote)
-            ):
-                return False
-        return True
 
     def edge_gone(self, state: RouteState) -> None:
         """A pair is being opened on a route that is not worth it any more: no post-only entry of it waits longer."""
@@ -347,14 +284,6 @@ class PairDesk:
     def _taker_bps(self, instrument: Instrument) -> float:
         schedule = self._fees.get(instrument.feed)
         return 0.0 if schedule is None else float(schedule.charged_bps(is_maker=False))
-
-    def _wanted_entry(self, pair: Pair) -> float | None:
-        """The price at which an entry would be placed now; None where it would not."""
-        watch = self._round_trip(pair)
-        if watch.assess() is not None:
-            return None
-        buy, sell = watch.limits()
-        return buy if pair.buy.side is Side.BUY else sell
 
     def tick(self, now_ns: int) -> None:
         """Once a second: funding that is due, the losses, edges that stand, and pairs that have to go."""
@@ -367,8 +296,8 @@ class PairDesk:
             self.portfolio.observe_edge(state.route, self._offered(state))
             if state.is_leaving and not state.is_free:
                 self.leave(state)
-            if state.holding is not None:
-                self._leave_delisted(state, now_ns)
+            if state.holding is not None and self._listings.is_ending(state.route):
+                self.close(state, "delisting", now_ns)
             if state.holding is not None and any(one.id in endangered for one in state.route.instruments):
                 self.close(state, "liquidation_distance", now_ns)
 
@@ -382,20 +311,7 @@ class PairDesk:
 
     def on_listing(self, instrument: Instrument) -> None:
         """A venue lists an instrument otherwise than at the start: its status, its delivery."""
-        slot = self._slots.get(instrument.id)
-        if slot is None:
-            return  # not traded in this run
-        before = self.portfolio.listing(slot.instrument)
-        if (before.status, before.delivery_ns) != (instrument.status, instrument.delivery_ns):
-            self._event("warning", f"{instrument.id} is {instrument.status}{_delivered(instrument)}")
-        self.portfolio.on_listing(instrument)
-
-    def _leave_delisted(self, state: RouteState, now_ns: int) -> None:
-        """Close while there is somebody to close with."""
-        for leg in state.route.opening:
-            if self.portfolio.listing(leg.instrument).status in (ListingStatus.DELISTING, ListingStatus.SETTLING):
-                self.close(state, "delisting", now_ns)
-                return
+        self._listings.take(instrument)
 
     def unrealised(self) -> dict[str, Decimal]:
         """What the open pairs would have earned if they were closed now, by asset."""
@@ -454,70 +370,8 @@ class PairDesk:
         self.witness.filled(pair, fill)
 
     def _on_pair(self, pair: Pair) -> None:
-        self._follow(pair)
+        self._book.on_pair(pair)
         self.witness.changed(pair)
-
-    def _follow(self, pair: Pair) -> None:
-        state = self._routes[pair.opportunity.route.id]
-        if pair.id in self._counted and not pair.state.is_over:
-            return  # it was over, and a fill came late: the executor sees it off
-        if pair.state is PairState.OPENING:
-            state.pair = pair
-            self.ledger.open_pair(pair.id, state.route, pair.opened_ns)
-        elif pair.state is PairState.OPEN:
-            state.hold(pair, self._clock.now_ns())
-            state.failed_in_a_row = 0
-        elif pair.state.is_over:
-            self._over(state, pair)
-
-    def _over(self, state: RouteState, pair: Pair) -> None:
-        now_ns = self._clock.now_ns()
-        if not self.ledger.close_pair(pair.id):
-            raise InvariantError(f"pair {pair.id} is over, and holds a derivative still")
-        profit = profit_in_quote(self.ledger.pair(pair.id), pair.buy.expected_price, self._fees.get)
-        self.portfolio.on_realised(profit - self._counted.get(pair.id, Decimal(0)), now_ns)
-        was_over, self._counted[pair.id] = pair.id in self._counted, profit
-        why = f" ({pair.close_reason})" if pair.close_reason else ""
-        if not (len(pair.legs) == 1 or self._has_maker(pair)) or pair.state is not PairState.MISSED:
-            # An entry that nobody came for is priced anew, time and again.
-            self._log("info", f"pair {pair.id} {pair.state.value}{why}: {profit:.4f} {pair.buy.instrument.quote}")
-        if not was_over:
-            self._leave(state, pair, profit, now_ns)
-        self.gate.watch_loss(now_ns)
-
-    def _leave(self, state: RouteState, pair: Pair, profit: Decimal, now_ns: int) -> None:
-        """The route is free again."""
-        state.pair = None
-        state.holding = None
-        state.is_opportunity = False
-        nobody_came = pair.state is PairState.MISSED and self._has_maker(pair)
-        state.rest_until_ns = now_ns + (0 if nobody_came else self._cooldown_ns)
-        if (realised_bps := _realised_bps(profit, pair)) is not None:
-            self.portfolio.on_outcome(pair.opportunity.net_edge_bps, realised_bps)
-        if pair.close_reason == REVERTED:  # nobody decided: somebody came
-            self._closed(state, pair, REVERTED, now_ns)
-        self._watch_failures(state, pair)
-
-    def _watch_failures(self, state: RouteState, pair: Pair) -> None:
-        """Halt a route's attempts that fail on one leg time after time: each may cost an unwound leg."""
-        orders = [order for order, _, _ in pair.orders.values()]
-        rejected = [order for order in orders if order.status is OrderStatus.REJECTED and pair.opens(order)]
-        crossed = [order for order in rejected if order.time_in_force.rests]
-        if len(rejected) > len(crossed) or (crossed and pair.is_round_trip):
-            state.failed_in_a_row += 1
-            why = f"the last was refused by a venue: {rejected[-1].reason}"
-        elif pair.state is PairState.FAILED and any(name.startswith("hedge") for _, name, _ in pair.orders.values()):
-            state.failed_in_a_row += 1
-            why = "of the last one leg alone was filled"
-        else:
-            if pair.is_round_trip or (pair.state is PairState.CLOSED and not pair.opportunity.route.closing):
-                state.failed_in_a_row = 0  # its entry was taken; or it was opened whole, and that was all of it
-            return
-        if state.failed_in_a_row >= FAILED_IN_A_ROW:
-            self.gate.halt(f"{state.route.id}: {state.failed_in_a_row} pairs in a row failed; {why}")
-
-    def _has_maker(self, pair: Pair) -> bool:
-        return not pair.is_round_trip and any(leg.is_maker for leg in pair.opportunity.route.opening)
 
     def _on_trading_state(self, trading: TradingState, why: str) -> None:
         level = "error" if trading is TradingState.HALTED else "warning"
@@ -539,16 +393,6 @@ class PairDesk:
     def _record_balances(self, at: str) -> None:
         balances = [balance.model_dump(mode="json") for balance in self._venue.balances()]
         self._journal.record(RecordKind.BALANCE, at, self._clock.now_ns(), {"at": at, "balances": balances})
-
-
-def _realised_bps(profit: Decimal, pair: Pair) -> float | None:
-    """A pair's profit in bps of what it bought; of the larger leg where it could not be opened whole, None unfilled."""
-    notional = pair.buy.opened_notional or pair.sell.opened_notional
-    return float(profit / notional) * 1e4 if notional else None
-
-
-def _delivered(instrument: Instrument) -> str:
-    return "" if instrument.delivery_ns is None else f", to be delivered at {instrument.delivery_ns // 10**9} (UTC s)"
 
 
 def _nothing() -> None:

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from bot.domain.route import Outcome
 from bot.engine.chain_decider import ChainDecider
-from bot.engine.chains import PAUSED
 from bot.engine.decision_log import DecisionLog
+from bot.engine.last_look import PAUSED
 from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import Sizer

@@ -16,7 +16,7 @@ async def bring_home(desk: PairDesk, clock: Clock, wait_s: float) -> None:
         _play_on(desk, clock, wait_s)
         return
     settled = asyncio.Event()
-    desk.book.on_told = lambda: None if desk.chains.unsettled else settled.set()
+    desk.chain_book.on_told = lambda: None if desk.chains.unsettled else settled.set()
     if desk.chains.unsettled:
         with suppress(TimeoutError):
             await asyncio.wait_for(settled.wait(), wait_s)
