@@ -19,7 +19,8 @@ from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.left_behind import left_behind, write_missing
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine, RunInfo
-from bot.ports import RecordKind
+from bot.ports import RecordKind, RouteTerms
+from bot.ports.transfers import AccountCarrier
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
 from exchanges.common.account.asked_account import AskedAccount
@@ -136,10 +137,11 @@ class Process:
         self.log: list[str] = []
         self.wires: dict[str, Wire] = {}
         self.venue = ConnectedVenue({venue: self._actions(venue) for venue in VENUES})
+        self.carrier = None if house.carrier is None else house.carrier(self)
         self.engine = Engine(
             run=RunInfo(run_id, "arbitrage", "simulated", False, "digest", "0"),
             instruments=self.instruments,
-            strategy=ArbitrageStrategy(OWN),
+            strategy=ArbitrageStrategy(house.strategy),
             venue=self.venue,
             journal=self.journal,
             clock=self.clock,
@@ -147,6 +149,8 @@ class Process:
             fees=FEES,
             assumed_funding_bps_per_8h={i.feed: 0.0 for i in self.instruments},
             log=self._log,
+            terms=house.terms,
+            carrier=self.carrier,
         )
         self.desk = self.engine.desk
         self.venue.listener = _Ear(self)
@@ -172,6 +176,8 @@ class Process:
         if left.since_ns is not None:
             self.venue.ask_for_funding(left.since_ns, left.payments)
         tell_adopted(self.journal, clock, pairs)
+        if self.carrier is not None:
+            self.carrier.start()
 
     def _record_start(self) -> None:
         run = self.engine.run
@@ -247,9 +253,20 @@ class House:
     """Exchanges, a data directory, and whoever lives there now."""
 
     def __init__(
-        self, data_dir: Path, seed: int, settings: Mapping[str, Any] = SETTINGS, market: Market = PAIRS
+        self,
+        data_dir: Path,
+        seed: int,
+        settings: Mapping[str, Any] = SETTINGS,
+        market: Market = PAIRS,
+        strategy: ArbitrageSettings = OWN,
+        carrier: "Callable[[Process], AccountCarrier] | None" = None,
+        terms: RouteTerms | None = None,
     ) -> None:
         self.data_dir = data_dir
+        self.strategy = strategy
+        self.carrier = carrier
+        """Builds what moves money for a process; None: nothing does."""
+        self.terms = terms
         self.seed = seed
         self.settings = settings
         self.rng = random.Random(seed)

@@ -36,7 +36,8 @@ BALANCES = {
     "bybit.unified": {"USDT": D(100_000)},
 }
 FEES: Mapping[Feed, FeeSchedule] = {
-    i.feed: FeeSchedule(feed=i.feed, maker_bps=D(0), taker_bps=D("0.5"), source="settings") for i in INSTRUMENTS
+    feed: FeeSchedule(feed=feed, maker_bps=D(0), taker_bps=D("0.5"), source="settings")
+    for feed in (*(i.feed for i in INSTRUMENTS), Feed(venue="bybit", segment=Segment.SPOT))
 }
 
 
