@@ -11,6 +11,7 @@ from bot.domain.order_book import BookChange, BookState, OrderBook, offered
 from bot.engine.slot import InstrumentSlot
 from bot.ports import FeedState
 from bot.pricing.ladder import Ladder, ladder
+from bot.settings import Settings
 
 _NAMED_MALFORMED = 20
 _NAMED_LOSSES = 3
@@ -90,20 +91,18 @@ class BookDesk:
             self._show(s.index, book)
 
 
-def ladder_met(
-    s: InstrumentSlot, side: Side, now_ns: int, *, levels: int, max_age_ns: float, price_cap_bps: float
-) -> Ladder:
-    """What an order of `side` may take of an instrument now, base units.
+class DepthMet:
+    """What orders may take of an instrument now: of its book while that is fresh, else of its quote alone."""
 
-    Args:
-        s: With a quote.
-        side: Of the order.
-        now_ns: Of the decision.
-        levels: Of the book, at most.
-        max_age_ns: A book whose newest change is older is not used: the quote stands alone.
-        price_cap_bps: How much worse than the quote the order's limit may be; no level beyond it is counted.
-    """
-    assert s.quote is not None
-    book = s.book if now_ns - s.book_ns <= max_age_ns else None
-    met = offered(s.quote, book, side, levels)
-    return ladder(s.instrument, met, worst_price=met[0][0] * (1.0 + side.sign * price_cap_bps / 1e4))
+    def __init__(self, settings: Settings) -> None:
+        """By as many levels as are followed, of a book as young as a quote has to be, within the cap of orders."""
+        self._levels = settings.order_books.levels
+        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
+        self._cap = settings.execution.price_cap_bps / 1e4
+
+    def ladder(self, s: InstrumentSlot, side: Side, now_ns: int) -> Ladder:
+        """For an order of `side` on an instrument that has a quote, base units; no level beyond its limit counts."""
+        assert s.quote is not None
+        book = s.book if now_ns - s.book_ns <= self._max_age_ns else None
+        met = offered(s.quote, book, side, self._levels)
+        return ladder(s.instrument, met, worst_price=met[0][0] * (1.0 + side.sign * self._cap))

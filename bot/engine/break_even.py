@@ -13,7 +13,7 @@ from bot.domain.instrument import Feed
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.order import Side
 from bot.domain.snapshot import CostRow, SizeRow, SurfaceRow
-from bot.engine.books import ladder_met
+from bot.engine.books import DepthMet
 from bot.engine.engine import Engine
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
@@ -56,9 +56,7 @@ class BreakEvenDesk:
         settings = engine.settings
         self._notionals = tuple(settings.break_even.notionals)
         self._refresh_ns = settings.break_even.refresh_s * 1e9
-        self._levels = settings.order_books.levels
-        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
-        self._price_cap_bps = settings.execution.price_cap_bps
+        self._depth = DepthMet(settings)
         self._slots = {slot.instrument.id: slot for slot in engine.slots}
         self._priced = {state.route.id: state for state in engine.routes if isinstance(state.watch, PricedWatch)}
         self._rows: dict[str, SurfaceRow] = {}
@@ -147,20 +145,13 @@ class BreakEvenDesk:
             return None
         if is_maker:
             return Ladder([_own_side(slot, side)])
-        return ladder_met(
-            slot,
-            side,
-            now_ns,
-            levels=self._levels,
-            max_age_ns=self._max_age_ns,
-            price_cap_bps=self._price_cap_bps,
-        )
+        return self._depth.ladder(slot, side, now_ns)
 
     def _beyond(self, state: RouteState, found: BreakEven, now_ns: int) -> InTheWay | None:
         """What else refuses the size: what nobody can execute, then the gate's limits, asked without a trace."""
-        not_executable = getattr(state.watch, "not_executable", None)
-        if not_executable is not None:
-            return InTheWay(EXECUTION, *not_executable)
+        assert isinstance(state.watch, PricedWatch)
+        if state.watch.not_executable is not None:
+            return InTheWay(EXECUTION, *state.watch.not_executable)
         proposal = _proposed(state, found, now_ns)
         if proposal is None:
             return None

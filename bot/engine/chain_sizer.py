@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from bot.domain.legs import TradeLeg, TransferLeg
 from bot.domain.route import Link, Route
-from bot.engine.books import ladder_met
+from bot.engine.books import DepthMet
 from bot.engine.route_state import RouteState
 from bot.engine.sizer import ORDER_NOTIONAL
 from bot.pricing.chain import Sending, Stage, Trading, first_bringing, walk
@@ -31,8 +31,7 @@ class ChainSizer:
         self._portfolio = portfolio
         self._price_cap_bps = settings.execution.price_cap_bps
         self._worse = 1.0 + settings.execution.price_cap_bps / 1e4
-        self._levels = settings.order_books.levels
-        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
+        self._depth = DepthMet(settings)
 
     def size(self, state: RouteState, now_ns: int) -> ChainSize:
         """By edge, depth and the largest order; every trade has a quote, and the route has a price."""
@@ -63,14 +62,7 @@ class ChainSizer:
 
     def _ladders(self, state: RouteState, now_ns: int) -> list[Ladder]:
         return [
-            ladder_met(
-                slot,
-                leg.side,
-                now_ns,
-                levels=self._levels,
-                max_age_ns=self._max_age_ns,
-                price_cap_bps=self._price_cap_bps,
-            )
+            self._depth.ladder(slot, leg.side, now_ns)
             for slot, leg in zip(state.slots, state.route.priced, strict=True)
         ]
 

@@ -2,7 +2,7 @@
 
 from bot.domain.order import Side
 from bot.domain.route import TradeLeg
-from bot.engine.books import ladder_met
+from bot.engine.books import DepthMet
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.ports import RoundTripWatch
@@ -20,10 +20,8 @@ class Sizer:
     def __init__(self, settings: Settings, portfolio: Portfolio) -> None:
         self._risk = settings.risk
         self._portfolio = portfolio
-        self._price_cap_bps = settings.execution.price_cap_bps
         self._worse = 1.0 + settings.execution.price_cap_bps / 1e4
-        self._levels = settings.order_books.levels
-        self._max_age_ns = settings.quote_gate.max_age_ms * 1e6
+        self._depth = DepthMet(settings)
 
     def size(self, state: RouteState, now_ns: int) -> Size:
         """By edge, depth and the largest order; both sides have a quote, and the route has a price."""
@@ -58,9 +56,7 @@ class Sizer:
             # It waits at its own side's best price until it has all: what stands there now limits nothing.
             price = slot.quote.bid_price if side is Side.BUY else slot.quote.ask_price
             return Ladder([(price, 2.0 * float(self._risk.max_order_notional) / price)])
-        return ladder_met(
-            slot, side, now_ns, levels=self._levels, max_age_ns=self._max_age_ns, price_cap_bps=self._price_cap_bps
-        )
+        return self._depth.ladder(slot, side, now_ns)
 
     def _order_cap(self, ladders: tuple[Ladder, Ladder]) -> Cap:
         return _cap(ORDER_NOTIONAL, float(self._risk.max_order_notional), 0.0, ladders)

@@ -45,6 +45,10 @@ class PricedWatch(Protocol):
     def min_net_bps(self) -> float:
         """The net edge from which it is taken."""
 
+    @property
+    def not_executable(self) -> tuple[float, float, str] | None:
+        """What nobody can do of its route today: observed, allowed and the unit; None where it can be done."""
+
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
