@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bot.clock import SystemClock
@@ -12,7 +13,8 @@ from bot.settings import Settings
 from modes.house import MAIN
 
 ENGINE_START_S = 60.0
-"""How long the terminal UI waits for its engine's socket: live metadata takes seconds."""
+"""How long the terminal UI waits for its engine's socket, beside what a start waits for venues (`start.wait_s`)."""
+_LOOK_S = 0.1
 
 
 def run_with_screen(settings: Settings, words: Sequence[str], *, paced: bool) -> int:
@@ -29,9 +31,13 @@ def run_with_screen(settings: Settings, words: Sequence[str], *, paced: bool) ->
         engine = subprocess.Popen(  # noqa: S603 - this program again, with the arguments it was given
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    if not _await_socket(engine, settings):
-        sys.stderr.write(log.read_text(errors="replace"))
-        return engine.wait()
+    try:
+        if not _await_socket(engine, settings, log):
+            return engine.wait()
+    except BaseException:  # Ctrl-C too: nobody would look after an engine that has no screen yet
+        engine.terminate()
+        engine.wait()
+        raise
     # How the run ended counts too, for whoever saw its end; one that was detached from goes on.
     return show(settings) or engine.poll() or ExitCode.OK
 
@@ -51,21 +57,24 @@ def _engine_log(data_dir: Path) -> Path:
     return log
 
 
-def _await_socket(engine: subprocess.Popen[bytes], settings: Settings) -> bool:
+def _await_socket(engine: subprocess.Popen[bytes], settings: Settings, log: Path) -> bool:
+    """Whether the engine can be looked at; until it can, or has ended, what it says is shown as it comes."""
     from bot.control.address import is_answered
 
     clock = SystemClock()
-    deadline_ns = clock.monotonic_ns() + round(ENGINE_START_S * 1e9)
-    while engine.poll() is None:
-        if is_answered(settings.data_dir / SOCKET):
-            return True
-        if clock.monotonic_ns() > deadline_ns:
-            engine.terminate()
-            raise BotError(f"the engine did not come up in {ENGINE_START_S:.0f} s")
-        try:
-            engine.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
+    patience_s = ENGINE_START_S + settings.start.wait_s
+    deadline_ns = clock.monotonic_ns() + round(patience_s * 1e9)
+    with log.open(errors="replace") as said:
+        while engine.poll() is None:
+            if is_answered(settings.data_dir / SOCKET):
+                return True
+            if clock.monotonic_ns() > deadline_ns:
+                raise BotError(f"the engine did not come up in {patience_s:.0f} s")
+            with suppress(subprocess.TimeoutExpired):
+                engine.wait(_LOOK_S)
+            sys.stderr.write(said.read())
+            sys.stderr.flush()
+        sys.stderr.write(said.read())
     return False
 
 

@@ -15,12 +15,12 @@ WAIT_S = 180
 class Screen:
     """The program on a pseudo terminal, and everything that it drew."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *words: str) -> None:
         self._master, slave = pty.openpty()
         environment = {key: value for key, value in os.environ.items() if not key.startswith("CRYPTO_PIPE__")}
         environment |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "LANG": "C.UTF-8"}
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "main.py"), "--data-dir", str(data_dir)],
+            [sys.executable, str(ROOT / "main.py"), "--data-dir", str(data_dir), *words],
             env=environment, stdin=slave, stdout=slave, stderr=slave,
         )  # fmt: skip
         os.close(slave)
@@ -42,6 +42,12 @@ class Screen:
     def until(self, text: str) -> None:
         with self._more:
             assert self._more.wait_for(lambda: text.encode() in self._drawn, WAIT_S), self._drawn[-2_000:]
+
+    @property
+    def drawn(self) -> bytes:
+        """All of it, up to now."""
+        with self._more:
+            return self._drawn
 
     def press(self, key: str) -> None:
         os.write(self._master, key.encode())
