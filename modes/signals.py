@@ -1,7 +1,14 @@
-"""Ctrl-C and SIGTERM of modes that end in order."""
+"""Ctrl-C, SIGTERM and the end of the terminal, for modes that end in order."""
 
 import asyncio
 import signal
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Those that a process is to end in order at; SIGHUP not where it was started with `nohup`."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGINT, signal.SIGTERM)
+    return (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -11,7 +18,7 @@ class Interruption:
         """Listen from now on; needs a running loop."""
         self.has_come = False
         self._stop = stop
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
 
     def _on_signal(self) -> None:

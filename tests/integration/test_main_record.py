@@ -102,14 +102,15 @@ def test_a_wrong_wish_is_one_line(words: tuple[str, ...], says: str, tmp_path: P
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_interruption_keeps_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "the terminal is closed"])
+def test_an_interruption_keeps_everything(number: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "main.py"), "--mode", "record", "--json", "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "frames/s" in line:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, _ = process.communicate(timeout=WAIT_S)
     assert process.returncode == 130
     summary = json.loads(out)
