@@ -98,7 +98,8 @@ def headline(engine: Engine) -> str:
         return "no route: no two instruments share base and quote currency"
     least = min((bps for state in engine.routes if (bps := state.watch.least_needed_bps) is not None), default=None)
     known = "" if least is None else f"needs {least:.1f} bps for fees alone; "
-    return f"{known}no price yet: {why_not(engine.routes[0])}"
+    why = next((words for state in engine.routes if (words := why_not(state))), "")  # one that trades has no reason
+    return f"{known}no price yet{f': {why}' if why else ''}"
 
 
 def why_not(state: RouteState) -> str:

@@ -298,12 +298,17 @@ async def test_money_that_nothing_explains_is_told_once_with_its_figure(monkeypa
         assert here.desk.gate.why == []
 
 
-async def test_a_venue_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_venue_that_is_away_is_asked_again_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(monkeypatch) as here:
         here.venue.is_away = True
-        await until(lambda: here.says("could not be compared") > 1)
+        await here.looks(4)
         here.venue.is_away = False
+        await until(lambda: here.says("the account is compared again") == 1)
         await here.looks(2)
+        assert [text for _, text in here.said] == [
+            "binance: the account could not be compared: binance: away",
+            "binance: the account is compared again",
+        ]
         assert here.desk.gate.why == []
 
 

@@ -83,7 +83,8 @@ class Reconciler:
         self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
         self._begun: set[str] = set()
         self._carrier: AccountCarrier | None = None
-        self._begun_ns = 0
+        self._away: dict[str, str] = {}
+        """By venue: why its account could not be compared when it was asked last; empty: it could."""
         self._looked_ns: dict[str, int] = {}
         """By venue: when its account was looked at last, monotonic."""
         self.looks = 0
@@ -152,13 +153,24 @@ class Reconciler:
                 try:
                     await self._look(account)
                     self._since_ns[account.venue] = asked_ns - _BACK_NS
+                    self._tell_away(account.venue, "")
                 except VenueError as error:
                     whole = False
-                    self._event("warning", f"{account.venue}: the account could not be compared: {error}")
+                    self._tell_away(account.venue, str(error))
             if whole:
                 self.looks += 1
             self._settle_state()
             await asyncio.sleep(self._every_s)
+
+    def _tell_away(self, venue: str, why: str) -> None:
+        """Once for each reason, and once when it is over: it may last for hours, and is looked at every few seconds."""
+        if why == self._away.get(venue, ""):
+            return
+        self._away[venue] = why
+        if why:
+            self._event("warning", f"{venue}: the account could not be compared: {why}")
+        else:
+            self._event("info", f"{venue}: the account is compared again")
 
     def _due(self) -> Sequence[AccountQuestions]:
         """Whose time it is: not every venue lets its account be asked for as often as the next."""
