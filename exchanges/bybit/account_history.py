@@ -7,14 +7,9 @@ from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill
 from bot.ports.account import KnownFill, OrderFound
 from exchanges.bybit.order_requests import fill_of, report_of
-from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRows
+from exchanges.bybit.pages import all_rows, executions_since
+from exchanges.bybit.private_schemas import ExecutionRow, OrderRows
 from exchanges.bybit.signed_rest import SignedRest, Values
-from exchanges.common.account.asked_account import LONGEST_NS
-
-_MS = 1_000_000
-_SPAN_NS = 7 * 24 * 3_600_000_000_000
-"""A question by time may reach over no more than this."""
-_MOST_PAGES = 50
 
 
 class BybitHistory:
@@ -39,28 +34,8 @@ class BybitHistory:
         return found
 
     async def _open_orders(self, place: Values, listed: Mapping[str, Instrument]) -> list[OrderFound]:
-        values = {**place, "limit": "50"}
-        found: list[OrderFound] = []
-        for _ in range(_MOST_PAGES):
-            page = await self._rest.read("/v5/order/realtime", OrderRows, values)
-            for row in page.rows:
-                instrument = listed.get(row.symbol)
-                if instrument is not None:
-                    said = report_of(row)
-                    found.append(
-                        OrderFound(
-                            said.client_order_id,
-                            instrument,
-                            said.status,
-                            said.filled_quantity,
-                            said.venue_order_id,
-                            said.reason,
-                        )
-                    )
-            if not page.next_cursor:
-                break
-            values["cursor"] = page.next_cursor
-        return found
+        rows = await all_rows(self._rest, "/v5/order/realtime", OrderRows, {**place, "limit": "50"})
+        return [report_of(row).on(listed[row.symbol]) for row in rows if row.symbol in listed]
 
     async def trades(self, instruments: Collection[Instrument], since_ns: int, known: KnownFill) -> Sequence[Fill]:
         """Own trades since then, oldest first, but for those that are `known`.
@@ -79,21 +54,10 @@ class BybitHistory:
         return sorted(fills.values(), key=lambda fill: fill.ts_event_ns)
 
     async def _executions(self, segment: Segment, named: Mapping[str, Instrument], since_ns: int) -> list[ExecutionRow]:
-        found: list[ExecutionRow] = []
-        now_ns = self._clock.now_ns()
-        for start_ns in range(max(since_ns, now_ns - LONGEST_NS), max(now_ns, since_ns + 1), _SPAN_NS):
-            values = {"category": str(segment), "startTime": str(start_ns // _MS), "limit": "100"}
-            if len(named) == 1:
-                values["symbol"] = next(iter(named))
-            if start_ns + _SPAN_NS < now_ns:
-                values["endTime"] = str((start_ns + _SPAN_NS) // _MS)
-            for _ in range(_MOST_PAGES):
-                page = await self._rest.read("/v5/execution/list", ExecutionRows, values)
-                found += page.rows
-                if not page.next_cursor:
-                    break
-                values["cursor"] = page.next_cursor
-        return found
+        values = {"category": str(segment)}
+        if len(named) == 1:
+            values["symbol"] = next(iter(named))
+        return await executions_since(self._rest, values, since_ns, self._clock)
 
 
 def _places(segment: Segment, listed: Iterable[Instrument]) -> list[Values]:

@@ -9,10 +9,10 @@ from bot.domain.instrument import Feed, Instrument
 from bot.errors import VenueError
 from exchanges.bybit.margins import position_margin, tiers_of, wallet_margin
 from exchanges.bybit.normalize import LINEAR, VENUE
+from exchanges.bybit.pages import all_rows, executions_since
 from exchanges.bybit.private_schemas import (
     CoinRow,
     ExecutionRow,
-    ExecutionRows,
     PositionRow,
     PositionRows,
     RiskLimitRows,
@@ -23,8 +23,6 @@ from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.requests.venue_http import VenueHttp
 
 WALLET = f"{VENUE}.unified"
-_MS = 1_000_000
-_MOST_PAGES = 50
 
 
 class BybitAccount:
@@ -109,13 +107,7 @@ class BybitAccount:
 
     async def _positions(self, settle: str) -> list[PositionRow]:
         values = {"category": "linear", "settleCoin": settle, "limit": "200"}
-        found: list[PositionRow] = []
-        for _ in range(_MOST_PAGES):
-            page = await self._rest.read("/v5/position/list", PositionRows, values)
-            found += page.rows
-            if not page.next_cursor:
-                break
-            values["cursor"] = page.next_cursor
+        found = await all_rows(self._rest, "/v5/position/list", PositionRows, values)
         if any(row.index for row in found):
             raise VenueError(VENUE, "the account is in hedge mode; set it to one-way position mode")
         return found
@@ -132,10 +124,9 @@ class BybitAccount:
         """
         if not self._linear:
             return ()
-        since_ms = str(self._funding_since_ns // _MS)
-        values = {"category": "linear", "execType": "Funding", "startTime": since_ms, "limit": "100"}
-        found = await self._rest.read("/v5/execution/list", ExecutionRows, values)
-        rows = [row for row in found.rows if row.kind == "Funding" and row.symbol in self._linear]
+        values = {"category": "linear", "execType": "Funding"}
+        found = await executions_since(self._rest, values, self._funding_since_ns, self._clock)
+        rows = [row for row in found if row.kind == "Funding" and row.symbol in self._linear]
         self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns for row in rows)])
         return [funding_of(self._linear[row.symbol], row, self._wallets) for row in rows]
 

@@ -29,6 +29,7 @@ CHAINS: Mapping[str, str] = {
 """Bybit's `chain` -> our id of the chain. Spellings as in `coin/query-info` of 2026."""
 
 _MOST_PAGES = 10
+"""Of past moves, which teach how long the next may take: the newest do."""
 _ON_CHAIN = "0"
 
 

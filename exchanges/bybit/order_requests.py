@@ -6,7 +6,8 @@ from bot.domain.fees import fee_asset
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, OrderType, Side, TimeInForce
 from bot.errors import OrderRejected
-from exchanges.bybit.private_schemas import ExecutionRow, ExecutionRows, OrderRow, OrderRows
+from exchanges.bybit.pages import executions_of
+from exchanges.bybit.private_schemas import ExecutionRow, OrderRow, OrderRows
 from exchanges.bybit.signed_rest import Body, SignedRest, Values
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.requests.keyed_rest import lane_of
@@ -16,9 +17,6 @@ from exchanges.common.requests.request_pool import Lane
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "PostOnly"}
-_MOST_PAGES = 50
-_PAGE_ROWS = "100"
-
 _TRADES = {"Trade": "", "BustTrade": "liquidation", "AdlTrade": "adl"}
 """Kinds of execution that trade, and which of them no order of ours asked for."""
 
@@ -86,16 +84,9 @@ class BybitOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        values = self._place(order) | {"orderId": report.venue_order_id or "", "limit": _PAGE_ROWS}
-        found: list[Fill] = []
-        for _ in range(_MOST_PAGES):
-            page = await self._rest.read("/v5/execution/list", ExecutionRows, values, Lane.REDUCE)
-            fills = (fill_of(order.instrument, row) for row in page.rows)
-            found += [fill for fill in fills if fill is not None]
-            if not page.next_cursor:
-                break
-            values["cursor"] = page.next_cursor
-        return found
+        values = self._place(order) | {"orderId": report.venue_order_id or ""}
+        fills = (fill_of(order.instrument, row) for row in await executions_of(self._rest, values))
+        return [fill for fill in fills if fill is not None]
 
     def _place(self, order: Order) -> Values:
         return {"category": str(order.instrument.segment), "symbol": self._symbols[order.instrument.id]}

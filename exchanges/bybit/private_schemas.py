@@ -4,7 +4,7 @@ Source: https://bybit-exchange.github.io/docs/v5/websocket/private/order (and `e
 """
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -17,6 +17,7 @@ _OPEN = frozenset({"Created", "New", "Untriggered", "Triggered", "Active"})
 _ENDED = frozenset({"Cancelled", "PartiallyFilledCanceled", "Deactivated"})
 _KNOWN = _OPEN | _ENDED | {"PartiallyFilled", "Filled", "Rejected"}
 _NO_WORDS = frozenset({"", "EC_NoError", "UNKNOWN"})
+_RowT = TypeVar("_RowT")
 
 Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
 Blank = Annotated[Decimal, Field(allow_inf_nan=False), BeforeValidator(lambda text: 0 if text in ("", None) else text)]
@@ -128,25 +129,24 @@ class WalletRow(_Row):
     """Both are empty where the account counts every position for itself (isolated margin)."""
 
 
-class OrderRows(_Row):
-    """`data` of topic `order`, `list` over HTTP."""
+class Page(_Row, Generic[_RowT]):
+    """`data` of a topic, one page of `list` over HTTP."""
 
-    rows: tuple[OrderRow, ...] = Field(validation_alias=AliasChoices("data", "list"))
+    rows: tuple[_RowT, ...] = Field(validation_alias=AliasChoices("data", "list"))
     next_cursor: str = Field(default="", validation_alias="nextPageCursor")
+    """Empty at the end."""
 
 
-class ExecutionRows(_Row):
-    """`data` of topic `execution`, `list` over HTTP."""
-
-    rows: tuple[ExecutionRow, ...] = Field(validation_alias=AliasChoices("data", "list"))
-    next_cursor: str = Field(default="", validation_alias="nextPageCursor")
+class OrderRows(Page[OrderRow]):
+    """Orders."""
 
 
-class PositionRows(_Row):
-    """`data` of topic `position`, `list` over HTTP."""
+class ExecutionRows(Page[ExecutionRow]):
+    """Executions: trades, funding, settlements."""
 
-    rows: tuple[PositionRow, ...] = Field(validation_alias=AliasChoices("data", "list"))
-    next_cursor: str = Field(default="", validation_alias="nextPageCursor")
+
+class PositionRows(Page[PositionRow]):
+    """Positions."""
 
 
 class WalletRows(_Row):

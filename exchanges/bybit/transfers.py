@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.networks import networks_of
 from exchanges.bybit.normalize import VENUE
+from exchanges.bybit.pages import MOST_PAGES
 from exchanges.bybit.refusals import checked, code_of
 from exchanges.bybit.request_costs import cost, learn, rates, refused_for
 from exchanges.common.account.transfer_answers import all_networks, meaning
@@ -57,7 +59,6 @@ _WITHDRAWN = {
 }
 _DEPOSITED = {3: MoveState.DONE, 4: MoveState.FAILED}
 _MOVED = {"SUCCESS": MoveState.DONE, "FAILED": MoveState.FAILED}
-_PAGES = 10
 
 _T = TypeVar("_T")
 
@@ -245,15 +246,14 @@ class BybitTransfers:
 
     async def _rows(self, question: Callable[..., Any], name: str, **query: Any) -> list[Any]:
         rows: list[Any] = []
-        for _ in range(_PAGES):
-            page = query
-            answer = await self._asked(lambda page=page: question(**page))  # type: ignore[misc]
-            rows += _understood(lambda answer=answer: list(answer["result"][name] or ()))  # type: ignore[misc]
-            cursor = answer["result"].get("nextPageCursor")
+        for _ in range(MOST_PAGES):
+            answer = await self._asked(partial(question, **query))
+            page, cursor = _understood(partial(_page, answer, name))
+            rows += page
             if not cursor:
-                break
+                return rows
             query = {**query, "cursor": cursor}
-        return rows
+        raise VenueUnavailable(VENUE, f"tells no end of its {name}")
 
     async def _asked(self, request: Callable[[], Any]) -> Any:
         """The answer to a question; a `VenueError` that holds nothing of the request otherwise."""
@@ -315,6 +315,12 @@ async def connected_transfers(
     finally:
         thread.shutdown(wait=False)
         client.client.close()
+
+
+def _page(answer: Any, name: str) -> tuple[list[Any], str]:
+    """Its rows, and where the next page begins; empty at the end."""
+    result = answer["result"]
+    return list(result[name] or ()), str(result.get("nextPageCursor") or "")
 
 
 def _withdrawal(row: Any) -> tuple[Seen, Decimal]:

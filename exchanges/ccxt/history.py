@@ -66,10 +66,7 @@ class CcxtHistory:
         return sorted(fills, key=lambda fill: fill.ts_event_ns)
 
     def _found(self, instrument: Instrument, row: Row) -> OrderFound:
-        said = report_of(self._dialect.venue, self._dialect.own_id(row), row)
-        return OrderFound(
-            said.client_order_id, instrument, said.status, said.filled_quantity, said.venue_order_id, said.reason
-        )
+        return report_of(self._dialect.venue, self._dialect.own_id(row), row).on(instrument)
 
     def _name(self, trade: Row) -> str:
         order = str(trade.get("order"))

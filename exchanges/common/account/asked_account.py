@@ -97,14 +97,7 @@ class AskedAccount:
         report = await self._orders.find(order)
         if report is None:
             return None
-        return OrderFound(
-            order.client_order_id,
-            order.instrument,
-            report.status,
-            report.filled_quantity,
-            report.venue_order_id,
-            report.reason,
-        )
+        return report.on(order.instrument)
 
     async def fills(self, order: Order, found: OrderFound) -> Sequence[Fill]:
         """Its fills so far."""

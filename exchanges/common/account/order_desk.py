@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.clock import Clock
+from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.errors import InvariantError, OrderRejected
 from bot.ports import OrderListener
+from bot.ports.account import OrderFound
 
 _REMEMBERED = 100_000
 """Orders that are over and whose late or repeated news is still recognised."""
@@ -31,6 +33,12 @@ class OrderReport:
     venue_order_id: str | None = None
     reason: str | None = None
     """In the venue's words, where it says one."""
+
+    def on(self, instrument: Instrument) -> OrderFound:
+        """The same, said of an order on this instrument."""
+        return OrderFound(
+            self.client_order_id, instrument, self.status, self.filled_quantity, self.venue_order_id, self.reason
+        )
 
 
 @dataclass(slots=True, eq=False)

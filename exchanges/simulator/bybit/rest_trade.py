@@ -21,6 +21,7 @@ from exchanges.simulator.core.values import AccountChanged, Cause, OrderView, Re
 
 _RECENT = 500
 _MS = 1_000_000
+_LONGEST_MS = 7 * 24 * 3_600_000
 
 
 def create(call: Call) -> dict[str, str]:
@@ -159,11 +160,11 @@ def _view(call: Call, entry: Entry) -> list[OrderView]:
 def executions(call: Call) -> dict[str, Any]:
     """Fills and funding settlements, newest first."""
     entries = _entries(call, names_needed=False)
-    start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 2**53)
     order, link = call.params.text("orderId", ""), call.params.text("orderLinkId", "")
     if link and not order:
         named = [(entry, view) for entry in entries for view in _view(call, entry)]
         order = next((order_id(one.segment, call.own.shown(view).number) for one, view in named), "none")
+    start, end = (0, 2**53) if order else _span(call)
     kind = call.params.text("execType", "")
     # Rows are dear and there may be thousands of fills: only those of the page are made.
     found: list[tuple[int, Callable[[], Row]]] = []
@@ -181,6 +182,16 @@ def executions(call: Call) -> dict[str, Any]:
     shown, cursor = page(found, call.params, default=50, most=100)
     rows = [make() for _, make in shown]
     return {"nextPageCursor": cursor, "category": call.params.text("category"), "list": rows}
+
+
+def _span(call: Call) -> tuple[int, int]:
+    """From when to when, UTC ms: seven days from `startTime` or up to `endTime`, the last seven without either."""
+    start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 0)
+    end = end or (start + _LONGEST_MS if start else 2**53)
+    start = start or max(0, min(end, call.now_ms) - _LONGEST_MS)
+    if end - start > _LONGEST_MS and end != 2**53:
+        raise ApiError(10001, "The time range between startTime and endTime cannot exceed 7 days")
+    return start, end
 
 
 def _fundings(call: Call, entries: list[Entry]) -> list[tuple[int, Callable[[], Row]]]:
