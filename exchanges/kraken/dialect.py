@@ -9,6 +9,7 @@ from typing import Any
 
 from bot.clock import Clock
 from bot.domain.order import Order, OrderType, TimeInForce
+from bot.errors import VenueUnavailable
 from exchanges.ccxt.dialect import Row
 from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
 from exchanges.kraken.endpoints import VENUE
@@ -85,11 +86,10 @@ class KrakenDialect:
         for page in range(_MOST_PAGES):
             # A second earlier: Kraken's `start` is in whole seconds, and excludes the moment itself.
             rows = await client.fetch_my_trades(None, since_ms - 1_000, None, {"ofs": page * _PAGE})
-            fresh = {str(row["id"]): row for row in rows if row.get("symbol") in symbols}
-            found |= fresh
+            found |= {str(row["id"]): row for row in rows if row.get("symbol") in symbols}
             if len(rows) < _PAGE:
-                break
-        return [row for row in found.values() if row["timestamp"] >= since_ms]
+                return [row for row in found.values() if row["timestamp"] >= since_ms]
+        raise VenueUnavailable(VENUE, "tells no end of its trades")  # what is cut short would look like all of it
 
     async def names(self, client: Any, venue_order_ids: Collection[str]) -> Mapping[str, str]:
         """Asked for by Kraken's ids, twenty at a time."""

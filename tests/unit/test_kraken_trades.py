@@ -1,0 +1,43 @@
+"""Own trades at Kraken, page by page: all of them, or an error."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bot.clock import VirtualClock
+from bot.errors import VenueUnavailable
+from exchanges.kraken.dialect import KrakenDialect
+
+SINCE_MS = 1_795_000_000_000
+
+
+class Client:
+    """ccxt's, of an account with so many trades, newest first."""
+
+    def __init__(self, trades: int) -> None:
+        self.rows = [
+            {"id": str(number), "symbol": "BTC/USD", "timestamp": SINCE_MS + number}
+            for number in reversed(range(trades))
+        ]
+
+    async def fetch_my_trades(
+        self, symbol: Any, since: int, limit: Any, params: dict[str, int]
+    ) -> list[dict[str, Any]]:
+        assert since <= SINCE_MS
+        return self.rows[params["ofs"] : params["ofs"] + 50]
+
+
+def asked(trades: int) -> int:
+    dialect = KrakenDialect(VirtualClock())
+    return len(asyncio.run(dialect.trades_since(Client(trades), {"BTC/USD"}, SINCE_MS)))
+
+
+@pytest.mark.parametrize("trades", [0, 1, 49, 50, 51, 120])
+def test_every_page_is_read(trades: int) -> None:
+    assert asked(trades) == trades
+
+
+def test_a_history_that_does_not_end_is_not_taken_for_all_of_it() -> None:
+    with pytest.raises(VenueUnavailable, match="tells no end"):
+        asked(20 * 50)
