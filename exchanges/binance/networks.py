@@ -6,9 +6,10 @@ Source: https://developers.binance.com/docs/wallet/capital (all coins' informati
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from bot.clock import Clock
 from bot.domain.network import AssetNetwork
@@ -16,9 +17,11 @@ from bot.domain.terms import Told, WalletMove
 from exchanges.binance.endpoints import SPOT, VENUE
 from exchanges.binance.schemas import MsAsNs
 from exchanges.binance.signed_rest import SignedRest
+from exchanges.common.account.wallet_rows import TxId, past_moves, read_networks_of
+from exchanges.common.figures import Amount
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.venue_http import VenueHttp
-from exchanges.common.told import by_key, first_fault
+from exchanges.common.told import by_key
 
 CHAINS: Mapping[str, str] = {
     "BTC": "bitcoin",
@@ -56,9 +59,6 @@ class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-_Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
-
-
 class NetworkRow(_Row):
     """A row of `networkList`."""
 
@@ -66,11 +66,11 @@ class NetworkRow(_Row):
     can_deposit: bool = Field(validation_alias="depositEnable")
     can_withdraw: bool = Field(validation_alias="withdrawEnable")
     busy: bool = False
-    fee: _Amount = Field(validation_alias="withdrawFee")
-    least: _Amount = Field(validation_alias="withdrawMin")
-    most: _Amount | None = Field(default=None, validation_alias="withdrawMax")
-    step: _Amount | None = Field(default=None, validation_alias="withdrawIntegerMultiple")
-    dust: _Amount | None = Field(default=None, validation_alias="depositDust")
+    fee: Amount = Field(validation_alias="withdrawFee")
+    least: Amount = Field(validation_alias="withdrawMin")
+    most: Amount | None = Field(default=None, validation_alias="withdrawMax")
+    step: Amount | None = Field(default=None, validation_alias="withdrawIntegerMultiple")
+    dust: Amount | None = Field(default=None, validation_alias="depositDust")
     confirmations: int = Field(validation_alias="minConfirm")
     unlock: int = Field(default=0, validation_alias="unLockConfirm")
     arrival_min: float | None = Field(default=None, validation_alias="estimatedArrivalTime")
@@ -124,14 +124,8 @@ def networks_of(coins: Mapping[str, Any], assets: Collection[str], now_ns: int) 
         if not isinstance(listed, list):
             wrong[asset] = "not in the answer"
             continue
-        found = []
-        for raw in listed:
-            try:
-                found.append(asset_network(asset, raw, now_ns))
-            except ValidationError as error:
-                name = raw.get("network", "?") if isinstance(raw, Mapping) else "?"
-                wrong[f"{asset} {name}"] = first_fault(error)
-        values[asset] = found
+        values[asset], odd = read_networks_of(asset, listed, "network", partial(asset_network, asset, now_ns=now_ns))
+        wrong |= odd
     return Told(values=values, wrong=wrong, ts_ns=now_ns)
 
 
@@ -147,7 +141,7 @@ _UtcTextAsNs = Annotated[int, BeforeValidator(_utc_text_ns)]
 class _Withdrawal(_Row):
     asset: str = Field(validation_alias="coin")
     network: str
-    tx_id: str = Field(validation_alias="txId", min_length=1)
+    tx_id: TxId = Field(validation_alias="txId")
     kind: int = Field(default=_ON_CHAIN, validation_alias="transferType")
     begun_ns: _UtcTextAsNs = Field(validation_alias="applyTime")
     done_ns: _UtcTextAsNs = Field(validation_alias="completeTime")
@@ -156,7 +150,7 @@ class _Withdrawal(_Row):
 class _Deposit(_Row):
     asset: str = Field(validation_alias="coin")
     network: str
-    tx_id: str = Field(validation_alias="txId", min_length=1)
+    tx_id: TxId = Field(validation_alias="txId")
     kind: int = Field(default=_ON_CHAIN, validation_alias="transferType")
     begun_ns: MsAsNs = Field(validation_alias="insertTime")
     done_ns: MsAsNs = Field(validation_alias="completeTime")
@@ -175,22 +169,5 @@ async def read_moves(wallet: SignedRest) -> list[WalletMove]:
 
 def moves_of(rows: Sequence[Any], *, is_deposit: bool) -> list[WalletMove]:
     """Rows of the histories that went over a chain and have ended."""
-    found = []
-    for raw in rows:
-        try:
-            row = _Deposit.model_validate(raw) if is_deposit else _Withdrawal.model_validate(raw)
-        except ValidationError:
-            continue  # not complete, or without a time: it teaches nothing of how long transfers take
-        if row.kind == _ON_CHAIN:
-            found.append(
-                WalletMove(
-                    venue=VENUE,
-                    asset=row.asset,
-                    chain=CHAINS.get(row.network),
-                    tx_id=row.tx_id,
-                    is_deposit=is_deposit,
-                    begun_ns=row.begun_ns,
-                    done_ns=row.done_ns,
-                )
-            )
-    return found
+    read = _Deposit.model_validate if is_deposit else _Withdrawal.model_validate
+    return past_moves(VENUE, rows, read, CHAINS, on_chain=_ON_CHAIN, is_deposit=is_deposit)

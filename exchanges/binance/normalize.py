@@ -11,6 +11,7 @@ from bot.domain.terms import Listing
 from bot.errors import MalformedPayload, SettingsError
 from exchanges.binance.schemas import AnyFrame, PrintedTicker
 from exchanges.common.market.listings import delivery_ns, listing_status
+from exchanges.common.told import plain
 
 _NAME = len(b'{"stream":"')
 _TICKER = b"@bookTicker"
@@ -95,11 +96,11 @@ def instrument(row: SymbolRow, feed: Feed) -> Instrument:
         base=row.base,
         quote=row.quote,
         settle=row.margin,
-        tick_size=_plain(tick_size),
-        lot_size=_plain(lot.step_size),
-        min_quantity=_plain(lot.min_quantity or Decimal(0)),
-        min_notional=_plain(notional.min_notional or notional.notional or Decimal(0)),
-        contract_multiplier=_plain(row.contract_size),
+        tick_size=plain(tick_size),
+        lot_size=plain(lot.step_size),
+        min_quantity=plain(lot.min_quantity or Decimal(0)),
+        min_notional=plain(notional.min_notional or notional.notional or Decimal(0)),
+        contract_multiplier=plain(row.contract_size),
         status=row.listing.status,
         delivery_ns=row.listing.delivery_ns,
     )
@@ -150,9 +151,3 @@ def _stream_name(raw: bytes) -> bytes:
         return (_validate_any(raw).stream_name or "").encode()
     except ValidationError:
         return b""
-
-
-def _plain(number: Decimal) -> Decimal:
-    """Without trailing zeros and without an exponent: the filters print `0.01000000`."""
-    short = number.normalize()
-    return short if short.as_tuple().exponent <= 0 else short.quantize(Decimal(1))  # type: ignore[operator]

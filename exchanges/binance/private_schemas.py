@@ -10,9 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 
 from bot.domain.order import OrderStatus, Side
 from exchanges.binance.schemas import MsAsNs
-from exchanges.common.figures import BROKEN, Figure, PriceOrNone
-
-Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+from exchanges.common.figures import BROKEN, Amount, Figure, PriceOrNone
 
 _STATUSES = {
     "NEW": OrderStatus.SENT,

@@ -6,6 +6,7 @@ Sources: https://bybit-exchange.github.io/docs/v5/asset/coin-info, .../withdraw/
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -15,6 +16,8 @@ from bot.domain.terms import Told, WalletMove
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import MsTextAsNs
 from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.account.wallet_rows import TxId, past_moves, read_networks_of
+from exchanges.common.figures import Amount
 from exchanges.common.told import by_key, first_fault
 
 CHAINS: Mapping[str, str] = {
@@ -41,8 +44,7 @@ def _blank_is_untold(text: object) -> object:
     return None if text == "" else text
 
 
-_Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
-_Untold = Annotated[_Amount | None, BeforeValidator(_blank_is_untold)]
+_Untold = Annotated[Amount | None, BeforeValidator(_blank_is_untold)]
 """Bybit leaves empty what does not apply: without a fee, nothing can be withdrawn."""
 _Blocks = Annotated[int | None, BeforeValidator(_blank_is_untold)]
 
@@ -64,7 +66,7 @@ class ChainRow(_Row):
     can_deposit: _Switch = Field(validation_alias="chainDeposit")
     can_withdraw: _Switch = Field(validation_alias="chainWithdraw")
     fee: _Untold = Field(validation_alias="withdrawFee")
-    fee_ratio: _Amount = Field(validation_alias="withdrawPercentageFee")
+    fee_ratio: Amount = Field(validation_alias="withdrawPercentageFee")
     least: _Untold = Field(validation_alias="withdrawMin")
     least_deposit: _Untold = Field(default=None, validation_alias="depositMin")
     digits: int = Field(ge=0, le=18, validation_alias="minAccuracy")
@@ -132,21 +134,16 @@ def networks_of(coins: Mapping[str, Any], assets: Collection[str], now_ns: int) 
         except ValidationError as error:
             wrong[asset] = first_fault(error) if asset in coins else "not in the answer"
             continue
-        found = []
-        for raw in coin.chains:
-            try:
-                found.append(asset_network(asset, raw, coin.left, now_ns))
-            except ValidationError as error:
-                name = raw.get("chain", "?") if isinstance(raw, Mapping) else "?"
-                wrong[f"{asset} {name}"] = first_fault(error)
-        values[asset] = found
+        read = partial(asset_network, asset, left=coin.left, now_ns=now_ns)
+        values[asset], odd = read_networks_of(asset, coin.chains, "chain", read)
+        wrong |= odd
     return Told(values=values, wrong=wrong, ts_ns=now_ns)
 
 
 class _Withdrawal(_Row):
     asset: str = Field(validation_alias="coin")
-    chain: str
-    tx_id: str = Field(validation_alias="txID", min_length=1)
+    network: str = Field(validation_alias="chain")
+    tx_id: TxId = Field(validation_alias="txID")
     kind: str = Field(default=_ON_CHAIN, validation_alias="withdrawType")
     status: str = Field(pattern="^success$")
     begun_ns: MsTextAsNs = Field(validation_alias="createTime")
@@ -155,8 +152,8 @@ class _Withdrawal(_Row):
 
 class _Deposit(_Row):
     asset: str = Field(validation_alias="coin")
-    chain: str
-    tx_id: str = Field(validation_alias="txID", min_length=1)
+    network: str = Field(validation_alias="chain")
+    tx_id: TxId = Field(validation_alias="txID")
     kind: str = Field(default=_ON_CHAIN, validation_alias="depositType")
     status: str = Field(pattern="^3$")
     done_ns: MsTextAsNs = Field(validation_alias="successAt")
@@ -196,22 +193,5 @@ async def _pages(rest: SignedRest, path: str, values: dict[str, str]) -> list[An
 
 def moves_of(rows: Sequence[Any], *, is_deposit: bool) -> list[WalletMove]:
     """Rows of the histories that went over a chain and have ended."""
-    found = []
-    for raw in rows:
-        try:
-            row = _Deposit.model_validate(raw) if is_deposit else _Withdrawal.model_validate(raw)
-        except ValidationError:
-            continue  # not complete, or without a time: it teaches nothing of how long transfers take
-        if row.kind == _ON_CHAIN:
-            found.append(
-                WalletMove(
-                    venue=VENUE,
-                    asset=row.asset,
-                    chain=CHAINS.get(row.chain),
-                    tx_id=row.tx_id,
-                    is_deposit=is_deposit,
-                    begun_ns=row.begun_ns,
-                    done_ns=row.done_ns,
-                )
-            )
-    return found
+    read = _Deposit.model_validate if is_deposit else _Withdrawal.model_validate
+    return past_moves(VENUE, rows, read, CHAINS, on_chain=_ON_CHAIN, is_deposit=is_deposit)

@@ -25,6 +25,8 @@ def _price(text: Any) -> Decimal | None:
     return None if price == 0 else price
 
 
+Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+"""A figure that its row is worth nothing without."""
 Figure = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(figure)]
 PriceOrNone = Annotated[Annotated[Decimal, Field(allow_inf_nan=True)] | None, BeforeValidator(_price)]
 """None: the venue says that there is none; NaN: it says nothing that can be read."""

@@ -57,5 +57,9 @@ def by_key(rows: Iterable[Any], key: str) -> dict[str, Any]:
 
 def bps_of(rate: Decimal) -> Decimal:
     """A ratio in bps, without idle zeros and without an exponent."""
-    short = (rate * 10_000).normalize()
-    return short if short == 0 or short.as_tuple().exponent <= 0 else short.quantize(Decimal(1))  # type: ignore[operator]
+    return plain(rate * 10_000)
+
+
+def plain(number: Decimal) -> Decimal:
+    """A number without idle zeros and without an exponent: `0.01000000` is 0.01, `1E+2` is 100."""
+    return Decimal(f"{number.normalize():f}")
