@@ -80,7 +80,7 @@ class BinanceDepthReader(DepthReader[BinanceBookBuilder]):
         """
         try:
             await super().start()
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             await self.stop()
             raise
 

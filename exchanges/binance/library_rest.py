@@ -40,7 +40,7 @@ class LibraryRest:
         return found
 
 
-class _Client(AsyncClient):  # type: ignore[misc]
+class _Client(AsyncClient):  # type: ignore[misc]  # python-binance has no types
     """python-binance with a session that gives back what it is told to send."""
 
     def _init_session(self) -> "_Session":

@@ -184,7 +184,7 @@ class SpotUserStream:
         socket = await self._http.socket(f"{self._url}/ws-api/v3")
         try:
             await self._subscribe(socket)
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             await socket.close()
             raise
         return socket

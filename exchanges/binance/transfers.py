@@ -49,7 +49,7 @@ _MOVED = {"CONFIRMED": MoveState.DONE, "FAILED": MoveState.FAILED}
 _T = TypeVar("_T")
 
 
-class _Client(AsyncClient):  # type: ignore[misc]
+class _Client(AsyncClient):  # type: ignore[misc]  # python-binance has no types
     """Signs for nobody but the hosts of its key, and pays for each request before it is sent."""
 
     hosts = SigningHosts()

@@ -40,7 +40,7 @@ class LibraryRest:
         return Formed(method, str(found.url), headers, body)
 
 
-class _Client(HTTP):  # type: ignore[misc]
+class _Client(HTTP):  # type: ignore[misc]  # pybit has no types
     """pybit with the venue's time, and with answers left to others."""
 
     def __init__(self, now_ms: Callable[[], int], **rest: Any) -> None:

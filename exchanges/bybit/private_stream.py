@@ -145,7 +145,7 @@ class BybitPrivateStream:
             for topic in self._protections:
                 # Apart from the others: an account that has lost it keeps its orders and fills.
                 await socket.send_json(_joining(topic))
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             await socket.close()
             raise
         self._socket = socket

@@ -63,7 +63,7 @@ _MOVED = {"SUCCESS": MoveState.DONE, "FAILED": MoveState.FAILED}
 _T = TypeVar("_T")
 
 
-class _Client(HTTP):  # type: ignore[misc]
+class _Client(HTTP):  # type: ignore[misc]  # pybit has no types
     """Signs for nobody but the hosts of its key, and pays for each request before it is sent.
 
     It runs on a thread of its own, and what is counted belongs to the loop.

@@ -88,7 +88,7 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
     """ccxt's class, asking door and budget before anything is sent, and telling by status and code what came of it."""
     budget = manners.budget
 
-    class Guarded(exchange):  # type: ignore[misc]
+    class Guarded(exchange):  # type: ignore[misc]  # ccxt is loaded late, and has no types
         async def fetch2(self, path: str, api: str | Sequence[str] = "public", *args: Any, **more: Any) -> Any:
             ask = partial(super().fetch2, path, api, *args, **more)
             cost = manners.cost("/".join([*([api] if isinstance(api, str) else api), path]))

@@ -36,16 +36,12 @@ class Session:
             SettingsError: If ccxt is not installed.
             VenueError: The venue cannot be asked.
         """
-        stack = AsyncExitStack()
-        try:
+        async with AsyncExitStack() as stack:
             trading = opened(self._venue, self._base_url, self._keys, self._manners, may_trade=True)
             client = await stack.enter_async_context(trading)
             with translated(self._venue):
                 await client.load_markets()
-        except BaseException:
-            await stack.aclose()
-            raise
-        self._stack, self._client = stack, client
+            self._stack, self._client = stack.pop_all(), client
 
     async def close(self) -> None:
         """Let go of the connections. Idempotent."""

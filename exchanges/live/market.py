@@ -112,7 +112,7 @@ class LiveVenues:
             reader = module.reader(feed, found, sink, self._settings, self.clock, spread, self.tap)
             try:
                 await reader.start()
-            except BaseException:
+            except BaseException:  # a cancelled start too leaves nothing open
                 await reader.stop()
                 raise
             started.append(reader)

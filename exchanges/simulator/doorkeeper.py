@@ -14,7 +14,7 @@ from bot.clock import Clock
 from bot.errors import SettingsError
 
 PASSWORD_VARIABLE = "CRYPTO_PIPE_SIMULATOR_PASSWORD"  # noqa: S105 - where it stands, not what it is
-PASSWORD_HEADER = "X-Simulator-Password"  # noqa: S105
+PASSWORD_HEADER = "X-Simulator-Password"  # noqa: S105 - where it stands, not what it is
 LEAST_LENGTH = 12
 MOST_FAILURES = 10
 _WINDOW_S = 60

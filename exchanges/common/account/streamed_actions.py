@@ -191,7 +191,7 @@ class StreamedActions:
             await self._account.load_account()
             await self._margins.ask_tiers()
             await asyncio.gather(*(socket.start() for socket in self._trade_sockets))
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             await self.stop()
             raise
         self._is_open = True

@@ -206,7 +206,7 @@ class TradeSocket:
             ended = self._links[link] = asyncio.create_task(link.ended())
             ended.add_done_callback(lambda _: self._links.pop(link, None))
             await link.log_in(self._number(), _LOGIN_S)
-        except BaseException as error:
+        except BaseException as error:  # a cancelled start too leaves nothing open
             link.abort("it was not taken into use")
             if isinstance(error, Banned | GeoBlocked):
                 self._budget.bans.sit_out(error)

@@ -107,8 +107,9 @@ class Downloader:
             return bytes(answer.read(_MAX_CHECKSUM_BYTES))
 
     def _opened(self, url: str, offset: int) -> Any:
-        request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-"} if offset else {})  # noqa: S310
-        # No proxy: where data come from is what the settings say, nothing else. The scheme was looked at.
+        part = {"Range": f"bytes={offset}-"} if offset else {}
+        request = urllib.request.Request(url, headers=part)  # noqa: S310 - `_persistently` has looked at the scheme
+        # No proxy: where data come from is what the settings say, nothing else.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         return opener.open(request, timeout=self._timeout_s)
 

@@ -195,7 +195,7 @@ class SupervisedConnection:
         )
         try:
             await self._dial(link)
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             link.abort("the handshake did not end")
             raise
         ended = asyncio.create_task(link.ended())

@@ -40,7 +40,7 @@ class FeedReader:
         measuring = self._offset.begin()
         try:
             await start_together(self._connections)
-        except BaseException:
+        except BaseException:  # a cancelled start too leaves nothing open
             await self.stop()
             raise
         await asyncio.wait({measuring}, timeout=self._patience_s)

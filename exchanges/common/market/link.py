@@ -69,7 +69,7 @@ class Link(WSListener):
                 self._on_other(transport, frame, ts_recv_ns)
             if frame.last_in_buffer:
                 self._on_batch_end(ts_recv_ns)
-        except BaseException:
+        except BaseException:  # whatever it is, it is raised again
             # A consumer that fails is our bug: not one more frame of this buffer may reach it. picows closes the
             # socket and hands the exception to `ended`.
             self._muted = True

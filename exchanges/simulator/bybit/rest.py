@@ -59,8 +59,7 @@ class Rest:
             text = self._error(error.code, error.message)
         except ApiError as error:
             text = self._error(error.code, error.message)
-        except Exception:  # noqa: BLE001 - see below
-            # A defect of ours must look like one of the venue's: clients are built for 10016, and the log tells.
+        except Exception:  # noqa: BLE001 - a defect of ours must look like one of the venue's, and the log tells
             _log.exception("request to %s failed", endpoint.path)
             text = self._error(10016, "Internal System Error.")
         return web.Response(text=text, content_type="application/json", headers=headers)

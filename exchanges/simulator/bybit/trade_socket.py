@@ -111,8 +111,7 @@ class TradeSocket:
             allowance, code, said = error.allowance, error.code, error.message
         except ApiError as error:
             code, said = error.code, error.message
-        except Exception:  # noqa: BLE001 - see below
-            # As over HTTP: a defect of ours is answered like one of the venue's, and logged.
+        except Exception:  # noqa: BLE001 - a defect of ours must look like one of the venue's, and the log tells
             _log.exception("trade request %s failed", op)
             code, said = 10016, "Internal server error"
         if fate.is_answer_lost:
