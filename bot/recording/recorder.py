@@ -209,7 +209,11 @@ class Recorder:
         for sampler in self._samplers:
             sampler.stop()
         self.flush()
-        is_durable = self._writer.drain(patience_s)
+        unsaid_s = patience_s / 15  # two seconds of thirty: nobody waits longer without a word
+        is_durable = self._writer.drain(unsaid_s)
+        if not is_durable:
+            self._log("warning", f"archive: what waits is tried for {patience_s - unsaid_s:g} s more, then given up")
+            is_durable = self._writer.drain(patience_s - unsaid_s)
         self._tell_troubles()
         self._put_gaps(self._clock.now_ns())
         return self._writer.close(patience_s if is_durable else 0.0)

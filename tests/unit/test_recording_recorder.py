@@ -299,7 +299,8 @@ def test_what_cannot_be_saved_at_the_end_is_counted() -> None:
     rig.store.full = "read-only"
     rig.recorder.start()
     rig.quote(BTC, 1.0)
-    assert rig.recorder.close(patience_s=0.05) == 1
+    assert rig.recorder.close(patience_s=0.15) == 1
+    assert ("warning", "archive: what waits is tried for 0.14 s more, then given up") in rig.said
 
 
 def test_a_batch_that_no_store_can_take_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
