@@ -49,7 +49,7 @@ def _row(top: TopRow, bid_size: str, bid: str, ask: str, ask_size: str, best: di
         Cell(ask_size, "dim"),
         Cell(bps(top.spread_bps, 2)),
         Cell(milliseconds(top.age_ms), "warn" if (top.age_ms or 0.0) > _OLD_MS else ""),
-        Cell("✓ ok", "good") if top.status == "ok" else Cell(f"✗ {top.status}", "warn"),
+        Cell("✓ ok", "good") if top.status == "ok" else Cell(f"✗ {top.status.replace('_', ' ')}", "warn"),
     )
 
 
