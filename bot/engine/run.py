@@ -31,6 +31,7 @@ from bot.engine.summary import run_summary
 from bot.engine.takeover import Takeover
 from bot.engine.terms.rates import assumed_funding, fee_schedules
 from bot.engine.watches.dead_man import DeadMan
+from bot.engine.watches.fee_tokens import FeeTokens
 from bot.engine.watches.lag_watch import LagWatch
 from bot.engine.watches.lasting_halt import LastingHalt
 from bot.engine.watches.storage_watch import Disk, StorageWatch
@@ -39,11 +40,13 @@ from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.masking import masked
 from bot.patience import Patience
 from bot.ports import (
+    HasAccounts,
     Journal,
     Market,
     MarketEnd,
     MarketSink,
     QuoteDrivenVenue,
+    RebuiltFromFills,
     RecordKind,
     RouteTerms,
     Strategy,
@@ -190,6 +193,9 @@ class EngineRun:
             no_orders_at=no_orders_at,
             carrier=self._carrier,
         )
+        if isinstance(self._venue, HasAccounts) and not isinstance(self._venue, RebuiltFromFills):
+            tokens = FeeTokens(self._fees_now, self._venue.balances, market.clock, self.engine.event)
+            self._watches = (*self._watches, tokens)
         # Asked now: it is one once the engine listens to it.
         self._transfers = self._carrier if isinstance(self._carrier, AccountCarrier) else None
         self._takeover = Takeover(
@@ -358,6 +364,11 @@ class EngineRun:
         """The bot has moved money between two wallets of an account at a venue."""
         if self._reconciler is not None:
             self._reconciler.moved(venue, asset, amount, source, target)
+
+    def _fees_now(self) -> dict[Feed, FeeSchedule]:
+        """As the venues told them last."""
+        slots = self.engine.slots
+        return {slot.instrument.feed: slot.fees for slot in slots if slot.fees is not None}
 
     def stop(self) -> None:
         """End in order."""

@@ -148,3 +148,10 @@ def test_a_client_order_id_is_used_once_and_somebody_listens() -> None:
         desk.open(order())
     with pytest.raises(InvariantError):
         OrderDesk(VirtualClock()).open(order())
+
+
+def test_fault_50_what_a_venue_took_is_told_once_however_often_it_says_so() -> None:
+    desk, heard = opened()
+    taken = fill(9, "0.4").model_copy(update={"client_order_id": "autoclose-1", "forced": "liquidation"})
+    assert [desk.on_fill(one) for one in (taken, taken)] == [True, False]
+    assert heard.events == [taken]
