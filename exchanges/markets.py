@@ -239,7 +239,7 @@ def _wire(
     venues = sorted({feed.venue for feed in market.by_feed} & TRADING_VENUES & keys.keys())
 
     def connected(fees: Mapping[Feed, FeeSchedule]) -> QuoteDrivenVenue:
-        spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
+        spread = random.SystemRandom()
         return ConnectedVenue(
             {
                 venue: adapters[venue](

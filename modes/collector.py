@@ -1,11 +1,10 @@
 """What a market says, on its way to the archive: quotes, trades and funding, order books, combined views."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.instrument import Feed, Instrument
 from bot.jobs import Job
-from bot.ports import FrameTap, MarketReader
+from bot.ports import FrameTap, MarketReader, Wiring
 from bot.recording.engine_quotes import EngineSlot
 from bot.recording.recorder import Recorder, RecorderLimits
 from bot.recording.views import ViewSampler
@@ -58,9 +57,8 @@ class Collector:
         if kept and engine is not None and isinstance(market, HasBooks):
             market.books.listen(kept, self.recorder.keep_books(kept))
         elif kept:
-            spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
             sink = self.recorder.keep_books(kept)
-            self.readers = depth_readers(books, sink, opened.settings, market.clock, spread, tap)
+            self.readers = depth_readers(books, sink, Wiring(opened.settings, market.clock, tap=tap))
         self.jobs: list[Job] = archive_jobs(
             settings, store, market.instruments, [market.instruments[slot] for slot in kept], market.clock
         )

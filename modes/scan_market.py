@@ -4,7 +4,6 @@ A venue that does not answer, or that does not serve this place, closes its own 
 """
 
 import asyncio
-import random
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.engine.terms.rates import effective_fees
 from bot.errors import BotError, SettingsError, VenueError
-from bot.ports import FeedState, LiveVenueModule, MarketReader
+from bot.ports import FeedState, LiveVenueModule, MarketReader, Wiring
 from bot.scan.views import ScanSink
 from bot.settings import Settings
 from exchanges.common.market.wanted import ALL
@@ -101,8 +100,7 @@ def _reader(
     venues: Mapping[str, LiveVenueModule],
     settings: Settings,
 ) -> MarketReader:
-    spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
-    return venues[feed.venue].reader(feed, slots, sink, settings, SystemClock(), spread)
+    return venues[feed.venue].reader(feed, slots, sink, Wiring(settings, SystemClock()))
 
 
 async def listed(

@@ -16,6 +16,7 @@ from bot.ports.market import (
     MarketReader,
     MarketSink,
     VenueModule,
+    Wiring,
 )
 from bot.ports.strategy import (
     ExitBounds,
@@ -76,5 +77,6 @@ __all__ = [
     "TermsSource",
     "TransferEstimate",
     "VenueModule",
+    "Wiring",
     "WritesBeside",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -107,19 +107,24 @@ class VenueModule(Protocol):
         """The venue's public lowest tier; None where it is not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a reader's connections are made with, whichever venue they go to."""
+
+    settings: Settings
+    """Addresses, limits and waits."""
+    clock: Clock
+    """Stamps frames and drives every timer."""
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    """Jitter of the waits."""
+    tap: FrameTap | None = None
+    """Sees every frame before it is used."""
+
+
 class LiveVenueModule(VenueModule, Protocol):
     """A venue that can also be connected to."""
 
-    def reader(
-        self,
-        feed: Feed,
-        slots: Mapping[str, int],
-        sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
-    ) -> MarketReader:
+    def reader(self, feed: Feed, slots: Mapping[str, int], sink: MarketSink, wiring: Wiring) -> MarketReader:
         """A live connection to one feed; nothing happens before its `start`."""
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:

@@ -1,14 +1,12 @@
 """Binance's live order books: the depth stream, and snapshots over REST for the books that want one."""
 
-import random
 from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
-from bot.ports import FeedState, FrameTap
+from bot.ports import FeedState, Wiring
 from bot.settings import Settings
 from exchanges.binance.decoder import reason
 from exchanges.binance.endpoints import REFUSED, VENUE, rest_url, stream_url
@@ -37,10 +35,7 @@ class BinanceDepthReader(DepthReader[BinanceBookBuilder]):
         feed: Feed,
         slots: Mapping[str, int],
         sink: DepthSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
         depth: int = SNAPSHOT_DEPTH,
     ) -> None:
         """Nothing happens before `start`.
@@ -49,27 +44,23 @@ class BinanceDepthReader(DepthReader[BinanceBookBuilder]):
             feed: Spot or linear.
             slots: Binance's symbols, and the slots that the sink knows them by; at most `MAX_SYMBOLS`.
             sink: Where the books go.
-            settings: Addresses, limits and waits.
-            clock: Stamps frames and drives every timer.
-            rng: Jitter of the waits.
-            tap: Sees every frame of the stream before it is used; snapshots are not frames.
+            wiring: What its connections are made with; `tap` sees the frames of the stream, snapshots are none.
             depth: Levels of a snapshot, one of those that Binance offers.
 
         Raises:
             SettingsError: If the feed cannot be read live.
         """
+        settings, clock = wiring.settings, wiring.clock
         self._rest_url = rest_url(feed, settings)
         self._depth = depth
         self._clock = clock
         self._http = PublicHttp(VENUE, clock=clock)
         self._desk = SnapshotDesk(
-            self._fetch, self._deliver, settings=settings.connection, clock=clock, rng=rng, on_trouble=self._note
+            self._fetch, self._deliver, settings=settings.connection, clock=clock, rng=wiring.rng, on_trouble=self._note
         )
         self._state = FeedState.CLOSED
         plan = depth_plan(feed, sorted(slots), settings)
-        super().__init__(
-            plan, slots, sink, lambda _, events: BinanceBookBuilder(depth, events), settings, clock, rng, tap
-        )
+        super().__init__(plan, slots, sink, lambda _, events: BinanceBookBuilder(depth, events), wiring)
         self._by_stream = {_stream(symbol).encode(): builder for symbol, builder in self._builders.items()}
 
     async def start(self) -> None:

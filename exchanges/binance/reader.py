@@ -1,20 +1,17 @@
 """Binance's live market data: a connection per route, and the offset of its clock."""
 
-import random
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
-from bot.ports import FrameTap, MarketSink
+from bot.ports import MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.binance.decoder import BinanceDecoder
 from exchanges.binance.endpoints import REFUSED, rest_url, stream_url
 from exchanges.common.market.feed_reader import FeedReader, connections
-from exchanges.common.market.feed_state import FeedStates
 from exchanges.common.market.plan import StreamPlan
-from exchanges.common.requests.offset_watch import AskTime, OffsetWatch
+from exchanges.common.requests.offset_watch import AskTime
 
 _STREAMS_PER_CONNECTION = 200
 """Binance allows 1024; fewer keep one bad connection from taking everything with it."""
@@ -34,27 +31,23 @@ class BinanceReader(FeedReader):
         feed: Feed,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> None:
-        """Nothing happens before `start`; `slots` maps Binance's symbols to slots, `tap` sees every raw frame.
+        """Nothing happens before `start`; `slots` maps Binance's symbols to slots.
 
         Raises:
             SettingsError: If the feed cannot be read live.
         """
-        rest_url(feed, settings)
-        states = FeedStates(partial(sink.on_feed_state, feed))
-        offset = OffsetWatch(
-            partial(_asking_time, feed, settings),
-            clock,
-            on_offset=partial(sink.on_clock_offset, feed.venue),
-            on_trouble=states.note,
-        )
+        rest_url(feed, wiring.settings)
         on_frame = BinanceDecoder(feed, slots, sink).on_frame
-        plans = stream_plans(feed, sorted(slots), settings)
-        super().__init__(connections(plans, sink, on_frame, states.of, settings, clock, rng, tap), offset, settings)
+        plans = stream_plans(feed, sorted(slots), wiring.settings)
+        super().__init__(
+            feed,
+            sink,
+            partial(_asking_time, feed, wiring.settings),
+            lambda states: connections(plans, sink, on_frame, states.of, wiring),
+            wiring,
+        )
 
 
 @asynccontextmanager

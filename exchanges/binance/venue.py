@@ -1,13 +1,11 @@
 """What Binance offers to `main.py`."""
 
-import random
 from collections.abc import Collection, Mapping, Sequence
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
-from bot.ports import FrameDecoder, FrameTap, MarketReader, MarketSink
+from bot.ports import FrameDecoder, MarketReader, MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.binance import normalize, shipped
 from exchanges.binance.decoder import BinanceDecoder
@@ -34,17 +32,14 @@ class BinanceVenue:
         feed: Feed,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> MarketReader:
         """A live connection to one feed; nothing happens before its `start`.
 
         Raises:
             SettingsError: If the feed cannot be read live.
         """
-        return BinanceReader(feed, slots, sink, settings, clock, rng, tap)
+        return BinanceReader(feed, slots, sink, wiring)
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
         """Ask Binance for the instruments with these unified symbols, or `ALL`; the answer is by Binance's symbol.

@@ -1,14 +1,12 @@
 """Bybit's live order books. A book that lost its place wants a new subscription: the whole connection begins anew."""
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 
 from pydantic_core import from_json
 
-from bot.clock import Clock
 from bot.domain.instrument import Feed
-from bot.ports import FeedState, FrameTap
+from bot.ports import FeedState, Wiring
 from bot.settings import Settings
 from exchanges.bybit.endpoints import FORBIDDEN, stream_url
 from exchanges.bybit.order_book import BybitBookBuilder
@@ -30,10 +28,7 @@ class BybitDepthReader(DepthReader[BybitBookBuilder]):
         feed: Feed,
         slots: Mapping[str, int],
         sink: DepthSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
         depth: int = TOPIC_DEPTH,
     ) -> None:
         """Nothing happens before `start`.
@@ -42,16 +37,11 @@ class BybitDepthReader(DepthReader[BybitBookBuilder]):
             feed: Spot or linear.
             slots: Bybit's symbols, and the slots that the sink knows them by.
             sink: Where the books go.
-            settings: Addresses, limits and waits.
-            clock: Stamps frames and drives every timer.
-            rng: Jitter of the waits.
-            tap: Sees every frame before it is used.
+            wiring: What its connections are made with.
             depth: Of the topics: 50, 200 or 1000.
         """
-        plan = depth_plan(feed, sorted(slots), settings, depth)
-        super().__init__(
-            plan, slots, sink, lambda _, events: BybitBookBuilder(depth, events), settings, clock, rng, tap
-        )
+        plan = depth_plan(feed, sorted(slots), wiring.settings, depth)
+        super().__init__(plan, slots, sink, lambda _, events: BybitBookBuilder(depth, events), wiring)
         self._by_topic = {_topic(symbol, depth).encode(): builder for symbol, builder in self._builders.items()}
 
     def _on_frame(self, raw: bytes, ts_recv_ns: int) -> None:

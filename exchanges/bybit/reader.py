@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-import random
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 
-from bot.clock import Clock, Timer
+from bot.clock import Timer
 from bot.domain.instrument import Feed, Segment
 from bot.errors import SettingsError, VenueError
-from bot.ports import FrameTap, MarketSink
+from bot.ports import MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import FORBIDDEN, rest_url, stream_url
@@ -38,24 +37,21 @@ class BybitReader:
         feed: Feed,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> None:
-        """Nothing happens before `start`; `slots` maps Bybit's symbols to slots, `tap` sees every raw frame."""
+        """Nothing happens before `start`; `slots` maps Bybit's symbols to slots."""
         self._feed = feed
         self._sink = sink
-        self._rest_url = rest_url(feed, settings)
-        self._clock = clock
+        self._rest_url = rest_url(feed, wiring.settings)
+        self._clock = wiring.clock
         self._timer: Timer | None = None
         self._measuring: asyncio.Task[None] | None = None
         report = partial(sink.on_feed_state, feed)
-        plans = stream_plans(feed, slots, settings)
+        plans = stream_plans(feed, slots, wiring.settings)
         # One connection's words are the feed's; of several the worst state is.
         told = FeedStates(report).of if len(plans) > 1 else lambda _: report
         on_frame = BybitDecoder(feed, slots, sink).on_frame
-        self._connections = connections(plans, sink, on_frame, told, settings, clock, rng, tap)
+        self._connections = connections(plans, sink, on_frame, told, wiring)
 
     async def start(self) -> None:
         """Measure the clock offset, connect and subscribe; returns when market data has come on every connection.

@@ -1,16 +1,14 @@
 """What Bybit offers to `main.py`."""
 
 import difflib
-import random
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import SettingsError
-from bot.ports import FrameDecoder, FrameTap, MarketReader, MarketSink
+from bot.ports import FrameDecoder, MarketReader, MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.bybit import normalize, shipped
 from exchanges.bybit.decoder import BybitDecoder
@@ -39,13 +37,10 @@ class BybitVenue:
         feed: Feed,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> MarketReader:
         """A live connection to one feed; nothing happens before its `start`."""
-        return BybitReader(feed, slots, sink, settings, clock, rng, tap)
+        return BybitReader(feed, slots, sink, wiring)
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
         """Ask Bybit for the instruments with these unified symbols, or `ALL`; the answer is by Bybit's symbol.

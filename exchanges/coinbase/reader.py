@@ -1,22 +1,20 @@
 """Coinbase's live market data: books and trades over as few connections as may carry them, and its clock."""
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bot.clock import Clock
-from bot.ports import FeedState, FrameTap, MarketSink
+from bot.ports import FeedState, MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.coinbase.clock import asking_time
 from exchanges.coinbase.decoder import CoinbaseDecoder
 from exchanges.coinbase.endpoints import SPOT, rest_url, stream_url
+from exchanges.common.market.connection import SupervisedConnection
 from exchanges.common.market.feed_reader import FeedReader
 from exchanges.common.market.feed_state import GONE, FeedStates
 from exchanges.common.market.plan import StreamPlan
 from exchanges.common.market.renewable import RenewableConnection
-from exchanges.common.requests.offset_watch import OffsetWatch
 
 _PRODUCTS_PER_CONNECTION = 10
 """Each begins with its whole book, of some MB; a lost message brings all those of its connection again."""
@@ -29,28 +27,23 @@ class CoinbaseReader(FeedReader):
         self,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> None:
         """Nothing happens before `start`; `slots` maps products (`BTC-USD`) to slots.
 
         Raises:
             SettingsError: If it would read the real exchange where nothing may leave the machine.
         """
-        states = FeedStates(partial(sink.on_feed_state, SPOT))
-        offset = OffsetWatch(
-            partial(asking_time, rest_url(settings)),
-            clock,
-            on_offset=partial(sink.on_clock_offset, SPOT.venue),
-            on_trouble=states.note,
-        )
-        connections = [
-            _Connected(plan, {symbol: slots[symbol] for symbol in part}, sink, settings, clock, rng, tap, states)
-            for part, plan in stream_plans(sorted(slots), settings)
-        ]
-        super().__init__([one.connection for one in connections], offset, settings)
+        settings = wiring.settings
+        plans = stream_plans(sorted(slots), settings)
+
+        def connect(states: FeedStates) -> Sequence[SupervisedConnection]:
+            return [
+                _Connected(plan, {name: slots[name] for name in part}, sink, wiring, states).connection
+                for part, plan in plans
+            ]
+
+        super().__init__(SPOT, sink, partial(asking_time, rest_url(settings)), connect, wiring)
 
 
 class _Connected:
@@ -61,23 +54,20 @@ class _Connected:
         plan: StreamPlan,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None,
+        wiring: Wiring,
         states: FeedStates,
     ) -> None:
         self._tell = states.of(plan.name)
         self._decoder = CoinbaseDecoder(slots, sink, self._renew)
         self.connection = RenewableConnection(
             plan,
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
+            settings=wiring.settings.connection,
+            clock=wiring.clock,
+            rng=wiring.rng,
             on_frame=self._decoder.on_frame,
             on_batch_end=sink.on_batch_end,
             on_state=self._on_state,
-            tap=tap,
+            tap=wiring.tap,
         )
 
     def _renew(self, reason: str) -> None:

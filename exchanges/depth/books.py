@@ -1,14 +1,13 @@
 """The order books of a market that is connected to: read once, whoever follows them."""
 
 import asyncio
-import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import BotError
-from bot.ports import FeedState, MarketReader
+from bot.ports import FeedState, MarketReader, Wiring
 from bot.settings import OrderBookSettings, Settings
 from exchanges.common.market.depth import DepthSink
 from exchanges.depth.fanout import DepthFanout
@@ -72,8 +71,7 @@ class LiveBooks:
             followed = {name: self._slots[one.id] for name, one in found.items()}
             followed = {name: slot for name, slot in followed.items() if slot in self._fanout.slots}
             if followed:
-                spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
-                readers = depth_readers({feed: followed}, self._fanout, self._settings, self._clock, spread)
+                readers = depth_readers({feed: followed}, self._fanout, Wiring(self._settings, self._clock))
                 self._readers = [*self._readers, *readers]
                 self._starting += [asyncio.create_task(self._start(reader, feed)) for reader in readers]
 

@@ -1,15 +1,12 @@
 """Readers of order books over every venue: as many connections as their limits ask for."""
 
-import random
 from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
-from bot.clock import Clock
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError
-from bot.ports import FrameTap, MarketReader
-from bot.settings import Settings
+from bot.ports import MarketReader, Wiring
 from exchanges.binance.depth_reader import MAX_SYMBOLS, BinanceDepthReader
 from exchanges.bybit.depth_reader import BybitDepthReader
 from exchanges.common.market.depth import DepthSink
@@ -21,30 +18,21 @@ class _Build(Protocol):
         self,
         slots: Mapping[str, int],
         sink: DepthSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None,
+        wiring: Wiring,
     ) -> MarketReader: ...
 
 
 def depth_readers(
     by_feed: Mapping[Feed, Mapping[str, int]],
     sink: DepthSink,
-    settings: Settings,
-    clock: Clock,
-    rng: random.Random,
-    tap: FrameTap | None = None,
+    wiring: Wiring,
 ) -> list[MarketReader]:
     """Readers of the books of these instruments; nothing happens before their `start`.
 
     Args:
         by_feed: Feed -> the venue's own symbol -> slot under which the sink knows the instrument.
         sink: Where the books go.
-        settings: Addresses, limits and waits.
-        clock: Stamps frames and drives every timer.
-        rng: Jitter of the waits.
-        tap: Sees every frame before it is used.
+        wiring: What their connections are made with.
 
     Raises:
         SettingsError: If a feed has no live order books.
@@ -55,7 +43,7 @@ def depth_readers(
         symbols = sorted(slots)
         for start in range(0, len(symbols), MAX_SYMBOLS):
             part = {symbol: slots[symbol] for symbol in symbols[start : start + MAX_SYMBOLS]}
-            readers.append(build(part, sink, settings, clock, rng, tap))
+            readers.append(build(part, sink, wiring))
     return readers
 
 

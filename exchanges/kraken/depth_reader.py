@@ -1,15 +1,13 @@
 """Kraken's live order books, checked by checksum. A book that lost its place makes the connection begin anew."""
 
 import json
-import random
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from bot.clock import Clock
 from bot.errors import MalformedPayload
-from bot.ports import FeedState, FrameTap
+from bot.ports import FeedState, Wiring
 from bot.settings import Settings
 from exchanges.common.market.book_builder import BookEvents
 from exchanges.common.market.depth import DepthSink
@@ -29,13 +27,10 @@ class KrakenDepthReader(DepthReader[KrakenBookBuilder]):
         self,
         slots: Mapping[str, int],
         sink: DepthSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> None:
         """Nothing happens before `start`; `slots` maps Kraken's v2 symbols (`BTC/USD`) to slots."""
-        super().__init__(depth_plan(tuple(sorted(slots)), settings), slots, sink, _builder, settings, clock, rng, tap)
+        super().__init__(depth_plan(tuple(sorted(slots)), wiring.settings), slots, sink, _builder, wiring)
 
     def _on_frame(self, raw: bytes, ts_recv_ns: int) -> None:
         try:

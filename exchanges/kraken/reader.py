@@ -1,18 +1,16 @@
 """Kraken's live market data: tops of book and trades over as few connections as may carry them, and its clock."""
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from bot.clock import Clock
-from bot.ports import FrameTap, MarketSink
+from bot.ports import MarketSink, Wiring
 from bot.settings import Settings
+from exchanges.common.market.connection import SupervisedConnection
 from exchanges.common.market.feed_reader import FeedReader, connections
 from exchanges.common.market.feed_state import FeedStates
 from exchanges.common.market.plan import StreamPlan
-from exchanges.common.requests.offset_watch import OffsetWatch
 from exchanges.kraken.clock import asking_time
 from exchanges.kraken.decoder import KrakenDecoder
 from exchanges.kraken.endpoints import SPOT, stream_url
@@ -30,26 +28,21 @@ class KrakenReader(FeedReader):
         self,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> None:
         """Nothing happens before `start`; `slots` maps v2 symbols (`BTC/USD`) to slots.
 
         Raises:
             SettingsError: If it would read the real exchange where nothing may leave the machine.
         """
-        states = FeedStates(partial(sink.on_feed_state, SPOT))
-        offset = OffsetWatch(
-            partial(asking_time, stream_url(settings)),
-            clock,
-            on_offset=partial(sink.on_clock_offset, SPOT.venue),
-            on_trouble=states.note,
-        )
-        on_frame = KrakenDecoder(slots, sink, states.note).on_frame
+        settings = wiring.settings
         plans = stream_plans(sorted(slots), settings)
-        super().__init__(connections(plans, sink, on_frame, states.of, settings, clock, rng, tap), offset, settings)
+
+        def connect(states: FeedStates) -> Sequence[SupervisedConnection]:
+            on_frame = KrakenDecoder(slots, sink, states.note).on_frame
+            return connections(plans, sink, on_frame, states.of, wiring)
+
+        super().__init__(SPOT, sink, partial(asking_time, stream_url(settings)), connect, wiring)
 
 
 def stream_plans(symbols: Sequence[str], settings: Settings) -> list[StreamPlan]:

@@ -1,7 +1,6 @@
 """Live venues as a market: what `--market live` reads."""
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -12,7 +11,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
 from bot.errors import BotError, SettingsError
 from bot.patience import Patience
-from bot.ports import FrameTap, LiveVenueModule, MarketEnd, MarketReader, MarketSink
+from bot.ports import FrameTap, LiveVenueModule, MarketEnd, MarketReader, MarketSink, Wiring
 from bot.settings import Settings
 from exchanges.depth.books import LiveBooks
 
@@ -107,9 +106,8 @@ class LiveVenues:
         found = {symbol: slots[one.id] for symbol, one in self.by_feed[feed].items()}
 
         async def attempt() -> None:
-            spread = random.Random()  # noqa: S311 - spreads reconnects, guards nothing
-            module = self._venues[feed.venue]
-            reader = module.reader(feed, found, sink, self._settings, self.clock, spread, self.tap)
+            wiring = Wiring(self._settings, self.clock, tap=self.tap)
+            reader = self._venues[feed.venue].reader(feed, found, sink, wiring)
             try:
                 await reader.start()
             except BaseException:  # a cancelled start too leaves nothing open

@@ -14,7 +14,7 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.errors import GeoBlocked, SettingsError, VenueUnavailable
-from bot.ports import FeedState
+from bot.ports import FeedState, Wiring
 from bot.settings import ConnectionSettings, EndpointSettings, Settings
 from exchanges.binance.reader import BinanceReader, stream_plans
 from exchanges.binance.venue import BinanceVenue
@@ -139,7 +139,7 @@ class FakeBinance:
 async def reading(server: FakeBinance, feed: Feed, slots: dict[str, int]) -> AsyncIterator[Heard]:
     async with server.running() as settings:
         sink = Heard()
-        reader = BinanceVenue().reader(feed, slots, sink, settings, SystemClock(), random.Random(1), sink)
+        reader = BinanceVenue().reader(feed, slots, sink, Wiring(settings, SystemClock(), random.Random(1), sink))
         try:
             await reader.start()
             yield sink
@@ -251,4 +251,4 @@ async def test_a_reader_of_nothing_starts_and_stops() -> None:
 
 def test_inverse_cannot_be_read_live() -> None:
     with pytest.raises(SettingsError, match="recordings only"):
-        BinanceReader(INVERSE, {"BTCUSD_PERP": 0}, Heard(), Settings(), SystemClock(), random.Random(1))
+        BinanceReader(INVERSE, {"BTCUSD_PERP": 0}, Heard(), Wiring(Settings(), SystemClock(), random.Random(1)))

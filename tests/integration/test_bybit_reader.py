@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.errors import GeoBlocked, SettingsError, VenueUnavailable
-from bot.ports import FeedState
+from bot.ports import FeedState, Wiring
 from bot.settings import Settings
 from exchanges.bybit.reader import stream_plan
 from exchanges.bybit.venue import BybitVenue
@@ -121,7 +121,7 @@ def settings(port, **connection):
 
 def reader(feed, symbols, heard, told):
     slots = {symbol: slot for slot, symbol in enumerate(symbols)}
-    return BybitVenue().reader(feed, slots, heard, told, SystemClock(), random.Random(7))
+    return BybitVenue().reader(feed, slots, heard, Wiring(told, SystemClock(), random.Random(7)))
 
 
 async def test_quotes_come_from_the_feeds_own_route(venue, port):

@@ -7,7 +7,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError
-from bot.ports import FeedState, MarketReader
+from bot.ports import FeedState, MarketReader, Wiring
 from bot.settings import ConnectionSettings, Settings
 from exchanges.coinbase.reader import stream_plans
 from exchanges.coinbase.venue import CoinbaseVenue
@@ -20,7 +20,7 @@ SLOTS = {"BTC-USD": 0, "ETH-USD": 1}
 def reader(server: LocalCoinbase, sink: Heard, **limits: float) -> MarketReader:
     endpoint = {"stream_url": f"ws://{server.url}/", "rest_url": f"http://{server.url}"}
     settings = Settings(venues={"coinbase": {"spot": endpoint}}, connection=ConnectionSettings(**limits))
-    return CoinbaseVenue().reader(SPOT, SLOTS, sink, settings, SystemClock(), random.Random(1))  # type: ignore[arg-type]
+    return CoinbaseVenue().reader(SPOT, SLOTS, sink, Wiring(settings, SystemClock(), random.Random(1)))  # type: ignore[arg-type]
 
 
 def tops(sink: Heard, slot: int) -> list[float]:
@@ -76,7 +76,7 @@ async def test_a_planned_reconnect_never_counts_two_connections_as_one() -> None
 
 def test_a_simulated_market_never_reads_the_real_exchange() -> None:
     with pytest.raises(SettingsError, match="no simulated exchange"):
-        CoinbaseVenue().reader(SPOT, SLOTS, Heard(), Settings(), SystemClock(), random.Random(1))  # type: ignore[arg-type]
+        CoinbaseVenue().reader(SPOT, SLOTS, Heard(), Wiring(Settings(), SystemClock(), random.Random(1)))  # type: ignore[arg-type]
 
 
 def test_many_products_are_split_over_connections() -> None:

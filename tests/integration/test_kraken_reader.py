@@ -7,7 +7,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError, VenueUnavailable
-from bot.ports import FeedState, MarketReader
+from bot.ports import FeedState, MarketReader, Wiring
 from bot.settings import ConnectionSettings, Settings
 from exchanges.kraken.reader import stream_plans
 from exchanges.kraken.venue import KrakenVenue
@@ -24,7 +24,7 @@ def settings(server: LocalKraken, **limits: float) -> Settings:
 
 def reader(server: LocalKraken, sink: Heard, **limits: float) -> MarketReader:
     rng = random.Random(1)
-    return KrakenVenue().reader(SPOT, SLOTS, sink, settings(server, **limits), SystemClock(), rng)  # type: ignore[arg-type]
+    return KrakenVenue().reader(SPOT, SLOTS, sink, Wiring(settings(server, **limits), SystemClock(), rng))  # type: ignore[arg-type]
 
 
 async def test_every_pair_is_quoted_when_it_has_started_and_the_clock_is_known() -> None:
@@ -84,7 +84,7 @@ async def test_one_that_stays_silent_is_told_by_what_to_check() -> None:
 
 def test_a_simulated_market_never_reads_the_real_exchange() -> None:
     with pytest.raises(SettingsError, match="no simulated exchange"):
-        KrakenVenue().reader(SPOT, SLOTS, Heard(), Settings(), SystemClock(), random.Random(1))  # type: ignore[arg-type]
+        KrakenVenue().reader(SPOT, SLOTS, Heard(), Wiring(Settings(), SystemClock(), random.Random(1)))  # type: ignore[arg-type]
 
 
 def test_many_pairs_are_split_over_messages_and_connections() -> None:

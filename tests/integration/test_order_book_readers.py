@@ -19,7 +19,7 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from bot.errors import Banned, RateLimited, VenueUnavailable
-from bot.ports import FeedState
+from bot.ports import FeedState, Wiring
 from bot.settings import Settings
 from exchanges.binance.depth_reader import BinanceDepthReader, fetch_snapshot
 from exchanges.bybit.depth_reader import BybitDepthReader
@@ -155,8 +155,8 @@ async def binance(segment: str) -> AsyncIterator[tuple[Heard, Proxy, BinanceDept
             settings = Settings.model_validate({"venues": {"binance": {segment: here}}, "connection": QUICK})
             heard = Heard()
             reader = BinanceDepthReader(
-                Feed.parse(f"binance.{segment}"), {"BTCUSDT": 0, "ETHUSDT": 1}, heard, settings, SystemClock(),
-                random.Random(1),
+                Feed.parse(f"binance.{segment}"), {"BTCUSDT": 0, "ETHUSDT": 1}, heard,
+                Wiring(settings, SystemClock(), random.Random(1)),
             )  # fmt: skip
             await reader.start()
             try:
@@ -243,8 +243,8 @@ async def bybit(segment: str) -> AsyncIterator[tuple[Heard, Proxy, BybitDepthRea
             settings = Settings.model_validate({"venues": {"bybit": {segment: here}}, "connection": QUICK})
             heard = Heard()
             reader = BybitDepthReader(
-                Feed.parse(f"bybit.{segment}"), {"BTCUSDT": 0, "ETHUSDT": 1}, heard, settings, SystemClock(),
-                random.Random(1),
+                Feed.parse(f"bybit.{segment}"), {"BTCUSDT": 0, "ETHUSDT": 1}, heard,
+                Wiring(settings, SystemClock(), random.Random(1)),
             )  # fmt: skip
             await reader.start()
             try:
@@ -343,7 +343,7 @@ async def test_fault_09_a_wrong_checksum_of_kraken_costs_the_book_until_a_new_su
         here = {"stream_url": f"ws://{address}/v2"}
         settings = Settings.model_validate({"venues": {"kraken": {"spot": here}}, "connection": QUICK})
         heard = Heard()
-        reader = KrakenDepthReader({"BTC/USD": 0}, heard, settings, SystemClock(), random.Random(1))
+        reader = KrakenDepthReader({"BTC/USD": 0}, heard, Wiring(settings, SystemClock(), random.Random(1)))
         await reader.start()
         try:
             await heard.until(lambda: heard.valid_changes > 5)
@@ -392,7 +392,7 @@ async def test_a_snapshot_that_cannot_be_had_is_asked_for_until_it_can() -> None
             settings = Settings.model_validate({"venues": {"binance": {"spot": here}}, "connection": QUICK})
             heard = Heard()
             reader = BinanceDepthReader(
-                Feed.parse("binance.spot"), {"BTCUSDT": 0}, heard, settings, SystemClock(), random.Random(1)
+                Feed.parse("binance.spot"), {"BTCUSDT": 0}, heard, Wiring(settings, SystemClock(), random.Random(1))
             )
             await reader.start()
             try:

@@ -11,6 +11,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError, VenueUnavailable
+from bot.ports import Wiring
 from bot.recording.record import FeedRates, FrameCounter, record
 from bot.recording.recorder import Recorder
 from bot.settings import Settings
@@ -58,7 +59,7 @@ async def test_five_hundred_instruments_are_recorded() -> None:
         }
         counter = FrameCounter()
         sink = recorder.keep_books([slot for found in books.values() for slot in found.values()])
-        depth = depth_readers(books, sink, settings, market.clock, random.Random(1), counter)
+        depth = depth_readers(books, sink, Wiring(settings, market.clock, random.Random(1), counter))
         recorder.sample_views([BTC], market.printed, per_s=5.0)
         stop = asyncio.Event()
 
@@ -143,9 +144,9 @@ def test_connections_are_split_by_the_limits_of_the_venues() -> None:
 def test_depth_readers_are_split_and_only_of_venues_that_have_books() -> None:
     slots = {f"SYMBOL{number}USDT": number for number in range(450)}
     clock, rng, sink = SystemClock(), random.Random(1), Recorder(MemoryStore(), [], SystemClock()).keep_books([])
-    assert len(depth_readers({FEEDS[0]: slots, FEEDS[3]: slots}, sink, Settings(), clock, rng)) == 6
+    assert len(depth_readers({FEEDS[0]: slots, FEEDS[3]: slots}, sink, Wiring(Settings(), clock, rng))) == 6
     with pytest.raises(SettingsError, match=r"coinbase\.spot has no order books"):
-        depth_readers({Feed.parse("coinbase.spot"): slots}, sink, Settings(), clock, rng)
+        depth_readers({Feed.parse("coinbase.spot"): slots}, sink, Wiring(Settings(), clock, rng))
 
 
 def test_listings_are_as_many_as_asked_for() -> None:

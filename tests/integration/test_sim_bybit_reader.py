@@ -7,6 +7,7 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.domain.instrument import Feed
+from bot.ports import Wiring
 from bot.settings import Settings
 from exchanges.bybit.venue import BybitVenue
 from tests.integration.sim_bybit_server import serving
@@ -57,7 +58,7 @@ async def test_the_bot_reads_it(name):
         assert listed == {"BTCUSDT": BybitVenue().shipped_instruments(feed)["BTCUSDT"]}
         sink = Sink()
         slots = {"BTCUSDT": 0, "ETHUSDT": 1}
-        reader = BybitVenue().reader(feed, slots, sink, settings, SystemClock(), random.Random(1))
+        reader = BybitVenue().reader(feed, slots, sink, Wiring(settings, SystemClock(), random.Random(1)))
         await reader.start()
 
         def is_enough():

@@ -12,7 +12,7 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Feed
 from bot.errors import VenueUnavailable
 from bot.market.quote_gate import QuoteGate, RefusedQuote
-from bot.ports import FeedState, LiveVenueModule
+from bot.ports import FeedState, LiveVenueModule, Wiring
 from bot.settings import Settings
 from exchanges.binance.venue import BinanceVenue
 from exchanges.bybit.venue import BybitVenue
@@ -85,7 +85,7 @@ def reader_of(here: Rig, line: Line, sink: Heard):
     place = {"rest_url": here.address.url, "stream_url": here.address.ws_url}
     settings = Settings.model_validate({"connection": IMPATIENT, "venues": {line.venue: {str(line.segment): place}}})
     venue: LiveVenueModule = BinanceVenue() if line.venue == "binance" else BybitVenue()
-    return venue.reader(feed, {"BTCUSDT": 0, "ETHUSDT": 1}, sink, settings, SystemClock(), random.Random(1))
+    return venue.reader(feed, {"BTCUSDT": 0, "ETHUSDT": 1}, sink, Wiring(settings, SystemClock(), random.Random(1)))
 
 
 @asynccontextmanager

@@ -1,15 +1,12 @@
 """A feed's order books over one connection; what a venue's depth reader is built on."""
 
-import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Generic
 
-from bot.clock import Clock
 from bot.domain.order_book import OrderBook
-from bot.ports import FeedState, FrameTap
-from bot.settings import Settings
+from bot.ports import FeedState, Wiring
 from exchanges.common.market.book_builder import BookEvents
 from exchanges.common.market.depth import BuilderT, DepthSink, SlotBook
 from exchanges.common.market.feed_state import GONE
@@ -30,10 +27,7 @@ class DepthReader(ABC, Generic[BuilderT]):
         slots: Mapping[str, int],
         sink: DepthSink,
         build: Callable[[str, BookEvents], BuilderT],
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None,
+        wiring: Wiring,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -42,10 +36,7 @@ class DepthReader(ABC, Generic[BuilderT]):
             slots: The venue's symbols, and the slots that the sink knows them by.
             sink: Where the books go.
             build: Makes the builder of a symbol.
-            settings: Limits and waits.
-            clock: Stamps frames and drives every timer.
-            rng: Jitter of the waits.
-            tap: Sees every frame before it is used.
+            wiring: What the connection is made with.
         """
         self._feed = plan.feed
         self._sink = sink
@@ -53,13 +44,13 @@ class DepthReader(ABC, Generic[BuilderT]):
         self._by_slot = {slot: self._builders[symbol] for symbol, slot in slots.items()}
         self._connection = RenewableConnection(
             plan,
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
+            settings=wiring.settings.connection,
+            clock=wiring.clock,
+            rng=wiring.rng,
             on_frame=self._on_frame,
             on_batch_end=sink.on_batch_end,
             on_state=self._on_state,
-            tap=tap,
+            tap=wiring.tap,
         )
 
     def book(self, slot: int) -> OrderBook | None:

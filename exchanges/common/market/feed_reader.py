@@ -1,32 +1,50 @@
 """A feed's live market data: its connections, and beside them the offset of the venue's clock."""
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 
-from bot.clock import Clock
-from bot.ports import FeedState, FrameTap, MarketSink
-from bot.settings import Settings
+from bot.domain.instrument import Feed
+from bot.ports import FeedState, MarketSink, Wiring
 from exchanges.common.market.connection import SupervisedConnection
+from exchanges.common.market.feed_state import FeedStates
 from exchanges.common.market.plan import StreamPlan
 from exchanges.common.market.started import start_together
-from exchanges.common.requests.offset_watch import OffsetWatch
+from exchanges.common.requests.offset_watch import AskTime, OffsetWatch
+
+AskingTime = Callable[[], AbstractAsyncContextManager[AskTime]]
 
 
 class FeedReader:
     """What the readers of Binance, Kraken and Coinbase do alike: they begin and end together what reads one feed."""
 
-    def __init__(self, connections: Sequence[SupervisedConnection], offset: OffsetWatch, settings: Settings) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        sink: MarketSink,
+        asking_time: AskingTime,
+        connect: Callable[[FeedStates], Sequence[SupervisedConnection]],
+        wiring: Wiring,
+    ) -> None:
         """Nothing happens before `start`.
 
         Args:
-            connections: Deliver to the sink themselves.
-            offset: Of the venue's clock.
-            settings: How long its first measurement is waited for.
+            feed: What is read.
+            sink: Hears of the clock's offset, and how the connections are.
+            asking_time: Opens a way to ask the venue for its time.
+            connect: Makes the connections, which deliver to the sink themselves and tell their states.
+            wiring: Says how long the clock's first measurement is waited for.
         """
-        self._connections = connections
-        self._offset = offset
-        self._patience_s = settings.connection.first_frame_timeout_s
+        states = FeedStates(partial(sink.on_feed_state, feed))
+        self._connections = connect(states)
+        self._offset = OffsetWatch(
+            asking_time,
+            wiring.clock,
+            on_offset=partial(sink.on_clock_offset, feed.venue),
+            on_trouble=states.note,
+        )
+        self._patience_s = wiring.settings.connection.first_frame_timeout_s
 
     async def start(self) -> None:
         """Connect and measure the clock; returns when that is done and each connection has delivered market data.
@@ -56,10 +74,7 @@ def connections(
     sink: MarketSink,
     on_frame: Callable[[bytes, int], None],
     on_state: Callable[[str], Callable[[FeedState, str], None]],
-    settings: Settings,
-    clock: Clock,
-    rng: random.Random,
-    tap: FrameTap | None,
+    wiring: Wiring,
 ) -> list[SupervisedConnection]:
     """A connection a plan, all with one decoder; `on_state` gives what the connection of that name tells its states to.
 
@@ -68,13 +83,13 @@ def connections(
     return [
         SupervisedConnection(
             plan,
-            settings=settings.connection,
-            clock=clock,
-            rng=rng,
+            settings=wiring.settings.connection,
+            clock=wiring.clock,
+            rng=wiring.rng,
             on_frame=on_frame,
             on_batch_end=sink.on_batch_end,
             on_state=on_state(plan.name),
-            tap=tap,
+            tap=wiring.tap,
         )
         for plan in plans
     ]

@@ -1,14 +1,12 @@
 """A venue with one feed that is watched, and none that is traded on by this version."""
 
-import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from bot.clock import Clock
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote
-from bot.ports import FrameDecoder, FrameTap, MarketReader, MarketSink
+from bot.ports import FrameDecoder, MarketReader, MarketSink, Wiring
 from bot.settings import Settings
 
 AskInstruments = Callable[[Collection[str], Settings], Awaitable[dict[str, Instrument]]]
@@ -19,10 +17,7 @@ class _Read(Protocol):
         self,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None,
+        wiring: Wiring,
     ) -> MarketReader: ...
 
 
@@ -65,17 +60,14 @@ class WatchedVenue:
         feed: Feed,
         slots: Mapping[str, int],
         sink: MarketSink,
-        settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        tap: FrameTap | None = None,
+        wiring: Wiring,
     ) -> MarketReader:
         """A live connection; nothing happens before its `start`.
 
         Raises:
             SettingsError: If it would read the real exchange where nothing may leave the machine.
         """
-        return self._reader(slots, sink, settings, clock, rng, tap)
+        return self._reader(slots, sink, wiring)
 
     async def instruments(self, feed: Feed, wanted: Collection[str], settings: Settings) -> dict[str, Instrument]:
         """Ask the venue for the instruments with these unified symbols, or `ALL`; by the stream's symbol.
