@@ -32,6 +32,7 @@ from bot.execution.pair import Pair
 from bot.execution.pair_executor import PairExecutor
 from bot.settings import EndpointSettings, Settings
 from bot.storage.journal import SqliteJournal
+from bot.threads import share_quickly
 from exchanges.binance import request_costs as binance_costs
 from exchanges.binance import shipped as binance
 from exchanges.binance.actions import BinanceActions
@@ -83,7 +84,6 @@ class StampingJournal:
         self.close = journal.close
         self._journal = journal
         self.handed_ns = 0
-        self.prepared_ns = 0
         self.durable_ns = 0
 
     def when_durable(self, callback: Callable[[], None]) -> None:
@@ -95,16 +95,6 @@ class StampingJournal:
 
         self._journal.when_durable(stamped)
         self.handed_ns = perf_counter_ns()
-
-    def while_writing(self, callback: Callable[[], None]) -> None:
-        """As the journal does."""
-
-        def stamped() -> None:
-            begun_ns = perf_counter_ns()
-            callback()
-            self.prepared_ns = perf_counter_ns() - begun_ns
-
-        self._journal.while_writing(stamped)
 
 
 class _Burst(NamedTuple):
@@ -128,6 +118,7 @@ class _Burst(NamedTuple):
 
 def rows(rounds: int) -> list[Row]:
     """Ours beside ccxt's in every round, and what one fsync of such a size takes by itself."""
+    share_quickly()  # as an engine does
     with simulated() as server:
         bursts, disk = uvloop.run(_measure(server, rounds))
     ours, peer = bursts
@@ -254,6 +245,7 @@ class _OwnPairs:
         self._actions = actions
         self._journal = journal
         self._written: list[int] = []
+        self._prepared_ns = 0
         self._routes: dict[str, Route] = {}
         self._over = asyncio.Event()
         self._executor = PairExecutor(
@@ -276,6 +268,7 @@ class _OwnPairs:
     async def send(self, buy: Instrument, sell: Instrument, number: str) -> Sent:
         """Open a pair, and wait until it is over."""
         self._written.clear()
+        self._prepared_ns = 0
         self._over.clear()
         route = self._route(buy, sell)
         price = float(FIRST_PRICES["BTC"])
@@ -299,7 +292,7 @@ class _OwnPairs:
         if more:
             raise RuntimeError(f"{len(more)} orders more than two: a leg was not filled at once")
         journal = self._journal
-        return Sent(decided_ns, journal.handed_ns, journal.prepared_ns, journal.durable_ns, (first, second))
+        return Sent(decided_ns, journal.handed_ns, self._prepared_ns, journal.durable_ns, (first, second))
 
     def _route(self, buy: Instrument, sell: Instrument) -> Route:
         """A run lists its routes when it starts."""
@@ -314,6 +307,12 @@ class _OwnPairs:
             self._over.set()
 
     # `Actions`, as the executor sees it
+
+    def prepare(self, order: Order) -> None:
+        """Pass it on, and note how long it takes."""
+        begun_ns = perf_counter_ns()
+        self._actions.prepare(order)
+        self._prepared_ns += perf_counter_ns() - begun_ns
 
     def submit(self, order: Order) -> None:
         """Pass it on, and note when it has been written."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.clock import Clock
-from bot.ports import Journal, RecordKind, WritesBeside
+from bot.ports import Journal, RecordKind
 
 _HURRIED = frozenset({RecordKind.ORDER, RecordKind.FILL})
 _SETTLE_S = 0.05
@@ -22,8 +22,6 @@ class WakingJournal:
         self._clock = clock
         self._is_due = False
         self.when_durable: Callable[[Callable[[], None]], None] = journal.when_durable
-        if isinstance(journal, WritesBeside):
-            self.while_writing: Callable[[Callable[[], None]], None] = journal.while_writing
         self.close: Callable[[], None] = journal.close
 
     def record(

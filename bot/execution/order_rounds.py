@@ -15,7 +15,7 @@ from bot.execution.context import ExecutionContext
 from bot.execution.order_owner import OrderOwner
 from bot.execution.order_record import order_record
 from bot.execution.unanswered import Unanswered
-from bot.ports import PreparesOrders, RecordKind, WritesBeside
+from bot.ports import PreparesOrders, RecordKind
 
 _TAKEN_BACK = "not sent: taken back before its intent was durable"
 
@@ -67,7 +67,6 @@ class OrderRounds(Generic[_Of]):
         self._on_not_durable = on_not_durable
         self._is_taken_back = is_taken_back
         self._look_at = look_at
-        self._while_writing = journal.while_writing if isinstance(journal, WritesBeside) else None
         self._prepare = actions.prepare if isinstance(actions, PreparesOrders) else None
         self._owners: dict[str, _Of] = {}
         self._left: list[tuple[_Of, Order]] = []
@@ -109,12 +108,20 @@ class OrderRounds(Generic[_Of]):
             owner.pending.add(order.client_order_id)
             self._owners[order.client_order_id] = owner
             self._record(owner, order)
-        if self._while_writing is not None and self._prepare is not None:
-            self._while_writing(partial(_each, self._prepare, orders))
         try:
             self._journal.when_durable(lambda: self._durable(owner, orders))
         except StorageError as error:
             self._not_durable(owner, orders, str(error))
+        self._prepare_waiting(owner, orders)
+
+    def _prepare_waiting(self, owner: _Of, orders: list[Order]) -> None:
+        """Spell and sign what waits for the disk, while it does; a journal without a thread has let it go already."""
+        if self._prepare is None:
+            return
+        for order in orders:
+            if owner.orders[order.client_order_id][0].status is OrderStatus.INTENT:
+                self._prepare(order)
+                _leaving(order, 0)  # it is in the processor's cache afterwards: 20 µs less between fsync and send
 
     def journal_failed(self, owner: _Of, why: str) -> None:
         """No intent of this owner becomes durable any more: what waited for it reduces risk, or never leaves."""
@@ -236,12 +243,6 @@ class OrderRounds(Generic[_Of]):
     def _put(self, owner: _Of, order: Order) -> None:
         _, leg_name, expected = owner.orders[order.client_order_id]
         owner.orders[order.client_order_id] = (order, leg_name, expected)
-
-
-def _each(prepare: Callable[[Order], None], orders: list[Order]) -> None:
-    for order in orders:
-        prepare(order)
-        _leaving(order, 0)  # what it takes is in the processor's cache afterwards: 20 µs less between fsync and send
 
 
 def _leaving(order: Order, now_ns: int) -> Order:

@@ -5,7 +5,7 @@ decision indexes lists with it instead of hashing names.
 """
 
 from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, PaysFunding, RebuiltFromFills
-from bot.ports.journal import Journal, RecordKind, WritesBeside
+from bot.ports.journal import Journal, RecordKind
 from bot.ports.market import (
     FeedState,
     FrameDecoder,
@@ -78,5 +78,4 @@ __all__ = [
     "TransferEstimate",
     "VenueModule",
     "Wiring",
-    "WritesBeside",
 ]

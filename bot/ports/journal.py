@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 
 class RecordKind(StrEnum):
@@ -45,12 +45,3 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Make everything durable and let go of the file."""
-
-
-@runtime_checkable
-class WritesBeside(Protocol):
-    """A journal that writes in a thread of its own, and leaves the engine's to others meanwhile."""
-
-    def while_writing(self, callback: Callable[[], None]) -> None:
-        """Run `callback` on the engine's thread while the disk takes everything recorded so far; nothing waits for it,
-        and it may never be run."""

@@ -56,16 +56,7 @@ class _Waiter:
         self.done = done
 
 
-class _Meanwhile:
-    """To be called when the disk is given what stands before it in the line."""
-
-    __slots__ = ("callback",)
-
-    def __init__(self, callback: Callback) -> None:
-        self.callback = callback
-
-
-_Item = _Entry | _Waiter | _Meanwhile
+_Item = _Entry | _Waiter
 
 
 class SqliteJournal:
@@ -121,7 +112,6 @@ class SqliteJournal:
         self._retry_s = retry_s
         self._keep_limit = keep_limit
         self._kept: list[_Entry] = []
-        self._meanwhile: list[Callback] = []
         self._clock = SystemClock()
         self._writing_since_ns: int | None = None
         _make_directory(data_dir)
@@ -182,13 +172,6 @@ class SqliteJournal:
             if not waiter.durable:
                 raise StorageError(self.failed or "the journal failed")
             callback()
-
-    def while_writing(self, callback: Callback) -> None:
-        """Run `callback` on the engine's thread while the disk takes everything recorded so far, which leaves the
-        interpreter to others. Nothing waits for it; on a virtual clock, and while the journal has failed, it never is.
-        """
-        if self._deliver is not None:
-            self._put(_Meanwhile(callback))
 
     def behind_s(self) -> float:
         """How long the disk has been busy with what it was given; 0 while nothing waits for it."""
@@ -272,7 +255,6 @@ class SqliteJournal:
         was_told = self.failed is not None
         if was_told:
             self._tell(entries)
-        self._meanwhile = [item.callback for item in batch if isinstance(item, _Meanwhile) and not was_told]
         if not self.is_lost and (entries or self._kept):
             self._try_to_write(entries)
         for item in batch:
@@ -313,7 +295,6 @@ class SqliteJournal:
             execute("BEGIN IMMEDIATE")
         try:
             for chunk in self._chunks(entries):
-                self._bring_meanwhile()
                 execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
                 size += sum(schema.size_of(row) for row in chunk)
             if not is_one:
@@ -325,12 +306,6 @@ class SqliteJournal:
             raise
         self._seq += len(entries)
         self._log_room.grew(size)
-
-    def _bring_meanwhile(self) -> None:
-        """Once everything is put into words: until then this thread and the engine's would wait for each other."""
-        for callback in self._meanwhile:
-            self._bring(callback)
-        self._meanwhile = []
 
     def _chunks(self, entries: Sequence[_Entry]) -> Iterator[list[schema.Row]]:
         """Rows in small portions.
@@ -382,7 +357,6 @@ class BesideJournal:
         self._journal = journal
         self._run_id = run_id
         self.when_durable = journal.when_durable
-        self.while_writing = journal.while_writing
 
     def record(self, kind: RecordKind, key: str, ts_ns: int, body: Body) -> None:
         """As `SqliteJournal.record`."""

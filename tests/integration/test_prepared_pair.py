@@ -77,14 +77,14 @@ async def test_orders_are_prepared_while_the_disk_works_and_leave_only_if_they_s
             on_sent=lambda order: None,
         )
         actions.listener = executor
+        asked = [f"{what} {venue}" for what in ("prepare", "submit") for venue in VENUES]
         try:
             executor.open(an_opportunity())
-            assert actions.taken == []
+            assert actions.taken == asked[:2]
             await until(lambda: bool(over))
         finally:
             await actions.stop()
             journal.close()
-    asked = [f"{what} {venue}" for what in ("prepare", "submit") for venue in VENUES]
     held = [[one for one in here.exchanges[venue].accounts[0].positions() if one.quantity] for venue in VENUES]
     assert actions.taken == (asked[:2] if is_halted else asked)
     assert over == [PairState.MISSED if is_halted else PairState.CLOSED]

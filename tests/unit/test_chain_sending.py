@@ -1,7 +1,5 @@
 """How a chain's orders leave: prepared while the disk works, never after the run, and none lost without a word."""
 
-from collections.abc import Callable
-
 from bot.domain.order import Order, OrderStatus
 from bot.ports import RecordKind
 from tests.unit.chain_bench import SETTINGS, Bench
@@ -14,9 +12,6 @@ class BusyJournal(MemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.is_slow = True
-
-    def while_writing(self, callback: Callable[[], None]) -> None:
-        callback()
 
 
 class PreparingBench(Bench):

@@ -1,84 +1,26 @@
 """What is done while the disk takes a pair's intents, and that nothing leaves by it."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.domain.order import Order
-from bot.errors import OrderRejected, StorageError
+from bot.errors import OrderRejected
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
-from bot.storage.journal import SqliteJournal
 from modes.waking_journal import WakingJournal
 from tests.unit.executor_bench import MemoryJournal
 from tests.unit.pair_bench import Bench
 
 
-def at_once(callback: Callable[[], None]) -> None:
-    callback()
-
-
-def an_unwritable() -> Mapping[str, Any]:
-    raise ValueError("no such figure")
-
-
-def test_what_is_done_meanwhile_comes_after_the_words_and_before_the_promise(tmp_path: Path) -> None:
-    seen: list[str] = []
-    durable = threading.Event()
-    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=at_once)
-    journal.record(RecordKind.ORDER, "o1", 1, lambda: seen.append("words") or {})
-    journal.while_writing(lambda: seen.append(f"meanwhile {journal._connection.in_transaction}"))
-    journal.when_durable(lambda: seen.append("durable"))
-    journal.when_durable(durable.set)
-    assert durable.wait(60)
-    journal.close()
-    assert seen == ["words", "meanwhile False", "durable"]
-
-
-def test_nothing_is_done_meanwhile_for_a_record_that_cannot_be_written(tmp_path: Path) -> None:
-    seen: list[str] = []
-    failed = threading.Event()
-    journal = SqliteJournal(
-        tmp_path, "r1", deliver=at_once, on_failure=lambda why: failed.set(), on_lost=lambda line: None
-    )
-    journal.record(RecordKind.ORDER, "o1", 1, an_unwritable)
-    journal.while_writing(lambda: seen.append("meanwhile"))
-    journal.when_durable(lambda: seen.append("durable"))
-    assert failed.wait(60)
-    journal.while_writing(lambda: seen.append("later"))
-    with pytest.raises(StorageError):
-        journal.close()
-    assert seen == []
-
-
-def test_on_a_virtual_clock_nothing_is_done_meanwhile(tmp_path: Path) -> None:
-    seen: list[str] = []
-    journal = SqliteJournal(tmp_path, "r1")
-    journal.record(RecordKind.ORDER, "o1", 1, {})
-    journal.while_writing(lambda: seen.append("meanwhile"))
-    journal.when_durable(lambda: seen.append("durable"))
-    journal.close()
-    assert seen == ["durable"]
-
-
 class BusyJournal(MemoryJournal):
-    """A disk that the test holds; it is given what was recorded when the test says so."""
+    """A disk that the test holds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_slow = True
-        self.meanwhile: list[Callable[[], None]] = []
-
-    def while_writing(self, callback: Callable[[], None]) -> None:
-        self.meanwhile.append(callback)
-
-    def write(self) -> None:
-        for callback in self.meanwhile:
-            callback()
 
 
 class Preparing(Bench):
@@ -103,19 +45,31 @@ def test_both_orders_are_prepared_before_they_may_leave_and_leave_only_then(is_w
     if is_wrapped:
         bench = Preparing(lambda journal: WakingJournal(journal, lambda: None, bench.clock))
     bench.open()
-    assert bench.prepared == []
-    bench.disk.write()
     assert len(bench.prepared) == 2
     assert bench.inbox == []
     bench.journal.sync()
     assert names(bench.inbox) == names(bench.prepared)
 
 
+def test_nothing_is_prepared_where_the_journal_has_no_thread_and_orders_have_left() -> None:
+    bench = Preparing()
+    bench.disk.is_slow = False
+    bench.open()
+    assert len(bench.inbox) == 2
+    assert bench.prepared == []
+
+
+def test_nothing_is_prepared_where_no_intent_becomes_durable() -> None:
+    bench = Preparing()
+    bench.disk.is_broken = True
+    bench.open()
+    assert bench.inbox == bench.prepared == []
+
+
 @pytest.mark.parametrize("why", ["halted", "edge", "disk"])
 def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> None:
     bench = Preparing()
     pair = bench.open()
-    bench.disk.write()
     if why == "halted":
         bench.may_open = False
     elif why == "edge":
