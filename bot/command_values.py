@@ -82,7 +82,8 @@ def parse_recording(text: str) -> Recording:
     venue, _, segment = name.partition(".")
     if not (venue and segment and path):
         raise ValueError("write FEED=PATH, for example binance.spot=spot.gz")
-    return Recording(Feed(venue=venue, segment=Segment(choose(segment, tuple(Segment)))), Path(path))
+    # The shell leaves a `~` after `FEED=` as it is.
+    return Recording(Feed(venue=venue, segment=Segment(choose(segment, tuple(Segment)))), Path(path).expanduser())
 
 
 def parse_override(text: str) -> str:

@@ -11,7 +11,6 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import RecordingError, SettingsError
 from bot.ports import FrameDecoder, MarketSink, VenueModule
-from exchanges.recorded.arguments import unknown_feed
 from exchanges.recorded.files import RecordedFile
 from exchanges.recorded.instruments import SHARED_NAME, metadata_beside
 
@@ -111,7 +110,7 @@ def scan(
     known = [feed for venue in venues.values() for feed in venue.feeds()]
     for feed in paths_by_feed:
         if feed not in known:
-            raise SettingsError(unknown_feed(str(feed), known))
+            raise SettingsError(_unknown_feed(feed, known))
     return ScanResult(
         {feed: _scan_feed(feed, paths, venues[feed.venue], progress) for feed, paths in paths_by_feed.items()}
     )
@@ -203,3 +202,8 @@ def _scan_file(path: Path, quoted_symbol: Callable[[bytes], str | None], progres
     if first_ns is None:
         raise RecordingError(f"{path} holds no whole line; {file.reason or 'record it again or leave it out'}")
     return FileScan(path, lines, malformed, first_ns, last_ns, file.reason, dict(quotes))
+
+
+def _unknown_feed(feed: Feed, known: Sequence[Feed]) -> str:
+    choice = ", ".join(sorted(str(one) for one in known))
+    return f"--recording names the unknown feed {str(feed)!r}; known: {choice}"

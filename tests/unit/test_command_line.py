@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.command_line import MODES, parse, parse_duration
+from bot.command_values import parse_recording
 from bot.domain.instrument import Feed, Segment
 from bot.errors import ExitCode, SettingsError
 from bot.version import VERSION
@@ -60,6 +61,10 @@ def test_everything_that_belongs_to_a_recorded_run() -> None:
         "recorded": {"speed": "10x"},
         "simulator": {"scenario": None, "seed": None, "faults": None, "host": None},
     }
+
+
+def test_the_home_that_a_shell_leaves_in_a_recording_is_found() -> None:
+    assert parse_recording("binance.spot=~/a.gz").path == Path.home() / "a.gz"
 
 
 def test_a_recording_implies_its_market() -> None:

@@ -11,7 +11,6 @@ from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.market import PrintedQuote, TopOfBook
 from bot.errors import RecordingError, SettingsError
 from bot.ports import FrameDecoder, MarketSink
-from exchanges.recorded.arguments import parse_recording_argument
 from exchanges.recorded.instruments import merged_metadata
 from exchanges.recorded.scan import scan
 
@@ -199,22 +198,3 @@ def test_an_unknown_feed_names_the_known_ones(tmp_path: Path) -> None:
     inverse = Feed(venue="acme", segment=Segment.INVERSE)
     with pytest.raises(SettingsError, match=r"'acme.inverse'; known: acme.linear, acme.spot"):
         scan({inverse: [tmp_path / "a.raw"]}, VENUES)
-
-
-def test_parses_a_recording_argument() -> None:
-    assert parse_recording_argument("acme.spot=a=b.gz") == (SPOT, Path("a=b.gz"))
-    feed, path = parse_recording_argument("acme.spot=~/a.gz", (SPOT, LINEAR))
-    assert feed == SPOT
-    assert path == Path.home() / "a.gz"
-
-
-@pytest.mark.parametrize("text", ["acme.spot", "=a.gz", "acme.spot=", ""])
-def test_a_recording_argument_of_another_form_says_how(text: str) -> None:
-    with pytest.raises(SettingsError, match="write FEED=PATH"):
-        parse_recording_argument(text)
-
-
-@pytest.mark.parametrize("name", ["acme", "acme.moon", "other.spot", "acme.inverse"])
-def test_an_unknown_feed_in_an_argument_names_the_known_ones(name: str) -> None:
-    with pytest.raises(SettingsError, match=r"known: acme\.linear, acme\.spot"):
-        parse_recording_argument(f"{name}=a.gz", (SPOT, LINEAR))
