@@ -120,17 +120,27 @@ class UserEvents:
             self._wallets.set_balance(Balance(wallet=str(self._feed), asset=row.asset, total=total, locked=row.locked))
 
 
-class FuturesUserStream:
-    """USDⓈ-M's user stream: a `PrivateProtocol`. Every connection asks for a listen key of its own."""
+class _UserStream:
+    """What both of Binance's are made with."""
 
-    name = "binance.linear private stream"
     beat_every_s = _KEEP_ALIVE_S
 
     def __init__(self, stream_url: str, rest: SignedRest, http: VenueHttp, events: UserEvents) -> None:
+        """Nothing is connected yet; events go to `events`.
+
+        Raises:
+            SettingsError: If the key must not be used at `stream_url`.
+        """
         self._url = http.hosts.require(stream_url)
         self._rest = rest
         self._http = http
         self._events = events
+
+
+class FuturesUserStream(_UserStream):
+    """USDⓈ-M's user stream: a `PrivateProtocol`. Every connection asks for a listen key of its own."""
+
+    name = "binance.linear private stream"
 
     async def connect(self) -> aiohttp.ClientWebSocketResponse:
         """A socket on the account's listen key.
@@ -163,17 +173,10 @@ class FuturesUserStream:
         return self._events.take(_parsed(text)) != "listenKeyExpired"
 
 
-class SpotUserStream:
+class SpotUserStream(_UserStream):
     """Spot's user stream on the WebSocket API: a `PrivateProtocol`. A lost subscription is never renewed by itself."""
 
     name = "binance.spot private stream"
-    beat_every_s = _KEEP_ALIVE_S
-
-    def __init__(self, stream_url: str, rest: SignedRest, http: VenueHttp, events: UserEvents) -> None:
-        self._url = http.hosts.require(stream_url)
-        self._rest = rest
-        self._http = http
-        self._events = events
 
     async def connect(self) -> aiohttp.ClientWebSocketResponse:
         """A socket that is subscribed to the account's events.

@@ -11,7 +11,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.clock import Clock
-from exchanges.common.requests.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
+from exchanges.common.requests.emergency import (
+    Account,
+    Refused,
+    Reply,
+    Resting,
+    Sender,
+    Standing,
+    Unanswered,
+    require_ok,
+)
 
 _CLOCK = frozenset({10002})
 _WRONG_KEY = frozenset({10003, 10004, 10005, 10007, 10009, 10010, 33004})
@@ -112,12 +121,7 @@ class BybitEmergency:
 
 
 def _understood(reply: Reply) -> dict[str, Any]:
-    if reply.status != 200:
-        words = f"HTTP {reply.status}"
-        if reply.status >= 500 or reply.status == 408:
-            raise Unanswered(words)
-        # 403 is ten minutes of silence for this address, or a place that is not served.
-        raise Refused(words, code=0, retry_after_s=reply.retry_after_s, final=reply.status in (401, 403))
+    require_ok(reply)  # 403 is ten minutes of silence for this address, or a place that is not served
     try:
         body = json.loads(reply.text)
         code, result = int(body["retCode"]), body["result"]

@@ -12,7 +12,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.clock import Clock
-from exchanges.common.requests.emergency import Account, Refused, Reply, Resting, Sender, Standing, Unanswered
+from exchanges.common.requests.emergency import (
+    Account,
+    Refused,
+    Reply,
+    Resting,
+    Sender,
+    Standing,
+    Unanswered,
+    require_ok,
+)
 
 _AHEAD_MS = 2_000
 """A key's numbers must grow: ahead of those of a bot that still sends. They are its own again seconds later."""
@@ -85,11 +94,7 @@ class KrakenEmergency:
 
 
 def _understood(reply: Reply) -> dict[str, Any]:
-    if reply.status != 200:
-        words = f"HTTP {reply.status}"
-        if reply.status >= 500 or reply.status == 408:
-            raise Unanswered(words)
-        raise Refused(words, code=0, retry_after_s=reply.retry_after_s, final=reply.status in (401, 403))
+    require_ok(reply)
     try:
         answer = json.loads(reply.text)
         errors = [str(one) for one in answer["error"] if str(one).startswith("E")]

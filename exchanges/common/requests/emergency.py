@@ -95,6 +95,20 @@ class Reply:
     retry_after_s: float
 
 
+def require_ok(reply: Reply) -> None:
+    """Let an answer with HTTP 200 pass, at a venue whose own refusals come with it.
+
+    Raises:
+        Unanswered: A fault at the venue: nobody knows what became of the request.
+        Refused: Any other status; 401 and 403 are about the key or the address, and final.
+    """
+    if reply.status != 200:
+        words = f"HTTP {reply.status}"
+        if reply.status >= 500 or reply.status == 408:
+            raise Unanswered(words)
+        raise Refused(words, code=0, retry_after_s=reply.retry_after_s, final=reply.status in (401, 403))
+
+
 class Emergency(Protocol):
     """One account at one venue. Every call sends at least one request, and raises `Unanswered` or `Refused`."""
 

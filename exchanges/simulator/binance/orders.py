@@ -172,6 +172,22 @@ def own_cancel_id(call: Call, order: OrderView) -> str:
     return given or f"cancel-{order.number}"
 
 
+def open_of(call: Call) -> list[tuple[Line, OrderView]]:
+    """The open orders of one symbol or all."""
+    return [(line, order) for line in call.lines() for order in call.account.open_orders(line.index)]
+
+
+def all_of(call: Call) -> list[tuple[Line, OrderView]]:
+    """The newest orders of a symbol, or those from `orderId` on."""
+    within = time_filter(call)
+    line, limit = call.line(), call.parameters.limit(500, 1000)
+    least = call.parameters.integer("orderId")
+    orders = [(line, order) for order in call.account.orders(line.index) if within(order.created_ns)]
+    if least is not None:
+        return [one for one in orders if one[1].number >= least][:limit]
+    return orders[-limit:]
+
+
 def time_filter(call: Call) -> Callable[[int], bool]:
     """Whether a time (ns) lies within `startTime` and `endTime`, where they were sent."""
     start, end = call.parameters.integer("startTime"), call.parameters.integer("endTime")

@@ -8,12 +8,14 @@ from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
 from exchanges.simulator.binance.order_words import SIDES, STATUSES
 from exchanges.simulator.binance.orders import (
+    all_of,
     cancel,
     check_digits,
     client_id,
     digits_of,
     find,
     lifetime,
+    open_of,
     place,
     positive,
     side,
@@ -184,18 +186,12 @@ def cancel_all(call: Call) -> list[dict[str, object]]:
 
 def open_orders(call: Call) -> list[dict[str, object]]:
     """`GET openOrders`, of one symbol or all."""
-    return [_row(line, order) for line in call.lines() for order in call.account.open_orders(line.index)]
+    return [_row(line, order) for line, order in open_of(call)]
 
 
 def all_orders(call: Call) -> list[dict[str, object]]:
     """`GET allOrders` of a symbol: the newest, or those from `orderId` on."""
-    within = time_filter(call)
-    line, limit = call.line(), call.parameters.limit(500, 1000)
-    least = call.parameters.integer("orderId")
-    orders = [order for order in call.account.orders(line.index) if within(order.created_ns)]
-    if least is not None:
-        return [_row(line, order) for order in orders if order.number >= least][:limit]
-    return [_row(line, order) for order in orders[-limit:]]
+    return [_row(line, order) for line, order in all_of(call)]
 
 
 def my_trades(call: Call) -> list[dict[str, object]]:
