@@ -102,7 +102,7 @@ def _problems(story: RunStory, unexplained: Amounts | None, differs: Amounts | N
         reasons = end.get("summary", {}).get("incomplete_because") or ["the market ended early"]
         yield "incomplete: " + "; ".join(map(str, reasons))
     if story.errors:
-        yield f"{story.errors} errors were logged"
+        yield "1 error was logged" if story.errors == 1 else f"{story.errors} errors were logged"
     if story.stray_fills:
         yield f"{len(story.stray_fills)} fills belong to no pair of their currency and are in no figure"
     if unexplained:

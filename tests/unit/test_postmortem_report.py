@@ -13,6 +13,7 @@ from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
 from postmortem.render import render_table
 from postmortem.report import build_report
+from postmortem.tables import WIDE
 
 SPOT = Instrument(
     venue="binance",
@@ -214,6 +215,18 @@ def test_what_each_venue_has_of_it_adds_up_to_the_profit(tmp_path):
     (route,) = market.routes
     assert (route.average_buy_price, route.average_sell_price) == (Decimal("100.10"), Decimal("100.90"))
     assert "Traded, by venue" in render_table(report_of(tmp_path), 160)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_terminal_of_any_width_shows_whole_columns(tmp_path, width):
+    with Book(tmp_path) as book:
+        winner(book)
+    text = render_table(report_of(tmp_path), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    (head,) = (line for line in text.splitlines() if "edge exp." in line)
+    assert head.split()[-2:] == ["profit", "bps"], "the last columns fell off at 100 characters"
+    assert ("slippage" in head) == (width >= WIDE), "a short line leaves costs out"
+    assert "…" not in text
 
 
 def test_a_half_filled_pair_that_was_unwound_is_a_loss(tmp_path):
