@@ -191,7 +191,7 @@ class Transfers:
             fee=rng.choice((FEE, FEE, D("0.00017"))),
             blind_s=rng.choice((0.0, 0.0, 3.0, 60.0)),
             is_deaf=rng.random() < 0.1,
-            shows_strangers=rng.random() < 0.3,
+            shows_strangers=rng.random() < 0.6,
             is_shut=rng.random() < 0.1,
         )
 
