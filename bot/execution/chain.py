@@ -117,8 +117,6 @@ class Chain:
     """Everything that its fills, fees and transfers did, signed; what is between venues is taken off already."""
     dust: dict[Place, Decimal] = field(default_factory=dict)
     """What it takes along at a place that others left there; below zero: what it left itself."""
-    before: dict[Place, Decimal] = field(default_factory=dict)
-    """Its flows when it was over before: a fill that came late has opened it again, and is told of alone."""
     travels: dict[str, Travel] = field(default_factory=dict)
     """By the id of the carriage."""
     tries: dict[int, int] = field(default_factory=dict)
@@ -310,16 +308,9 @@ class Chain:
         self.flows[place] = self.flows.get(place, _NOTHING) + amount
 
     def carried(self) -> dict[str, str]:
-        """What lies at its places and is not of the fills that are told of it, by the place's number.
-
-        That is the dust that it takes along, and what it did before it was over once.
-        """
-        found = {}
-        for at in self.inner:
-            place = self.places[at]
-            if amount := self.dust.get(place, _NOTHING) + self.before.get(place, _NOTHING):
-                found[str(at)] = str(amount)
-        return found
+        """The dust that it takes along, or left when it was over before, by the place's number."""
+        found = {str(at): self.dust.get(self.places[at], _NOTHING) for at in self.inner}
+        return {at: str(amount) for at, amount in found.items() if amount}
 
     def record(self) -> dict[str, Any]:
         """The chain as the journal keeps it: a pair's record, and what only a chain has."""

@@ -14,13 +14,12 @@ time that the amount is neither home nor between venues: an alarm, then home at 
 """
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
 from bot.execution.away import AwayWatch, held_words
-from bot.execution.chain import Chain, Place, Travel
+from bot.execution.chain import Chain, Travel
 from bot.execution.chain_dust import ChainDust
 from bot.execution.chain_orders import ChainOrders, Plan
 from bot.execution.chain_steps import ChainSteps
@@ -214,7 +213,6 @@ class ChainExecutor:
         """Count a fill of one of our orders; told a second time it changes nothing."""
         self._rounds.tell_sent()
         chain = self._rounds.owner(fill.client_order_id)
-        before = dict(chain.flows)
         if not chain.count(fill):
             return
         order, name, expected = chain.orders[fill.client_order_id]
@@ -223,7 +221,7 @@ class ChainExecutor:
         # A venue that tells again has more to tell: its final state.
         chain.must_pause = order.status is OrderStatus.UNKNOWN
         if order.status.is_terminal and order.client_order_id not in chain.pending:
-            self._came_late(chain, order, before)
+            self._came_late(chain, order)
         chain.settle(order)
         self._rounds.record_fill(chain, fill, name, expected)
         self._on_chain_fill(chain, name, fill)
@@ -231,11 +229,11 @@ class ChainExecutor:
             self._watch.count(chain, fill, expected)
         self._next(chain)
 
-    def _came_late(self, chain: Chain, order: Order, before: dict[Place, Decimal]) -> None:
+    def _came_late(self, chain: Chain, order: Order) -> None:
         self.on_alarm(chain, f"a fill of order {order.client_order_id} came after its final state: {held_words(chain)}")
         if not chain.state.is_over:
             return
-        chain.state, chain.closed_ns, chain.before = PairState.CLOSING, None, before
+        chain.state, chain.closed_ns = PairState.CLOSING, None
         self._chains[chain.id] = chain
         chain.give_up(LATE_FILL)
         self._changed(chain)

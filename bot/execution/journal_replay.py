@@ -1,8 +1,8 @@
 """What a run had in hand, rebuilt from its journal alone: pairs that are not over, their orders, fills and funding.
 
 Records come in the order in which they were appended, of one run or of several that follow one another: a pair that a
-run left is told on by the one that took it over. A pair that is over is forgotten again, so that a long journal needs
-no more room than what is open at a time.
+run left is told on by the one that took it over. A pair that is over is forgotten after a thousand others, so that a
+long journal needs little more room than what is open at a time, and one that a late fill opened again is whole.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,6 +23,8 @@ from bot.ports import RecordKind
 
 KINDS = (RecordKind.RUN, RecordKind.PAIR, RecordKind.ORDER, RecordKind.FILL, RecordKind.FUNDING, RecordKind.DUST)
 """What it is rebuilt from."""
+_KEPT_OVER = 1_000
+"""Pairs that are over and not forgotten yet: more have not ended before a venue tells of a fill that it had missed."""
 _HOLD_S = 60.0
 """Of a pair whose record does not tell how long it was to be held: nothing is decided by it any more."""
 
@@ -91,6 +93,8 @@ class JournalReplay:
         self._known = dict(instruments or {})
         self._told_instruments: dict[str, Mapping[str, Any]] = {}
         self._pairs: dict[str, _Told] = {}
+        self._over: dict[str, _Told] = {}
+        """Those that ended last: a fill that comes late makes one go on, from all that it was before."""
 
     def take(self, record: Entry) -> None:
         """The next record, of whatever kind."""
@@ -100,16 +104,23 @@ class JournalReplay:
                 self._told_instruments[f"{one['venue']}:{one['symbol']}"] = one
         elif record.kind is RecordKind.PAIR:
             self._take_pair(record.key, body)
-        elif (told := self._pairs.get(body.get("pair") or "")) is not None:
+        elif (told := self._told(body.get("pair") or "")) is not None:
             self._take_part(told, record)
 
+    def _told(self, pair_id: str) -> _Told | None:
+        return self._pairs.get(pair_id) or self._over.get(pair_id)
+
     def _take_pair(self, pair_id: str, body: Mapping[str, Any]) -> None:
-        if PairState(body["state"]).is_over:
-            self._pairs.pop(pair_id, None)
-        elif (told := self._pairs.get(pair_id)) is None:
-            self._pairs[pair_id] = _Told(body, body.get("carried", {}))
-        else:
-            told.body, told.carried = body, body.get("carried", {})
+        told = self._told(pair_id) or _Told(body, {})
+        told.body, told.carried = body, body.get("carried", {})
+        if not PairState(body["state"]).is_over:
+            self._over.pop(pair_id, None)
+            self._pairs[pair_id] = told
+            return
+        self._pairs.pop(pair_id, None)
+        self._over[pair_id] = told
+        if len(self._over) > _KEPT_OVER:
+            del self._over[next(iter(self._over))]
 
     def _take_part(self, told: _Told, record: Entry) -> None:
         body = record.body
