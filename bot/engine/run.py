@@ -1,13 +1,12 @@
 """One run from start to end: market, engine, journal, control socket, and the order in which they stop."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from bot.clock import SystemClock
 from bot.control.messages import Command
@@ -16,12 +15,14 @@ from bot.domain.fees import FeeSchedule, FeeTier
 from bot.domain.instrument import Feed
 from bot.domain.route import Decision
 from bot.domain.snapshot import Snapshot, UpkeepStatus
+from bot.engine import run_record
 from bot.engine.accounts.bringing_home import bring_home
 from bot.engine.accounts.halted_start import refused, stay_halted
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
+from bot.engine.ending import Ending, StoppedEarlyError
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.person import Person
 from bot.engine.run_words import opening_lines
@@ -30,23 +31,17 @@ from bot.engine.snapshot import take_snapshot
 from bot.engine.summary import run_summary
 from bot.engine.takeover import Takeover
 from bot.engine.terms.rates import assumed_funding, fee_schedules
-from bot.engine.watches.dead_man import DeadMan
-from bot.engine.watches.fee_tokens import FeeTokens
-from bot.engine.watches.lag_watch import LagWatch
-from bot.engine.watches.lasting_halt import LastingHalt
-from bot.engine.watches.storage_watch import Disk, StorageWatch
-from bot.engine.watches.venue_watch import VenueWatch
+from bot.engine.watches.run_watches import RunWatches
+from bot.engine.watches.storage_watch import Disk
 from bot.errors import BotError, InvariantError, StorageError, VenueError
 from bot.masking import masked
 from bot.patience import Patience
 from bot.ports import (
-    HasAccounts,
     Journal,
     Market,
     MarketEnd,
     MarketSink,
     QuoteDrivenVenue,
-    RebuiltFromFills,
     RecordKind,
     RouteTerms,
     Strategy,
@@ -54,13 +49,10 @@ from bot.ports import (
 from bot.ports.transfers import AccountCarrier, Carrier
 from bot.risk.gate import TradingState
 from bot.risk.halt_flag import HaltFlag
-from bot.risk.kill_switch import KillSwitch
 from bot.settings import Settings
 
 SOCKET = Path("run") / "engine.sock"
 """Of the control socket, below the data directory."""
-_UNREALISED_LOOK_S = 1.0
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +67,6 @@ class RunResult:
     halted: bool
     lost: VenueError | None = None
     """Why the market was gone before its end."""
-
-
-class _StoppedEarlyError(Exception):
-    """A person, or a bug that was found, ends the run before it has begun."""
 
 
 class Beside(Protocol):
@@ -166,9 +154,10 @@ class EngineRun:
         """
         self._info = info
         self._market = market
+        self._ending = Ending(self._on_bug, self._log)
         self._journal = journal
         self._log_line = log
-        self._watches = tuple(watches)
+        self._more_watches = tuple(watches)
         self._accounts = accounts
         self._halted = halted
         self._reconciler: Reconciler | None = None
@@ -193,9 +182,6 @@ class EngineRun:
             no_orders_at=no_orders_at,
             carrier=self._carrier,
         )
-        if isinstance(self._venue, HasAccounts) and not isinstance(self._venue, RebuiltFromFills):
-            tokens = FeeTokens(self._fees_now, self._venue.balances, market.clock, self.engine.event)
-            self._watches = (*self._watches, tokens)
         # Asked now: it is one once the engine listens to it.
         self._transfers = self._carrier if isinstance(self._carrier, AccountCarrier) else None
         self._takeover = Takeover(
@@ -203,9 +189,8 @@ class EngineRun:
             market,
             self._venue,
             journal,
-            data_dir=None
-            if disk is None
-            else settings.data_dir,  # a market that goes by its own time had nobody before
+            # A market that goes by its own time had nobody before.
+            data_dir=None if disk is None else settings.data_dir,
             accounts=accounts,
             carrier=self._carrier,
             patience=patience,
@@ -215,21 +200,10 @@ class EngineRun:
             self._shadow = ShadowRun(shadow, self.engine, self._venue, journal, market.clock, self._log)
         self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
         self.engine.bystanders.append(self._surface)
-        self._stop = asyncio.Event()
         self._data_dir = settings.data_dir
         self._order_timeout_s = settings.execution.order_timeout_ms / 1e3
         self._disk = disk
         self._notes = notes
-        self._watch: StorageWatch | None = None
-        if disk is not None:
-            gate, desk = self.engine.desk.gate, self.engine.desk
-            self._watch = StorageWatch(
-                disk, settings.data_dir, gate, self.engine.event, SystemClock(), settings.journal
-            )
-            desk.executor.on_not_durable = desk.chains.on_not_durable = self._watch.reduce
-            if self._shadow is not None:
-                self._shadow.desk.executor.on_not_durable = self._watch.reduce
-        self._lag: LagWatch | None = None
         is_now = isinstance(market.clock, SystemClock)
         self._person = Person(
             self.engine.desk,
@@ -237,32 +211,20 @@ class EngineRun:
             settings.data_dir if is_now else None,  # a market of the past is nobody's to stop for good
             self.engine.event,
             SystemClock(),
-            self._stop.set,
+            self.stop,
         )
-        self._lasting: LastingHalt | None = None
-        if accounts is not None:  # else what is held ends with the run, and nothing is left to be careful with
-            self._lasting = LastingHalt(settings.data_dir, SystemClock(), self._deliver, self.engine.event)
-            self.engine.desk.gate.on_lasting_halt = self._lasting.keep
-            if self._shadow is not None:
-                self._shadow.desk.gate.on_lasting_halt = self._lasting.keep
-        self._kill: KillSwitch | None = None
-        if isinstance(market.clock, SystemClock):  # by virtual time the market waits for the loop, and is of the past
-            engine = self.engine
-            executor = engine.desk.executor
-            self._kill = KillSwitch(settings.data_dir, engine.desk.gate, market.clock, executor.withdraw)
-            engine.desk.before_sending = self._kill.look
-            self._lag = LagWatch(
-                engine.desk.gate, engine.event, market.clock, settings.risk, on_step=engine.on_clock_step
-            )
-        desk = self.engine.desk
-        self._venues = VenueWatch(self._venue, desk.gate, desk.in_hand, self.engine.event, market.clock)
-        self._dead_man = DeadMan(self._venue, market.clock, settings.execution.dead_man_s)
+        self._watches = RunWatches(
+            self.engine,
+            self._venue,
+            market.clock,
+            disk,
+            beside=[] if self._shadow is None else [self._shadow.desk],
+            keeps_halts=accounts is not None,
+            deliver=self._ending.deliver,
+        )
         self._comparison = comparison
         self._beside = beside
         self._linger_s = linger_s
-        self._interrupted = False
-        self._failure: BotError | None = None
-        self._lost: VenueError | None = None
         self._finished = False
         self._control = ControlServer(settings.data_dir / SOCKET, self.snapshot, self._on_command, SystemClock())
 
@@ -270,90 +232,90 @@ class EngineRun:
         """Run to the market's end, a signal, or a `stop` command; the journal is whole and closed afterwards."""
         end = MarketEnd(complete=False, reasons=("the run failed",))
         try:
-            before = self._told_before()
-            if self._shadow is not None:
-                self._shadow.look_back()  # before the paper run begins: the newest run in the journal is that one
-            self._record_start()
-            self._takeover.restore_dust()
-            await self._control.start()
-            self._listen_to_signals()
-            await self._unless_stopped(self._venue.start())
-            left = await self._unless_stopped(self._takeover.settle())
-            if self._shadow is not None:
-                await self._unless_stopped(self._shadow.open())
-            if self._halted is not None and not left and not self._twins_left():
-                raise refused(self._halted, self._data_dir)
-            self.engine.start()
-            self._person.start()
-            if self._halted is not None:
-                stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
-            self._reconciler = self._takeover.go_on(left)
-            if self._shadow is not None:
-                self._shadow.start()
-            for watch in (
-                self._kill,
-                self._watch,
-                self._lag,
-                self._surface,
-                self._venues,
-                self._dead_man,
-                self._reconciler,
-                self._transfers,
-                *self._watches,
-            ):
-                if watch is not None:
-                    watch.start()
-            for line in before:
-                self.engine.event("warning", line)
-            for line in opening_lines(self.engine, self._info, self._fees, self._funding, self._notes):
-                self._log("info", line)
-            if self._comparison is not None:
-                await self._comparison.start()
-            sink: MarketSink = self.engine
-            if self._beside is not None:
-                sink = await self._beside.attach(self.engine)
-                await self._beside.start()
-            end = await self._market.run(sink, self._stop)
-            if self._lost is not None:
-                end = MarketEnd(complete=False, reasons=(str(self._lost), *self._left_open()))
-        except _StoppedEarlyError:
+            before = await self._take_over()
+            end = await self._trade(before)
+        except StoppedEarlyError:
             end = MarketEnd(complete=False, reasons=("stopped before the first decision",))
         finally:
-            for watch in (
-                self._kill,
-                self._watch,
-                self._lag,
-                self._surface,
-                self._venues,
-                self._reconciler,
-                self._transfers,
-                *self._watches,
-            ):
-                if watch is not None:
-                    watch.stop()
-            if self._shadow is not None:
-                self._shadow.stop_watching()
-            if self._comparison is not None:
-                await self._comparison.stop()
-            if self._shadow is not None:
-                await self._shadow.close(self._order_timeout_s)
-            await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
-            await bring_home(self.engine.desk, self._market.clock, self.engine.settings.execution.unhedged_halt_s)
-            self._dead_man.stop()
-            await self._venue.stop()
-            if self._beside is not None:
-                await self._beside.stop()
-            if self._lasting is not None:
-                self._lasting.finish()
-            self.engine.stop()
-            result = self._finish(end)
-            self._journal.close()
-            self._control.finished(result.summary)
-            await self._linger()
-            await self._control.stop()
-        if self._failure is not None:
-            raise self._failure
+            result = await self._wind_down(end)
+        if self._ending.failure is not None:
+            raise self._ending.failure
         return result
+
+    async def _take_over(self) -> list[str]:
+        """Connect, and go on with what earlier runs left; what a person should know of the run before this one."""
+        before = self._told_before()
+        if self._shadow is not None:
+            self._shadow.look_back()  # before the paper run begins: the newest run in the journal is that one
+        self._record_start()
+        self._takeover.restore_dust()
+        await self._control.start()
+        self._ending.listen()
+        await self._ending.unless_stopped(self._venue.start())
+        left = await self._ending.unless_stopped(self._takeover.settle())
+        if self._shadow is not None:
+            await self._ending.unless_stopped(self._shadow.open())
+        if self._halted is not None and not left and not self._twins_left():
+            raise refused(self._halted, self._data_dir)
+        self.engine.start()
+        self._person.start()
+        if self._halted is not None:
+            stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
+        self._reconciler = self._takeover.go_on(left)
+        if self._shadow is not None:
+            self._shadow.start()
+        return before
+
+    async def _trade(self, before: Sequence[str]) -> MarketEnd:
+        """Follow the market to its end, or to this run's; `before` is told first."""
+        self._watches.start()
+        for watch in self._others():
+            watch.start()
+        for line in before:
+            self.engine.event("warning", line)
+        for line in opening_lines(self.engine, self._info, self._fees, self._funding, self._notes):
+            self._log("info", line)
+        if self._comparison is not None:
+            await self._comparison.start()
+        sink: MarketSink = self.engine
+        if self._beside is not None:
+            sink = await self._beside.attach(self.engine)
+            await self._beside.start()
+        end = await self._market.run(sink, self._ending.stop)
+        if self._ending.lost is not None:
+            return MarketEnd(complete=False, reasons=(str(self._ending.lost), *self._left_open()))
+        return end
+
+    async def _wind_down(self, end: MarketEnd) -> RunResult:
+        """Take everything apart in order: no order stays behind, then no connection, then the journal is closed."""
+        self._watches.stop()
+        for watch in self._others():
+            watch.stop()
+        if self._shadow is not None:
+            self._shadow.stop_watching()
+        if self._comparison is not None:
+            await self._comparison.stop()
+        if self._shadow is not None:
+            await self._shadow.close(self._order_timeout_s)
+        await let_go(self.engine.desk.executor, self._market.clock, self._order_timeout_s)
+        await bring_home(self.engine.desk, self._market.clock, self.engine.settings.execution.unhedged_halt_s)
+        self._watches.disarm()
+        await self._venue.stop()
+        if self._beside is not None:
+            await self._beside.stop()
+        self._watches.finish()
+        self.engine.stop()
+        result = self._finish(end)
+        self._journal.close()
+        self._control.finished(result.summary)
+        await self._linger()
+        await self._control.stop()
+        return result
+
+    def _others(self) -> list[Watch]:
+        """What else goes on while the engine decides."""
+        found = (self._surface, self._reconciler, self._transfers, *self._more_watches)
+        return [watch for watch in found if watch is not None]
 
     @property
     def venue(self) -> QuoteDrivenVenue:
@@ -365,38 +327,15 @@ class EngineRun:
         if self._reconciler is not None:
             self._reconciler.moved(venue, asset, amount, source, target)
 
-    def _fees_now(self) -> dict[Feed, FeeSchedule]:
-        """As the venues told them last."""
-        slots = self.engine.slots
-        return {slot.instrument.feed: slot.fees for slot in slots if slot.fees is not None}
-
     def stop(self) -> None:
         """End in order."""
-        self._stop.set()
+        self._ending.stop.set()
 
     def lose(self, why: VenueError) -> None:
         """The market has gone for good, and its venues with it: end in order. Pairs that are open stay open."""
-        if self._lost is None and not self._finished:
-            self._lost = why
+        if self._ending.lost is None and not self._finished:
             self.engine.event("error", str(why))
-            self._stop.set()
-
-    async def _unless_stopped(self, beginning: Coroutine[Any, Any, _T]) -> _T:
-        """What `beginning` comes to; a venue that is away may take minutes, and a person need not wait for it.
-
-        Raises:
-            _StoppedEarlyError: If the run is to end.
-        """
-        task, stopped = asyncio.create_task(beginning), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise _StoppedEarlyError
-        finally:
-            for one in (task, stopped):
-                one.cancel()
-            await asyncio.gather(task, stopped, return_exceptions=True)
+            self._ending.lose(why)
 
     def _told_before(self) -> list[str]:
         """What a person should know of the run before this one: what a crash left, and cost."""
@@ -423,8 +362,9 @@ class EngineRun:
 
     async def _linger(self) -> None:
         """Wait for a terminal that is still being opened for this run; a stop ends the waiting."""
-        self._stop.clear()
-        waits = [asyncio.create_task(wait) for wait in (self._control.await_reader(self._linger_s), self._stop.wait())]
+        stop = self._ending.stop
+        stop.clear()
+        waits = [asyncio.create_task(wait) for wait in (self._control.await_reader(self._linger_s), stop.wait())]
         _, left = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in left:
             task.cancel()
@@ -440,71 +380,32 @@ class EngineRun:
             self._shadow.finish(complete=end.complete)
             summary["shadow"] = self._shadow.summary()
         now_ns = self._market.clock.now_ns()
-        marks = {slot.instrument.id: last.mid for slot in engine.slots if (last := slot.newest(now_ns)) is not None}
+        body = run_record.end(summary, engine.slots, now_ns, complete=end.complete)
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing
-            self._journal.record(
-                RecordKind.RUN,
-                self._info.run_id,
-                now_ns,
-                {"finished_ns": SystemClock().now_ns(), "complete": end.complete, "summary": summary, "marks": marks},
-            )
+            self._journal.record(RecordKind.RUN, self._info.run_id, now_ns, body)
         halted = engine.desk.gate.state is TradingState.HALTED or (self._shadow is not None and self._shadow.is_halted)
-        return RunResult(summary, end.complete, end.reasons, self._interrupted, halted, self._lost)
+        return RunResult(summary, end.complete, end.reasons, self._ending.interrupted, halted, self._ending.lost)
 
     def _record_start(self) -> None:
-        info = self._info
-        now_ns = self._market.clock.now_ns()
-        body = {
-            "run_id": info.run_id,
-            "strategy": info.strategy,
-            "market": info.market,
-            "real_money": info.real_money,
-            "settings_digest": info.settings_digest,
-            "version": info.version,
-            "accounts": self._accounts,
-            "started_ns": SystemClock().now_ns(),
-            "instruments": [instrument.model_dump(mode="json") for instrument in self._market.instruments],
-            "fees": {str(feed): fees.model_dump(mode="json") for feed, fees in self._fees.items()},
-            "funding_assumed": {str(feed): bps for feed, bps in self._funding.items()},
-        }
-        self._journal.record(RecordKind.RUN, info.run_id, now_ns, body)
+        info, instruments = self._info, self._market.instruments
+        body = run_record.beginning(info, self._accounts, instruments, self._fees, self._funding)
+        self._journal.record(RecordKind.RUN, info.run_id, self._market.clock.now_ns(), body)
 
-    def _on_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A callback of the loop raised: a bug of ours, or the journal is lost. Stop trading, then the run."""
-        if self._failure is None:
-            error = context.get("exception")
-            message = context.get("message", "")
-            self._failure = error if isinstance(error, BotError) else InvariantError(f"{message}: {error!r}")
-            if not self._finished:  # afterwards nothing trades, and nothing is written down
-                is_ours = isinstance(self._failure, InvariantError)
-                self.engine.desk.gate.halt(str(self._failure), lasting=is_ours)
-            self._stop.set()
-
-    def _deliver(self, callback: Callable[[], None]) -> None:
-        """Run a callback on the engine's thread; one that is told when the loop has ended has nobody left to tell."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(callback)
-
-    def _listen_to_signals(self) -> None:
-        self._loop = loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._on_failure)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_signal)
-
-    def _on_signal(self) -> None:
-        if self._interrupted:
-            self._log("warning", "stopping already; the journal is being closed")
-        self._interrupted = True
-        self._stop.set()
+    def _on_bug(self, failure: BotError) -> None:
+        """A callback of the loop raised: a bug of ours, or the journal is lost. Stop trading; then the run ends."""
+        if not self._finished:  # afterwards nothing trades, and nothing is written down
+            is_ours = isinstance(failure, InvariantError)
+            self.engine.desk.gate.halt(str(failure), lasting=is_ours)
 
     def _on_command(self, command: Command) -> None:
         if self._finished:  # the journal is closed, and who comes late can end the waiting alone
             if command.command == "stop":
-                self._stop.set()
+                self.stop()
             return
-        for watch in (self._watch, self._lag, self._reconciler):
-            if watch is not None and command.route is None:
-                watch.leave_to_person()
+        if command.route is None:
+            self._watches.leave_to_person()
+            if self._reconciler is not None:
+                self._reconciler.leave_to_person()
         self._person.on_command(command)
 
     def snapshot(self) -> Snapshot:
@@ -519,10 +420,10 @@ class EngineRun:
             comparison="" if (told := self._compared()) is None else short_line(told),
             upkeep=UpkeepStatus() if self._beside is None else self._beside.status(),
             surface=self._surface.rows(now_ns),
-            venues=self._venues.standings() if self._shadow is None else self._shadow.standings(),
+            venues=self._watches.standings() if self._shadow is None else self._shadow.standings(),
             shadow=None if self._shadow is None else self._shadow.status(),
             paused=self._person.paused,
-            is_halt_kept=self._kill is not None and self._kill.sees_flag,
+            is_halt_kept=self._watches.sees_flag,
         )
 
     def _compared(self) -> dict[str, Any] | None:
@@ -533,5 +434,5 @@ class EngineRun:
 
     def _log(self, level: str, text: str) -> None:
         text = masked(text)
-        self._control.log(level, text, self._market.clock.now_ns())  # type: ignore[arg-type]
+        self._control.log(level, text, self._market.clock.now_ns())
         self._log_line(level, text)

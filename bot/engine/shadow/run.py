@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from bot.clock import Clock, SystemClock, Timer
+from bot.clock import Clock, Timer
 from bot.domain.money import money_words
 from bot.domain.order import Order
 from bot.domain.shadow import ShadowStatus
 from bot.domain.standing import VenueStanding
+from bot.engine import run_record
 from bot.engine.accounts.earlier_results import realised_today
 from bot.engine.accounts.left_behind import LeftBehind, left_behind, write_missing
 from bot.engine.accounts.letting_go import let_go
@@ -264,11 +265,7 @@ class ShadowRun:
         """Write down what the real orders came to."""
         self.desk.finish()
         now_ns = self._clock.now_ns()
-        slots = self._engine.slots
-        marks = {slot.instrument.id: last.mid for slot in slots if (last := slot.newest(now_ns)) is not None}
-        body = {
-            "finished_ns": SystemClock().now_ns(), "complete": complete, "marks": marks, "summary": self.summary(),
-        }  # fmt: skip
+        body = run_record.end(self.summary(), self._engine.slots, now_ns, complete=complete)
         with suppress(StorageError):  # a lost journal has been told already
             self._journal.record(RecordKind.RUN, self._info.run_id, now_ns, body)
 
@@ -301,22 +298,10 @@ class ShadowRun:
         return self.desk.gate.state is TradingState.HALTED
 
     def _record_start(self, now_ns: int) -> None:
-        info = self._info
-        body = {
-            "run_id": info.run_id,
-            "shadow_of": self._paper_id,
-            "strategy": info.strategy,
-            "market": info.market,
-            "real_money": info.real_money,
-            "settings_digest": info.settings_digest,
-            "version": info.version,
-            "accounts": None if self._side.accounts is None else dict(self._side.accounts),
-            "started_ns": SystemClock().now_ns(),
-            "instruments": [instrument.model_dump(mode="json") for instrument in self._instruments],
-            "fees": {str(feed): fees.model_dump(mode="json") for feed, fees in self._engine.fees.items()},
-            "funding_assumed": {},
-        }
-        self._journal.record(RecordKind.RUN, info.run_id, now_ns, body)
+        engine, accounts = self._engine, self._side.accounts
+        body = run_record.beginning(self._info, accounts, self._instruments, engine.fees, {})
+        body["shadow_of"] = self._paper_id
+        self._journal.record(RecordKind.RUN, self._info.run_id, now_ns, body)
 
 
 def is_twin(pair_id: str) -> bool:

@@ -57,8 +57,7 @@ class LastingHalt:
 
     def _write(self, why: str) -> None:
         try:
-            # What halted it may be an exception of a library's, and those hold what they have sent.
-            raise_flag(self._data_dir, masked(why), f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
+            raise_flag(self._data_dir, why, f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
         except OSError as error:
             self._tell("error", self._failed(error.strerror or type(error).__name__))
         else:
