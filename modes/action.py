@@ -197,7 +197,10 @@ async def _run_told(
     top_ups = TopUps(opened, settings, journal)
     kept = journal if memory is None else memory.journal
     transfers, is_paper = None if terms is None else terms.transfers, not opened.accounts or arguments.shadow
-    event = lambda level, text: run.engine.event(level, text)  # noqa: E731
+
+    def event(level: str, text: str) -> None:
+        run.engine.event(level, text)  # it is built with what tells it
+
     async with carriers(opened, settings, kept, transfers, event, is_paper=is_paper) as movers:
         run = EngineRun(
             info=info,

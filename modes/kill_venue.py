@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from bot.clock import Clock
@@ -141,7 +142,7 @@ class Silencer:
                 return
             for position in held or ():
                 # Reduce-only: told twice, it closes no more than there is.
-                self._answered(lambda position=position: self._venue.close(position))  # type: ignore[misc]
+                self._answered(partial(self._venue.close, position))
             if self._is_final or not self._may_go_on(rounds):
                 self.outcome.positions = self._answered(self._venue.positions) if held else held
                 return

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -108,12 +108,13 @@ class ControlServer:
         self._mark = mark_of(self._path)
         self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=MAX_COMMAND_BYTES)
 
-    def log(self, level: Literal["info", "warning", "error"], text: str, ts_ns: int | None = None) -> None:
+    def log(self, level: str, text: str, ts_ns: int | None = None) -> None:
         """Keep a line for the readers, made inert; `ts_ns` is the engine's time, unset the clock's."""
         self._last_number += 1
         at_ns = self._clock.now_ns() if ts_ns is None else ts_ns
         shown = clip(inert(text), _LOG_LINE_CHARACTERS)
-        self._log.append(LogLine(number=self._last_number, ts_ns=at_ns, level=level, text=shown))
+        line = {"number": self._last_number, "ts_ns": at_ns, "level": level, "text": shown}
+        self._log.append(LogLine.model_validate(line))
 
     def finished(self, summary: Mapping[str, Any]) -> None:
         """Send everybody a last snapshot and the summary, also to those who attach from now on; then `stop`."""

@@ -118,7 +118,8 @@ class Route(BaseModel):
                 continue
             if at is not None and ends[0] != at:
                 return ()
-            links.append(leg)  # type: ignore[arg-type]
+            assert isinstance(leg, TradeLeg | TransferLeg), "a leg that is held has no ends"
+            links.append(leg)
             at = ends[1]
         return tuple(links) if len(links) > 1 else ()
 

@@ -251,14 +251,6 @@ class Chain:
         """Whether an order may still spend what lies at a place: no second one is sent beside it."""
         return any(self.taken_from(order) == self.places[at] and self.left_of(order) for order in self.waiting())
 
-    def may_grow(self, at: int) -> bool:
-        """Whether an order may still bring something to a place."""
-        return any(
-            (one.instrument.venue, TradeLeg(instrument=one.instrument, side=one.side).brings) == self.places[at]
-            for one in self.waiting()
-            if self.left_of(one)
-        )
-
     @exact
     def count(self, fill: Fill) -> bool:
         """Count a fill of one of its orders, once; False where it was counted before."""

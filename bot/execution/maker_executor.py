@@ -71,10 +71,6 @@ class MakerExecutor(PairExecutor):
         """The orders of a pair that rest."""
         return [rest for rest in self._rests.values() if rest.pair_id == pair.id]
 
-    def is_waiting(self, pair: Pair) -> bool:
-        """Whether all of a pair that is out is a post-only entry that nobody has come for."""
-        return pair.state is PairState.OPENING and not pair.fill_ids and bool(self.rests_of(pair))
-
     def look(self) -> None:
         """Once a second: entries that have rested for too long, or are not wanted any more."""
         now_ns = self._clock.monotonic_ns()

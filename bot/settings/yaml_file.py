@@ -88,7 +88,7 @@ class _Loader(yaml.SafeLoader):
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML has no types for it
         if getattr(event, "anchor", None) is not None:
             raise _Refused("anchors and aliases are not used in settings", event.start_mark)
         if getattr(event, "tag", None) is not None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -30,14 +31,14 @@ def open_file(
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{path} cannot be opened: {error}") from error
-    try:
-        return connection, prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise StorageError(f"{path} cannot be used: {error}{way_out and '; ' + way_out}") from error
-    except BaseException:
-        connection.close()
-        raise
+    with ExitStack() as undo:
+        undo.callback(connection.close)
+        try:
+            prepared = prepare(connection, path)
+        except sqlite3.Error as error:
+            raise StorageError(f"{path} cannot be used: {error}{way_out and '; ' + way_out}") from error
+        undo.pop_all()
+    return connection, prepared
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
@@ -59,11 +60,10 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 
 def _read(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.close)
         connection.execute("SELECT count(*) FROM sqlite_master")
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 

@@ -120,7 +120,7 @@ class SqliteJournal:
             self.dropped = examine(data_dir / f"{schema.FILE_NAME}-wal")
             """What was dropped at the end of the file, since a crash had left half of it; None: nothing."""
             self._connection, self._seq = open_file(data_dir / schema.FILE_NAME, _prepare)
-        except BaseException:
+        except BaseException:  # whatever ends it, an interrupt too: nobody else could open it
             self._lock.release()
             raise
         self._log_room = LogRoom(data_dir / f"{schema.FILE_NAME}-wal", self._connection)
@@ -299,7 +299,7 @@ class SqliteJournal:
                 size += sum(schema.size_of(row) for row in chunk)
             if not is_one:
                 execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever ends it: nothing half done may stay
             if self._connection.in_transaction:
                 with suppress(sqlite3.Error):  # the first error is the one to tell
                     execute("ROLLBACK")

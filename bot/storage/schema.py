@@ -80,7 +80,7 @@ def size_of(row: Row) -> int:
 @lru_cache(maxsize=64)
 def insert(rows: int) -> str:
     """The statement that appends that many rows; their fields follow one another as its parameters."""
-    return f"INSERT INTO records ({COLUMNS}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608
+    return f"INSERT INTO records ({COLUMNS}) VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * rows)  # noqa: S608 - our own words
 
 
 def from_row(row: Row) -> Record:

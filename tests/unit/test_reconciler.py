@@ -29,6 +29,7 @@ from tests.unit.risk_rig import ROUTE, A
 
 D = Decimal
 SPOT = A.model_copy(update={"symbol": "BTC/USDT", "segment": Segment.SPOT, "settle": None})
+ALSO = A.model_copy(update={"symbol": "ETH/USDT:USDT", "base": "ETH"})
 NOTHING, START, PRICE = D(0), D(1000), D(100)
 
 
@@ -51,6 +52,7 @@ class Venue:
     usdt: Decimal = START
     told: list[Fill] = field(default_factory=list)
     resting: list[OrderFound] = field(default_factory=list)
+    others: Sequence[Position] = ()
     is_away: bool = False
     asked: int = 0
 
@@ -69,7 +71,8 @@ class Venue:
         if self.is_away:
             raise VenueUnavailable(self.venue, "away")
         balances = [Balance(wallet="binance.linear", asset="USDT", total=self.usdt)]
-        return Holdings(balances, [Position(instrument=A, quantity=self.position, average_price=self.average)])
+        mine = Position(instrument=A, quantity=self.position, average_price=self.average)
+        return Holdings(balances, [mine, *self.others])
 
     async def order(self, order: Order) -> OrderFound | None:
         raise AssertionError("nobody asks for one order")
@@ -158,7 +161,7 @@ async def rig(
         desk.on_fill(one)
         venue.position += one.side.sign * one.quantity
     clock, event = SystemClock(), lambda *words: said.append(words)
-    one = Reconciler([venue], desk, [A, SPOT], clock, 0.01, event, left)  # type: ignore[arg-type]
+    one = Reconciler([venue], desk, [A, ALSO, SPOT], clock, 0.01, event, left)  # type: ignore[arg-type]
     one.start()
     try:
         await until(lambda: one.looks > 0)
@@ -237,6 +240,17 @@ async def test_a_position_that_is_explained_in_time_lets_trading_go_on(monkeypat
         here.venue.told.append(fill("1", "0.5"))  # the venue's copies come late
         await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
         assert here.desk.gate.why[-1] == "the accounts are what fills make again"
+
+
+async def test_two_positions_that_are_explained_in_time_let_trading_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(module, "_HALT_AT", 10_000)
+        here.venue.others = [Position(instrument=ALSO, quantity=D("0.2"), average_price=PRICE)]
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await until(lambda: here.says("is explained by nothing") == 2)
+        here.venue.told.append(fill("1", "0.5"))
+        here.venue.others = []
+        await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
 
 
 async def test_what_a_person_has_paused_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,7 +289,8 @@ class Reconciler:
         words = f"{instrument.id}: {figures}: {missing:+f} is explained by nothing"
         if looks == _REDUCE_AT:
             self._event("error", words)
-            self._has_reduced = self._desk.gate.state is TradingState.ACTIVE
+            # A second position that is another finds the gate reduced by the first.
+            self._has_reduced = self._has_reduced or self._desk.gate.state is TradingState.ACTIVE
             self._desk.gate.reduce(words)
         elif looks == _HALT_AT:
             self._desk.gate.halt(words)

@@ -13,6 +13,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from bot.clock import Clock, pause
@@ -94,10 +95,10 @@ class Recovery:
         return self._left.pairs
 
     async def _settle(self) -> None:
-        unknown = [pair.pair.id for pair in self._left.pairs if not self._is_here(pair.pair)]
+        unknown = [left.name for left in self._left.pairs if not self._is_here(left.pair)]
         if unknown:
             where = "is on an instrument that is not in this run: name it in the settings, so that it can be closed"
-            raise PreflightFailed("\n".join(f"pair {pair_id} of an earlier run {where}" for pair_id in unknown))
+            raise PreflightFailed("\n".join(f"{name} of an earlier run {where}" for name in unknown))
         await asyncio.gather(
             *(self._settle_order(left, order_id) for left in self._left.pairs for order_id in sorted(left.pair.pending))
         )
@@ -115,7 +116,7 @@ class Recovery:
             pair = left.pair
             pair.state, pair.close_reason, pair.closed_ns = PairState.FAILED, "abandoned", self._clock.now_ns()
             self._journal.record(RecordKind.PAIR, pair.id, pair.closed_ns, pair.record())
-            self._event("warning", f"pair {pair.id} of an earlier run is abandoned, as was asked for")
+            self._event("warning", f"{left.name} of an earlier run is abandoned, as was asked for")
         self._left.pairs.clear()
 
     # One order
@@ -136,7 +137,7 @@ class Recovery:
                 await self._asked(lambda: account.cancel(order))
                 await pause(self._clock, _AGAIN_S)
             else:
-                fills = await self._asked(lambda found=found: account.fills(order, found))  # type: ignore[misc]
+                fills = await self._asked(partial(account.fills, order, found))
                 if sum((fill.quantity for fill in fills), _NOTHING) >= found.filled_quantity:
                     self._end(left, order, found, fills)
                     return

@@ -32,7 +32,8 @@ class ExportFormat(StrEnum):
 class Chunks(Protocol):
     """`ArchiveStore.chunks`."""
 
-    def __call__(self, channel: Channel, instrument: str, start_ns: int, stop_ns: int) -> Iterator[pa.Table]: ...  # noqa: D102
+    def __call__(self, channel: Channel, instrument: str, start_ns: int, stop_ns: int) -> Iterator[pa.Table]:
+        """Tables of one channel and instrument in a span, one after the other."""
 
 
 def export(

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,13 @@ class Manifest:
             StorageError: If it cannot be used, or was written by a newer version.
         """
         path = data_dir / FILE_NAME
-        with told(path):
+        with told(path), ExitStack() as undo:
             writer = None if read_only else to_write(path)
-            try:
-                return cls(path, writer, to_read(path))
-            except BaseException:
-                if writer is not None:
-                    writer.close()
-                raise
+            if writer is not None:
+                undo.callback(writer.close)
+            manifest = cls(path, writer, to_read(path))
+            undo.pop_all()
+        return manifest
 
     def close(self) -> None:
         """Let go of the file; calling it twice does nothing."""
@@ -88,13 +87,13 @@ class Manifest:
         facts = (channel.value, scope, start_ns, stop_ns, rows, len(file.data), file.sha256, path)
         with self._transaction() as connection:
             number = connection.execute(
-                f"INSERT INTO segments ({_INFO}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO segments ({_INFO}) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
                 (*facts, json.dumps(merged_from)),
             ).lastrowid
             assert number is not None
             rows_of_blocks = [(number, *_block_row(block)) for block in (file.header, *file.blocks)]
             connection.executemany(
-                f"INSERT INTO blocks (segment, {_BLOCK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO blocks (segment, {_BLOCK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
                 rows_of_blocks,
             )
             connection.execute("DELETE FROM litter WHERE token = ?", (token,))
@@ -144,17 +143,17 @@ class Manifest:
 
     def whereabouts(self, number: int) -> tuple[SegmentInfo, int | None, bool] | None:
         """A segment, what it was merged into, and whether retention took it; None: there never was one."""
-        rows = self._select(f"SELECT {_INFO}, merged_into, removed FROM segments WHERE number = ?", (number,))  # noqa: S608
+        rows = self._select(f"SELECT {_INFO}, merged_into, removed FROM segments WHERE number = ?", (number,))  # noqa: S608 - our own words
         return (_info(rows[0][:10]), rows[0][10], bool(rows[0][11])) if rows else None
 
     def header(self, number: int) -> Block | None:
         """Of a segment's file; None where it has none any more."""
-        rows = self._select(f"SELECT {_BLOCK} FROM blocks WHERE segment = ? AND rows = 0", (number,))  # noqa: S608
+        rows = self._select(f"SELECT {_BLOCK} FROM blocks WHERE segment = ? AND rows = 0", (number,))  # noqa: S608 - our own words
         return _block(rows[0]) if rows else None
 
     def blocks(self, number: int) -> list[Block]:
         """Of a segment's file, in file order."""
-        sql = f"SELECT {_BLOCK} FROM blocks WHERE segment = ? AND rows > 0 ORDER BY offset"  # noqa: S608
+        sql = f"SELECT {_BLOCK} FROM blocks WHERE segment = ? AND rows > 0 ORDER BY offset"  # noqa: S608 - our own words
         return [_block(row) for row in self._select(sql, (number,))]
 
     def live_blocks(
@@ -164,7 +163,7 @@ class Manifest:
         info = ", ".join(f"s.{name}" for name in _INFO.split(", "))
         block = ", ".join(f"b.{name}" for name in _BLOCK.split(", "))
         sql = (
-            f"SELECT {info}, {block} FROM segments s JOIN blocks b ON b.segment = s.number "  # noqa: S608
+            f"SELECT {info}, {block} FROM segments s JOIN blocks b ON b.segment = s.number "  # noqa: S608 - our own words
             "WHERE s.channel = ? AND s.merged_into IS NULL AND s.removed = 0 AND s.start_ns < ? AND s.stop_ns > ? "
             "AND b.rows > 0 AND b.first_instrument <= ? AND b.last_instrument >= ? AND b.min_ns < ? AND b.max_ns >= ? "
             "ORDER BY s.number, b.offset"
@@ -200,7 +199,7 @@ class Manifest:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever ends it, an interrupt too: nothing half done may stay
                 if self._writer.in_transaction:
                     with suppress(sqlite3.Error):  # the first error is the one to tell
                         self._writer.execute("ROLLBACK")

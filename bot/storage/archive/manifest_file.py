@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bot.errors import StorageError
@@ -56,15 +56,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _current_or_copy(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """An older file may not be changed by who only reads: a copy in memory is."""
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.close)
         if manifest_schema.is_current(connection, path):
+            undo.pop_all()
             return connection
-    except BaseException:
-        connection.close()
-        raise
-    copy = _in_memory()
-    connection.backup(copy)
-    connection.close()
+        copy = _in_memory()
+        connection.backup(copy)
     manifest_schema.create(copy)
     return copy
 

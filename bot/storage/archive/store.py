@@ -9,6 +9,7 @@ read     by segment, or by instrument and time
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,21 +81,15 @@ class ArchiveStore:
             StorageError: If the archive is being written by another process, cannot be used, lies elsewhere, or was
                 written by a newer version.
         """
-        lock = None if read_only else WriterLock(data_dir)
-        try:
-            manifest = Manifest.open(data_dir, read_only=read_only)
-        except BaseException:
+        with ExitStack() as undo:
+            lock = None if read_only else WriterLock(data_dir)
             if lock is not None:
-                lock.release()
-            raise
-        try:
+                undo.callback(lock.release)
+            manifest = Manifest.open(data_dir, read_only=read_only)
+            undo.callback(manifest.close)
             store = cls(manifest, open_root(root, data_dir / "archive"), lock, merge_limit_bytes)
             store._settle(shown(root or ""))
-        except BaseException:
-            manifest.close()
-            if lock is not None:
-                lock.release()
-            raise
+            undo.pop_all()
         return store
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +88,12 @@ class JournalSource:
     def _open(self) -> sqlite3.Connection | None:
         if not self._path.exists():
             return None
-        connection = open_to_read(self._path)
-        try:
-            ready = schema.check_version(connection, self._path)
-        except BaseException:
-            connection.close()
-            raise
-        if not ready:
-            connection.close()
-            return None
+        with ExitStack() as undo:
+            connection = open_to_read(self._path)
+            undo.callback(connection.close)
+            if not schema.check_version(connection, self._path):
+                return None
+            undo.pop_all()
         self._connection = connection
         return connection
 
