@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from benchmarks.measure import progress, quantile
 from benchmarks.order_sends_peer import CcxtPair
+from benchmarks.order_stamps import QUANTITY, Sent, StampingJournal
 from benchmarks.rows import Row, Target, against, figure
 from benchmarks.simulated import SCENARIO, Simulated, simulated
 from bot.clock import SystemClock
@@ -46,7 +47,6 @@ from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.market.listings import FIRST_PRICES
 
 SYMBOL = "BTCUSDT"
-QUANTITY = Decimal("0.002")
 _PAIRS = 60
 _A_SECOND = 20
 _MANY = 1_000
@@ -56,45 +56,11 @@ _GAP = Target("value", at_most=True, limit=1.0, unit="ms")
 _HALF = Target("ratio", at_most=True, limit=0.5, unit="ms")
 
 
-class Sent(NamedTuple):
-    """One pair, perf_counter ns."""
-
-    decided_ns: int
-    handed_ns: int
-    """When the journal had both intents, and was told that an order waits for them."""
-    prepared_ns: int
-    """How long preparing both orders took, while the disk had them; 0 where nothing is prepared."""
-    durable_ns: int
-    """When we were told that both intents are on the disk."""
-    written_ns: tuple[int, int]
-
-
 class Way(Protocol):
     """One way to send the two orders of a pair."""
 
     async def send(self, buy: Instrument, sell: Instrument, number: str) -> Sent:
         """Write the intents, wait until they are on the disk, send both; returns when both are answered."""
-
-
-class StampingJournal:
-    """The journal, and when it was last given something to make durable, and said that it is."""
-
-    def __init__(self, journal: SqliteJournal) -> None:
-        self.record = journal.record
-        self.close = journal.close
-        self._journal = journal
-        self.handed_ns = 0
-        self.durable_ns = 0
-
-    def when_durable(self, callback: Callable[[], None]) -> None:
-        """As the journal does."""
-
-        def stamped() -> None:
-            self.durable_ns = perf_counter_ns()
-            callback()
-
-        self._journal.when_durable(stamped)
-        self.handed_ns = perf_counter_ns()
 
 
 class _Burst(NamedTuple):

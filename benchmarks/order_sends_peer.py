@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
+from benchmarks.order_stamps import QUANTITY, Sent, StampingJournal
 from bot.clock import SystemClock
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderType, Side, TimeInForce
@@ -17,21 +18,18 @@ from bot.ports import RecordKind
 from exchanges.simulator.market.listings import FIRST_PRICES
 from exchanges.simulator.server import Address
 
-if TYPE_CHECKING:
-    from benchmarks.order_sends import Sent, StampingJournal
-
 
 class CcxtPair:
     """ccxt's asynchronous clients of both venues, connected and with their markets loaded."""
 
-    def __init__(self, clients: dict[str, Any], written: dict[str, int], journal: "StampingJournal") -> None:
+    def __init__(self, clients: dict[str, Any], written: dict[str, int], journal: StampingJournal) -> None:
         self._clients = clients
         self._written = written
         self._journal = journal
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, address: Address, journal: "StampingJournal") -> AsyncIterator["CcxtPair"]:
+    async def opened(cls, address: Address, journal: StampingJournal) -> AsyncIterator["CcxtPair"]:
         """On these exchanges, until the block ends."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ccxt and what it pins use what their own dependencies have deprecated
@@ -66,10 +64,8 @@ class CcxtPair:
             for client in clients.values():
                 await client.close()
 
-    async def send(self, buy: Instrument, sell: Instrument, number: str) -> "Sent":
+    async def send(self, buy: Instrument, sell: Instrument, number: str) -> Sent:
         """Write the intents, wait for the disk, send both."""
-        from benchmarks.order_sends import QUANTITY, Sent
-
         price = Decimal(FIRST_PRICES["BTC"])
         decided_ns = perf_counter_ns()
         orders = [
