@@ -121,47 +121,47 @@ async def _simulated(settings: Settings, wanted: Wanted, log: Log) -> AsyncItera
 async def _on_simulator(
     there: Settings, keys: ApiKeys, wanted: Wanted, log: Log, lost: "asyncio.Future[VenueError] | None"
 ) -> OpenMarket:
-    from exchanges.terms import terms_sources
-
-    market = await _connected(there, wanted, log, "simulated")
-    own = dict.fromkeys(order_venues(there), keys)
-    budgets = _budgets(market)
-    terms = terms_sources(market.by_feed, there, market.clock, own, budgets)
-    deliver = asyncio.get_running_loop().call_soon_threadsafe
-    silent = _without_orders(market, own)
-    venue = _wire(market, there, own, log, budgets, wanted.patience)
-    accounts = order_accounts(market.by_feed, there, own, "simulated")
-    told = _told(silent)
-    return OpenMarket(market, venue, deliver, there, lost, terms, silent, told, accounts, keys=own, budgets=budgets)
+    market = await _connected(there, wanted, log)
+    return _traded(market, there, dict.fromkeys(order_venues(there), keys), wanted, log, lost)
 
 
 async def _outside(settings: Settings, wanted: Wanted, log: Log) -> OpenMarket:
     """The real exchanges or their test systems; without keys, paper money at prices that are real."""
-    market = await _connected(settings, wanted, log, settings.market)
+    market = await _connected(settings, wanted, log)
+    if wanted.keys:
+        return _traded(market, settings, wanted.keys, wanted, log)
+    from exchanges.terms import terms_sources  # see `_traded`
+
+    terms = terms_sources(market.by_feed, settings, market.clock, {}, _budgets(market))
+    deliver = asyncio.get_running_loop().call_soon_threadsafe
+    return OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=_played_alone(market))
+
+
+def _traded(
+    market: LiveVenues,
+    settings: Settings,
+    keys: Mapping[str, ApiKeys],
+    wanted: Wanted,
+    log: Log,
+    lost: "asyncio.Future[VenueError] | None" = None,
+) -> OpenMarket:
+    """A market whose orders are sent over the wire, to the accounts of `keys`."""
     # Imported here, as everywhere: the client libraries take a second to load, and recorded markets need none.
     from exchanges.terms import terms_sources
 
-    budgets = _budgets(market)
-    terms = terms_sources(market.by_feed, settings, market.clock, wanted.keys, budgets)
-    deliver = asyncio.get_running_loop().call_soon_threadsafe
-    if not wanted.keys:
-        notes = _played_alone(market)
-        return OpenMarket(market, _paper(market, settings), deliver, settings, terms=terms, notes=notes)
-    silent = _without_orders(market, wanted.keys)
-    venue = _wire(market, settings, wanted.keys, log, budgets, wanted.patience)
-    accounts = order_accounts(market.by_feed, settings, wanted.keys, settings.market)
+    budgets, silent = _budgets(market), _without_orders(market, keys)
     return OpenMarket(
         market,
-        venue,
-        deliver,
+        _wire(market, settings, keys, log, budgets, wanted.patience),
+        asyncio.get_running_loop().call_soon_threadsafe,
         settings,
-        None,
-        terms,
-        silent,
-        _told(silent),
-        accounts,
-        keys=wanted.keys,
+        lost=lost,
+        terms=terms_sources(market.by_feed, settings, market.clock, keys, budgets),
+        no_orders_at=silent,
+        notes=_told(silent),
+        accounts=order_accounts(market.by_feed, settings, keys, settings.market),
         budgets=budgets,
+        keys=keys,
     )
 
 
@@ -181,12 +181,12 @@ def _recorded(settings: Settings, wanted: Wanted, log: Log, on_scan: ScanProgres
     return OpenMarket(market, _paper(market, settings), None, settings, notes=_played_alone(market))
 
 
-async def _connected(settings: Settings, wanted: Wanted, log: Log, name: str) -> LiveVenues:
+async def _connected(settings: Settings, wanted: Wanted, log: Log) -> LiveVenues:
     venues = all_venues()
     feeds = configured_feeds(settings, venues)
     log("info", f"asking {', '.join(sorted({feed.venue for feed in feeds}))} for instruments")
     found = await ask_instruments(feeds, venues, settings, wanted.patience)
-    return LiveVenues(found, venues, settings, run_s=wanted.run_s, name=name, patience=wanted.patience)
+    return LiveVenues(found, venues, settings, run_s=wanted.run_s, name=settings.market, patience=wanted.patience)
 
 
 def _without_orders(market: Market, able: Collection[str]) -> frozenset[str]:

@@ -138,28 +138,23 @@ class SimulatorServer:
         self.binance = SimulatedExchange(
             "binance", market, rules=rules["binance"], chain=chain, seed=seed, faults=self.faults
         )
-        # One key for both, so that a client needs to be told only one.
+        # One key for all, so that a client needs to be told only one.
         key = self.binance.credentials
         self.bybit = SimulatedExchange(
             "bybit", market, rules=rules["bybit"], chain=chain, seed=seed, credentials=key, faults=self.faults
         )
         exchanges = [self.binance, self.bybit]
+        self._kraken_server: KrakenGateway | None = None
         if kraken:
-            exchanges.append(
-                SimulatedExchange(
-                    "kraken",
-                    market,
-                    rules=rules_of("kraken", fee_tier),
-                    chain=chain,
-                    seed=seed,
-                    credentials=key,
-                    faults=self.faults,
-                )
+            rules_there = rules_of("kraken", fee_tier)
+            third = SimulatedExchange(
+                "kraken", market, rules=rules_there, chain=chain, seed=seed, credentials=key, faults=self.faults
             )
+            exchanges.append(third)
+            self._kraken_server = KrakenGateway(third, clock)
         self._pump = Pump(exchanges, market, clock)
         for exchange in exchanges:
             VenueFaults(self.faults, exchange)
-        self._kraken_server = KrakenGateway(exchanges[2], clock) if kraken else None
         self._binance_server = BinanceServer(self.binance, clock, binance, self.faults)
         self._bybit_server = BybitGateway(self.bybit, clock, bybit, self.faults)
         per_hour = scenario_named(scenario).faults_per_hour if plan.per_hour is None else plan.per_hour
