@@ -3,6 +3,8 @@
 Source: https://docs.kraken.com/exchange/api-reference/trading/cancel-all-orders-after-x (60 s, again in 15 to 30).
 """
 
+from math import ceil
+
 from bot.domain.instrument import Instrument
 from exchanges.ccxt.errors import translated
 from exchanges.ccxt.session import Session
@@ -30,4 +32,4 @@ class KrakenDeadMan:
             VenueError: It could not be asked.
         """
         with translated(VENUE), in_lane(Lane.REDUCE):
-            await self._session.client.cancel_all_orders_after(round(within_s) * 1_000)
+            await self._session.client.cancel_all_orders_after(ceil(within_s) * 1_000)  # whole seconds; 0 disarms
