@@ -32,6 +32,8 @@ class CcxtOrders:
         self._venue = dialect.venue
         self._ids: dict[str, str] = {}
         """The venue's order id by ours, as far as it was told."""
+        self._names: dict[str, str] = {}
+        """And ours by the venue's."""
         self._rows: dict[str, Row] = {}
         """By our id: its newest row."""
 
@@ -103,7 +105,7 @@ class CcxtOrders:
 
     def named(self, venue_order_id: str) -> str | None:
         """Our id of an order that was sent, or found, here; None where it is not known."""
-        return next((name for name, known in reversed(self._ids.items()) if known == venue_order_id), None)
+        return self._names.get(venue_order_id)
 
     async def _row(self, order: Order) -> Row | None:
         name = order.client_order_id
@@ -116,10 +118,10 @@ class CcxtOrders:
         return row
 
     def _remember(self, name: str, venue_order_id: str) -> None:
-        self._ids[name] = venue_order_id
+        self._ids[name], self._names[venue_order_id] = venue_order_id, name
         if len(self._ids) > _REMEMBERED:
             oldest = next(iter(self._ids))
-            del self._ids[oldest]
+            self._names.pop(self._ids.pop(oldest), None)
             self._rows.pop(oldest, None)
 
     def _check_grid(self, client: Any, order: Order) -> None:

@@ -1,4 +1,7 @@
-"""An account that no stream tells of, asked again and again: balances after fills, and orders that rest."""
+"""An account that no stream tells of: its balances, asked for after fills and now and then.
+
+Orders on their way are asked for by whoever carries them (`OrderCarrier`), those that rest too.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +9,12 @@ from collections.abc import Callable
 from bot.clock import Clock
 from bot.errors import AuthenticationFailed, RateLimited, VenueError
 from exchanges.common.account.asked_account import LoadedAccount
-from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.venue_state import VenueState
 from exchanges.common.background import Log, pause
 
 AFTER_FILL_S = 1.0
 """A venue's balances may be a little behind its trades, and a burst of fills is one change."""
 IDLE_S = 20.0
-RESTING_S = 5.0
 _REFUSED_S = 60.0
 _UNHEARD_AFTER = 2
 """Questions in a row without an answer."""
@@ -26,7 +27,6 @@ class AccountPoll:
     def __init__(
         self,
         account: LoadedAccount,
-        desk: OrderDesk,
         state: VenueState,
         clock: Clock,
         log: Log,
@@ -36,14 +36,12 @@ class AccountPoll:
 
         Args:
             account: Loads the balances.
-            desk: Knows which orders are on their way.
             state: Hears whether the account can be asked.
             clock: Measures every wait.
             log: Takes a line for a person.
-            look_again: Has every order that is on its way asked for.
+            look_again: Has every order that is on its way asked for, after a time in which nothing could be.
         """
         self._account = account
-        self._desk = desk
         self._state = state
         self._clock = clock
         self._log = log
@@ -56,14 +54,11 @@ class AccountPoll:
         self._due.set()
 
     async def run(self) -> None:
-        """Keep balances new, and have orders asked for that rest."""
+        """Keep balances new."""
         while True:
-            rests = any(one.order.time_in_force.rests for one in self._desk.flying)
-            if await self._fell_due(RESTING_S if rests else IDLE_S):
+            if await self._fell_due(IDLE_S):
                 await pause(self._clock, AFTER_FILL_S)
             self._due.clear()
-            if rests:
-                self._look_again()
             await self._ask()
 
     async def _fell_due(self, delay_s: float) -> bool:

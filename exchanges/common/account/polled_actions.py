@@ -1,7 +1,6 @@
 """`Actions` at a venue whose private stream is not read: what a stream would tell is asked for.
 
     an order                           asked for as soon as it is acknowledged, and then as every order is
-    an order that rests                every few seconds
     balances                           after fills, and now and then
 
 A venue that cannot be asked for a while is one that is not heard: nothing new is risked there (`VenueState`).
@@ -61,7 +60,7 @@ class PolledActions(StreamedActions):
             log=log,
             questions=questions,
         )
-        self._poll = told.poll = AccountPoll(account, desk, state, clock, log, self._carrier.look_again)
+        self._poll = told.poll = AccountPoll(account, state, clock, log, self._carrier.look_again)
         self._polling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
