@@ -245,6 +245,18 @@ def test_fault_61_what_a_person_asked_for_is_left_alone() -> None:
     assert scene.later() is TradingState.REDUCING
 
 
+def test_fault_60_a_journal_that_cannot_be_written_is_an_alarm_once() -> None:
+    scene = Scene()
+    for _ in range(2):
+        scene.disk.failed = "the journal cannot be written: full"
+        scene.later()
+        scene.later()
+        scene.disk.failed = None
+        scene.later()
+    words = "ALARM: the journal cannot be written: full; nothing new is opened until the disk takes it"
+    assert scene.events == [("error", words)] * 2
+
+
 def test_fault_61_a_journal_that_is_lost_halts() -> None:
     scene = Scene()
     scene.disk.failed, scene.disk.is_lost = "damaged", True

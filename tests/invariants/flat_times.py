@@ -1,7 +1,7 @@
 """How long pairs are uneven after each fault, over real sockets: a table for docs/reliability.md.
 
     python -m tests.invariants.flat_times --seconds 40
-    python -m tests.invariants.flat_times --only 43
+    python -m tests.invariants.flat_times --only 36
 
 A bot with the shipped budgets trades on simulated exchanges of a process of their own; fault after fault strikes it,
 at one venue and the other. What is counted is every episode of being uneven that ended meanwhile, by the journal file.
@@ -39,12 +39,9 @@ _FAULTS: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("37 it never arrives", {"fault": "lost-order", "count": 1, "for_s": 4}),
     ("38, 42 filled 1 s late", {"fault": "late-fill", "amount": 1, "count": 1, "for_s": 4}),
     ("40, 41 a third is filled, the rest rejected", {"fault": "partial-then-reject", "count": 1, "for_s": 4}),
-    ("43 filled while it is cancelled", {"fault": "fill-on-cancel", "for_s": 4}),
     ("50 liquidation", {"fault": "liquidation"}),
     ("51 deleveraged (ADL)", {"fault": "deleveraging"}),
 )
-_MAKER = ("arbitrage.maker_variants=true", "execution.maker_routes=true", "arbitrage.exit_edge_bps=-1000")
-"""Orders that rest, and are taken back: nothing else is cancelled."""
 _SHIPPED = ("execution.order_timeout_ms", "execution.unhedged_")
 _EAGER = [one for one in SETTINGS if not one.startswith(_SHIPPED)]
 """The eager bot of the chaos over the wire, and the budgets as they are shipped."""
@@ -97,8 +94,7 @@ async def _measure(seconds: float, only: str) -> None:
                 os.environ["CRYPTO_PIPE_SIMULATED_KEY"] = told["api_key"]
                 os.environ["CRYPTO_PIPE_SIMULATED_SECRET"] = told["api_secret"]
                 data_dir = Path(folder) / name.partition(" ")[0].rstrip(",") / str(fault["fault"])
-                more = _MAKER if fault["fault"] == "fill-on-cancel" else ()
-                async with bot(data_dir, *_EAGER, *more, at(told)) as running:
+                async with bot(data_dir, *_EAGER, at(told)) as running:
                     await running.says("closed  ")
                     struck = await _strike(VenueTruth(told, session), fault, running, seconds)
                     file = JournalFile(data_dir)

@@ -60,6 +60,7 @@ class StorageWatch:
         self._timer: Timer | None = None
         self._reduced = False
         self._is_low = False
+        self._has_failed = False
 
     def start(self) -> None:
         """Begin to look."""
@@ -86,6 +87,7 @@ class StorageWatch:
     def look(self) -> None:
         """Reduce or resume, as the disk fares now."""
         behind_s = self._disk.behind_s()
+        self._tell_failed(self._disk.failed)
         if self._disk.failed is not None:
             self.reduce(self._disk.failed)
         elif behind_s * 1e3 > self._settings.max_behind_ms:
@@ -93,6 +95,12 @@ class StorageWatch:
         elif self._reduced:
             self._reduced = False
             self._gate.resume("the disk takes the journal again, and has everything that waited")
+
+    def _tell_failed(self, why: str | None) -> None:
+        """An alarm, once: somebody has to make room, while being REDUCING is told as what comes and goes."""
+        if why is not None and not self._has_failed:
+            self._event("error", f"ALARM: {why}; nothing new is opened until the disk takes it")
+        self._has_failed = why is not None
 
     def _tick(self) -> None:
         self.look()
