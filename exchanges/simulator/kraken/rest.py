@@ -13,11 +13,11 @@ from aiohttp import web
 
 from bot.clock import Clock, Timer
 from exchanges.simulator.core.ports import Account, Exchange
-from exchanges.simulator.core.values import TradingStatus
 from exchanges.simulator.kraken.errors import ApiError
 from exchanges.simulator.kraken.limits import Counters
 from exchanges.simulator.kraken.orders import KrakenDesk, Values
-from exchanges.simulator.kraken.pairs import Pair, Pairs, alternative, asset_name
+from exchanges.simulator.kraken.pairs import Pairs, asset_name
+from exchanges.simulator.kraken.public import PublicFacts
 from exchanges.simulator.kraken.signing import Signatures
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class KrakenRest:
     def __init__(self, exchange: Exchange, pairs: Pairs, clock: Clock, *, is_counting: bool = True) -> None:
         self._exchange = exchange
         self._pairs = pairs
+        self._public = PublicFacts(exchange, pairs).answers
         self._clock = clock
         self._signatures = Signatures(exchange)
         self._counters = Counters(is_counting=is_counting)
@@ -66,8 +67,7 @@ class KrakenRest:
 
     async def public(self, request: web.Request) -> web.Response:
         """Answer a question that needs no key."""
-        found = {"Time": self._time, "Assets": self._assets, "AssetPairs": self._asset_pairs}
-        ask = found.get(request.match_info["method"])
+        ask = self._public.get(request.match_info["method"])
         return _enveloped(ask) if ask is not None else _error("EGeneral:Unknown method")
 
     async def private(self, request: web.Request) -> web.Response:
@@ -83,51 +83,6 @@ class KrakenRest:
         self._counters.count(key, method, now_ns)
         call = _Call(key, account, KrakenDesk(account, self._pairs), values, now_ns)
         return self._private[method](call)
-
-    # Public
-
-    def _time(self) -> Any:
-        return {"unixtime": self._exchange.now_ns() // _S}
-
-    def _assets(self) -> Any:
-        names = {one for pair in self._pairs.all for one in (pair.instrument.base, pair.instrument.quote)}
-        return {
-            asset_name(one): {
-                "aclass": "currency",
-                "altname": alternative(one),
-                "decimals": 10,
-                "display_decimals": 5,
-                "status": "enabled",
-            }
-            for one in sorted(names)
-        }
-
-    def _asset_pairs(self) -> Any:
-        return {pair.id: self._pair_row(pair) for pair in self._pairs.all}
-
-    def _pair_row(self, pair: Pair) -> Any:
-        one, status = pair.instrument, self._exchange.market.status(pair.index)
-        return {
-            "altname": pair.id,
-            "wsname": pair.old_name,
-            "aclass_base": "currency",
-            "base": asset_name(one.base),
-            "aclass_quote": "currency",
-            "quote": asset_name(one.quote),
-            "lot": "unit",
-            "pair_decimals": _decimals(one.tick_size),
-            "lot_decimals": _decimals(one.lot_size),
-            "lot_multiplier": 1,
-            "leverage_buy": [],
-            "leverage_sell": [],
-            "fees": [[0, 0.4]],
-            "fees_maker": [[0, 0.25]],
-            "fee_volume_currency": "ZUSD",
-            "ordermin": f"{one.min_quantity:f}",
-            "costmin": f"{one.min_notional:f}",
-            "tick_size": f"{one.tick_size:f}",
-            "status": "online" if status is TradingStatus.TRADING else "cancel_only",
-        }
 
     # Private
 
@@ -200,7 +155,3 @@ def _enveloped(ask: Callable[[], Any]) -> web.Response:
 
 def _error(text: str) -> web.Response:
     return web.json_response({"error": [text]})
-
-
-def _decimals(step: Decimal) -> int:
-    return max(0, -int(step.normalize().as_tuple().exponent))
