@@ -2,6 +2,9 @@
 
     python main.py calm-day SCENARIO SECONDS PARENT [the command line of the run]
 
+A second of the day takes some 30 ms, an hour of it two minutes of a core, at the lowest priority (`main.py`): once for
+each seed and settings, for the result is kept.
+
 Prints one `bot.engine.comparison.OtherDay` a line, each a further piece of the day.
 """
 
@@ -24,7 +27,6 @@ from exchanges.simulator.virtual_day import START_NS, VirtualDay
 from modes.house import load
 from strategies.registry import build_strategy
 
-LOWEST_PRIORITY = 19
 _LOOK_S = 1.0
 _LOOKS_A_PIECE = 10
 
@@ -32,7 +34,6 @@ _LOOKS_A_PIECE = 10
 def compare(words: Sequence[str]) -> int:
     """Play the day and print it; 0, also when nobody reads it any more."""
     scenario, seconds, parent, *run = words
-    os.nice(LOWEST_PRIORITY)
     with suppress(BrokenPipeError):
         asyncio.run(play(scenario, float(seconds), int(parent), run))
     return 0
