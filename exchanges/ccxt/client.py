@@ -91,10 +91,13 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
     class Guarded(exchange):  # type: ignore[misc]  # ccxt is loaded late, and has no types
         async def fetch2(self, path: str, api: str | Sequence[str] = "public", *args: Any, **more: Any) -> Any:
             ask = partial(super().fetch2, path, api, *args, **more)
-            cost = manners.cost("/".join([*([api] if isinstance(api, str) else api), path]))
+            name = "/".join([*([api] if isinstance(api, str) else api), path])
+            cost = manners.cost(name)
             try:
                 return await self._paid(cost, ask)
             except ClockSkew:
+                if name in manners.once:
+                    raise
                 # Turned away unread: one that was signed later has come first, over another connection, by another
                 # client of the key, or from kill mode. Numbers have grown since.
                 return await self._paid(cost, ask)

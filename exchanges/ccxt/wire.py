@@ -6,7 +6,7 @@ unknown outcomes for refusals, and a lost answer for a connection that was refus
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -35,6 +35,8 @@ class Manners:
     """What a request takes of it, by ccxt's name of what is asked: `private/AddOrder`."""
     complaint: Callable[[int, Any], VenueError | None] = _nothing
     """What an answer (status; its JSON, None where it is none) says is wrong, by code; None: ask ccxt."""
+    once: Collection[str] = ()
+    """What is never sent again, by ccxt's name; all else is where it was turned away unread for its number."""
 
 
 _LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)

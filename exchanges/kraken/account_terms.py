@@ -9,12 +9,11 @@ from bot.domain.terms import Told
 from bot.settings import Settings
 from exchanges.ccxt.account import CcxtAccount
 from exchanges.ccxt.client import opened
-from exchanges.ccxt.wire import Manners
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
-from exchanges.kraken.refusals import complaint
-from exchanges.kraken.request_costs import cost, rates
+from exchanges.kraken.manners import manners
+from exchanges.kraken.request_costs import rates
 
 
 async def account_fees(
@@ -27,7 +26,7 @@ async def account_fees(
         VenueError: Kraken cannot be asked, refuses, or tells a fee that is not understood.
     """
     shared = budget or RequestBudget(VENUE, rates(), clock)
-    async with opened(VENUE, rest_url(settings), keys, Manners(shared, cost, complaint)) as client:
+    async with opened(VENUE, rest_url(settings), keys, manners(shared)) as client:
         found = await CcxtAccount(SPOT, client).fees([one.symbol for one in instruments])
     now_ns = clock.now_ns()
     values = {one.id: found[one.symbol].model_copy(update={"ts_ns": now_ns}) for one in instruments}

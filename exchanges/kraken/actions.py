@@ -4,7 +4,6 @@ from exchanges.ccxt.gateway import CcxtGateway
 from exchanges.ccxt.history import CcxtHistory
 from exchanges.ccxt.orders import CcxtOrders
 from exchanges.ccxt.session import Session
-from exchanges.ccxt.wire import Manners
 from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.account.asked_account import AskedAccount
 from exchanges.common.account.funding_desk import FundingDesk
@@ -14,8 +13,8 @@ from exchanges.common.account.wallet_book import WalletBook
 from exchanges.kraken.dead_man import KrakenDeadMan
 from exchanges.kraken.dialect import KrakenDialect
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
-from exchanges.kraken.refusals import complaint
-from exchanges.kraken.request_costs import cost, new_order_cost, rates
+from exchanges.kraken.manners import manners
+from exchanges.kraken.request_costs import new_order_cost, rates
 
 COMPARED_EVERY_S = 45.0
 """A look at the account takes up to five of a counter that has fifteen and gives back one in three seconds."""
@@ -33,7 +32,7 @@ class KrakenActions(PolledActions):
         settings, clock = setup.settings, setup.clock
         own = {one.id: one for listed in setup.listed_at(VENUE).values() for one in listed.values()}
         budget = setup.budget_of(VENUE, rates())
-        session = Session(VENUE, rest_url(settings), setup.keys, Manners(budget, cost, complaint))
+        session = Session(VENUE, rest_url(settings), setup.keys, manners(budget))
         state = setup.state_of(budget, [new_order_cost()])
         session.on_error = state.on_error
         desk = OrderDesk(clock, setup.listener)

@@ -17,13 +17,12 @@ from bot.settings import Settings
 from exchanges.ccxt.account import CcxtAccount
 from exchanges.ccxt.client import opened
 from exchanges.ccxt.errors import translated
-from exchanges.ccxt.wire import Manners
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.told import first_fault
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
-from exchanges.kraken.refusals import complaint
-from exchanges.kraken.request_costs import cost, rates
+from exchanges.kraken.manners import manners
+from exchanges.kraken.request_costs import rates
 
 _READING = frozenset({"query-funds", "query-open-trades", "query-closed-trades"})
 _TRADING = "modify-trades"
@@ -67,7 +66,7 @@ class KrakenInspector:
         """
         self._url = keys.hosts.require(rest_url(settings))
         self._keys = keys
-        self._manners = Manners(RequestBudget(VENUE, rates(), clock), cost, complaint)
+        self._manners = manners(RequestBudget(VENUE, rates(), clock))
 
     async def rights(self) -> KeyRights | None:
         """What the key may do.

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.domain.order import OrderStatus
+from bot.errors import ClockSkew
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.request_costs import COUNTER, rates
@@ -48,26 +49,33 @@ async def test_who_waits_for_the_counter_is_signed_after_those_who_pass() -> Non
         assert wrong == []
 
 
-async def test_a_number_that_came_too_late_is_drawn_again() -> None:
+async def test_a_question_whose_number_came_too_late_is_asked_again() -> None:
     async with kraken() as here, trading(here) as actions:
 
         def once() -> web.Response:
-            del here.requests.answer[f"{PRIVATE}AddOrder"]
+            del here.requests.answer[f"{PRIVATE}BalanceEx"]
             return web.json_response({"error": [WRONG]})
 
-        here.requests.answer[f"{PRIVATE}AddOrder"] = once
-        actions.submit(an_order("late", BTC))
-        await until(lambda: bool(here.heard.finals("late")))
-        assert here.heard.finals("late")[-1].status is OrderStatus.FILLED
-        assert here.requests.count("POST", "AddOrder") == 2
-        assert here.orders() == 1
+        asked = here.requests.count("POST", "BalanceEx")
+        here.requests.answer[f"{PRIVATE}BalanceEx"] = once
+        assert (await actions.questions.holdings()).balances
+        assert here.requests.count("POST", "BalanceEx") == asked + 2
 
 
 async def test_a_number_that_is_always_too_low_is_not_tried_for_ever() -> None:
     """Another program counts far ahead with the same key."""
     async with kraken() as here, trading(here) as actions:
+        asked = here.requests.count("POST", "BalanceEx")
+        here.requests.answer[f"{PRIVATE}BalanceEx"] = lambda: web.json_response({"error": [WRONG]})
+        with pytest.raises(ClockSkew):
+            await actions.questions.holdings()
+        assert here.requests.count("POST", "BalanceEx") == asked + 2
+
+
+async def test_fault_21_an_order_that_kraken_refuses_for_its_number_is_over_and_never_sent_again() -> None:
+    async with kraken() as here, trading(here) as actions:
         here.requests.answer[f"{PRIVATE}AddOrder"] = lambda: web.json_response({"error": [WRONG]})
         actions.submit(an_order("low", BTC))
         await until(lambda: bool(here.heard.finals("low")))
         assert here.heard.finals("low")[-1].status is OrderStatus.REJECTED
-        assert here.requests.count("POST", "AddOrder") == 2
+        assert here.requests.count("POST", "AddOrder") == 1
