@@ -27,6 +27,7 @@ from bot.settings.loader import LoadedSettings
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
 from bot.storage.schema import FILE_NAME
+from bot.storage.single_writer import SingleWriter
 from bot.threads import share_quickly
 from bot.version import VERSION
 from modes.carriers import carriers
@@ -64,6 +65,7 @@ def run_engine(arguments: Arguments, loaded: LoadedSettings, words: Sequence[str
     headless = Headless(as_json=arguments.json)
     if arguments.shadow:
         check_shadow(settings, has_keys=bool(keys))
+    SingleWriter(settings.data_dir).release()  # who cannot have the journal is told before exchanges are started
     if settings.market != "recorded":
         _refuse_halted(settings)
         real_money = is_real(settings, keys)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.clock import SystemClock
 from bot.engine.run import SOCKET
-from bot.errors import BotError, ExitCode, SettingsError, StorageError
+from bot.errors import AlreadyRunning, BotError, ExitCode, StorageError
 from bot.settings import Settings
 from modes.house import MAIN
 
@@ -22,7 +22,7 @@ def run_with_screen(settings: Settings, words: Sequence[str], *, paced: bool) ->
     from bot.control.address import is_answered
 
     if is_answered(settings.data_dir / SOCKET):
-        raise SettingsError(f"an engine is running on {settings.data_dir}: use --mode attach, or another --data-dir")
+        raise AlreadyRunning(f"an engine is running on {settings.data_dir}: use --mode attach, or another --data-dir")
     log = _engine_log(settings.data_dir)
     # A recording at full speed is over before the eye sees it; with a UI it plays ten times as fast as it was.
     pace = [] if paced or settings.market != "recorded" else ["--speed", "10x"]

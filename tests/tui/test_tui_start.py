@@ -1,10 +1,12 @@
-"""What a terminal shows while its engine waits for venues, before there is a screen."""
+"""What is told before there is a screen, or anything is started."""
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
-from tests.tui.test_tui_default import Screen
+from bot.control.address import claim
+from tests.tui.test_tui_default import ROOT, Screen
 
 NOBODY = "http://127.0.0.1:9"
 """The port of `discard`, where nothing listens."""
@@ -36,3 +38,22 @@ def test_a_start_that_fails_says_why_once(tmp_path: Path) -> None:
     screen = Screen(tmp_path, *AWAY, "--set", "start.wait_s=0")
     assert screen.close() == 5
     assert screen.drawn.count(b"crypto-pipe: ") == 1
+
+
+def test_a_second_screen_on_the_same_run_exits_3(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    listening = claim(tmp_path / "run" / "engine.sock")
+    with listening:
+        listening.listen()
+        screen = Screen(tmp_path)
+        screen.until("use --mode attach, or another --data-dir")
+        assert screen.close() == 3
+
+
+def test_a_data_directory_that_is_none_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    words = [sys.executable, str(ROOT / "main.py"), "--headless", "--for", "1s", "--data-dir", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 6
+    assert done.stderr == f"crypto-pipe: {file}/journal.lock cannot be opened: File exists\n"
