@@ -230,6 +230,7 @@ async def _run_told(
         )
         telling.watch(run)
         top_ups.watch(run, movers.desk)
+        movers.obey(run.engine.desk.gate)
         if lease is not None:
             # The bot that took it trades on, and this one is told at its next start.
             lease.on_lost = partial(run.engine.desk.gate.halt, lasting=False)

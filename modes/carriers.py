@@ -16,6 +16,7 @@ from uuid import UUID
 from bot.clock import Clock
 from bot.ports import Journal, NoTerms, QuoteDrivenVenue, RecordKind, RouteTerms
 from bot.ports.transfers import Carrier, PaperMoney
+from bot.risk.gate import RiskGate, TradingState
 from bot.settings import Settings
 from bot.storage.queries import JournalReader
 from bot.transfers.carrier import DeskCarrier
@@ -41,6 +42,11 @@ class MoneyMovers:
     """Builds the carrier of chains from what takes the run's orders."""
     desk: TransferDesk | None = None
     """Of the accounts at venues; None where their money is not moved."""
+
+    def obey(self, gate: RiskGate) -> None:
+        """Nothing leaves once the gate is HALTED, whether or not a flag says so: another bot may have the account."""
+        if self.desk is not None:
+            self.desk.guard.is_halted = lambda: gate.state is TradingState.HALTED
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Whether a withdrawal may leave. Asked right before it is sent; the first reason against it is told by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class TransferGuard:
         self._spent = spent
         self._clock = clock
         self._delay_h = max(settings.delay_h, least_delay_h)
+        self.is_halted: Callable[[], bool] = lambda: False
+        """Whether the run is HALTED by now, with or without a flag; asked last."""
         self._looked_up: dict[tuple[str, str, str], tuple[int, Entry | Refusal]] = {}
         """By venue, asset and network: the entry or why there is none, and when it was looked up."""
 
@@ -51,7 +53,9 @@ class TransferGuard:
             raise Refusal("transfers.enabled is false")
 
     def check_not_halted(self) -> None:
-        """Raise `Refusal` beside the HALTED flag; asked last, since venues and the disk are waited for before."""
+        """Raise `Refusal` once HALTED; asked last, since venues and the disk are waited for before."""
+        if self.is_halted():
+            raise Refusal("the run is HALTED")
         if (flag := read_flag(self._data_dir)) is not None:
             raise Refusal(flag.words())
 

@@ -17,7 +17,7 @@ from bot.risk.gate import TradingState
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
-from modes.carriers import carriers
+from modes.carriers import MoneyMovers, carriers
 from modes.top_ups import TopUps
 from tests.integration.actions_rig import INSTRUMENTS, VENUES, until
 from tests.integration.carrier_rig import LIMITS, WITHDRAW, Process, World, carriage, world
@@ -105,3 +105,16 @@ class Run:
 
     def on_carry(self, news: CarryNews) -> None:
         self.news.append(news)
+
+
+async def test_a_run_that_halts_by_itself_sends_nothing_without_any_flag(there: World) -> None:
+    run, gate = Process(there), SimpleNamespace(state=TradingState.ACTIVE)
+    MoneyMovers(lambda _: run.carrier, run.desk).obey(gate)  # type: ignore[arg-type]
+    gate.state = TradingState.HALTED
+    run.carrier.send(carriage("binance"))
+    end = await run.end()
+    assert (end.state, end.reason.endswith("the run is HALTED")) == (CarryState.REFUSED, True)
+    assert there.sent(WITHDRAW["binance"]) == 0
+    gate.state = TradingState.REDUCING
+    run.carrier.send(carriage("binance", id_="c2"))
+    await until(lambda: there.sent(WITHDRAW["binance"]) == 1)

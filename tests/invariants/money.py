@@ -19,6 +19,7 @@ from bot.domain.network import AssetNetwork
 from bot.errors import TransferOutcomeUnknown, TransferRefused, VenueUnavailable
 from bot.ports import RouteTerms, TransferEstimate
 from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal
+from bot.risk.gate import TradingState
 from bot.transfers.carrier import DeskCarrier
 from bot.transfers.desk import TransferDesk
 from bot.transfers.guard import TransferGuard
@@ -64,6 +65,8 @@ class MoneyMood:
     """Deposits of others, of the same amount, stand in the list."""
     is_shut: bool = False
     """Takes no deposits."""
+    on_asked: Callable[[], None] = lambda: None
+    """What happens while it is asked for its networks: right before a withdrawal."""
 
 
 @dataclass(slots=True)
@@ -211,6 +214,7 @@ class MoneyWire:
 
     async def networks(self, asset: str) -> Sequence[AssetNetwork]:
         await self._ask()
+        self.mood.on_asked()
         return [
             AssetNetwork(
                 venue=self.venue, asset=asset, name="BTC", chain="bitcoin", can_deposit=not self.mood.is_shut,
@@ -304,5 +308,6 @@ def carrier_of(process: Process, money: Money, before_sending: Callable[[str, Wi
     spent = Spent(earlier_transfers(house.data_dir, "simulated"))
     guard = TransferGuard(settings, house.data_dir, wires, spent, clock)
     event = lambda level, text: process.engine.event(level, text)  # noqa: E731
+    guard.is_halted = lambda: process.desk.gate.state is TradingState.HALTED
     new_id = lambda: UUID(int=house.rng.getrandbits(128), version=4)  # noqa: E731
     return DeskCarrier(TransferDesk(wires, guard, spent, process.journal, clock, settings, event, new_id), clock, event)

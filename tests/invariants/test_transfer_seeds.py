@@ -8,9 +8,10 @@ venues, and what arrives is sold all the same. Each story ends at home, and cash
 import os
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,6 +254,11 @@ class Transfers:
         dust = self.house.process.desk.executor.dust.amounts
         assert {id_: amount for id_, amount in left.items() if amount} == dict(dust), "what lies there is known dust"
 
+    def file_bodies(self, kind: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """What lies in the file."""
+        assert self.file is not None
+        return list(self.file.bodies(kind))
+
     def close(self) -> None:
         """Let go of files and threads."""
         self.house.close()
@@ -271,5 +277,20 @@ def test_what_travels_comes_home_with_every_invariant_kept(seed: int, tmp_path: 
     except AssertionError as error:
         said = (str(error), *story.told[:1], *story.told[-40:], *story.house.process.log[-30:])
         raise AssertionError("\n".join(said)) from error
+    finally:
+        story.close()
+
+
+def test_halted_without_a_flag_while_venues_are_asked_nothing_leaves_and_it_goes_home(tmp_path: Path) -> None:
+    story = Transfers(tmp_path, 1)
+    try:
+        gate = story.house.process.desk.gate
+        story.money.moods["binance"].on_asked = lambda: gate.halt("another bot has the account", lasting=False)
+        story.off = [0.0, 300.0]
+        story.pass_time(20.0)
+        assert gate.state is TradingState.HALTED
+        assert not story.money.taken
+        assert [body["state"] for _, body in story.file_bodies("transfer")] == ["intent", "refused"]
+        story.end()
     finally:
         story.close()
