@@ -13,6 +13,7 @@ from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, Trade
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.requests.keyed_rest import lane_of
+from exchanges.common.requests.outcome import cancelling
 from exchanges.common.requests.refusals import Refusal
 from exchanges.common.requests.request_pool import Lane
 
@@ -82,11 +83,8 @@ class BinanceOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        try:
+        with cancelling():
             await self._rest(order).cancel(ORDER_PATHS[order.instrument.segment], self._named(order))
-        except Refusal as refusal:
-            if not refusal.is_no_such_order:
-                raise
 
     async def find(self, order: Order) -> OrderReport | None:
         """What Binance knows of it; None where it knows no such order.

@@ -11,7 +11,7 @@ from exchanges.bybit.private_schemas import ExecutionRow, OrderRow, OrderRows
 from exchanges.bybit.signed_rest import Body, SignedRest, Values
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.requests.keyed_rest import lane_of
-from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.outcome import cancelling
 from exchanges.common.requests.request_pool import Lane
 
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
@@ -58,11 +58,8 @@ class BybitOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        try:
+        with cancelling():
             await self._rest.cancel(self._named(order))
-        except Refusal as refusal:
-            if not refusal.is_no_such_order:
-                raise
 
     async def find(self, order: Order) -> OrderReport | None:
         """What Bybit knows of it; None where it knows no such order.

@@ -14,9 +14,9 @@ from exchanges.ccxt.session import Session
 from exchanges.ccxt.wire import in_lane
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.requests.keyed_rest import lane_of
-from exchanges.common.requests.refusals import Refusal, ServerFault
+from exchanges.common.requests.outcome import cancelling, outcome_of
+from exchanges.common.requests.refusals import Refusal
 from exchanges.common.requests.request_pool import Lane
-from exchanges.common.requests.venue_http import AnswerLost
 
 _REMEMBERED = 10_000
 
@@ -72,12 +72,8 @@ class CcxtOrders:
         Raises:
             VenueError: It cannot be asked, or nobody knows whether it was.
         """
-        try:
-            with translated(self._venue), in_lane(Lane.REDUCE):
-                await self._dialect.cancel(self._session.client, order, self._ids.get(order.client_order_id))
-        except Refusal as refusal:
-            if not refusal.is_no_such_order:
-                raise
+        with cancelling(), translated(self._venue), in_lane(Lane.REDUCE):
+            await self._dialect.cancel(self._session.client, order, self._ids.get(order.client_order_id))
 
     async def find(self, order: Order) -> OrderReport | None:
         """What the venue knows of it; None where it knows no such order.
@@ -139,16 +135,11 @@ class CcxtOrders:
 
     def _meaning(self, name: str, error: VenueError) -> Exception:
         """What became of a new order that was answered with `error`."""
-        if isinstance(error, AnswerLost | ServerFault):
+        outcome = outcome_of(name, error)
+        if outcome is not None:
+            return outcome
+        if isinstance(error, Refusal) or type(error) is VenueError:
             return OrderOutcomeUnknown(name, str(error))
-        if isinstance(error, Refusal):
-            if error.exists or error.may_exist:
-                return OrderOutcomeUnknown(name, str(error))
-            if not error.is_definite:
-                return OrderOutcomeUnknown(name, f"{error}, which is not known")
-            return error.of_order(name)
-        if type(error) is VenueError:
-            return OrderOutcomeUnknown(name, f"{error}, which is not known")
         if isinstance(error, AuthenticationFailed | VenueUnavailable):
             self._session.on_error(error)
         return error

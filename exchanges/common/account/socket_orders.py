@@ -8,7 +8,7 @@ from bot.domain.order import Fill, Order
 from exchanges.common.account.order_carrier import OrderGateway
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.account.trade_socket import TradeSocket
-from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.outcome import cancelling
 
 
 class RestOrders(OrderGateway, Protocol):
@@ -62,11 +62,8 @@ class SocketOrders:
         if sending is None:
             await self._rest.cancel(order)
             return
-        try:
+        with cancelling():
             await sending
-        except Refusal as refusal:
-            if not refusal.is_no_such_order:
-                raise
 
     async def find(self, order: Order) -> OrderReport | None:
         """What the venue knows of it; None where it knows no such order.

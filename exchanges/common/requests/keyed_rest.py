@@ -11,17 +11,16 @@ from bot.errors import (
     Banned,
     ClockSkew,
     GeoBlocked,
-    OrderOutcomeUnknown,
     RateLimited,
     VenueError,
     VenueUnavailable,
 )
 from exchanges.common.requests.api_keys import ApiKeys, Hmac
 from exchanges.common.requests.clock_offset import measure_offset
-from exchanges.common.requests.refusals import Refusal, ServerFault
+from exchanges.common.requests.outcome import outcome_of
 from exchanges.common.requests.request_budget import Cost
 from exchanges.common.requests.request_pool import Lane
-from exchanges.common.requests.venue_http import Answer, AnswerLost, VenueHttp
+from exchanges.common.requests.venue_http import Answer, VenueHttp
 
 READ_S = 5.0
 ORDER_S = 1.0
@@ -152,19 +151,14 @@ class KeyedRest(ABC, Generic[_AnswerT]):
         """
         try:
             await sending
-        except (AnswerLost, ServerFault) as lost:
-            raise OrderOutcomeUnknown(client_order_id, str(lost)) from lost
-        except ClockSkew:
-            await self._measure_quietly()
-            raise
-        except Refusal as refusal:
-            if refusal.may_exist:
-                raise
-            if not refusal.is_definite:
-                raise OrderOutcomeUnknown(client_order_id, f"{refusal}, which is not known") from refusal
-            raise refusal.of_order(client_order_id) from refusal
-        except VenueUnavailable as unavailable:
-            self.on_error(unavailable)
+        except VenueError as error:
+            outcome = outcome_of(client_order_id, error)
+            if outcome is not None:
+                raise outcome from error
+            if isinstance(error, ClockSkew):
+                await self._measure_quietly()
+            elif isinstance(error, VenueUnavailable):
+                self.on_error(error)
             raise
 
     async def _measure_quietly(self) -> None:
