@@ -33,14 +33,14 @@ class TermsSetup:
 
 
 class NoAccount:
-    """What a `TermsSource` answers of an account where there is none, and of perpetuals where there are none."""
+    """What a `TermsSource` answers of an account that is not asked, and of perpetuals where there are none."""
 
     def __init__(self, clock: Clock) -> None:
         """`clock` stamps the answers."""
         self._clock = clock
 
     async def fees(self) -> Told[FeeSchedule] | None:
-        """No key to ask with."""
+        """Not asked for."""
         return None
 
     async def funding(self) -> Told[FundingTerms]:
@@ -48,9 +48,9 @@ class NoAccount:
         return Told(values={}, ts_ns=self._clock.now_ns())
 
     async def networks(self) -> Told[Sequence[AssetNetwork]] | None:
-        """No key to ask with."""
+        """Not asked for."""
         return None
 
     async def moves(self) -> Sequence[WalletMove]:
-        """No key to ask with."""
+        """Not asked for."""
         return ()

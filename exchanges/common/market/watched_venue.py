@@ -1,4 +1,4 @@
-"""A venue with one feed that is watched, and none that is traded on by this version."""
+"""A venue with one feed, as whoever watches it sees it; whether orders go there is settled elsewhere."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol

@@ -23,7 +23,9 @@ def require_loopback(url: str) -> str:
     except ValueError:
         host, known = "", False
     if not known or not _is_loopback(host):
-        raise SettingsError(f"this version sends orders to simulated exchanges only, not to {printable(host) or 'it'}")
+        raise SettingsError(
+            f"what is used here is for simulated exchanges only, on this machine, not for {printable(host) or 'that'}"
+        )
     return url
 
 
