@@ -83,7 +83,7 @@ async def test_one_that_stays_silent_is_told_by_what_to_check() -> None:
 
 
 def test_a_simulated_market_never_reads_the_real_exchange() -> None:
-    with pytest.raises(SettingsError, match="no simulated exchange"):
+    with pytest.raises(SettingsError, match=r"no simulated exchange without simulator\.kraken=true"):
         KrakenVenue().reader(SPOT, SLOTS, Heard(), Wiring(Settings(), SystemClock(), random.Random(1)))  # type: ignore[arg-type]
 
 

@@ -1,6 +1,6 @@
 """The depth readers against the simulated exchanges, over real sockets, through a proxy that loses and garbles.
 
-Kraken has no simulated exchange: a small server here speaks its v2 book channel, checksums included.
+The simulated Kraken has no books: a small server here speaks its v2 book channel, checksums included.
 """
 
 import asyncio

@@ -10,11 +10,13 @@ from exchanges.common.requests.loopback import refuse_metadata, require_loopback
 
 @dataclass(frozen=True, slots=True)
 class OwnHosts:
-    """Of a feed without a simulated exchange, as the venue publishes them."""
+    """Of a feed that the simulated market has not by itself, as the venue publishes them."""
 
     feed: Feed
     rest: str
     stream: str
+    simulated_by: str = ""
+    """The setting that has it simulated, and points the settings there; empty where nothing does."""
 
     def rest_url(self, settings: Settings) -> str:
         """Base of the REST interface, without a slash at the end.
@@ -36,12 +38,13 @@ class OwnHosts:
         if settings.market == "testnet":
             raise SettingsError(f"{self.feed} has no test system: leave it out of instruments")
         if settings.market == "simulated":
-            # The simulated market promises that nothing leaves the machine, and there is no simulated exchange of it.
+            # The simulated market promises that nothing leaves the machine.
             try:
                 require_loopback(url)
             except SettingsError:
+                unless = f" without {self.simulated_by}" if self.simulated_by else ""
                 raise SettingsError(
-                    f"{self.feed} has no simulated exchange: leave it out of instruments, or watch it with "
+                    f"{self.feed} has no simulated exchange{unless}: leave it out of instruments, or watch it with "
                     "--market live"
                 ) from None
         return url.rstrip("/")
