@@ -27,6 +27,7 @@ _FLAG_WAIT_S = 0.5
 """A disk that hangs may not keep a single order alive for longer."""
 _SEEN_S = 0.6
 """An engine looks for the flag four times a second; what it sent before is at the venue by then."""
+_ABANDON = "reconciliation.pairs=abandon"
 _VENUES: dict[str, Callable[[Account, Clock], Emergency]] = {
     "binance": BinanceEmergency,
     "bybit": BybitEmergency,
@@ -132,6 +133,8 @@ def _lines(words: KillWords, outcomes: Sequence[Outcome], troubles: Sequence[str
     if not outcomes and not troubles:
         lines.append("no run on this directory has sent orders to a venue: paper orders end with their run")
     lines.append(f"once you have looked: {way_out(words.data_dir)}")
+    if any(one.closed for one in outcomes):
+        lines.append("pairs of the journal know nothing of what was closed: start once with --set " + _ABANDON)
     return lines
 
 
@@ -151,5 +154,6 @@ def _account_lines(one: Outcome) -> list[str]:
         lines += [f"  open: {order.segment} {order.symbol} {order.client_order_id}" for order in one.open_orders or ()]
     if one.positions is None:
         return [*lines, "  positions are not known"]
+    lines += [f"  closed {position.quantity:+f} {position.symbol} ({position.segment})" for position in one.closed]
     held = [f"  holds {position.quantity:+f} {position.symbol} ({position.segment})" for position in one.positions]
     return lines + (held or ["  no derivative is held; coins in wallets stay where they are"])

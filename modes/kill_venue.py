@@ -33,6 +33,9 @@ class Outcome:
     open_orders: Sequence[Resting] | None = None
     """By its last answer; None where it gave none."""
     positions: Sequence[Standing] | None = None
+    """The same: what is left."""
+    closed: Sequence[Standing] = ()
+    """What was held and, by its last answer, is not any more."""
     cancels: int = 0
     cancels_sent_s: float | None = None
     """From the start of the program until the first round of cancels was answered or had failed."""
@@ -134,10 +137,11 @@ class Silencer:
 
     def _tell_positions(self, *, flatten: bool) -> None:
         self._deadline_ns = max(self._deadline_ns, self._clock.monotonic_ns() + round(DEADLINE_S / 2 * 1e9))
-        rounds = 0
+        rounds, first = 0, tuple[Standing, ...]()
         while True:
-            self.outcome.positions = self._answered(self._venue.positions)
-            held = self.outcome.positions
+            self.outcome.positions = held = self._answered(self._venue.positions)
+            first = first or tuple(held or ())
+            self._tell_closed(first)
             if held is not None and not (flatten and held):
                 return
             for position in held or ():
@@ -145,8 +149,14 @@ class Silencer:
                 self._answered(partial(self._venue.close, position))
             if self._is_final or not self._may_go_on(rounds):
                 self.outcome.positions = self._answered(self._venue.positions) if held else held
+                self._tell_closed(first)
                 return
             rounds += 1
+
+    def _tell_closed(self, first: Sequence[Standing]) -> None:
+        if self.outcome.positions is not None:
+            left = {(one.segment, one.symbol) for one in self.outcome.positions}
+            self.outcome.closed = [one for one in first if (one.segment, one.symbol) not in left]
 
     def _elapsed_s(self) -> float:
         return (self._clock.monotonic_ns() - self._started_ns) / 1e9

@@ -99,6 +99,8 @@ async def test_it_says_what_is_held_and_closes_it_when_asked(tmp_path: Path) -> 
         assert held == {"binance": [("BTCUSDT", 0.02)], "bybit": [("BTCUSDT", -0.02)]}
         code, told = await killed(tmp_path, "--flatten")
         assert [row["positions"] for row in told["venues"]] == [[], []]
+        closed = {row["venue"]: [(p["symbol"], float(p["quantity"])) for p in row["closed"]] for row in told["venues"]}
+        assert closed == held, "and says what it was"
         for venue in VENUES:
             assert all(position.quantity == 0 for position in here.exchanges[venue].accounts[0].positions())
     assert code == ExitCode.OK

@@ -272,7 +272,9 @@ def test_fault_54_an_order_that_met_one_of_our_own_is_not_filled() -> None:
 # Sizes, fees, dust
 
 
-@pytest.mark.parametrize(("quantity", "name"), [("0.015", "size b:ETH"), ("0.004", "size a:ETH"), ("0.51", "")])
+@pytest.mark.parametrize(
+    ("quantity", "name"), [("0.015", "size b:ETH"), ("0.004", "size a:ETH"), ("0.515", "size b:ETH"), ("0.51", "")]
+)
 def test_fault_46_a_size_that_one_side_cannot_take_is_refused_by_name_before_the_first_leg(
     quantity: str, name: str
 ) -> None:
