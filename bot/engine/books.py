@@ -8,12 +8,12 @@ from bot.domain.instrument import Feed
 from bot.domain.market import PublicTrade
 from bot.domain.order import Side
 from bot.domain.order_book import BookChange, BookState, OrderBook, offered
+from bot.engine.feed_desk import NAMED_MALFORMED
 from bot.engine.slot import InstrumentSlot
 from bot.ports import FeedState
 from bot.pricing.ladder import Ladder, ladder
 from bot.settings import Settings
 
-_NAMED_MALFORMED = 20
 _NAMED_LOSSES = 3
 
 
@@ -74,7 +74,7 @@ class BookDesk:
     def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
         """A frame that belongs to no book."""
         self.malformed += 1
-        if self.malformed <= _NAMED_MALFORMED:
+        if self.malformed <= NAMED_MALFORMED:
             self._event("warning", f"{feed} order books: malformed frame skipped: {reason}")
 
     def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:

@@ -15,7 +15,6 @@ route might be worth taking, a cost that is summed anew, an open pair or a route
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from bot.clock import Clock, Timer
 from bot.domain.fees import FeeSchedule
@@ -24,6 +23,7 @@ from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.domain.route import Decision
 from bot.engine.books import BookDesk, FillsFromTrades
 from bot.engine.decision_log import DecisionLog
+from bot.engine.feed_desk import FeedDesk
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pairs import PairDesk
 from bot.engine.route_decider import RouteDecider
@@ -40,16 +40,9 @@ from bot.settings import Settings
 
 TICK_S = 1.0
 _TICK_NS = round(TICK_S * 1e9)
-NAMED_MALFORMED = 20
-"""Malformed frames of a feed that are named one by one."""
 OUT_OF_ORDER = "out_of_order"
 OUT_OF_RANGE = "out_of_range"
 CLOCK_STEP = "clock_step"
-_NOTHING = Decimal(0)
-_AWAY = (FeedState.SILENT, FeedState.RECONNECTING, FeedState.FAILED)
-_LOST = (FeedState.RECONNECTING, FeedState.FAILED)
-"""Something may be missed from then on."""
-_LEVELS = {FeedState.LIVE: "info", FeedState.CONNECTING: "info", FeedState.CLOSED: "info", FeedState.FAILED: "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +126,6 @@ class Engine:
             )
             for index, instrument in enumerate(instruments)
         ]
-        self._slots_of = {feed: [s for s in self.slots if s.feed == feed] for feed in self.feeds}
         self.decisions = DecisionLog(journal, show_decision)
         self.terms = terms or NoTerms()
         """What is known about moving money."""
@@ -153,6 +145,9 @@ class Engine:
             log=log,
             carrier=carrier,
         )
+        self._feed_desk = FeedDesk(
+            self.feeds, self.slots, self.routes, clock, settings, forget=self._forget_quote, event=self.event
+        )
         self.books = BookDesk(self.slots, venue, self.event)
         """Takes the order books of the instruments."""
         self.desk.portfolio.transfer_way = TransferWay(carrier, self.terms)
@@ -162,7 +157,6 @@ class Engine:
         self._awake = False
         """This batch brought or took a quote, or moved a price to where some route might be worth taking: all that it
         touched is asked, in the order in which it came."""
-        self._silent_ns = settings.connection.stale_after_s * 1e9
         self._dirty: list[InstrumentSlot] = []
         self._show_to_venue = venue.on_quote
         self._show_trade = venue.on_trade if isinstance(venue, FillsFromTrades) else None
@@ -184,6 +178,7 @@ class Engine:
     def start(self) -> None:
         """Begin: the clock's time is the run's start."""
         self.started_ns = self.ticked_ns = self._clock.now_ns()
+        self._feed_desk.start()
         self.desk.start()
         self._tick_timer = self._clock.call_later(TICK_S, self._tick)
 
@@ -303,42 +298,11 @@ class Engine:
 
     def on_malformed(self, feed: Feed, raw: bytes, reason: str) -> None:
         """Count a frame that does not decode, and say so."""
-        health = self.feeds[feed]
-        health.malformed += 1
-        count = health.malformed
-        if count <= NAMED_MALFORMED:
-            self.event("warning", f"{feed}: malformed frame skipped: {reason}")
-        elif count & (count - 1) == 0:  # then only each time their number has doubled
-            self.event("warning", f"{feed}: {count} malformed frames skipped so far, the last: {reason}")
+        self._feed_desk.malformed(feed, reason)
 
     def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
         """A connection changed; without one, the feed's instruments have no quote."""
-        was_away = self.feeds[feed].state in _AWAY
-        self.feeds[feed].enter(state, detail)
-        if state not in (FeedState.LIVE, FeedState.CONNECTING, FeedState.CLOSED):
-            for s in self._slots_of[feed]:
-                s.sequence = -1
-                self._forget_quote(s, f"feed_{state.value}", self._clock.now_ns())
-        if state in _LOST:
-            self._begin_gaps(feed, f"{state.value}: {detail}")
-        elif state is FeedState.LIVE:
-            for s in self._slots_of[feed]:
-                s.end_gaps(self._clock.now_ns())
-        level = _LEVELS.get(state, "warning")
-        self.event(level, f"{feed}: {state.value}{': ' + detail if detail else ''}")
-        if state in _AWAY and not was_away:
-            self._alarm_for_pairs(feed)
-
-    def _alarm_for_pairs(self, feed: Feed) -> None:
-        """A pair that nobody can price is one that nobody can close: a person should know which."""
-        for state in self.routes:
-            if state.pair is not None and feed in (state.buy.feed, state.sell.feed):
-                self.event("error", f"ALARM: pair {state.pair.id} is open, and {feed} tells no price")
-            chain = state.chain
-            if chain is None or (chain.underway is not None and not chain.pending):
-                continue  # what travels between venues needs no price until it arrives
-            if any(feed == slot.feed for slot in state.slots):
-                self.event("error", f"ALARM: chain {chain.id} is on its way, and {feed} tells no price")
+        self._feed_desk.entered(feed, state, detail)
 
     def on_clock_offset(self, venue: str, offset_ns: int, round_trip_ns: int) -> None:
         """A measured clock offset bounds the estimate from the frames."""
@@ -367,13 +331,6 @@ class Engine:
             state.watch.refresh(now_ns)
 
     # Inside
-
-    def _begin_gaps(self, feed: Feed, reason: str) -> None:
-        """What came last may have been long ago in a quiet market, but a dead connection is noticed by then."""
-        noticed_ns = round(2 * self.settings.connection.silence_timeout_s * 1e9)
-        since_ns = max(self.started_ns, self._clock.now_ns() - noticed_ns)
-        for s in self._slots_of[feed]:
-            s.begin_gaps(since_ns, reason)
 
     def _refuse(self, s: InstrumentSlot, reason: str, ts_recv_ns: int) -> None:
         s.refused_counts[reason] += 1
@@ -405,9 +362,7 @@ class Engine:
             for over_span in s.spans.values():
                 over_span.seen = s.window.appended
                 over_span.roll(now_ns)
-        for feed, health in self.feeds.items():
-            health.tick(now_ns, sum(s.received for s in self._slots_of[feed]))
-            self._forget_if_silent(feed, health, now_ns)
+        self._feed_desk.tick(now_ns)
         self.look()
         self.desk.tick(now_ns)
         for state in self.routes:
@@ -417,15 +372,6 @@ class Engine:
         self._index.refresh()
         self._tick_timer = self._clock.call_later(TICK_S, self._tick)
         self.ticked_ns = now_ns
-
-    def _forget_if_silent(self, feed: Feed, health: FeedHealth, now_ns: int) -> None:
-        """A recording that ends before the others, or has a gap, tells nobody: its last quotes are not for sale."""
-        slots = self._slots_of[feed]
-        heard_ns = max(health.last_frame_ns or 0, *(s.recv_ns for s in slots))
-        if now_ns - heard_ns > self._silent_ns:
-            for s in slots:
-                if s.quote is not None:
-                    self._forget_quote(s, f"feed_{FeedState.SILENT}", now_ns)
 
     @property
     def timers(self) -> tuple[Timer, ...]:
