@@ -1,7 +1,8 @@
 """Accidents for as long as asked: `make soak HOURS=24`.
 
 Prints how many virtual hours ran, at what multiple of real time; then, as distributions, for how long pairs were uneven
-and what getting even cost, over all of it and fault by fault. A broken invariant ends it with 1, its seed and story.
+and what getting even cost, over all of it and fault by fault. Every few seeds rings and transfers are played too, and
+counted apart. A broken invariant ends it with 1, its seed and story.
 """
 
 import argparse
@@ -18,10 +19,16 @@ from typing import Any
 from bot.clock import SystemClock
 from tests.invariants.distribution import distribution
 from tests.invariants.story import Story, random_step, told, virtual_s
+from tests.invariants.test_rings_seeds import play as ring_story
+from tests.invariants.transfer_story import play as transfer_story
 from tests.invariants.wire import PLACING
+from tests.invariants.world import START_NS
 
 STEPS = 300
 """Of one seed."""
+CHAINS_EVERY = 4
+"""Seeds from one story of rings and one of transfers to the next."""
+CHAIN_STEPS = 100
 OF_A_FAULT = 20
 """Stories with one fault in each."""
 
@@ -53,6 +60,43 @@ class Tally:
         counts = {"seeds": self.seeds, "virtual_h": round(self.played_s / 3600, 3), "fills": self.fills}
         spread = {"uneven_s": distribution(self.uneven_s), "loss_bps": distribution(self.loss_bps)}
         return counts | {"halted": self.halted, "episodes": len(self.uneven_s)} | spread
+
+
+@dataclass(slots=True)
+class ChainTally:
+    """What stories of rings and transfers came to."""
+
+    seeds: int = 0
+    played_s: float = 0.0
+    fills: int = 0
+    sent: int = 0
+    """Amounts that left a venue."""
+
+    def play(self, seed: int) -> None:
+        """One of rings and one of transfers, and count them."""
+        with tempfile.TemporaryDirectory(prefix="invariants-") as place:
+            rings = ring_story(seed, _folder(place, "rings"), CHAIN_STEPS)
+            transfers = transfer_story(seed, _folder(place, "transfers"), CHAIN_STEPS)
+        self.seeds += 1
+        for house in (rings.house, transfers.house):
+            self.played_s += (house.clock.now_ns() - START_NS) / 1e9
+            self.fills += len(house.world.fills)
+        self.sent += len(transfers.money.taken)
+
+    def figures(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "seeds": self.seeds,
+            "virtual_h": round(self.played_s / 3600, 3),
+            "fills": self.fills,
+            "sent": self.sent,
+        }
+
+
+def _folder(place: str, name: str) -> Path:
+    found = Path(place) / name
+    found.mkdir()
+    return found
 
 
 @contextmanager
@@ -117,10 +161,13 @@ def main() -> int:
 
 def _soak(hours: float, first: int, say: Callable[[str], None]) -> dict[str, Any]:
     clock = SystemClock()
-    begun_ns, every = clock.monotonic_ns(), Tally()
+    every, chains, real_s = Tally(), ChainTally(), 0.0
     while every.played_s < hours * 3600:
+        if every.seeds % CHAINS_EVERY == 0:
+            chains.play(first + every.seeds)
+        begun_ns = clock.monotonic_ns()
         any_accident(first + every.seeds, every)
-        real_s = (clock.monotonic_ns() - begun_ns) / 1e9
+        real_s += (clock.monotonic_ns() - begun_ns) / 1e9
         say(
             f"{every.seeds} seeds, {every.played_s / 3600:.2f} virtual hours, {every.played_s / real_s:.0f} x real time"
         )
@@ -131,7 +178,7 @@ def _soak(hours: float, first: int, say: Callable[[str], None]) -> dict[str, Any
             one_fault(seed, fault, tally)
         by_fault[fault] = tally.figures()
         say(f"{fault}: {tally.figures()}")
-    return every.figures() | {"by_fault": by_fault}
+    return every.figures() | {"chains": chains.figures(), "by_fault": by_fault}
 
 
 if __name__ == "__main__":

@@ -171,16 +171,25 @@ class Rings:
         self.file.close()
 
 
-@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
-def test_rings_come_home_with_every_invariant_kept(seed: int, tmp_path: Path) -> None:
-    rings, rng = Rings(tmp_path, seed), random.Random(seed)
+def play(seed: int, data_dir: Path, steps: int) -> Rings:
+    """One story from its beginning to its end; what it came to, its files closed.
+
+    Raises:
+        AssertionError: With the seed and what happened, where an invariant was broken.
+    """
+    rings, rng = Rings(data_dir, seed), random.Random(seed)
     try:
-        for _ in range(STEPS):
+        for _ in range(steps):
             rings.step(rng)
         rings.end()
-        assert rings.house.world.fills, "a story in which nothing was traded proves nothing"
     except AssertionError as error:
         said = (str(error), *rings.told[:1], *rings.told[-40:], *rings.house.process.log[-30:])
         raise AssertionError("\n".join(said)) from error
     finally:
         rings.close()
+    return rings
+
+
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
+def test_rings_come_home_with_every_invariant_kept(seed: int, tmp_path: Path) -> None:
+    assert play(seed, tmp_path, STEPS).house.world.fills, "a story in which nothing was traded proves nothing"
