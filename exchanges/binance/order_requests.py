@@ -25,6 +25,8 @@ _TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTX"}
 _FILLED = frozenset({"TRADE", "CALCULATED"})
 """Kinds of execution that trade: one of ours, and a forced one."""
+_MOST_TRADES = "1000"
+"""Unless it is asked for more, Binance tells five hundred of an order's."""
 
 
 class BinanceOrders:
@@ -108,7 +110,8 @@ class BinanceOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        values = {"symbol": self._symbols[order.instrument.id], "orderId": report.venue_order_id or ""}
+        symbol = self._symbols[order.instrument.id]
+        values = {"symbol": symbol, "orderId": report.venue_order_id or "", "limit": _MOST_TRADES}
         rows = await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)
         return [fill_of_trade(order, row) for row in rows]
 
