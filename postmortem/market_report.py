@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
@@ -169,7 +170,13 @@ def _assumed(stories: Sequence[RunStory], pairs: Sequence[PairStory]) -> tuple[s
 def _fee_sources(story: RunStory) -> Iterable[str]:
     for feed, fees in story.start.fees.items():
         if isinstance(fees, Mapping):
-            yield f"{feed}: taker {fees.get('taker_bps')} bps, maker {fees.get('maker_bps')} bps ({fees.get('source')})"
+            rates = f"taker {fees.get('taker_bps')} bps, maker {fees.get('maker_bps')} bps ({fees.get('source')})"
+            yield f"{feed}: {rates}{_token_words(fees)}"
+
+
+def _token_words(fees: Mapping[str, Any]) -> str:
+    """` less 25 % in BNB`; empty where fees are not taken in a token."""
+    return f" less {100 * float(fees['token_discount']):g} % in {fees['token']}" if fees.get("token") else ""
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -50,6 +50,7 @@ def test_the_report_counts_a_token_for_what_the_schedule_charges_as_limits_do(tm
     assert line.by_asset == {"BNB": D("-0.0006"), "USDT": D(1)}, "what moved is told as it moved"
     text = render_table(report)
     assert "fees in tokens, as the schedule charges" in text
+    assert report.markets[0].fee_sources == ("binance.spot: taker 10 bps, maker 2 bps (account) less 25 % in BNB",)
     assert "token fees  counted as 0.30075000 USDT: notional times the fee rates below" in text
 
     def fees(feed: Feed) -> FeeSchedule | None:
