@@ -1,12 +1,12 @@
 """Why a run is to end, and how it hears of it: a signal, a person, a bug of ours, a market that has gone."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from bot.errors import BotError, InvariantError, VenueError
+from bot.signals import ending_signals
 
 _T = TypeVar("_T")
 
@@ -25,7 +25,7 @@ class Ending:
         self._loop: asyncio.AbstractEventLoop | None = None
         self.stop = asyncio.Event()
         self.interrupted = False
-        """By SIGINT or SIGTERM."""
+        """By a person or the system: `bot.signals`."""
         self.failure: BotError | None = None
         """What was raised where nobody could catch it: a bug of ours, or the journal is lost."""
         self.lost: VenueError | None = None
@@ -35,7 +35,7 @@ class Ending:
         """From now on signals end the run, and so does what a callback of the loop raises."""
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_failure)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             loop.add_signal_handler(number, self._on_signal)
 
     def lose(self, why: VenueError) -> None:

@@ -63,7 +63,7 @@ class RunResult:
     complete: bool
     reasons: tuple[str, ...]
     interrupted: bool
-    """By SIGINT or SIGTERM."""
+    """By a person or the system: `bot.signals`."""
     halted: bool
     lost: VenueError | None = None
     """Why the market was gone before its end."""

@@ -19,6 +19,10 @@ from tests.integration.fault_rig import PATIENCE_S, ROOT, bot, records
 RUN = "import sys; from pathlib import Path; from bot.tui.app import run_tui; sys.exit(run_tui(Path(sys.argv[1])))"
 NARROW = "import textual.drivers._writer_thread as writer; writer.MAX_QUEUED_WRITES = 1; " + RUN
 """With room for one write: what the UI says last does not fit any more once nobody reads."""
+HEADLESS = (
+    "import runpy, sys; sys.argv[:] = ['main.py', '--headless', '--data-dir', sys.argv[1]]; "
+    "runpy.run_path('main.py', run_name='__main__')"
+)
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
 
@@ -99,6 +103,36 @@ async def assert_goes_on(data_dir: Path) -> None:
 @pytest.fixture
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("d")  # short enough for a socket
+
+
+@contextlib.asynccontextmanager
+async def without_screen(data_dir: Path):
+    """A run that writes its lines to a terminal."""
+    terminal = Terminal(data_dir, HEADLESS)
+    try:
+        await terminal.until(b"warming up")
+        yield terminal
+    finally:
+        terminal.close()
+
+
+async def test_fault_66_a_headless_run_whose_terminal_is_closed_ends_in_order(data_dir: Path) -> None:
+    async with without_screen(data_dir) as terminal:
+        os.close(terminal.master)
+        os.close(terminal.slave)
+        async with asyncio.timeout(PATIENCE_S):
+            while terminal.process.poll() is None:
+                await asyncio.sleep(0.02)
+        assert terminal.process.returncode > 0, "it was not killed"
+    assert records(data_dir, "run")[-1][3]["complete"] is True
+    assert not (data_dir / SOCKET).exists()
+
+
+async def test_fault_66_a_hangup_ends_a_headless_run_like_ctrl_c(data_dir: Path) -> None:
+    async with without_screen(data_dir) as terminal:
+        terminal.process.send_signal(signal.SIGHUP)
+        assert await terminal.ended() == 130
+        assert b"SIMULATED market, paper money: complete" in terminal.drawn
 
 
 async def test_fault_66_a_ui_that_is_killed_changes_nothing(data_dir: Path) -> None:
