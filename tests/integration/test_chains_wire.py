@@ -17,8 +17,7 @@ from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.simulator.process import pointed_at, running_simulator
 from exchanges.transfers import account_operations
 from tests.integration.fault_rig import assert_whole, bot, records
-from tests.integration.standing_exchanges import at, exchanges, lend
-from tests.integration.test_fault_59_killed_on_the_wire import (
+from tests.integration.killed_runs import (
     KILLS,
     OVER,
     all_over,
@@ -26,6 +25,7 @@ from tests.integration.test_fault_59_killed_on_the_wire import (
     killed_run,
     states,
 )
+from tests.integration.standing_exchanges import at, exchanges, lend
 from tests.integration.test_main_simulated import run
 
 SPOT = "[BTC/USDT,ETH/USDT,ETH/BTC]"

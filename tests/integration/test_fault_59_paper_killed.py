@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from tests.integration.fault_rig import PATIENCE_S, STAYING, Bot, records
+from tests.integration.killed_runs import NOTHING_NEW, states
 from tests.integration.live_rig import REPO, Exchanges, exchanges
-from tests.integration.test_fault_59_killed_on_the_wire import NOTHING_NEW, states
 
 D = Decimal
 HELD = (*(word for word in STAYING if "min_net_edge" not in word), NOTHING_NEW)

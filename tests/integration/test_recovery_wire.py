@@ -17,13 +17,13 @@ import pytest
 
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from tests.integration.fault_rig import PATIENCE_S, ROOT, STAYING, Bot, bot, records
-from tests.integration.standing_exchanges import at, exchanges, lend
-from tests.integration.test_fault_55_foreign import PERP, by_hand
-from tests.integration.test_fault_59_killed_on_the_wire import (
+from tests.integration.killed_runs import (
     NOTHING_NEW,
     assert_accounts_agree,
     states,
 )
+from tests.integration.standing_exchanges import at, exchanges, lend
+from tests.integration.test_fault_55_foreign import PERP, by_hand
 from tests.invariants.venue_truth import VenueTruth
 
 D = Decimal

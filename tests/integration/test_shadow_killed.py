@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import sqlite3
-import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -13,12 +12,9 @@ from pathlib import Path
 import pytest
 
 from bot.engine.shadow.run import SUFFIX
-from tests.integration.fault_rig import IN_AND_OUT, ROOT, STAYING, assert_whole, bot, records
+from tests.integration.fault_rig import IN_AND_OUT, STAYING, assert_whole, bot, records
+from tests.integration.killed_runs import KILLS, LEAVING, OVER, killed_run, states
 from tests.integration.standing_exchanges import at, exchanges, lend, what_venues_know
-
-KILLS = int(os.environ.get("CRYPTO_PIPE_WIRE_KILLS", "2"))
-OVER = {"closed", "missed", "failed"}
-NOTHING_NEW = (*(word for word in IN_AND_OUT if "min_net_edge" not in word), "arbitrage.min_net_edge_bps=100000")
 
 
 def is_real(order_or_pair: str) -> bool:
@@ -28,17 +24,6 @@ def is_real(order_or_pair: str) -> bool:
 def twins(data_dir: Path) -> dict[str, str]:
     """State of every real pair."""
     return {key: str(body["state"]) for _, _, key, body in records(data_dir, "pair") if is_real(key)}
-
-
-async def killed_run(data_dir: Path, step: int, settings: list[str]) -> None:
-    words = [word for setting in settings for word in ("--set", setting)]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.wire_killer", str(step), "--headless", "--shadow"),
-        *("--data-dir", str(data_dir), *words), cwd=ROOT,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, words_said = await asyncio.wait_for(process.communicate(), 180)
-    assert process.returncode == -signal.SIGKILL, words_said.decode()[-2000:]
 
 
 async def assert_nothing_is_left(told: dict[str, str], data_dir: Path) -> None:
@@ -70,7 +55,7 @@ async def test_fault_59_an_open_twin_is_adopted_and_closed(tmp_path: Path, monke
             await first.until(lambda: "open" in twins(data_dir).values())
             await first.end(signal.SIGKILL)
         twin = next(pair for pair, state in twins(data_dir).items() if state == "open")
-        async with bot(data_dir, *NOTHING_NEW, at(told), said=("--shadow",)) as second:
+        async with bot(data_dir, *LEAVING, at(told), said=("--shadow",)) as second:
             await second.says(f"shadow: adopted twin {twin}")
             await second.until(lambda: set(twins(data_dir).values()) <= OVER)
             assert await second.end(signal.SIGINT) == 130
@@ -87,10 +72,10 @@ async def test_fault_59_killed_at_any_step_a_shadow_leaves_nothing_real(
     async with exchanges("--seed", "3") as told:
         lend(monkeypatch, told)
         for _ in range(KILLS):
-            await killed_run(data_dir, draws.randint(20, 60), [*IN_AND_OUT, at(told)])
+            await killed_run(data_dir, draws.randint(20, 60), [*IN_AND_OUT, at(told)], "--shadow")
             assert_whole(data_dir)
         # Without --shadow too: what twins left is found as what any real run left.
-        async with bot(data_dir, *NOTHING_NEW, at(told)) as last:
+        async with bot(data_dir, *LEAVING, at(told)) as last:
             await last.says("routes over")
             await last.until(lambda: set(twins(data_dir).values()) <= OVER)
             assert await last.end(signal.SIGINT) == 130
@@ -105,10 +90,9 @@ async def test_a_pair_of_a_run_without_shadow_is_not_touched(tmp_path: Path, mon
         lend(monkeypatch, told)
         async with bot(data_dir, *STAYING, at(told)) as first:
             await first.says("taken")
-            states = lambda: {str(body["state"]) for *_, body in records(data_dir, "pair")}  # noqa: E731
-            await first.until(lambda: "open" in states())
+            await first.until(lambda: "open" in states(data_dir).values())
             await first.end(signal.SIGKILL)
-        async with bot(data_dir, *NOTHING_NEW, at(told), said=("--shadow",)) as second:
+        async with bot(data_dir, *LEAVING, at(told), said=("--shadow",)) as second:
             async with asyncio.timeout(120):
                 assert await second.process.wait() == 3
         assert any("is of a run without --shadow: close it first" in line for line in second.said), second.said

@@ -28,7 +28,7 @@ from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
 from tests.property.test_skim_equals_full_loop import START_NS, state_of
-from tests.unit.test_engine_chains import BTC, CROSS, ETH, THERE
+from tests.unit.engine_chain_bench import BTC, CROSS, ETH, THERE
 
 RING, ACROSS = (BTC, CROSS, ETH), (BTC, THERE)
 

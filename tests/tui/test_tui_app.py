@@ -1,52 +1,16 @@
 """The terminal UI against an engine on a real socket: keys pressed, commands and screens looked at."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from demo_engine import SUMMARY, DemoEngine, feed, prepared, route, top
-from textual.pilot import Pilot
+from demo_engine import prepared, top
 
 from bot.domain.shadow import ShadowStatus, figures
 from bot.domain.snapshot import LogLine
-from bot.errors import ExitCode
-from bot.tui.app import CryptoPipeApp
-from bot.tui.dialogs import EndScreen, LeaveScreen, RowScreen
+from bot.tui.dialogs import RowScreen
 from bot.tui.help import GLOSSARY, HelpScreen
-
-WAIT_S = 60
-Scene = tuple[DemoEngine, CryptoPipeApp, Pilot[None]]
-
-
-def screen_text(app: CryptoPipeApp) -> str:
-    """What stands on the terminal, line by line."""
-    frame = app.screen._compositor.render_strips()
-    return "\n".join(strip.text for strip in frame)
-
-
-async def until(condition: Callable[[], bool], pilot: Pilot[None]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await pilot.pause(0.01)
-
-
-@asynccontextmanager
-async def scene(path: Path, size: tuple[int, int] = (120, 40), **changes: Any) -> AsyncIterator[Scene]:
-    demo = DemoEngine(path, **changes)
-    await demo.server.start()
-    app = CryptoPipeApp(path)
-    try:
-        async with app.run_test(size=size) as pilot:
-            await until(lambda: app._painted is not None and "Top of book" in screen_text(app), pilot)
-            await pilot.pause()
-            yield demo, app, pilot
-    finally:
-        await demo.server.stop()
+from tests.tui.tui_scene import scene, screen_text, until
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
@@ -184,121 +148,6 @@ async def test_scrolling_up_in_the_log_stops_following(socket_path: Path) -> Non
         await until(lambda: "line 51" in screen_text(app), pilot)
 
 
-async def test_q_asks_and_cancel_changes_nothing(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("q")
-        assert isinstance(app.screen, LeaveScreen)
-        assert "One pair is open" in screen_text(app)
-        await pilot.press("escape")
-        await pilot.pause()
-        assert not isinstance(app.screen, LeaveScreen)
-        assert app.return_code is None
-        assert demo.commands == []
-
-
-async def test_the_question_tells_what_is_open_while_it_stands(socket_path: Path) -> None:
-    async with scene(socket_path, open_pairs=0) as (demo, app, pilot):
-        await pilot.press("q")
-        await until(lambda: "No pair is open" in screen_text(app), pilot)
-        demo.changes["open_pairs"] = 2
-        await until(lambda: "2 pairs are open" in screen_text(app), pilot)
-
-
-async def test_detach_leaves_the_engine_running(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("q", "d")
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == 0
-    assert demo.commands == []
-    assert "engine goes on" in app.last_words[0]
-
-
-async def test_the_focused_button_is_the_harmless_one(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("q", "enter")
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == 0
-    assert demo.commands == []
-
-
-async def test_ctrl_c_asks_too_and_a_second_one_does_not_leave(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("ctrl+c")
-        assert isinstance(app.screen, LeaveScreen)
-        await pilot.press("ctrl+c")
-        assert isinstance(app.screen, LeaveScreen)
-        assert len(app.screen_stack) == 2
-        assert app.return_code is None
-        assert demo.commands == []
-
-
-async def test_stop_is_sent_and_the_totals_wait_for_a_key(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("q", "s")
-        await until(lambda: demo.commands == ["stop"], pilot)
-        await until(lambda: "STOPPING" in screen_text(app), pilot)
-        demo.server.finished(SUMMARY)
-        await until(lambda: isinstance(app.screen, EndScreen), pilot)
-        await pilot.pause()
-        text = screen_text(app)
-        assert "The run is finished" in text
-        assert "realised, net (paper)" in text
-        assert "3.4183  USDT" in text
-        assert app.return_code is None
-        await pilot.press("x")
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == 0
-    assert "  realised, net (paper)  3.4183  USDT" in app.last_words
-
-
-@pytest.mark.parametrize("key", ["q", "ctrl+c", "escape", "enter"])
-async def test_any_key_leaves_the_last_screen(socket_path: Path, key: str) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        demo.server.finished(SUMMARY)
-        await until(lambda: isinstance(app.screen, EndScreen), pilot)
-        await pilot.press(key)
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == 0
-
-
-async def test_the_end_comes_through_whatever_is_open(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await pilot.press("question_mark")
-        demo.server.finished(SUMMARY)
-        await until(lambda: isinstance(app.screen, EndScreen), pilot)
-        assert len(app.screen_stack) == 2
-
-
-async def test_an_engine_that_vanishes_is_told_and_is_no_success(socket_path: Path) -> None:
-    async with scene(socket_path) as (demo, app, pilot):
-        await demo.server.stop()
-        await until(lambda: isinstance(app.screen, EndScreen), pilot)
-        await pilot.pause()
-        assert "The engine is gone" in screen_text(app)
-        await pilot.press("space")
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == ExitCode.BUG
-    assert "without finishing" in app.last_words[0]
-
-
-async def test_no_engine_is_one_line_and_exit_2(socket_path: Path) -> None:
-    app = CryptoPipeApp(socket_path)
-    async with app.run_test() as pilot:
-        await until(lambda: app.return_code is not None, pilot)
-    assert app.return_code == ExitCode.SETTINGS
-    assert "no engine is running" in app.last_words[0]
-
-
-async def test_an_engine_that_is_starting_is_waited_for(socket_path: Path) -> None:
-    app = CryptoPipeApp(socket_path, wait_s=WAIT_S)
-    demo = DemoEngine(socket_path)
-    async with app.run_test() as pilot:
-        await pilot.pause(0.2)
-        await demo.server.start()
-        await until(lambda: app._painted is not None, pilot)
-    await demo.server.stop()
-
-
 async def test_p_pauses_the_display_only(socket_path: Path) -> None:
     async with scene(socket_path) as (demo, app, pilot):
         await pilot.press("p")
@@ -409,54 +258,3 @@ async def test_only_changed_lines_are_painted(socket_path: Path) -> None:
         assert not app._books._repaint_regions
         app._books.show_tops((top("binance.spot", "ETH/USDT", 101.0, 2, 0),))
         assert [region.height for region in app._books._repaint_regions] == [1]
-
-
-HOSTILE = "[/][red]\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x07\x1b[2J\x9b31m\x9d0;x\x9c\u202eevil\u2066[/"
-
-
-def hostile_snapshot() -> dict[str, Any]:
-    bad = HOSTILE
-    return {
-        "run_id": bad, "strategy": bad, "market": bad, "state": bad, "headline": bad,
-        "realised": {bad: Decimal(1)}, "unrealised": {bad: Decimal(-1)}, "refused": {bad: 3}, "closed": {bad: 1},
-        "tops": (top(bad, bad, 1.0, 2, 0, venue=bad, bid=bad, bid_qty=bad, ask=bad, ask_qty=bad, status=bad),),
-        "routes": (route(bad, bad, bad, 1.0, 2.0, route=bad, why_not=bad, open_quantity=bad, assumed=True),),
-        "feeds": (feed(bad, 0, bad),),
-    }  # fmt: skip
-
-
-def dangerous(text: str) -> list[str]:
-    return [c for c in text if c != "\n" and (ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2066")]
-
-
-@pytest.mark.parametrize("size", [(200, 50), (80, 24)], ids=["200x50", "80x24"])
-async def test_hostile_text_is_inert_in_every_panel(socket_path: Path, size: tuple[int, int]) -> None:
-    async with scene(socket_path, size, **hostile_snapshot()) as (demo, app, pilot):
-        demo.server.log("error", HOSTILE)
-        await until(lambda: app._messages._kept.maxlen is not None and len(app._messages._kept) > 0, pilot)
-        for panel in "12345":
-            await pilot.press(panel, "z")
-            assert "[/][red]]0;owned" in screen_text(app), "markup is shown as it came"
-            assert not dangerous(screen_text(app))
-
-
-async def test_hostile_text_is_inert_in_every_dialog(socket_path: Path) -> None:
-    async with scene(socket_path, **hostile_snapshot()) as (demo, app, pilot):
-        for panel in "1234":
-            await pilot.press(panel, "enter")
-            assert isinstance(app.screen, RowScreen)
-            assert not dangerous(screen_text(app))
-            await pilot.press("escape")
-        demo.server.finished({HOSTILE: {HOSTILE: HOSTILE}, "pnl": {HOSTILE: HOSTILE}})
-        await until(lambda: isinstance(app.screen, EndScreen), pilot)
-        await pilot.pause()
-        assert "[/][red]]0;owned" in screen_text(app)
-        assert not dangerous(screen_text(app))
-        await pilot.press("x")
-    assert not dangerous("\n".join(app.last_words))
-    assert app.return_code == 0
-
-
-async def test_hostile_text_would_be_seen_by_this_test() -> None:
-    assert dangerous(HOSTILE)
-    assert dangerous(prepared(headline=HOSTILE).headline)

@@ -8,7 +8,7 @@ import pytest
 from bot.domain.snapshot import CostRow, SizeRow, SurfaceRow
 from bot.tui.dialogs import RowScreen
 from tests.tui.demo_engine import START_NS
-from tests.tui.test_tui_app import scene, screen_text, until
+from tests.tui.tui_scene import scene, screen_text, until
 
 SIZES = [(120, 40), (80, 24)]
 

@@ -7,7 +7,7 @@ import pytest
 from bot.domain.snapshot import JobRow, ShipperRow, ShipperSourceRow, UpkeepStatus
 from bot.tui.jobs import troubles
 from tests.tui.demo_engine import START_NS
-from tests.tui.test_tui_app import scene, screen_text, until
+from tests.tui.tui_scene import scene, screen_text, until
 
 
 def job(name: str = "minutes", state: str = "ok", detail: str = "3 minutes of trades", missed: int = 0) -> JobRow:

@@ -6,7 +6,7 @@ import pytest
 from demo_engine import prepared, route
 
 from bot.tui.stopping import StopScreen
-from tests.tui.test_tui_app import scene, screen_text, until
+from tests.tui.tui_scene import scene, screen_text, until
 
 FIRST = "cash_and_carry:binance:ETH/USDT>bybit:ETH/USDT:USDT"
 """Has an open pair, and stands first."""

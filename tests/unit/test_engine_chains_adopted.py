@@ -13,7 +13,7 @@ from bot.errors import InvariantError
 from bot.execution.journal_replay import JournalReplay, LeftPair
 from bot.ports import RecordKind
 from bot.storage.schema import encode
-from tests.unit.test_engine_chains import BTC, CROSS, ETH, MS, RING, THERE, Bench
+from tests.unit.engine_chain_bench import BTC, CROSS, ETH, MS, RING, THERE, Bench
 
 D = Decimal
 

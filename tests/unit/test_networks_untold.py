@@ -7,7 +7,7 @@ import pytest
 from bot.engine.run_words import opening_lines
 from bot.engine.snapshot import why_not
 from bot.ports import NoTerms
-from tests.unit.test_engine_chains import BTC, CROSS, ETH, SENT, THERE, Bench, Ways
+from tests.unit.engine_chain_bench import BTC, CROSS, ETH, SENT, THERE, Bench, Ways
 
 
 def lines_of(bench: Bench, market: str) -> list[str]:
