@@ -243,7 +243,7 @@ class Snapshot(_Shown):
     refused: dict[str, int]
     closed: dict[str, int]
     headline: str
-    """One line: "needs 21.0 bps, best now 0.8"."""
+    """One line: "needs 21.0 bps, best now 0.8"; of a run that is HALTED what ends that, and why it is."""
     comparison: str = ""
     """One line about what another day earns; empty where there is nothing to compare with."""
     tops: tuple[TopRow, ...]

@@ -374,11 +374,16 @@ class EngineRun:
         engine.desk.finish()
         self._finished = True
         summary = run_summary(
-            engine, complete=end.complete, incomplete_because=end.reasons, calm_comparison=self._compared()
+            engine,
+            complete=end.complete,
+            incomplete_because=end.reasons,
+            calm_comparison=self._compared(),
+            is_halt_kept=self._watches.sees_flag,
         )
         if self._shadow is not None:
             self._shadow.finish(complete=end.complete)
             summary["shadow"] = self._shadow.summary()
+            summary["halted"] = summary["halted"] or self._shadow.halted(is_kept=self._watches.sees_flag)
         now_ns = self._market.clock.now_ns()
         body = run_record.end(summary, engine.slots, now_ns, complete=end.complete)
         with suppress(StorageError):  # a lost journal has been told already, and the summary is still worth showing

@@ -55,6 +55,7 @@ def summary_lines(summary: Mapping[str, Any], engine: Engine) -> list[str]:
     refused = ", ".join(f"{reason} {count}" for reason, count in decisions["refused"].items()) or "none"
     return [
         f"{summary['market'].upper()} market, {unit}: {'complete' if summary['complete'] else 'INCOMPLETE'}",
+        *([summary["halted"]] if summary["halted"] else []),
         *(f"  {reason}" for reason in summary["incomplete_because"]),
         "quotes      " + ", ".join(f"{feed} {count}" for feed, count in summary["quotes"].items()),
         *_unusable("quotes refused", summary["quotes_refused"]),

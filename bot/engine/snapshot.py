@@ -9,6 +9,7 @@ from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, SurfaceRow, TopRow, UpkeepStatus
 from bot.domain.standing import VenueStanding
 from bot.engine.engine import Engine
+from bot.engine.halt_words import halt_words
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.engine.standing import limit_rows, pair_rows
@@ -68,7 +69,7 @@ def take_snapshot(
         taken=engine.decisions.taken,
         refused=dict(engine.decisions.refused),
         closed=dict(engine.decisions.closed),
-        headline=headline(engine),
+        headline=halt_words(desk.gate, is_kept=is_halt_kept) or headline(engine),
         comparison=comparison,
         tops=tuple(_top_row(slot, now_ns, printed) for slot in engine.slots),
         routes=tuple(_route_row(state) for state in engine.routes),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.engine.engine import Engine
+from bot.engine.halt_words import halt_words
 
 SCHEMA_VERSION = 1
 
@@ -15,6 +16,7 @@ def run_summary(
     complete: bool,
     incomplete_because: tuple[str, ...] = (),
     calm_comparison: dict[str, Any] | None = None,
+    is_halt_kept: bool = False,
 ) -> dict[str, Any]:
     """The run in plain data.
 
@@ -23,6 +25,7 @@ def run_summary(
         complete: Whether everything that should have been read was.
         incomplete_because: Why not, a line each.
         calm_comparison: What the same time of a calm day earns (`Comparison.told`); None where nothing is compared.
+        is_halt_kept: Whether a halt holds after a restart too.
 
     Returns:
         `quotes` counts every top of book received, refused ones included; `pnl` is realised, per asset, net of fees
@@ -47,6 +50,7 @@ def run_summary(
         "complete": complete,
         "incomplete_because": list(incomplete_because),
         "state": desk.gate.state.value,
+        "halted": halt_words(desk.gate, is_kept=is_halt_kept) or None,
         "quotes": dict(quotes),
         "quotes_refused": {str(reason): count for reason, count in refused.items()},
         "malformed": {str(feed): health.malformed for feed, health in engine.feeds.items()},

@@ -105,6 +105,8 @@ class RiskGate:
         self.on_lasting_halt: Callable[[str], None] = lambda why: None
         """Hears, once, why nothing may be opened by a later run either before a person has looked."""
         self.state = TradingState.ACTIVE
+        self.halted_because = ""
+        """Why, for a person; empty unless it is HALTED."""
 
     def check(self, proposal: Proposal) -> Approved | Refused:
         """Approve the proposal, or name the limit in the way."""
@@ -195,6 +197,7 @@ class RiskGate:
                 run, or where the next start looks for it itself.
         """
         if self.state is not TradingState.HALTED:
+            self.halted_because = why
             self._enter(TradingState.HALTED, why)
         if lasting and not self._is_lasting:
             self._is_lasting = True

@@ -124,6 +124,8 @@ async def test_killed_while_the_engine_hangs_and_the_journal_is_locked(data_dir:
         code, _ = await main(data_dir, "--mode", "resume")
         assert code == ExitCode.RISK_HALT
     assert process.returncode == ExitCode.INTERRUPTED
+    said = (data_dir / "engine.out").read_text()
+    assert "\nHALTED (--mode resume --halt and a restart end it): kill switch: HALTED since" in said
     code, told = await main(data_dir, "--mode", "resume", "--halt")
     assert code == ExitCode.OK
     assert told["halt"]["why"] == "--mode kill"

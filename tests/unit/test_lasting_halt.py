@@ -51,6 +51,7 @@ def test_why_the_bot_halted_is_in_the_flag_and_the_first_reason_stands(tmp_path:
     door.halt("the day's realised loss 60.00 reached the limit 50.00")
     door.halt("something else")
     kept.halt.finish()
+    assert kept.halt.is_kept
     flag = read_flag(tmp_path)
     assert flag is not None
     assert flag.is_bots

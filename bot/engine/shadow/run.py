@@ -26,6 +26,7 @@ from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.decision_log import DecisionLog
 from bot.engine.engine import TICK_S, Engine, RunInfo
+from bot.engine.halt_words import halt_words
 from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
 from bot.engine.shadow.desk import ShadowDesk
@@ -291,6 +292,11 @@ class ShadowRun:
     def has_left(self) -> bool:
         """Whether earlier runs left twins that are to be closed; known once it is open."""
         return bool(self._pairs)
+
+    def halted(self, *, is_kept: bool) -> str | None:
+        """Why real orders were stopped for good, in words; None where they were not. `is_kept`: after a restart too."""
+        words = halt_words(self.desk.gate, is_kept=is_kept)
+        return f"real orders {words}" if words else None
 
     @property
     def is_halted(self) -> bool:

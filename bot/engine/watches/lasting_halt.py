@@ -39,6 +39,8 @@ class LastingHalt:
         self._event = event
         self._thread: threading.Thread | None = None
         self._has_ended = False
+        self.is_kept = False
+        """Whether the disk has taken it."""
 
     def keep(self, why: str) -> None:
         """Let it hold for later runs as well."""
@@ -61,6 +63,7 @@ class LastingHalt:
         except OSError as error:
             self._tell("error", self._failed(error.strerror or type(error).__name__))
         else:
+            self.is_kept = True
             self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
 
     def _tell(self, level: str, text: str) -> None:

@@ -72,7 +72,9 @@ class RunWatches:
     @property
     def sees_flag(self) -> bool:
         """Whether the HALT flag stands in the data directory."""
-        return self._kill is not None and self._kill.sees_flag
+        return (self._kill is not None and self._kill.sees_flag) or (
+            self._lasting is not None and self._lasting.is_kept
+        )
 
     def standings(self) -> tuple[VenueStanding, ...]:
         """How we stand with the venues."""
