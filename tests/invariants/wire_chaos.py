@@ -144,6 +144,7 @@ class Chaos:
         await until(one, lambda: is_halted(one) or set(self.states().values()) <= OVER)
         assert one.process.returncode is None, "it ended by itself"
         halted = is_halted(one)
+        assert not has_said(one, "cash: "), "in peace every change of a wallet is explained, also of pairs taken over"
         self.tell(f"  ended with {await one.end(signal.SIGINT)}")
         return not halted
 
