@@ -176,7 +176,7 @@ def _fee_sources(story: RunStory) -> Iterable[str]:
 
 def _token_words(fees: Mapping[str, Any]) -> str:
     """` less 25 % in BNB`; empty where fees are not taken in a token."""
-    return f" less {100 * float(fees['token_discount']):g} % in {fees['token']}" if fees.get("token") else ""
+    return f" less {100 * float(fees.get('token_discount') or 0):g} % in {fees['token']}" if fees.get("token") else ""
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
