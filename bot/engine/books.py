@@ -48,6 +48,8 @@ class BookDesk:
         self.malformed = 0
         self.lost: Counter[str] = Counter()
         """By instrument id: how often its book was not to be used any more."""
+        self._closed: set[Feed] = set()
+        """Whose connection was ended in order: that books go with it is no loss."""
 
     def on_book(self, slot: int, book: OrderBook | None, change: BookChange, ts_recv_ns: int) -> None:
         """A change arrived; `book` has it, or is None while it may not be used."""
@@ -61,7 +63,8 @@ class BookDesk:
         s = self._slots[slot]
         if state is not BookState.VALID and s.book is not None:
             self._hand_over(s, None)
-            self._say_lost(s, state, reason)
+            if s.feed not in self._closed:
+                self._say_lost(s, state, reason)
 
     def _say_lost(self, s: InstrumentSlot, state: BookState, reason: str) -> None:
         self.lost[s.instrument.id] += 1
@@ -79,6 +82,10 @@ class BookDesk:
 
     def on_feed_state(self, feed: Feed, state: FeedState, detail: str) -> None:
         """The books say themselves what becomes of them; a person has to know when none will come any more."""
+        if state is FeedState.CLOSED:
+            self._closed.add(feed)
+        else:
+            self._closed.discard(feed)
         if state is FeedState.FAILED:
             self._event("error", f"{feed} order books: {state.value}: {detail}; sizes follow the top of the book alone")
 

@@ -49,7 +49,7 @@ class BybitReader:
         report = partial(sink.on_feed_state, feed)
         plans = stream_plans(feed, slots, wiring.settings)
         # One connection's words are the feed's; of several the worst state is.
-        told = FeedStates(report).of if len(plans) > 1 else lambda _: report
+        told = FeedStates(feed, report).of if len(plans) > 1 else lambda _: report
         on_frame = BybitDecoder(feed, slots, sink).on_frame
         self._connections = connections(plans, sink, on_frame, told, wiring)
 

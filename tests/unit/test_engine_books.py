@@ -222,6 +222,18 @@ def test_each_listener_hears_of_its_own_books_and_the_engine_first():
     ]  # fmt: skip
 
 
+def test_a_person_hears_that_a_book_is_lost_and_nothing_at_an_orderly_end():
+    bench = ready()
+    bench.fanout.on_book_state(SPOT_SLOT, BookState.INVALID, "a message is missing")
+    assert [line for line in bench.log if "order book" in line] == [
+        f"{SPOT.id}: order book invalid: a message is missing; sizes follow the quote until it is whole"
+    ]
+    bench.fanout.on_feed_state(LINEAR.feed, FeedState.CLOSED, "stopped")
+    bench.fanout.on_book_state(LINEAR_SLOT, BookState.INVALID, "stopped")
+    assert bench.book(LINEAR_SLOT) is None
+    assert len([line for line in bench.log if "order book" in line]) == 1
+
+
 def test_a_person_hears_that_books_will_not_come():
     bench = Deep()
     bench.fanout.on_feed_state(SPOT.feed, FeedState.FAILED, "refused")

@@ -92,6 +92,10 @@ class DepthReader(ABC, Generic[BuilderT]):
         """The symbol's book has become right."""
 
     def _on_state(self, state: FeedState, detail: str) -> None:
+        if state is FeedState.CLOSED:  # told before the books go: an orderly end is no loss of them
+            self._sink.on_feed_state(self._feed, state, detail)
+            self._reset(detail)
+            return
         if state in GONE:
             self._reset(detail)
         self._sink.on_feed_state(self._feed, state, detail)

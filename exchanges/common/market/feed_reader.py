@@ -36,7 +36,7 @@ class FeedReader:
             connect: Makes the connections, which deliver to the sink themselves and tell their states.
             wiring: Says how long the clock's first measurement is waited for.
         """
-        states = FeedStates(partial(sink.on_feed_state, feed))
+        states = FeedStates(feed, partial(sink.on_feed_state, feed))
         self._connections = connect(states)
         self._offset = OffsetWatch(
             asking_time,

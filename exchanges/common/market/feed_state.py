@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from bot.domain.instrument import Feed
 from bot.ports import FeedState
 
 _WORST_FIRST = (
@@ -20,7 +21,9 @@ GONE = frozenset({FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED})
 class FeedStates:
     """Collects what the connections of one feed say and reports the worst state with the newest words."""
 
-    def __init__(self, report: Callable[[FeedState, str], None]) -> None:
+    def __init__(self, feed: Feed, report: Callable[[FeedState, str], None]) -> None:
+        """`report` names the feed and the state itself: its words name neither again."""
+        self._feed = feed
         self._report = report
         self._states: dict[str, FeedState] = {}
 
@@ -40,4 +43,6 @@ class FeedStates:
 
     def _tell(self, name: str, state: FeedState, detail: str) -> None:
         self._states[name] = state
-        self._report(self.worst, f"{name}: {state}: {detail}")
+        connection = name.removeprefix(f"{self._feed} ")
+        own = "" if state is self.worst else f" {state}"
+        self._report(self.worst, f"{connection}{own}: {detail}")
