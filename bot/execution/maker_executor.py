@@ -13,13 +13,14 @@ Nothing is sent on a leg while an order of it rests: it is taken back first, and
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Unpack
 
-from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
+from bot.domain.order import Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import Route
 from bot.execution.context import ExecutionContext
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_executor import PairExecutor
+from bot.execution.pair_executor import PairExecutor, ToldOfPairs
 from bot.execution.pair_orders import reducing_side
 
 
@@ -37,16 +38,9 @@ class Rest:
 class MakerExecutor(PairExecutor):
     """Runs pairs, and pairs with post-only legs."""
 
-    def __init__(
-        self,
-        context: ExecutionContext,
-        *,
-        on_pair: Callable[[Pair], None],
-        on_pair_fill: Callable[[Pair, str, Fill], None],
-        on_sent: Callable[[Order], None],
-    ) -> None:
+    def __init__(self, context: ExecutionContext, **told: Unpack[ToldOfPairs]) -> None:
         """Build it with what `PairExecutor` takes."""
-        super().__init__(context, on_pair=on_pair, on_pair_fill=on_pair_fill, on_sent=on_sent)
+        super().__init__(context, **told)
         self._actions = context.actions
         self._rests: dict[str, Rest] = {}
         self._is_ending = False

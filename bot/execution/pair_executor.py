@@ -16,6 +16,7 @@ other leg is ahead is traded.
 """
 
 from collections.abc import Callable, Mapping
+from typing import TypedDict, Unpack
 
 from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
@@ -36,25 +37,22 @@ from bot.execution.unhedged import Unhedged, UnhedgedWatch
 from bot.ports import RecordKind
 
 
+class ToldOfPairs(TypedDict):
+    """Who is told of pairs; every executor of them takes the same."""
+
+    on_pair: Callable[[Pair], None]
+    """Hears every change of a pair's state."""
+    on_pair_fill: Callable[[Pair, str, Fill], None]
+    """Hears every fill, once, with its pair and leg name."""
+    on_sent: Callable[[Order], None]
+    """Hears every order as it is sent."""
+
+
 class PairExecutor:
     """Runs every pair of a run. All calls come on the engine's thread."""
 
-    def __init__(
-        self,
-        context: ExecutionContext,
-        *,
-        on_pair: Callable[[Pair], None],
-        on_pair_fill: Callable[[Pair, str, Fill], None],
-        on_sent: Callable[[Order], None],
-    ) -> None:
-        """Build it.
-
-        Args:
-            context: What it works with.
-            on_pair: Hears every change of a pair's state.
-            on_pair_fill: Hears every fill, once, with its pair and leg name.
-            on_sent: Hears every order as it is sent.
-        """
+    def __init__(self, context: ExecutionContext, **told: Unpack[ToldOfPairs]) -> None:
+        """Build it with what it works with, and those who are told of its pairs."""
         clock, settings, journal = context.clock, context.settings, context.journal
         self._journal = journal
         self._clock = clock
@@ -62,8 +60,8 @@ class PairExecutor:
         self._quotes = context.quotes
         self._id_prefix = context.id_prefix
         self._may_open = context.may_open
-        self._on_pair = on_pair
-        self._on_pair_fill = on_pair_fill
+        self._on_pair = told["on_pair"]
+        self._on_pair_fill = told["on_pair_fill"]
         self._on_halt = context.on_halt
         self.on_not_durable = context.on_halt
         """Called where an intent cannot be durable; a disk that may come back need not halt."""
@@ -80,7 +78,7 @@ class PairExecutor:
             context,
             opens=_opens,
             why_withheld=self._why_withheld,
-            on_sent=on_sent,
+            on_sent=told["on_sent"],
             on_ended=self._ended,
             on_lost=self._next,
             on_alarm=lambda pair, text: self.on_alarm(pair, text),

@@ -12,13 +12,15 @@ else (intents before orders, fills once, unknown outcomes, getting flat) is a pa
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Unpack
 
-from bot.domain.order import Fill, Order, Side
+from bot.domain.order import Fill, Side
 from bot.domain.route import Opportunity
 from bot.execution.context import ExecutionContext
 from bot.execution.grid import decimal_price, resting_price
 from bot.execution.maker_executor import MakerExecutor, Rest
 from bot.execution.pair import Pair, PairLeg, PairState
+from bot.execution.pair_executor import ToldOfPairs
 from bot.execution.reasons import REVERTED
 
 
@@ -29,23 +31,19 @@ class QuoteExecutor(MakerExecutor):
         self,
         context: ExecutionContext,
         *,
-        on_pair: Callable[[Pair], None],
-        on_pair_fill: Callable[[Pair, str, Fill], None],
-        on_sent: Callable[[Order], None],
         wanted_entry: Callable[[Pair], float | None],
         rest_s: Callable[[Pair], float],
+        **told: Unpack[ToldOfPairs],
     ) -> None:
         """Build it.
 
         Args:
             context: What it works with.
-            on_pair: Hears every change of a pair's state.
-            on_pair_fill: Hears every fill, once, with its pair and leg name.
-            on_sent: Hears every order as it is sent.
             wanted_entry: The price at which an entry would be placed now; None: not at all.
             rest_s: An entry rests at one price for at least so long.
+            told: Who is told of its pairs.
         """
-        super().__init__(context, on_pair=on_pair, on_pair_fill=on_pair_fill, on_sent=on_sent)
+        super().__init__(context, **told)
         self._wanted_entry = wanted_entry
         self._rest_s = rest_s
 
