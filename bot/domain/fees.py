@@ -4,7 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Side
@@ -27,7 +27,12 @@ def _of_earlier_words(word: object) -> object:
     return FeeSource.PUBLISHED if isinstance(word, str) and word.startswith("published ") else word
 
 
-_Bps = Annotated[Decimal, Field(allow_inf_nan=False)]
+def _short(bps: Decimal) -> Decimal:
+    """Without the zeros that a ratio in percent brings along: a rate is shown as it stands here."""
+    return Decimal(f"{bps.normalize():f}") if bps else Decimal(0)
+
+
+_Bps = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_short)]
 
 
 class FeeSchedule(BaseModel):
