@@ -7,13 +7,13 @@ MISSING = "–"
 
 
 def bps(value: float | None, decimals: int = 1) -> str:
-    """With a true minus; a dash where it is unknown."""
-    return MISSING if value is None else f"{value:,.{decimals}f}".replace("-", "−")
+    """A dash where it is unknown."""
+    return MISSING if value is None else f"{value:,.{decimals}f}"
 
 
 def milliseconds(value: float | None) -> str:
     """Whole milliseconds; a dash where it is unknown."""
-    return MISSING if value is None else f"{value:,.0f}".replace("-", "−")
+    return MISSING if value is None else f"{value:,.0f}"
 
 
 def seconds(value: float) -> str:
@@ -33,11 +33,11 @@ def count(value: float) -> str:
 def money(value: Decimal) -> str:
     """Signed, four decimals; a smaller amount gets the eight that a coin has."""
     digits = 8 if 0 < abs(value) < Decimal("0.01") else 4
-    return f"{value:+,.{digits}f}".replace("-", "−") if value else "0"
+    return f"{value:+,.{digits}f}" if value else "0"
 
 
 def moneys(amounts: dict[str, Decimal]) -> str:
-    """Amounts of several assets, never added up: `+1.5000 USDT · −0.00010000 BNB`."""
+    """Amounts of several assets, never added up: `+1.5000 USDT · -0.00010000 BNB`."""
     return " · ".join(f"{money(value)} {asset}" for asset, value in amounts.items()) or "none"
 
 

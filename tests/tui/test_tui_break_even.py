@@ -50,7 +50,7 @@ async def test_b_shows_every_size_on_the_whole_screen_and_goes_back(
         await until(lambda: "100,000 USDT" in screen_text(app), pilot)
         text = screen_text(app)
         for words in ("RECORDED MARKET", "Offered", "Needed", "Missing", "100 USDT", "10,000 USDT", "30.0", "21.0",
-                      "−8.0", "2.0", "trades", "net edge", "depth"):  # fmt: skip
+                      "-8.0", "2.0", "trades", "net edge", "depth"):  # fmt: skip
             assert words in text, words
         assert ("VIP 1" in text) == (terminal[0] > 100), "left out where the line is short; enter shows it"
         assert "2 Routes" not in text

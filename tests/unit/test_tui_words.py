@@ -27,10 +27,10 @@ from bot.tui.words import (
     ("amount", "written"),
     [
         ("12.3", "+12.3000"),
-        ("-12.34567", "−12.3457"),
+        ("-12.34567", "-12.3457"),
         ("0", "0"),
         ("0E-8", "0"),
-        ("-0.00012", "−0.00012000"),
+        ("-0.00012", "-0.00012000"),
         ("1234567.5", "+1,234,567.5000"),
     ],
 )
@@ -39,14 +39,14 @@ def test_money_has_a_sign_and_enough_digits(amount: str, written: str) -> None:
 
 
 def test_assets_are_never_added_up() -> None:
-    assert moneys({"USDT": Decimal(1), "BNB": Decimal("-0.5")}) == "+1.0000 USDT · −0.5000 BNB"
+    assert moneys({"USDT": Decimal(1), "BNB": Decimal("-0.5")}) == "+1.0000 USDT · -0.5000 BNB"
     assert moneys({}) == "none"
 
 
 def test_unknown_figures_are_a_dash_and_not_zero() -> None:
     assert (bps(None), milliseconds(None)) == ("–", "–")
     assert (bps(0.0), milliseconds(0.0)) == ("0.0", "0")
-    assert (bps(-3.25, 2), milliseconds(1234.4)) == ("−3.25", "1,234")
+    assert (bps(-3.25, 2), milliseconds(1234.4)) == ("-3.25", "1,234")
 
 
 def test_the_tone_follows_the_sign() -> None:
