@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple, NoReturn, get_args
 from bot.command_options import BELONGS_TO, Sort, add_memory, add_questions, add_scan, one_of, path, told
 from bot.command_values import (
     Recording,
-    did_you_mean,
     not_blank,
     parse_duration,
     parse_override,
@@ -21,6 +20,7 @@ from bot.command_values import (
 )
 from bot.errors import ExitCode, SettingsError
 from bot.settings import RecordedSettings, Settings
+from bot.suggestion import did_you_mean
 from bot.version import VERSION
 
 __all__ = ["MARKETS", "MODES", "SPEEDS", "Arguments", "Mode", "Recording", "parse", "parse_duration"]
@@ -376,7 +376,13 @@ def _unknown(argument: str, parser: _Parser) -> str:
     """What to say about an argument that belongs nowhere; only what looks like an option is repeated."""
     name = argument.partition("=")[0]
     if re.fullmatch(r"--?[A-Za-z][A-Za-z0-9-]{0,30}", name):
-        return f"unknown option {name}{did_you_mean(name, list(parser._option_string_actions))}"
+        known = [
+            option.removeprefix("--")
+            for option, action in parser._option_string_actions.items()
+            if option.startswith("--") and action.help != argparse.SUPPRESS
+        ]
+        # Without the dashes: they are alike in every option, and would make any two look near.
+        return f"unknown option {name}{did_you_mean(name.lstrip('-'), known, '--')}"
     meant = did_you_mean(name, [mode.name for mode in MODES], "--mode ")
     return "an argument belongs to no option (quote values that hold blanks)" + meant
 

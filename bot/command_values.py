@@ -1,6 +1,5 @@
 """Values of the command line: durations, times, recordings, choices. Errors say what to write instead."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bot.domain.instrument import Feed, Segment
+from bot.suggestion import did_you_mean
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_S = 3650 * 86400.0
@@ -117,9 +117,3 @@ def choose(text: str, choices: Sequence[str]) -> str:
     if text in choices:
         return text
     raise ValueError(f"must be one of {', '.join(choices)}{did_you_mean(text, choices)}")
-
-
-def did_you_mean(text: str, known: Sequence[str], before: str = "") -> str:
-    """`; did you mean X?`, or nothing where no known word is near; `before` is put before the word."""
-    near = difflib.get_close_matches(text, known, n=1)
-    return f"; did you mean {before}{near[0]}?" if near else ""

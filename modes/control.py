@@ -9,7 +9,6 @@ import sys
 from dataclasses import asdict
 
 from bot.command_line import Arguments
-from bot.command_values import did_you_mean
 from bot.control.client import Attachment, attach
 from bot.control.messages import Command, Finished
 from bot.domain.snapshot import Snapshot
@@ -17,6 +16,7 @@ from bot.engine.run import SOCKET
 from bot.errors import ExitCode, SettingsError, StorageError
 from bot.risk.halt_flag import lower_flag, read_flag
 from bot.settings import Settings
+from bot.suggestion import did_you_mean
 
 PATIENCE_S = 10.0
 """For the engine to answer and to do it; closing pairs may take longer, and goes on by itself."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from bot.command_values import did_you_mean
 from bot.errors import SettingsError
 from bot.storage.archive.channels import Channel
 from bot.storage.instants import utc_text
 from bot.storage.minutes.books import to_minute_books_row
 from bot.storage.minutes.trades import to_minute_trades_row
 from bot.storage.queries import Record, Run
+from bot.suggestion import did_you_mean
 from modes.query_source import CHANNELS, KeptSource
 
 Row = Mapping[str, Any]

@@ -1,6 +1,5 @@
 """Says what is wrong with the settings: one line, where, what is expected, what was probably meant; never the value."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from bot.errors import SettingsError
 from bot.settings.layers import Layer
 from bot.settings.schema import Key, SettingsSchema, dotted
+from bot.suggestion import did_you_mean
 
 
 def explain(error: ValidationError, layers: Sequence[Layer], schema: SettingsSchema) -> SettingsError:
@@ -24,8 +24,7 @@ def explain(error: ValidationError, layers: Sequence[Layer], schema: SettingsSch
 
 def unknown(kind: str, wanted: str, known: Sequence[str], place: str) -> SettingsError:
     """`wanted` names no `kind`; the known names are told, `wanted` itself is not."""
-    near = difflib.get_close_matches(wanted, known, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(wanted, known)
     return SettingsError(one_line(f"{place}: unknown {kind} (known: {', '.join(sorted(known))}){meant}"))
 
 
@@ -64,9 +63,7 @@ def _problem(problem: Any, key: Key, layers: Sequence[Layer], schema: SettingsSc
     if kind in ("value_error", "assertion_error"):
         return f"{name}: {_own_words(problem, key, layers)}"
     choices = schema.choices(key)
-    near = difflib.get_close_matches(str(strongest(key, layers)), choices, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{name} must be {schema.expectation(key)}{meant}"
+    return f"{name} must be {schema.expectation(key)}{did_you_mean(str(strongest(key, layers)), choices)}"
 
 
 def _own_words(problem: Any, key: Key, layers: Sequence[Layer]) -> str:

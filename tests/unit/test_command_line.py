@@ -129,7 +129,8 @@ def test_every_mode_is_run_by_the_program() -> None:
     ("argv", "message"),
     [
         (("--sped", "max"), "unknown option --sped; did you mean --speed?"),
-        (("--head",), "unknown option --head"),
+        (("--head",), "unknown option --head; did you mean --headless?"),
+        (("--frobnicate",), "unknown option --frobnicate (see"),
         (("--recordings", "x"), "unknown option --recordings; did you mean --recording?"),
         (
             ("postmortem",),

@@ -30,6 +30,7 @@ def test_a_line_and_a_json_object_say_the_same() -> None:
     ("line", "says"),
     [
         ("gab,venue=bybit", "no fault 'gab'"),
+        ("lost-anwser", "; did you mean lost-answer?"),
         ("gap", "venue: Field required"),
         ("gap,venue=kraken", "has no gap; binance and bybit have"),
         ("listen-key-expiry,venue=bybit", "bybit"),

@@ -118,5 +118,5 @@ def test_what_the_venues_do_not_list_is_refused() -> None:
     feed = Feed(venue="binance", segment=Segment.LINEAR)
     with pytest.raises(SettingsError, match="does not list DOGE/USDT:USDT; it lists BTC/USDT:USDT"):
         day(feeds={feed: ["DOGE/USDT:USDT"]})
-    with pytest.raises(SettingsError, match="no scenario 'clam'"):
+    with pytest.raises(SettingsError, match=r"no scenario 'clam'; .*; did you mean calm\?"):
         day(scenario="clam")

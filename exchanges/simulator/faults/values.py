@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bot.domain.instrument import Segment
 from bot.errors import SettingsError
+from bot.suggestion import did_you_mean
 from exchanges.simulator.faults.catalogue import CATALOGUE, FaultInfo, FaultKind
 
 _Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -100,7 +101,9 @@ def fault_from_text(text: str) -> Fault:
     """
     kind, *parts = text.split(",")
     if kind not in CATALOGUE:
-        raise SettingsError(f"no fault {kind[:40]!r}; there are {', '.join(CATALOGUE)}")
+        raise SettingsError(
+            f"no fault {kind[:40]!r}; there are {', '.join(CATALOGUE)}{did_you_mean(kind, [*CATALOGUE])}"
+        )
     fields: dict[str, object] = {"fault": kind}
     for part in parts:
         key, equals, value = part.partition("=")

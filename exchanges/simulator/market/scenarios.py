@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.errors import SettingsError
+from bot.suggestion import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +98,5 @@ def scenario_named(name: str) -> Scenario:
         SettingsError: If there is none.
     """
     if name not in SCENARIOS:
-        raise SettingsError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+        raise SettingsError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)}{did_you_mean(name, [*SCENARIOS])}")
     return SCENARIOS[name]
