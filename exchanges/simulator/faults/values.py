@@ -102,7 +102,7 @@ def fault_from_text(text: str) -> Fault:
     kind, *parts = text.split(",")
     if kind not in CATALOGUE:
         raise SettingsError(
-            f"no fault {kind[:40]!r}; there are {', '.join(CATALOGUE)}{did_you_mean(kind, [*CATALOGUE])}"
+            f"no fault {kind[:40]!r}; there are {', '.join(CATALOGUE)}{did_you_mean(kind[:40], [*CATALOGUE])}"
         )
     fields: dict[str, object] = {"fault": kind}
     for part in parts:
