@@ -1,7 +1,5 @@
 """`--mode export`: rows of the archive in one plain file."""
 
-import json
-import sys
 from pathlib import Path
 
 from bot.clock import SystemClock
@@ -11,6 +9,7 @@ from bot.headless import Headless
 from bot.settings import Settings
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.export import ExportFormat
+from modes.export_words import tell_export
 from modes.memory import open_archive
 from modes.shadow_export import CHANNEL, export_shadow
 
@@ -43,8 +42,5 @@ def run_export(arguments: Arguments, settings: Settings) -> int:
             lambda part: headless.progress(f"exporting {channel} {part:4.0%}"),
         )
     headless.close()
-    if arguments.json:
-        print(json.dumps({"channel": channel, "rows": rows, "path": str(path)}))
-    else:
-        print(f"{rows:,} rows of {channel} in {path}", file=sys.stderr)
+    tell_export(channel, rows, path, as_json=arguments.json)
     return ExitCode.OK

@@ -1,9 +1,7 @@
 """`--mode export --channel shadow --to shadow.csv`: every paper fill and its real twin, a row each."""
 
 import csv
-import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from bot.errors import ExitCode, SettingsError, StorageError
 from bot.settings import Settings
 from bot.storage.queries import JournalReader
 from bot.text import inert, spreadsheet_safe
+from modes.export_words import tell_export
 from postmortem.shadow import shadow_fills
 
 CHANNEL = "shadow"
@@ -37,10 +36,7 @@ def export_shadow(arguments: Arguments, settings: Settings) -> int:
         write_rows(rows, path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}") from error
-    if arguments.json:
-        print(json.dumps({"channel": CHANNEL, "rows": len(rows), "path": str(path)}))
-    else:
-        print(f"{len(rows):,} rows of {CHANNEL} in {path}", file=sys.stderr)
+    tell_export(CHANNEL, len(rows), path, as_json=arguments.json)
     return ExitCode.OK
 
 

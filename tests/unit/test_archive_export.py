@@ -73,7 +73,19 @@ def test_some_instruments_of_some_time(archive: ArchiveStore, tmp_path: Path) ->
     table = read(path)
     assert set(table.column("instrument").to_pylist()) == {ETH.id}
     assert table.equals(archive.rows(Channel.QUOTES, ETH.id, start_ns, stop_ns))
-    assert archive.export(Channel.QUOTES, [BTC.id], 0, 1, path, ExportFormat.PARQUET) == 0
+
+
+@pytest.mark.parametrize("file_format", ExportFormat)
+def test_without_rows_no_file_passes_for_data(archive: ArchiveStore, tmp_path: Path, file_format: ExportFormat) -> None:
+    path = tmp_path / f"none.{file_format}"
+    path.write_text("rows of an earlier export")
+    assert archive.export(Channel.QUOTES, [BTC.id], 0, 1, path, file_format) == 0
+    if file_format is ExportFormat.CSV:
+        (header,) = path.read_text().splitlines()
+        assert header.replace('"', "").split(",") == SCHEMAS[Channel.QUOTES].names
+    else:
+        assert not path.exists()
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_no_cell_of_a_csv_is_a_formula(archive: ArchiveStore, tmp_path: Path) -> None:

@@ -59,7 +59,10 @@ def export(
                             progress((done + _part_done(chunk, span)) / len(instruments))
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        if rows or file_format is ExportFormat.CSV:
+            part.replace(path)
+        else:
+            path.unlink(missing_ok=True)  # rows of an earlier export would pass for what was asked now
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:

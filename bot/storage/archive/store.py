@@ -226,7 +226,8 @@ class ArchiveStore:
             instruments: Ids; None: all that the channel has.
             start_ns: UTC, of the first row.
             stop_ns: UTC, behind the last one.
-            path: Replaced when the new file is whole.
+            path: Replaced when the new file is whole. Without rows a CSV has its header row alone, and there is no file
+                of another format, not even an earlier one.
             file_format: Feather, Parquet or CSV.
             progress: Hears the part that is done, 0 to 1.
 
