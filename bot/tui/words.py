@@ -7,13 +7,13 @@ MISSING = "–"
 
 
 def bps(value: float | None, decimals: int = 1) -> str:
-    """A dash where it is unknown."""
-    return MISSING if value is None else f"{value:,.{decimals}f}"
+    """A dash where it is unknown; what rounds to zero has no sign."""
+    return MISSING if value is None else f"{value:z,.{decimals}f}"
 
 
 def milliseconds(value: float | None) -> str:
     """Whole milliseconds; a dash where it is unknown."""
-    return MISSING if value is None else f"{value:,.0f}"
+    return MISSING if value is None else f"{value:z,.0f}"
 
 
 def seconds(value: float) -> str:

@@ -43,6 +43,10 @@ def test_assets_are_never_added_up() -> None:
     assert moneys({}) == "none"
 
 
+def test_what_rounds_to_zero_has_no_sign() -> None:
+    assert (bps(-0.04), bps(-0.06), milliseconds(-0.3)) == ("0.0", "-0.1", "0")
+
+
 def test_unknown_figures_are_a_dash_and_not_zero() -> None:
     assert (bps(None), milliseconds(None)) == ("–", "–")
     assert (bps(0.0), milliseconds(0.0)) == ("0.0", "0")
