@@ -33,7 +33,6 @@ from bot.execution.pair import Pair
 from bot.execution.pair_executor import PairExecutor
 from bot.settings import EndpointSettings, Settings
 from bot.storage.journal import SqliteJournal
-from bot.threads import share_quickly
 from exchanges.binance import request_costs as binance_costs
 from exchanges.binance import shipped as binance
 from exchanges.binance.actions import BinanceActions
@@ -84,7 +83,6 @@ class _Burst(NamedTuple):
 
 def rows(rounds: int) -> list[Row]:
     """Ours beside ccxt's in every round, and what one fsync of such a size takes by itself."""
-    share_quickly()  # as an engine does
     with simulated() as server:
         bursts, disk = uvloop.run(_measure(server, rounds))
     ours, peer = bursts

@@ -28,7 +28,6 @@ from bot.storage.account_lock import AccountLock, key_fingerprint, state_directo
 from bot.storage.journal import SqliteJournal
 from bot.storage.schema import FILE_NAME
 from bot.storage.single_writer import SingleWriter
-from bot.threads import share_quickly
 from bot.version import VERSION
 from modes.carriers import carriers
 from modes.hardening import harden
@@ -103,7 +102,6 @@ def _halted(opened: "OpenMarket", settings: Settings) -> HaltFlag | None:
 def _with_uvloop(coroutine: Coroutine[Any, Any, RunResult]) -> RunResult:
     import uvloop  # only an engine needs it
 
-    share_quickly()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(coroutine)
 
