@@ -73,6 +73,7 @@ def _take_terminal(descriptor: int) -> None:
     import fcntl
 
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and children with it
 
 
 @contextlib.asynccontextmanager

@@ -102,10 +102,15 @@ def test_a_wrong_wish_is_one_line(words: tuple[str, ...], says: str, tmp_path: P
         assert len(done.stderr.splitlines()) == 1
 
 
+def _heed_hangups() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and children with it
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "the terminal is closed"])
 def test_an_interruption_keeps_everything(number: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "main.py"), "--mode", "record", "--json", "--data-dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=_heed_hangups) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "frames/s" in line:

@@ -141,6 +141,7 @@ def test_a_venue_that_is_away_is_a_line_of_the_doctor_beside_what_can_be_looked_
     checks = {check["name"]: check for check in told["checks"]}
     assert {"disk room", "disk speed", "journal", "halt flag"} <= checks.keys()
     away = checks["instruments"]
-    assert (away["subject"], away["verdict"]) == ("binance", "failed")
-    assert "cannot be reached" in away["observed"]
+    assert away["verdict"] == "failed"
+    assert away["subject"] in ("binance", "bybit"), "both are away: the first that said so"
+    assert "cannot be reached" in away["observed"] or "cannot be asked" in away["observed"]
     assert "check this machine's network" in away["advice"]
