@@ -82,7 +82,7 @@ def test_a_token_that_nothing_tells_the_worth_of_stands_apart(tmp_path: Path, fe
     (line,) = report.markets[0].pairs
     assert (line.bridge.token_fees, line.bridge.residual, line.bridge.profit) == (0, 0, 1)
     assert line.unvalued == {"BNB": D("-0.0006")}
-    assert "in no figure in another currency" in render_table(report)
+    assert "in no figure in another currency" in render_table(report, width=120)
 
 
 def test_a_maker_pays_the_makers_rate() -> None:
