@@ -282,7 +282,11 @@ class Chain:
         travel = self.travels[news.id]
         if travel.is_over or travel.state is news.state:
             return False
-        travel.state, travel.reason = news.state, news.reason
+        # One that its venue finds after the deadline has left, and is as late as before.
+        stays_late = travel.state is CarryState.LATE and not news.state.is_final
+        if stays_late and news.sent in (_NOTHING, travel.sent):
+            return False
+        travel.state, travel.reason = CarryState.LATE if stays_late else news.state, news.reason
         if news.sent and news.state is not CarryState.REFUSED:  # what the network's grid did not take never left
             self._flow(self.places[travel.link], travel.left - news.sent)
             travel.sent = news.sent

@@ -6,10 +6,20 @@ from pathlib import Path
 import pytest
 
 from bot.risk.gate import TradingState
+from tests.invariants.soak import CHAIN_STEPS as STEPS_OF_A_SOAK
 from tests.invariants.transfer_story import Transfers, play
 
 SEEDS = int(os.environ.get("CRYPTO_PIPE_TRANSFER_SEEDS", "5"))
 STEPS = int(os.environ.get("CRYPTO_PIPE_TRANSFER_STEPS", "100"))
+
+
+FOUND = {30037: "an amount that its venue told of only after the deadline was late no more"}
+"""Seeds of stories that a soak found an invariant broken in."""
+
+
+@pytest.mark.parametrize("seed", FOUND, ids=str)
+def test_what_a_soak_has_found_in_a_transfer_stays_mended(seed: int, tmp_path: Path) -> None:
+    play(seed, tmp_path, STEPS_OF_A_SOAK)
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))

@@ -74,6 +74,20 @@ def test_a_late_transfer_is_an_alarm_and_no_halt_and_is_sold_when_it_comes() -> 
     assert chain.state is PairState.CLOSED
 
 
+def test_one_that_its_venue_tells_of_only_after_the_deadline_stays_late_and_is_told_of_once() -> None:
+    bench = Bench()
+    chain = bench.open(SENT)
+    bench.done(bench.last)
+    bench.carry(CarryState.UNKNOWN)
+    bench.wait(700_000)
+    for state in (CarryState.LATE, CarryState.IN_TRANSIT, CarryState.LATE):
+        bench.carry(state)
+        assert chain.is_late
+    assert len(bench.alarms) == 1
+    bench.carry(CarryState.ARRIVED, "0.0998")
+    assert not chain.is_late
+
+
 def test_an_arrival_that_nobody_buys_is_sold_at_any_price_within_the_budget() -> None:
     bench = Bench()
     bench.open(SENT)
