@@ -3,7 +3,8 @@
     record()        puts a tuple on a queue: no encoding, no lock, no system call on the caller's side
     writer thread   takes the first, waits `group_commit_ms` for company, writes all in one transaction: one fsync
     when_durable()  a marker in the same queue, so that "everything recorded so far" is its place in the line; it ends
-                    the wait for company
+                    the wait for company, and stands aside for the moment until the writer is at the disk: what the
+                    caller does next is done while the disk works, and not before it is asked
 
 When a write fails (no space, a lock, a disk that went read-only) nothing is called durable any more. What is recorded
 meanwhile (cancels, unwinding) goes to stderr, line by line, so that a person has it, and waits in memory; it is tried
@@ -36,6 +37,8 @@ Callback = Callable[[], None]
 
 _BATCH_LIMIT = 5_000
 _CHUNK = 50
+_ASIDE_S = 0.0005
+"""How long `when_durable` gives the writer to put what waits into words and go to the disk with it, at the most."""
 _TAIL_CHECKED = 10_000
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOW_BYTE = 0xFF
@@ -107,6 +110,8 @@ class SqliteJournal:
         self._put = self._queue.put
         self._waiting = self._queue.qsize
         self._hurry = threading.Event()
+        self._went = threading.Lock()
+        """Taken by the engine, let go of by the writer as it goes to the disk."""
         self._closed = False
         self._closing = threading.Event()
         self._retry_s = retry_s
@@ -165,13 +170,21 @@ class SqliteJournal:
         if self._closed or self.failed is not None:
             raise StorageError(self.failed or "the journal is closed")
         waiter = _Waiter(callback, threading.Event() if self._deliver is None else None)
+        self._went.acquire(blocking=False)  # it may have gone for what came before
         self._put(waiter)
         self._hurry.set()  # an order waits for this: what comes meanwhile finds company in the next fsync
-        if waiter.done is not None:
+        if waiter.done is None:
+            self._stand_aside()
+        else:
             waiter.done.wait()
             if not waiter.durable:
                 raise StorageError(self.failed or "the journal failed")
             callback()
+
+    def _stand_aside(self) -> None:
+        """Until the writer is at the disk: to get there it needs the interpreter, which we keep while we are busy."""
+        if self._writing_since_ns is None:  # else it is there for what came before, for as long as the disk likes
+            self._went.acquire(timeout=_ASIDE_S)
 
     def behind_s(self) -> float:
         """How long the disk has been busy with what it was given; 0 while nothing waits for it."""
@@ -295,6 +308,8 @@ class SqliteJournal:
             execute("BEGIN IMMEDIATE")
         try:
             for chunk in self._chunks(entries):
+                if self._went.locked():  # nobody but us lets go of it
+                    self._went.release()
                 execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
                 size += sum(schema.size_of(row) for row in chunk)
             if not is_one:

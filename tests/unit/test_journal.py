@@ -87,6 +87,36 @@ def test_live_callbacks_come_through_deliver_after_their_records(tmp_path):
     assert delivered == [(0, True), (1, True), (2, True)]
 
 
+def test_whoever_waits_goes_on_once_the_writer_is_at_the_disk(tmp_path, monkeypatch):
+    """Else it would keep the interpreter from the writer, and do its own work before the disk has begun."""
+    monkeypatch.setattr("bot.storage.journal._ASIDE_S", 60)
+    happened, done = [], threading.Event()
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    journal._connection.set_trace_callback(happened.append)
+    for number in range(3):
+        journal.record(RecordKind.ORDER, str(number), number, lambda number=number: happened.append(number) or {})
+        journal.when_durable(done.set)
+        happened.append("went on")
+        assert done.wait(60)
+        done.clear()
+    journal.close()
+    words = [one for one in happened if not str(one).startswith("INSERT")]
+    assert words == [0, "went on", 1, "went on", 2, "went on"]
+
+
+def test_whoever_waits_goes_on_without_a_writer_that_is_held_up(tmp_path):
+    held, done = threading.Event(), threading.Event()
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    for key in "ab":  # the second comes while the writer is busy with the first
+        journal.record(RecordKind.ORDER, key, 1, lambda: {} if held.wait(60) else {})
+        journal.when_durable(done.set)
+    assert not done.is_set()
+    held.set()
+    assert done.wait(60)
+    journal.close()
+    assert len(rows(tmp_path)) == 2
+
+
 @pytest.mark.parametrize(("records", "commits"), [(50, []), (120, ["COMMIT"])])
 def test_company_shares_a_transaction(tmp_path, records, commits):
     """A long group time and a close: everything in one commit; a few records are one statement, which is one too."""
