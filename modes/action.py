@@ -35,6 +35,7 @@ from modes.house import MAIN, settings_file
 from modes.kill_accounts import remember_accounts
 from modes.lease import leased
 from modes.locks import is_real, unlocked_keys
+from modes.long_lived import leave_what_is_here
 from modes.shadow import check_shadow, real_side, shadow_words, with_paper
 from modes.telling import Telling
 from modes.top_ups import TopUps
@@ -239,6 +240,8 @@ async def _run_told(
             market.books.listen(market.books.wanted(settings.order_books), run.engine.books)
         if opened.lost is not None:
             opened.lost.add_done_callback(lambda told: run.lose(told.result()))
+        if opened.deliver is not None:  # a market that goes by its own time waits for us
+            leave_what_is_here()
         if arguments.record_raw is None:
             return await run.run()
         return await _recorded_raw(run, market, arguments.record_raw, headless)

@@ -106,9 +106,14 @@ def test_whoever_waits_goes_on_once_the_writer_is_at_the_disk(tmp_path, monkeypa
 
 def test_whoever_waits_goes_on_without_a_writer_that_is_held_up(tmp_path):
     held, done = threading.Event(), threading.Event()
+
+    def body():
+        held.wait(60)
+        return {}
+
     journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
     for key in "ab":  # the second comes while the writer is busy with the first
-        journal.record(RecordKind.ORDER, key, 1, lambda: {} if held.wait(60) else {})
+        journal.record(RecordKind.ORDER, key, 1, body)
         journal.when_durable(done.set)
     assert not done.is_set()
     held.set()
