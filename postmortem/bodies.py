@@ -96,6 +96,17 @@ class ChainLeg(NamedTuple):
     brings: tuple[str, str]
 
 
+class AbandonedBody(_Recorded):
+    """What the journal knew of a pair when a person had it forgotten."""
+
+    was: str
+    """Its state until then."""
+    held: str
+    """In words."""
+    orders: tuple[str, ...]
+    """Client order ids without a known end."""
+
+
 class PairBody(_Recorded):
     """State of a pair."""
 
@@ -111,6 +122,8 @@ class PairBody(_Recorded):
     expected: Expected
     exit_expected: ExitExpected | None = None
     close_reason: str | None = None
+    abandoned: AbandonedBody | None = None
+    """None also of an abandoned pair where an older journal does not tell it."""
     ts_open_ns: int
     ts_close_ns: int | None = None
     legs: tuple[tuple[Any, ...], ...] = ()
@@ -137,6 +150,11 @@ class PairBody(_Recorded):
     def is_over(self) -> bool:
         """Whether nothing more is planned for it."""
         return self.state in ("closed", "missed", "failed")
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it ended because a person had it forgotten: what became of what it held is not recorded."""
+        return self.close_reason == "abandoned"
 
 
 def _chain_leg(words: tuple[Any, ...]) -> ChainLeg | None:

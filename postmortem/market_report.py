@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from postmortem.abandoned import abandoned_pairs
 from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
 from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, RouteLine, RunLine
@@ -23,14 +24,14 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
     tried = [(story, pair) for story, pair in chosen if pair.fills]
     over = [(story, pair) for story, pair in tried if pair.is_realised]
     realised = _lines(over)
-    held = _lines((story, pair) for story, pair in tried if not pair.is_realised)
+    held = _lines((story, pair) for story, pair in tried if not (pair.is_realised or pair.body.is_abandoned))
     wins = sum(line.bridge.profit > 0 for line in realised)
     return MarketReport(
         market=market,
         real_money=real_money,
         runs=tuple(_run_line(story) for story in stories),
         attempts=len(tried),
-        missed=sum(pair.body.is_over and not pair.fills for _, pair in chosen),
+        missed=sum(pair.is_missed for _, pair in chosen),
         realised=len(realised),
         wins=wins,
         win_rate=wins / len(realised) if realised else None,
@@ -49,6 +50,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         instruments=tuple(instrument_lines([pair for _, pair in over])),
         pairs=tuple(sorted(realised, key=lambda line: (-line.bridge.profit, line.pair))),
         open_pairs=tuple(held),
+        abandoned=abandoned_pairs([pair for _, pair in chosen]),
     )
 
 
@@ -208,7 +210,7 @@ def _route(name: str, pairs: Sequence[PairStory], done: Sequence[PairLine], stor
     return RouteLine(
         route=name,
         attempts=sum(bool(pair.fills) for pair in pairs),
-        missed=sum(pair.body.is_over and not pair.fills for pair in pairs),
+        missed=sum(pair.is_missed for pair in pairs),
         wins=sum(line.bridge.profit > 0 for line in done),
         realised=len(done),
         quote_asset=pairs[0].body.quote_asset if pairs else None,

@@ -69,6 +69,25 @@ class PairLine(_Part):
     """Cash in other assets than base and quote that nothing tells the worth of: in no figure in quote units."""
 
 
+class AbandonedPair(_Part):
+    """One pair that a person had the bot forget (`reconciliation.pairs=abandon`); in no profit and in no other sum."""
+
+    pair: str
+    route: str
+    ts_open_ns: int
+    abandoned_by: str
+    """The run that was started so."""
+    ts_abandoned_ns: int | None
+    was: str | None
+    """Its state until then; None in an older journal."""
+    held: str
+    """By the journal, in words; what the person had closed by then was not known."""
+    orders: tuple[str, ...]
+    """Client order ids without a known end; empty also in an older journal."""
+    by_asset: Amounts
+    """Cash that had moved until then, fees and funding included."""
+
+
 class MoneyLine(_Part):
     """All realised pairs in one quote currency."""
 
@@ -154,7 +173,7 @@ class MarketReport(_Part):
     missed: int
     """Pairs that reached none."""
     realised: int
-    """Attempts that are over and hold no position, failed ones included."""
+    """Attempts that are over and hold no position: failed ones included, abandoned ones not."""
     wins: int
     """Realised pairs with a profit above zero."""
     win_rate: float | None
@@ -185,6 +204,8 @@ class MarketReport(_Part):
     pairs: tuple[PairLine, ...]
     """Realised, best first."""
     open_pairs: tuple[PairLine, ...]
+    abandoned: tuple[AbandonedPair, ...] = ()
+    """In the order of their opening; those with a fill are counted as attempts, and in nothing else."""
 
 
 class Report(_Part):

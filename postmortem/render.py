@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.text import inert
+from postmortem.abandoned import abandoned_line
 from postmortem.by_hand import hand_lines
 from postmortem.figures import amounts_in_words, digits, moment, tally
 from postmortem.model import MarketReport, PairLine, Report, ReturnLine, RunLine
@@ -80,6 +81,8 @@ def _market(console: Console, market: MarketReport) -> None:
     if market.open_pairs:
         title = "Open pairs: unrealised at the last mids, before exit costs; in no figure above"
         console.print(pairs_table(title, market.open_pairs, "unrealised", console.width))
+    for given_up in market.abandoned:
+        _say(console, abandoned_line(given_up))
     console.print()
 
 
@@ -98,6 +101,7 @@ def _runs(console: Console, runs: Sequence[RunLine]) -> None:
 def _counts(console: Console, market: MarketReport) -> None:
     rate = "" if market.win_rate is None else f", won {market.wins} of {market.realised} ({market.win_rate:.0%})"
     still = f", still open {len(market.open_pairs)}" if market.open_pairs else ""
+    still += f", abandoned {len(market.abandoned)}" if market.abandoned else ""
     _say(console, f"attempts    {market.attempts}, missed {market.missed}{rate}{still}")
     _say(console, f"profit      {amounts_in_words(market.profit) or 'nothing'}   (realised, net of fees and funding)")
 

@@ -35,6 +35,8 @@ class PairStory:
     """In order, each with whether closing had been decided when it came."""
     funding: list[FundingBody] = field(default_factory=list)
     has_closing_begun: bool = False
+    told_by: str = ""
+    """The run that recorded its newest state."""
 
     @property
     def holds_position(self) -> bool:
@@ -47,9 +49,17 @@ class PairStory:
             return any(left.values())
 
     @property
+    def is_missed(self) -> bool:
+        """Over without a fill; of an abandoned one nobody knows."""
+        return self.body.is_over and not self.body.is_abandoned and not self.fills
+
+    @property
     def is_realised(self) -> bool:
-        """Over, and nothing left but perhaps a rest of spot base, which is an amount of that asset."""
-        return self.body.is_over and not self.holds_position
+        """Over, and nothing left but perhaps a rest of spot base, which is an amount of that asset.
+
+        Never one that was abandoned: the person closed it, and what that brought is not recorded.
+        """
+        return self.body.is_over and not self.body.is_abandoned and not self.holds_position
 
     def flows(self) -> Amounts:
         """All its cash by asset, fees and funding included: the profit, once it is realised."""
@@ -184,7 +194,7 @@ def _take_beginning(reader: JournalReader, story: RunStory, pair: str, handovers
 def _take_pair(story: RunStory, record: Record) -> None:
     body = read(record, PairBody)
     pair = story.pairs.setdefault(body.pair, PairStory(body))
-    pair.body = body
+    pair.body, pair.told_by = body, record.run_id
     pair.has_closing_begun |= body.state in ("closing", "closed")
 
 

@@ -3,6 +3,7 @@ others, a fill that comes during the start, an exchange that cannot be asked, an
 """
 
 import asyncio
+import json
 import signal
 import sys
 from collections import Counter
@@ -109,6 +110,13 @@ async def test_a_pair_that_a_person_has_closed_is_refused_until_it_is_abandoned(
             await fourth.says("routes over")  # nothing is left to be adopted, or to be refused
             await ends_in_order(fourth)
         assert not any(pair in line for line in fourth.said)
+    code, words = await main("--mode", "post-mortem", "--json", "--data-dir", str(data_dir))
+    assert code == 0, words
+    (market,) = json.loads(words)["markets"]
+    (told_of,) = market["abandoned"]
+    assert (told_of["pair"], told_of["was"], market["open_pairs"]) == (pair, "open", [])
+    assert "BTC on bybit:BTC/USDT:USDT" in told_of["held"]
+    assert [run["differs_from_run"] for run in market["runs"][-2:]] == [{}, {}]
 
 
 async def test_fault_55_a_strange_order_in_the_book_refuses_the_start_or_is_left_alone(

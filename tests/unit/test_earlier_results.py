@@ -5,8 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.domain.order import Side
+from bot.engine.accounts.abandoned import abandon
 from bot.engine.accounts.earlier_results import realised_today
+from bot.engine.accounts.left_behind import left_behind
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.risk.results import Results
@@ -54,6 +58,25 @@ def test_a_pair_that_was_opened_yesterday_and_closed_by_another_run_counts_whole
     write_at(tmp_path, "second", closing, NOON_NS)
     write(tmp_path, "third", MINE)
     assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == lost
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_a_person_had_forgotten_is_no_loss_of_the_day(tmp_path: Path, is_old: bool) -> None:
+    """One leg of it is filled: a short, that was bought back by hand at a price that the journal does not have."""
+    bench = Bench()
+    bench.open()
+    bench.answer(Side.SELL, PERP)
+    write_at(tmp_path, "run", bench.journal.records, NOON_NS)
+    (left,) = left_behind(tmp_path, MINE, INSTRUMENTS).pairs
+    assert left.fills
+    record, _ = abandon(left, NOON_NS + 1)
+    if is_old:
+        del record["abandoned"]
+    write_at(tmp_path, "second", [(RecordKind.PAIR, left.pair.id, record)], NOON_NS + 1)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS + 2) == 0
+    other = {**record, "close_reason": "edge_gone"}
+    write_at(tmp_path, "third", [(RecordKind.PAIR, left.pair.id, other)], NOON_NS + 2)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS + 3) > 400, "what its opening brought would be a gain"
 
 
 def test_it_counts_for_the_day_and_not_for_the_run() -> None:

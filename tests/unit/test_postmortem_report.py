@@ -71,7 +71,9 @@ class Book:
     def record(self, kind, ts_ns, body, key=""):
         self.journal.record(kind, key, ts_ns, body)
 
-    def pair(self, pair, state, ts_open_ns=10, ts_close_ns=None, reason=None, leaving=None, buy="100", sell="101"):
+    def pair(
+        self, pair, state, ts_open_ns=10, ts_close_ns=None, reason=None, leaving=None, buy="100", sell="101", more=None
+    ):
         self.record(
             RecordKind.PAIR,
             ts_close_ns or ts_open_ns,
@@ -98,6 +100,7 @@ class Book:
                 "close_reason": reason,
                 "ts_open_ns": ts_open_ns,
                 "ts_close_ns": ts_close_ns,
+                **(more or {}),
             },
         )
 

@@ -332,8 +332,12 @@ async def test_pairs_that_a_person_has_closed_are_forgotten_and_what_is_still_th
     assert await rig.recovery(pairs="abandon").settle() == []
     (over,) = rig.written(RecordKind.PAIR)
     assert (over["state"], over["close_reason"]) == ("failed", "abandoned")
+    unknown = sorted(order.client_order_id for order in rig.orders.values())
+    nothing = f"+0 {SPOT.base} on {SPOT.id}, +0 {PERP.base} on {PERP.id}"
+    assert over["abandoned"] == {"was": "opening", "held": nothing, "orders": unknown}
     assert rig.pair.state is PairState.FAILED
     assert rig.says(f"pair {rig.pair.id} of an earlier run is abandoned") == 1
+    assert rig.says(f"it was opening and held {nothing}; orders without a known end: {', '.join(unknown)}") == 1
     assert rig.at["a"].asked == [], "nobody asks for its orders any more"
     replay = JournalReplay({one.id: one for one in (SPOT, PERP)})
     (kind, key, body) = next(one for one in rig.journal.records if one[0] is RecordKind.PAIR)

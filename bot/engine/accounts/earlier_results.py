@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument
+from bot.engine.accounts.abandoned import ABANDONED
 from bot.engine.accounts.left_behind import is_on
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import KINDS, replay_ledger
@@ -24,7 +25,8 @@ def realised_today(
 ) -> Decimal:
     """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
 
-    As the running bot counts it (`profit_in_quote`).
+    As the running bot counts it (`profit_in_quote`). What a person had the bot forget is no part of it: its fills are
+    those of a half that somebody else closed, and would count what it was opened for as a loss, or a gain.
 
     Raises:
         StorageError: If the journal cannot be read.
@@ -46,6 +48,8 @@ def realised_today(
 
 def _ended_since(body: Mapping[str, Any], since_ns: int) -> bool:
     closed_ns = body["ts_close_ns"]
+    if body["close_reason"] == ABANDONED:
+        return False
     return PairState(body["state"]).is_over and closed_ns is not None and closed_ns >= since_ns
 
 

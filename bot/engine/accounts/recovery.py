@@ -19,11 +19,12 @@ from typing import TypeVar
 from bot.clock import Clock, pause
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
+from bot.engine.accounts.abandoned import abandon
 from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
 from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
-from bot.execution.pair import Pair, PairState
+from bot.execution.pair import Pair
 from bot.ports import AccountQuestions, Journal, OrderFound, RecordKind
 from bot.settings.reconciliation import ReconciliationSettings
 
@@ -113,10 +114,10 @@ class Recovery:
     def _abandon(self) -> None:
         """A person has closed them: they are over, and whatever is still there is not ours."""
         for left in self._left.pairs:
-            pair = left.pair
-            pair.state, pair.close_reason, pair.closed_ns = PairState.FAILED, "abandoned", self._clock.now_ns()
-            self._journal.record(RecordKind.PAIR, pair.id, pair.closed_ns, pair.record())
-            self._event("warning", f"{left.name} of an earlier run is abandoned, as was asked for")
+            now_ns = self._clock.now_ns()
+            record, known = abandon(left, now_ns)
+            self._journal.record(RecordKind.PAIR, left.pair.id, now_ns, record)
+            self._event("warning", f"{left.name} of an earlier run is abandoned, as was asked for: {known}")
         self._left.pairs.clear()
 
     # One order
