@@ -1,5 +1,6 @@
 """What a venue charges for a trade."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -69,6 +70,10 @@ class FeeSchedule(BaseModel):
     def words(self) -> str:
         """Source and tier, for a person: `account`, `published, Regular User`."""
         return f"{self.source}, {self.tier}" if self.tier else str(self.source)
+
+
+FeesOf = Callable[[Instrument], FeeSchedule | None]
+"""What a trade on an instrument costs at the moment of the call; None where that is not known."""
 
 
 class FeeTier(BaseModel):

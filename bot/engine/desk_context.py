@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bot.clock import Clock
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed
+from bot.domain.fees import FeesOf
 from bot.engine.decision_log import DecisionLog
 from bot.engine.portfolio import EnginePortfolio
 from bot.engine.route_state import RouteState
@@ -24,7 +23,8 @@ class DeskContext:
     gate: RiskGate
     portfolio: EnginePortfolio
     ledger: Ledger
-    fees: Mapping[Feed, FeeSchedule]
+    fees: FeesOf
+    """As they are now."""
     decisions: DecisionLog
     clock: Clock
     cooldown_ns: int

@@ -17,6 +17,7 @@ from bot.engine.desk_context import DeskContext
 from bot.engine.feed_health import FeedHealth
 from bot.engine.pair_book import PairBook
 from bot.engine.portfolio import EnginePortfolio
+from bot.engine.present_fees import PresentFees
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.engine.terms.funding import FundingClock
@@ -70,7 +71,7 @@ class PairDesk:
         self._venue = venue
         self._journal = journal
         self._clock = clock
-        self._fees = fees
+        self._fees = PresentFees(self._slots, fees)
         self._decisions = decisions
         self._price_cap_bps = settings.execution.price_cap_bps
         self._log = log
@@ -96,7 +97,7 @@ class PairDesk:
             gate=self.gate,
             portfolio=self.portfolio,
             ledger=self.ledger,
-            fees=fees,
+            fees=self._fees,
             decisions=decisions,
             clock=clock,
             cooldown_ns=round(cooldown_s * 1e9),
@@ -113,7 +114,7 @@ class PairDesk:
             id_prefix=run_id,
             may_open=self._may_open,
             on_halt=self.gate.halt,
-            taker_bps=self._taker_bps,
+            taker_bps=self._fees.taker_bps,
         )
         self.executor = QuoteExecutor(
             execution,
@@ -280,10 +281,6 @@ class PairDesk:
         """A pair is being opened on a route that is not worth it any more: no post-only entry of it waits longer."""
         if state.pair is not None and state.pair.state is PairState.OPENING and not state.route.is_round_trip:
             self.executor.take_back(state.pair)
-
-    def _taker_bps(self, instrument: Instrument) -> float:
-        schedule = self._fees.get(instrument.feed)
-        return 0.0 if schedule is None else float(schedule.charged_bps(is_maker=False))
 
     def tick(self, now_ns: int) -> None:
         """Once a second: funding that is due, the losses, edges that stand, and pairs that have to go."""

@@ -32,7 +32,7 @@ class Realised:
             base_price: What a rest of base is worth, quote units.
             now_ns: UTC.
         """
-        profit = profit_in_quote(self._context.ledger.pair(pair_id), base_price, self._context.fees.get)
+        profit = profit_in_quote(self._context.ledger.pair(pair_id), base_price, self._context.fees)
         self._context.portfolio.on_realised(profit - self._counted.get(pair_id, Decimal(0)), now_ns)
         self._counted[pair_id] = profit
         return profit

@@ -1,20 +1,18 @@
 """What a pair or a chain came to in one currency: for limits, and for a person. The ledger itself converts nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed
+from bot.domain.fees import FeesOf
 from bot.domain.order import Fill
 from bot.execution.grid import decimal_price
 from bot.execution.leg_account import LegView
 from bot.execution.pair_account import PairView
 
-Fees = Callable[[Feed], FeeSchedule | None]
 _NOTHING = Decimal(0)
 
 
-def profit_in_quote(view: PairView, base_price: Decimal, fees: Fees) -> Decimal:
+def profit_in_quote(view: PairView, base_price: Decimal, fees: FeesOf) -> Decimal:
     """Profit in the currency that the route begins with, quote units; negative is a loss.
 
     A rest of a pair's base is worth `base_price`; what a chain left on its way is worth nothing. A fee in the venue's
@@ -48,11 +46,11 @@ def _legs(view: PairView) -> Iterable[LegView]:
     return view.legs or {leg.instrument.id: leg for leg in (view.buy, view.sell)}.values()
 
 
-def _token_fee(leg: LegView, view: PairView, home: str, fees: Fees) -> Decimal:
+def _token_fee(leg: LegView, view: PairView, home: str, fees: FeesOf) -> Decimal:
     """What a leg paid in assets that the route does not trade, units of `home`; 0 where nothing tells."""
     traded = {asset for one in _legs(view) for asset in (one.instrument.base, one.instrument.quote)}
     charged = [(is_maker, notional) for (asset, is_maker), notional in leg.in_token.items() if asset not in traded]
-    schedule, price = fees(leg.instrument.feed), _price(leg.instrument.quote, home, view)
+    schedule, price = fees(leg.instrument), _price(leg.instrument.quote, home, view)
     if schedule is None or price is None:
         return _NOTHING
     total = sum((notional * schedule.charged_bps(is_maker=is_maker) for is_maker, notional in charged), _NOTHING)

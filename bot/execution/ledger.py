@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 from bot.domain.account import FundingPayment
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.fees import FeesOf
+from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
@@ -161,7 +161,7 @@ class Ledger:
         """Profit of the closed pairs, by asset, net of fees and funding. Never holds anything of an open pair."""
         return _without_zeros(self._realised)
 
-    def unrealised(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> Amounts:
+    def unrealised(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Amounts:
         """What the open pairs would have earned in all if they were closed now, by asset.
 
         Args:
@@ -175,7 +175,7 @@ class Ledger:
         exits = (pair.if_closed(quotes, fees) for pair in self._open.values())
         return _without_zeros(total_amounts(flows for flows in exits if flows is not None))
 
-    def unpriced_pairs(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> tuple[str, ...]:
+    def unpriced_pairs(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> tuple[str, ...]:
         """Open pairs that `unrealised` leaves out for want of a quote or a fee."""
         return tuple(pair.id for pair in self._open.values() if pair.if_closed(quotes, fees) is None)
 

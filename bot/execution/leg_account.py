@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
 
-from bot.domain.fees import FeeSchedule, fee_asset, is_own_asset
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.fees import FeesOf, fee_asset, is_own_asset
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
 from bot.matching.cash import cash_asset, cash_flow, cash_value, from_float, ratio, trade_fee
@@ -93,9 +93,7 @@ class LegAccount:
             self._in_token[fill.fee_asset, fill.is_maker] += fill.notional
         return [*_trade_flows(self.instrument, fill.side, fill.price, fill.quantity), (fill.fee_asset, -fill.fee)]
 
-    def exit_flows(
-        self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]
-    ) -> Iterable[tuple[str, Decimal]] | None:
+    def exit_flows(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Iterable[tuple[str, Decimal]] | None:
         """The flows of closing it at the touch, fee included; None where the quote or the fee is not known."""
         quantity = abs(self.holding)
         if self.is_spot:
@@ -104,7 +102,7 @@ class LegAccount:
             return ()
         side = Side.SELL if self.holding > 0 else Side.BUY
         price = _touch(quotes.get(self.instrument.id), side)
-        schedule = fees.get(self.instrument.feed)
+        schedule = fees(self.instrument)
         if price is None or schedule is None:
             return None
         fee = trade_fee(self.instrument, side, price, quantity, schedule.taker_bps)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.domain.account import FundingPayment
-from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.fees import FeesOf
+from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
@@ -111,7 +111,7 @@ class PairAccount:
         return sum(shares, _NOTHING)
 
     @exact
-    def if_closed(self, quotes: Mapping[str, TopOfBook], fees: Mapping[Feed, FeeSchedule]) -> Amounts | None:
+    def if_closed(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Amounts | None:
         """All its flows if both legs were closed now; None where a leg that holds something cannot be priced."""
         total = defaultdict(Decimal, self.flows)
         for leg in self._legs.values():

@@ -73,6 +73,7 @@ class Bench:
         instruments: tuple[Instrument, ...] = (SPOT, LINEAR),
         taker: Mapping[str, str] = TAKER,
         arbitrage: Mapping[str, Any] | None = None,
+        fees: Mapping[Feed, FeeSchedule] | None = None,
         **settings: Any,
     ) -> None:
         self.instruments = instruments
@@ -81,11 +82,12 @@ class Bench:
         self.decisions: list[Decision] = []
         self.log: list[str] = []
         all_settings = Settings.model_validate({"paper": {"balances": BALANCES}} | settings)
-        fees = {
-            i.feed: FeeSchedule(feed=i.feed, maker_bps=D(0), taker_bps=D(taker[str(i.feed)]), source="settings")
-            for i in instruments
-            if str(i.feed) in taker
-        }
+        if fees is None:
+            fees = {
+                i.feed: FeeSchedule(feed=i.feed, maker_bps=D(0), taker_bps=D(taker[str(i.feed)]), source="settings")
+                for i in instruments
+                if str(i.feed) in taker
+            }
         own = ArbitrageSettings.model_validate(
             {"exit_basis": "converged", "warmup_s": 0.5, "adverse_moves": False} | dict(arbitrage or {})
         )

@@ -27,10 +27,14 @@ INVERSE = Instrument(
     venue="b", symbol="ETH/USD:ETH", segment=Segment.INVERSE, base="ETH", quote="USD", settle="ETH",
     tick_size=D("0.1"), lot_size=D(1), contract_multiplier=D(10),
 )  # fmt: skip
-FEES = {
-    i.feed: FeeSchedule(feed=i.feed, maker_bps=D(0), taker_bps=D(10), source="settings")
-    for i in (SPOT, PERP, OTHER, INVERSE)
-}
+
+
+def ten_bps(instrument: Instrument) -> FeeSchedule:
+    return FeeSchedule(feed=instrument.feed, maker_bps=D(0), taker_bps=D(10), source="settings")
+
+
+def not_told(instrument: Instrument) -> None:
+    return None
 
 
 def route(buy: Instrument, sell: Instrument) -> Route:
@@ -99,12 +103,12 @@ def test_a_closed_pair_has_earned_its_flows_and_keeps_its_dust(carry: Ledger) ->
     assert carry.close_pair("p")
     # −2000 + 1.99 × 1005 − 1.99995 on spot; 2 × (1010 − 1005) − 1.01 − 1.005 on the perpetual
     assert carry.realised() == {"USDT": D("5.93505"), "ETH": D("0.008")}
-    assert carry.unrealised(quotes(spot=(1.0, 2.0), perp=(1.0, 2.0)), FEES) == {}
+    assert carry.unrealised(quotes(spot=(1.0, 2.0), perp=(1.0, 2.0)), ten_bps) == {}
     assert carry.open_pairs() == ()
 
 
 def test_open_pairs_are_valued_at_what_closing_would_bring(carry: Ledger) -> None:
-    got = carry.unrealised(quotes(spot=(1004.0, 1005.0), perp=(1004.0, 1006.0)), FEES)
+    got = carry.unrealised(quotes(spot=(1004.0, 1005.0), perp=(1004.0, 1006.0)), ten_bps)
     # spot: 1.99 sold at the bid; perpetual: 2 bought back at the ask; 10 bps each
     spot = -2000 + D("1.99") * 1004 * D("0.999")
     perp = 2 * (1010 - 1006) - D("1.01") - 2 * 1006 * D("0.001")
@@ -118,7 +122,7 @@ def test_a_pair_that_cannot_be_priced_is_named_and_left_out(carry: Ledger, missi
     if missing == "nan":
         shown["spot"] = (float("nan"), 1005.0)
     shown.pop(missing, None)
-    fees = {} if missing == "fees" else FEES
+    fees = not_told if missing == "fees" else ten_bps
     assert carry.unrealised(quotes(**shown), fees) == {}
     assert carry.unpriced_pairs(quotes(**shown), fees) == ("p",)
 
@@ -191,7 +195,7 @@ def test_an_inverse_leg_earns_in_base() -> None:
     ledger.on_fill("p", SELL, fill("1", INVERSE, SELL, "100", "1000"))
     assert ledger.pair("p").sell.net_base == -1
     assert ledger.pair("p").sell.average_sell_price == 1000
-    assert ledger.unrealised(quotes(inverse=(1200.0, 1250.0)), FEES) == {"ETH": D("-0.2008")}
+    assert ledger.unrealised(quotes(inverse=(1200.0, 1250.0)), ten_bps) == {"ETH": D("-0.2008")}
     ledger.on_fill("p", SELL, fill("2", INVERSE, BUY, "100", "1250"))
     ledger.close_pair("p")
     assert ledger.realised() == {"ETH": D("-0.2")}

@@ -4,7 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed, Instrument, Segment
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.legs import TradeLeg
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
@@ -22,8 +22,8 @@ SCHEDULE = {"maker_bps": D(2), "taker_bps": D(10), "source": "account", "token":
 PRICE = D(60000)
 
 
-def fees(feed: Feed) -> FeeSchedule:
-    return FeeSchedule(feed=feed, **SCHEDULE)
+def fees(instrument: Instrument) -> FeeSchedule:
+    return FeeSchedule(feed=instrument.feed, **SCHEDULE)
 
 
 def spot(symbol: str) -> Instrument:
@@ -49,7 +49,9 @@ def test_a_fee_in_a_token_is_worth_the_fee_and_not_so_many_coins() -> None:
     ledger.close_pair("p")
     by_hand = D(10) - D("2.015") - (1000 + 1005) * D("0.00075")
     assert profit_in_quote(ledger.pair("p"), D(1000), fees) == by_hand
-    assert profit_in_quote(ledger.pair("p"), D(1000), lambda feed: None) == D("7.985"), "nobody knows what it is worth"
+    assert profit_in_quote(ledger.pair("p"), D(1000), lambda instrument: None) == D("7.985"), (
+        "nobody knows what it is worth"
+    )
 
 
 def test_what_a_chain_paid_in_a_token_is_a_loss_too() -> None:
@@ -80,7 +82,7 @@ def test_a_restart_counts_the_same_for_the_day(tmp_path: Path) -> None:
             traded += D(body["price"]) * D(body["quantity"])
     journal = SqliteJournal(tmp_path, "run")
     told = [one.model_dump(mode="json") for one in INSTRUMENTS]
-    schedules = {str(one.feed): fees(one.feed).model_dump(mode="json") for one in INSTRUMENTS}
+    schedules = {str(one.feed): fees(one).model_dump(mode="json") for one in INSTRUMENTS}
     start = {"run_id": "run", "market": "live", "accounts": MINE, "started_ns": NOON_NS, "instruments": told}
     journal.record(RecordKind.RUN, "run", NOON_NS, start | {"fees": schedules})
     for kind, key, body in records:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.fees import FeeSchedule
-from bot.domain.instrument import Feed
+from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Side
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.ledger import Ledger
@@ -53,8 +53,8 @@ def test_the_report_counts_a_token_for_what_the_schedule_charges_as_limits_do(tm
     assert report.markets[0].fee_sources == ("binance.spot: taker 10 bps, maker 2 bps (account) less 25 % in BNB",)
     assert "token fees  counted as 0.30075000 USDT: notional times the fee rates below" in text
 
-    def fees(feed: Feed) -> FeeSchedule | None:
-        return SCHEDULE if feed == SCHEDULE.feed else None
+    def fees(instrument: Instrument) -> FeeSchedule | None:
+        return SCHEDULE if instrument.feed == SCHEDULE.feed else None
 
     assert profit_in_quote(_the_same_in_a_ledger(), D(100), fees) == line.bridge.profit
 
@@ -94,7 +94,9 @@ def test_a_maker_pays_the_makers_rate() -> None:
             fee_asset="BNB", is_maker=is_maker, ts_event_ns=1,
         )  # fmt: skip
         ledger.on_fill("p", Side.BUY, fill)
-    assert profit_in_quote(ledger.pair("p"), D(100), lambda feed: SCHEDULE) == -200 * (D("0.00015") + D("0.00075"))
+    assert profit_in_quote(ledger.pair("p"), D(100), lambda instrument: SCHEDULE) == -200 * (
+        D("0.00015") + D("0.00075")
+    )
 
 
 @pytest.mark.parametrize(

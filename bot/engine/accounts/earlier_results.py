@@ -61,7 +61,7 @@ def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
 
 def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any], fees: Mapping[str, FeeSchedule]) -> Decimal:
     price = Decimal(body["expected"]["buy_price"])
-    return profit_in_quote(ledger.pair(pair_id), price, lambda feed: fees.get(str(feed)))
+    return profit_in_quote(ledger.pair(pair_id), price, lambda one: fees.get(str(one.feed)))
 
 
 def _fees(runs: Sequence[Run]) -> dict[str, FeeSchedule]:

@@ -105,10 +105,13 @@ class Terms:
         self._without_account: set[str] = set()
         self._moves: dict[str, Sequence[WalletMove]] = {}
         self._said: dict[str, str] = {}
+        self._last_fees: dict[str, FeeSchedule] = {}
+        """By instrument id: the last that made sense."""
         self._asking: asyncio.Task[None] | None = None
         self.by_feed: dict[Feed, FeeSchedule] = dict(published)
-        """The dearest that was told of any of a feed's instruments, however old, and price lists elsewhere: for
-        accounts and reserves, which need a figure also when nothing new may be opened. It is kept up to date."""
+        """The dearest that was told of any of a feed's instruments, however old and whatever made no sense since, and
+        price lists elsewhere: for accounts and reserves, and for what is open, which need a figure also when nothing
+        new may be opened. It is kept up to date."""
         self.asked_ns: int | None = None
         """Monotonic time of the last `refresh`; None before the first."""
 
@@ -140,10 +143,8 @@ class Terms:
     def _sum_up(self) -> None:
         found: dict[Feed, FeeSchedule] = {}
         for one in self._instruments:
-            datum = self._data.get((TermsKind.FEES, one.venue, one.id))
-            told = datum.value if datum is not None else None
-            if not self._has_account(one.venue):
-                told = self._published.get(one.feed)
+            has_account = self._has_account(one.venue)
+            told = self._last_fees.get(one.id) if has_account else self._published.get(one.feed)
             if told is not None and (one.feed not in found or told.taker_bps > found[one.feed].taker_bps):
                 found[one.feed] = told
         self.by_feed.clear()
@@ -184,6 +185,8 @@ class Terms:
             del self._wrong[key]
         for subject, value in told.values.items():
             self._data[kind, venue, subject] = _Datum(value, now_ns)
+        if kind is TermsKind.FEES:
+            self._last_fees |= told.values
         for subject, why in told.wrong.items():
             # What the venue told before is not what holds now.
             self._data.pop((kind, venue, subject), None)

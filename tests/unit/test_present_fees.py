@@ -1,0 +1,133 @@
+"""What pairs are valued with while a run goes on: the fees of now, of the very instrument, as its routes are priced."""
+
+import asyncio
+from collections import UserDict
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bot.domain.fees import FeeSchedule, FeeSource
+from bot.domain.instrument import Feed, Instrument
+from bot.domain.terms import Told
+from bot.engine.terms.known import Terms
+from bot.engine.terms.past_transfers import PastTransfers
+from bot.engine.terms.rates import fee_schedules
+from bot.engine.terms.terms_desk import TermsDesk
+from bot.ports import RecordKind
+from bot.settings import Settings
+from tests.unit.test_engine_decisions import LINEAR, SPOT, Bench
+from tests.unit.test_terms_knowledge import Source
+
+D = Decimal
+OTHER = SPOT.model_copy(update={"symbol": "BTC/USDT", "base": "BTC"})
+"""Of the same feed, and dearer."""
+
+
+def schedule(instrument: Instrument, taker: str, token: str | None = None) -> FeeSchedule:
+    return FeeSchedule(
+        feed=instrument.feed, maker_bps=D(1), taker_bps=D(taker), source=FeeSource.ACCOUNT, token=token,
+        token_discount=D("0.25") if token else D(0),
+    )  # fmt: skip
+
+
+class World:
+    """An engine whose fees are wired as a run wires them, and a venue that tells other ones when the test wants."""
+
+    def __init__(self, spot: str = "10", linear: str = "5", token: str | None = None) -> None:
+        told: UserDict[Feed, FeeSchedule] = UserDict()
+        live: Mapping[Feed, FeeSchedule] = fee_schedules([SPOT.feed, LINEAR.feed], told, Settings())
+        told.data = {one.feed: schedule(one, rate, token) for one, rate in ((SPOT, spot), (LINEAR, linear))}
+        self.bench = Bench(fees=live, execution={"price_cap_bps": 40.0, "complete_tries": 2})
+        self.source = Source()
+        self.terms = Terms(
+            [self.source], [*self.bench.instruments, OTHER], {}, Settings(), self.bench.clock, lambda *_: None,
+            PastTransfers(None, lambda *_: None),
+        )  # fmt: skip
+        told.data = self.terms.by_feed
+        self.desk = TermsDesk(self.terms, self.bench.engine, self.bench.clock, {LINEAR.feed: 0.0}, lambda _: None)
+        self.tell(spot, linear, token=token)
+
+    def tell(self, spot: str, linear: str, other: str | None = None, token: str | None = None) -> None:
+        """The venue's answer from now on, and the job `fees` has its turn."""
+        rates = {SPOT: spot, LINEAR: linear, OTHER: other or spot}
+        self.answer({one.id: schedule(one, rate, token) for one, rate in rates.items()})
+
+    def answer(self, values: Mapping[str, FeeSchedule], wrong: Mapping[str, str] | None = None) -> None:
+        self.source.says["fees"] = Told(values=dict(values), wrong=dict(wrong or {}), ts_ns=0)
+        asyncio.run(self.desk.refresh())
+
+    def open(self) -> None:
+        bench = self.bench
+        bench.warm()
+        bench.linear(2_001, "1010.00", "1010.20")
+        bench.linear(2_050, "1010.00", "1010.20")
+        (pair,) = bench.engine.desk.executor.pairs.values()
+        assert pair.state == "open"
+
+    def unrealised(self) -> Decimal:
+        return self.bench.engine.desk.unrealised()["USDT"]
+
+
+def leaving(spot: str, linear: str, quantity: str = "0.99") -> Decimal:
+    """Fees of closing 0.99 at what `World.open` left in the books."""
+    sold = D(quantity) - D(quantity) * D("0.001")
+    sold -= sold % D("0.0001")
+    return (sold * D("999.90") * D(spot) + D(quantity) * D("1010.20") * D(linear)) / 10_000
+
+
+def test_open_pairs_are_valued_at_the_fees_that_closing_them_costs_now() -> None:
+    world = World()
+    world.open()
+    before = world.unrealised()
+    world.tell("7", "3.5")
+    assert world.unrealised() - before == leaving("10", "5") - leaving("7", "3.5")
+
+
+def test_a_dearer_instrument_of_the_same_feed_changes_nothing_here() -> None:
+    world = World()
+    world.open()
+    before = world.unrealised()
+    world.tell("10", "5", other="40")
+    assert world.unrealised() == before
+
+
+def test_fees_that_make_no_sense_leave_the_last_that_did() -> None:
+    world = World()
+    world.open()
+    before = world.unrealised()
+    world.answer({OTHER.id: schedule(OTHER, "10")}, {SPOT.id: "taker", LINEAR.id: "taker"})
+    assert [slot.fees for slot in world.bench.engine.slots] == [None, None]  # nothing new is opened
+    assert world.unrealised() == before
+    world.bench.engine.desk.leave(next(one for one in world.bench.engine.routes if one.pair is not None))
+    for at_ms in (2_100, 2_200, 2_300):
+        world.bench.spot(at_ms, "999.90", "1000.10")
+        world.bench.linear(at_ms, "1010.00", "1010.20")
+    assert not world.bench.engine.desk.executor.pairs  # and what is open can be closed, on paper too
+
+
+def half_opened(world: World) -> Bench:
+    """Spot is bought at 1000.10, and the perpetual falls away before its order comes: 79 bps below its price."""
+    bench = world.bench
+    bench.warm()
+    bench.linear(2_001, "1010.00", "1010.20")
+    bench.linear(2_005, "1002.00", "1002.20")
+    return bench
+
+
+def evened_by(bench: Bench) -> str:
+    """The leg of the first order that got the pair even."""
+    for at_ms in range(2_020, 2_400, 20):
+        bench.spot(at_ms, "999.90", "1000.10")
+        bench.linear(at_ms, "1002.00", "1002.20")
+    sent = {order["client_order_id"]: order["leg"] for order in bench.journal.of(RecordKind.ORDER)}
+    assert list(sent.values())[:2] == ["open_buy", "open_sell"]
+    return str(list(sent.values())[2])
+
+
+def test_a_missing_leg_is_completed_or_unwound_by_what_unwinding_costs_now() -> None:
+    # Unwinding spot: 2 bps of price and twice its fee; the expected edge is 67 bps.
+    same = World()
+    assert evened_by(half_opened(same)) == "open_sell"
+    cheaper = World()
+    bench = half_opened(cheaper)
+    cheaper.tell("2", "5", other="10")  # another one of its feed is as dear as it was
+    assert evened_by(bench) == "hedge_sell"
