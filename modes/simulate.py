@@ -18,6 +18,9 @@ from modes.signals import Interruption
 if TYPE_CHECKING:
     from exchanges.simulator.server import SimulatorServer
 
+_PLAYING = ("action", "doctor", "record", "scan")
+"""Modes that start simulated exchanges on their market; the others must not fail for a day that they do not play."""
+
 
 def list_faults(*, as_json: bool) -> int:
     """Print which faults can be ordered."""
@@ -36,6 +39,10 @@ def check_faults(arguments: Arguments, settings: Settings) -> None:
             f"{named} is for the simulated exchanges, and this is the {settings.market} market: "
             f"add --market simulated, or leave {named} away"
         )
+    if (settings.market == "simulated" and arguments.mode in _PLAYING) or arguments.mode == "simulate":
+        from exchanges.simulator.market.scenarios import scenario_named
+
+        scenario_named(settings.simulator.scenario)
     if settings.simulator.faults:
         from exchanges.simulator.faults.guide import faults_from_lines
 

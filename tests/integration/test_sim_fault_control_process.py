@@ -123,6 +123,7 @@ BAD = [
     (("--set", "simulator.faults=[gap]"), "venue: Field required"),
     (("--set", "simulator.faults_per_hour=-1"), "simulator.faults_per_hour"),
     (("--set", "simulator.faults_per_hour=1001"), "simulator.faults_per_hour"),
+    (("--scenario", "livly"), "no scenario 'livly'; there are calm, lively, crash, chaos; did you mean lively?"),
     (("--host", "0.0.0.0"), PASSWORD),
     (("--host", "example.com"), "must be an IP address"),
     (("--host", "192.0.2.77"), "192.0.2.77 is open to other machines"),
@@ -135,6 +136,23 @@ async def test_a_wrong_wish_is_one_line_before_anything_starts(words: tuple[str,
     assert (code, stdout) == (2, "")
     assert says in stderr
     assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", ["action", "doctor", "record", "scan"])
+async def test_a_day_that_there_is_not_is_refused_before_the_exchanges_start(mode: str, tmp_path: Path) -> None:
+    ask = ("--scenario", "choas") if mode == "action" else ("--set", "simulator.scenario=choas")
+    words = ("--mode", mode, "--market", "simulated", "--data-dir", str(tmp_path / "data"))
+    code, stdout, stderr = await run(*words, *ask)
+    assert (code, stdout) == (2, "")
+    refused = "no scenario 'choas'; there are calm, lively, crash, chaos; did you mean chaos?"
+    assert stderr == f"crypto-pipe: {refused}\n", "nothing was started"
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_day_that_is_not_played_stops_nobody(tmp_path: Path) -> None:
+    data = ("--data-dir", str(tmp_path), "--set", "simulator.scenario=choas")
+    code, stdout, stderr = await run("--mode", "post-mortem", *data)
+    assert (code, stdout, stderr) == (0, "no runs recorded for arbitrage\n", "")
 
 
 async def test_a_password_that_is_too_short_is_not_repeated() -> None:
