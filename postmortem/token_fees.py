@@ -1,4 +1,4 @@
-"""What a fee in a venue's own token is worth: what the fee schedule of the run charges for its trade.
+"""What a fee in a venue's own token is worth: what the fee schedule of that moment charged for its trade.
 
 The token's own price is not asked for: a venue converts by its own, and takes notional times rate, less the discount
 that it gives for paying so. It is what limits and log count with as well (`bot/execution/in_quote.py`).
@@ -19,7 +19,10 @@ TokenFee = Callable[[FillBody], Decimal | None]
 
 
 def token_fees(recorded: Mapping[str, Any]) -> TokenFee:
-    """How to value token fees by the schedules that a run recorded at its start, by feed."""
+    """How to value token fees: as their fills say; where one does not, by what its run recorded at its start, by feed.
+
+    A fill that an earlier version wrote down does not say, nor one that was found after a restart.
+    """
     schedules: dict[str, FeeSchedule | None] = {}
 
     def schedule_of(feed: str) -> FeeSchedule | None:
@@ -33,11 +36,13 @@ def token_fees(recorded: Mapping[str, Any]) -> TokenFee:
     def worth(fill: FillBody) -> Decimal | None:
         if not fill.fee or is_own_asset(fill.instrument, fill.fee_asset):
             return None
-        schedule = schedule_of(str(fill.instrument.feed))
-        if schedule is None:
+        charged_bps, schedule = fill.charged_bps, schedule_of(str(fill.instrument.feed))
+        if charged_bps is None and schedule is not None:
+            charged_bps = schedule.charged_bps(is_maker=fill.is_maker)
+        if charged_bps is None:
             return None
         with exact():
-            return (fill.notional * schedule.charged_bps(is_maker=fill.is_maker)).scaleb(-4)
+            return (fill.notional * charged_bps).scaleb(-4)
 
     return worth
 

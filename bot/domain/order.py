@@ -120,6 +120,9 @@ class Fill(BaseModel):
     fee_asset: str
     is_maker: bool
     ts_event_ns: int
+    charged_bps: Decimal | None = Field(default=None, exclude_if=lambda bps: bps is None)
+    """What a fee in a venue's token was worth when it was taken: bps of notional, discounts taken off, as the fee
+    schedule of that moment said. None for every other fee, and where none was known."""
     forced: str = Field(default="", exclude=True)
     """Why the venue itself traded a position of ours: `liquidation` or `adl`; empty where an order of ours did."""
 

@@ -336,6 +336,7 @@ class PairDesk:
 
     def on_fill(self, fill: Fill) -> None:
         """Part of an order was done."""
+        fill = self._fees.charged(fill)
         if self.chains.knows(fill.client_order_id):
             self.chains.on_fill(fill)
         elif fill.forced:

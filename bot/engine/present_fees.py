@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from bot.domain.fees import FeeSchedule
+from bot.domain.fees import FeeSchedule, is_own_asset
 from bot.domain.instrument import Feed, Instrument
+from bot.domain.order import Fill
 from bot.engine.slot import InstrumentSlot
 
 
@@ -27,6 +28,18 @@ class PresentFees:
         """What a trade on it costs; None where nobody ever told."""
         slot = self._slots.get(instrument.id)
         return self._told.get(instrument.feed) if slot is None or slot.fees is None else slot.fees
+
+    def charged(self, fill: Fill) -> Fill:
+        """A fill as it was told; with what its fee is worth by the fees of now where that is in a venue's token.
+
+        A token's fee is counted for what the venue charged for the trade, and the tier may be another one tomorrow.
+        """
+        if not fill.fee or is_own_asset(fill.instrument, fill.fee_asset):
+            return fill
+        schedule = self(fill.instrument)
+        if schedule is None:
+            return fill
+        return fill.model_copy(update={"charged_bps": schedule.charged_bps(is_maker=fill.is_maker)})
 
     def taker_bps(self, instrument: Instrument) -> float:
         """What taking costs on it, bps of notional, discounts taken off; 0 where nobody ever told."""

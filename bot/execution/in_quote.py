@@ -16,8 +16,8 @@ def profit_in_quote(view: PairView, base_price: Decimal, fees: FeesOf) -> Decima
     """Profit in the currency that the route begins with, quote units; negative is a loss.
 
     A rest of a pair's base is worth `base_price`; what a chain left on its way is worth nothing. A fee in the venue's
-    own token, which no leg trades, is worth what the schedule charges for its trade: the token's market need not be
-    watched.
+    own token, which no leg trades, is worth what was charged for its trade when it was taken, and by `fees` where that
+    was not told: the token's market need not be watched.
     """
     route = view.route
     first = route.chain[0] if route.chain else None
@@ -31,14 +31,17 @@ def profit_in_quote(view: PairView, base_price: Decimal, fees: FeesOf) -> Decima
 def fee_in_quote(fill: Fill, taker_bps: float) -> Decimal | None:
     """The fee of a fill of an order that takes, in quote units of its instrument; None where nothing tells its worth.
 
-    One in the venue's token is worth `taker_bps` (bps of notional, discounts taken off) of the trade, unless that is 0:
-    then the rate is not known, for the fee was charged.
+    One in the venue's token is worth what was charged for the trade when it was taken; where that was not told,
+    `taker_bps` (bps of notional, discounts taken off) of it, unless that is 0: then the rate is not known, for the fee
+    was charged.
     """
     instrument = fill.instrument
     if not fill.fee or fill.fee_asset == instrument.quote:
         return fill.fee
     if fill.fee_asset == instrument.base:
         return fill.fee * fill.price
+    if fill.charged_bps is not None:
+        return fill.notional * fill.charged_bps / 10_000
     return fill.notional * decimal_price(taker_bps) / 10_000 if taker_bps else None
 
 
@@ -49,11 +52,15 @@ def _legs(view: PairView) -> Iterable[LegView]:
 def _token_fee(leg: LegView, view: PairView, home: str, fees: FeesOf) -> Decimal:
     """What a leg paid in assets that the route does not trade, units of `home`; 0 where nothing tells."""
     traded = {asset for one in _legs(view) for asset in (one.instrument.base, one.instrument.quote)}
-    charged = [(is_maker, notional) for (asset, is_maker), notional in leg.in_token.items() if asset not in traded]
     schedule, price = fees(leg.instrument), _price(leg.instrument.quote, home, view)
-    if schedule is None or price is None:
+    if price is None:
         return _NOTHING
-    total = sum((notional * schedule.charged_bps(is_maker=is_maker) for is_maker, notional in charged), _NOTHING)
+    total = _NOTHING
+    for (asset, is_maker, charged_bps), notional in leg.in_token.items():
+        if charged_bps is None and schedule is not None:
+            charged_bps = schedule.charged_bps(is_maker=is_maker)
+        if asset not in traded and charged_bps is not None:
+            total += notional * charged_bps
     return total * price / 10_000
 
 

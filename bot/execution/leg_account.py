@@ -30,9 +30,9 @@ class LegView:
     average_sell_price: Decimal | None
     fees: Mapping[str, Decimal]
     """Paid, by asset; negative is a rebate."""
-    in_token: Mapping[tuple[str, bool], Decimal]
+    in_token: Mapping[tuple[str, bool, Decimal | None], Decimal]
     """Notional of the trades that were charged in an asset that is none of the instrument's own, quote units: by that
-    asset, and whether it was the maker's rate."""
+    asset, whether it was the maker's rate, and what was charged (`Fill.charged_bps`)."""
     net_base: Decimal
     """Base units held: of spot less the fees taken in base, of an inverse contract at the last fill's price."""
 
@@ -66,7 +66,7 @@ class LegAccount:
         self.fees: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._bought = _Traded()
         self._sold = _Traded()
-        self._in_token: defaultdict[tuple[str, bool], Decimal] = defaultdict(Decimal)
+        self._in_token: defaultdict[tuple[str, bool, Decimal | None], Decimal] = defaultdict(Decimal)
         self._last_price = _NOTHING
 
     @property
@@ -90,7 +90,7 @@ class LegAccount:
         self._last_price = fill.price
         self.fees[fill.fee_asset] += fill.fee
         if fill.fee and not is_own_asset(self.instrument, fill.fee_asset):
-            self._in_token[fill.fee_asset, fill.is_maker] += fill.notional
+            self._in_token[fill.fee_asset, fill.is_maker, fill.charged_bps] += fill.notional
         return [*_trade_flows(self.instrument, fill.side, fill.price, fill.quantity), (fill.fee_asset, -fill.fee)]
 
     def exit_flows(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Iterable[tuple[str, Decimal]] | None:

@@ -5,8 +5,11 @@ from collections import UserDict
 from collections.abc import Mapping
 from decimal import Decimal
 
+import pytest
+
 from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Feed, Instrument
+from bot.domain.order import Fill
 from bot.domain.terms import Told
 from bot.engine.terms.known import Terms
 from bot.engine.terms.past_transfers import PastTransfers
@@ -14,6 +17,8 @@ from bot.engine.terms.rates import fee_schedules
 from bot.engine.terms.terms_desk import TermsDesk
 from bot.ports import RecordKind
 from bot.settings import Settings
+from postmortem.bodies import FillBody
+from postmortem.token_fees import token_fees
 from tests.unit.test_engine_decisions import LINEAR, SPOT, Bench
 from tests.unit.test_terms_knowledge import Source
 
@@ -131,3 +136,47 @@ def test_a_missing_leg_is_completed_or_unwound_by_what_unwinding_costs_now() -> 
     bench = half_opened(cheaper)
     cheaper.tell("2", "5", other="10")  # another one of its feed is as dear as it was
     assert evened_by(bench) == "hedge_sell"
+
+
+class InTokens:
+    """Between the paper venue and the desk: every fee is taken in BNB."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._desk = bench.engine.desk
+        self.on_order = self._desk.on_order
+        bench.paper.listener = self
+
+    def on_fill(self, fill: Fill) -> None:
+        self._desk.on_fill(fill.model_copy(update={"fee": D("0.0015"), "fee_asset": "BNB"}))
+
+
+def realised_in_tokens(world: World, new: tuple[str, str]) -> tuple[float, float]:
+    """A pair is opened, the venue charges `new` from then on, and it is closed: its profit as limits count it, and the
+    cash that moved beside fees."""
+    InTokens(world.bench)
+    world.open()
+    world.tell(*new, token="BNB")
+    bench = world.bench
+    bench.engine.desk.leave(next(one for one in bench.engine.routes if one.pair is not None))
+    for at_ms in (2_100, 2_200, 2_300):
+        bench.spot(at_ms, "999.90", "1000.10")
+        bench.linear(at_ms, "1010.00", "1010.20")
+    ledger = bench.engine.desk.ledger
+    (pair,) = ledger.pairs()
+    assert pair.is_closed
+    cash = pair.flows["USDT"] + pair.flows.get("ETH", D(0)) * D("1000.10")
+    return bench.engine.desk.portfolio.realised_total(), float(cash)
+
+
+def test_a_fee_in_a_token_is_worth_what_was_charged_when_it_was_taken() -> None:
+    """Opening at 10 and 5 bps, closing at 6 and 4, a quarter less of each: not all of it at the newest."""
+    world = World(token="BNB")
+    profit, cash = realised_in_tokens(world, ("6", "4"))
+    opened = D("0.99") * (D("1000.10") * D("7.5") + D(1010) * D("3.75"))
+    closed = D("0.99") * (D("999.90") * D("4.5") + D("1010.20") * D(3))
+    assert cash - profit == pytest.approx(float(opened + closed) / 1e4, abs=1e-9)
+    # And the journal says so of each fill, so that a restart and the report count it alike.
+    fills = [FillBody.model_validate(body) for body in world.bench.journal.of(RecordKind.FILL)]
+    assert [fill.charged_bps for fill in fills] == [D("7.5"), D("3.75"), D("4.5"), D(3)]
+    as_at_the_start = token_fees({str(one.feed): schedule(one, "10", "BNB").model_dump() for one in (SPOT, LINEAR)})
+    assert sum(as_at_the_start(fill) or 0 for fill in fills) == (opened + closed) / 10_000

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.legs import TradeLeg
@@ -71,14 +73,15 @@ def test_what_a_chain_paid_in_a_token_is_a_loss_too() -> None:
     assert profit_in_quote(ledger.pair("c"), PRICE, fees) == by_hand
 
 
-def test_a_restart_counts_the_same_for_the_day(tmp_path: Path) -> None:
+@pytest.mark.parametrize("charged", [None, "4"], ids=["as the run began", "as it was when it was taken"])
+def test_a_restart_counts_the_same_for_the_day(tmp_path: Path, charged: str | None) -> None:
     opening, closing, lost = a_lost_pair(NOON_NS)
     records = [(kind, key, dict(body)) for kind, key, body in (*opening, *closing)]
     traded = D(0)
     for kind, _, body in records:
         if kind is RecordKind.FILL and body["instrument"]["segment"] == "spot":
             lost += D(body["fee"]) * (D(body["price"]) if body["fee_asset"] == body["instrument"]["base"] else 1)
-            body |= {"fee": "0.001", "fee_asset": "BNB"}
+            body |= {"fee": "0.001", "fee_asset": "BNB"} | ({"charged_bps": charged} if charged else {})
             traded += D(body["price"]) * D(body["quantity"])
     journal = SqliteJournal(tmp_path, "run")
     told = [one.model_dump(mode="json") for one in INSTRUMENTS]
@@ -89,4 +92,6 @@ def test_a_restart_counts_the_same_for_the_day(tmp_path: Path) -> None:
         journal.record(kind, key, NOON_NS, body)
     journal.close()
     assert traded > 0
-    assert abs(realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) - (lost - traded * D("0.00075"))) < D("0.001")
+    assert abs(
+        realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) - (lost - traded * D(charged or "7.5") / 10_000)
+    ) < D("0.001")
