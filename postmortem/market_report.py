@@ -8,6 +8,7 @@ from typing import Any
 from postmortem.abandoned import abandoned_pairs
 from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
+from postmortem.figures import moment
 from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, RouteLine, RunLine
 from postmortem.pair_line import assumed_costs, describe, paid_fees, pair_line, received_funding
 from postmortem.returns import return_line
@@ -42,7 +43,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         funding=amounts_of([received_funding(pair) for _, pair in over]),
         funding_of_no_pair=amounts_of([{p.asset: p.payment} for story in stories for p in story.stray_funding]),
         assumed=_assumed(stories, [pair for _, pair in chosen]),
-        fee_sources=tuple(sorted({line for story in stories for line in _fee_sources(story)})),
+        fee_sources=(*sorted({line for story in stories for line in _fee_sources(story)}), *_fee_changes(stories)),
         refusals=_counted((reason, n) for story in stories for (_, reason), n in story.refusals.items()),
         closes=_counted((_end_of(pair), 1) for _, pair in chosen if pair.body.is_over and pair.fills),
         orders=_counted((state, 1) for state in _order_states(stories).values()),
@@ -174,6 +175,12 @@ def _fee_sources(story: RunStory) -> Iterable[str]:
         if isinstance(fees, Mapping):
             rates = f"taker {fees.get('taker_bps')} bps, maker {fees.get('maker_bps')} bps ({fees.get('source')})"
             yield f"{feed}: {rates}{_token_words(fees)}"
+
+
+def _fee_changes(stories: Iterable[RunStory]) -> Iterable[str]:
+    """What the venues began to charge during these runs, in order."""
+    for ts_ns, words in sorted(change for story in stories for change in story.fee_changes):
+        yield f"{words}, from {moment(ts_ns)}"
 
 
 def _token_words(fees: Mapping[str, Any]) -> str:

@@ -193,6 +193,7 @@ class MarketReport(_Part):
     assumed: tuple[str, ...]
     """Figures that are settings and not what a venue said."""
     fee_sources: tuple[str, ...]
+    """What the runs began with, by feed, and after it what changed during them."""
     refusals: dict[str, int]
     closes: dict[str, int]
     """Of pairs that are over, by reason."""

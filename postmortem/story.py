@@ -104,6 +104,8 @@ class RunStory:
     """`start` and `end`: totals by asset over all wallets."""
     errors: int = 0
     """Events of level error."""
+    fee_changes: list[tuple[int, str]] = field(default_factory=list)
+    """When fees were found to be others than before (UTC ns), and which, in words."""
     adopted: set[str] = field(default_factory=set)
     """Pairs that an earlier run began: told here as a whole."""
     handed_over: int = 0
@@ -260,6 +262,8 @@ def _take_balance(story: RunStory, record: Record) -> None:
 
 def _take_event(story: RunStory, record: Record) -> None:
     story.errors += record.body.get("level") == "error"
+    if "fees" in record.body:
+        story.fee_changes.append((record.ts_ns, str(record.body.get("text"))))
 
 
 _TAKERS = {

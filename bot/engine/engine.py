@@ -15,6 +15,7 @@ route might be worth taking, a cost that is summed anew, an open pair or a route
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bot.clock import Clock, Timer
 from bot.domain.fees import FeeSchedule
@@ -398,7 +399,8 @@ class Engine:
         for state in self.routes:
             state.watch.assess()
 
-    def event(self, level: str, text: str) -> None:
-        """Something a person should know: journal and log."""
-        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
+    def event(self, level: str, text: str, more: Mapping[str, Any] | None = None) -> None:
+        """Something a person should know: journal and log; `more` is for programs, and stands in the journal alone."""
+        body = {"level": level, "text": text, **(more or {})}
+        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), body)
         self._log(level, text)

@@ -104,7 +104,19 @@ class Book:
             },
         )
 
-    def fill(self, pair, leg, price, quantity, fee="0", fee_asset="USDT", expected=None, fill_id=None, ts_ns=11):
+    def fill(
+        self,
+        pair,
+        leg,
+        price,
+        quantity,
+        fee="0",
+        fee_asset="USDT",
+        expected=None,
+        fill_id=None,
+        ts_ns=11,
+        charged_bps=None,
+    ):
         self.fills += 1
         fill = Fill(
             fill_id=fill_id or str(self.fills),
@@ -117,6 +129,7 @@ class Book:
             fee_asset=fee_asset,
             is_maker=False,
             ts_event_ns=ts_ns,
+            charged_bps=charged_bps,
         )
         body = {**fill.model_dump(mode="json"), "pair": pair, "leg": leg, "expected_price": expected}
         self.record(RecordKind.FILL, ts_ns, body)

@@ -4,6 +4,7 @@ import asyncio
 from collections import UserDict
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -37,14 +38,22 @@ def schedule(instrument: Instrument, taker: str, token: str | None = None) -> Fe
 class World:
     """An engine whose fees are wired as a run wires them, and a venue that tells other ones when the test wants."""
 
-    def __init__(self, spot: str = "10", linear: str = "5", token: str | None = None) -> None:
+    def __init__(
+        self,
+        spot: str = "10",
+        linear: str = "5",
+        token: str | None = None,
+        instruments: tuple[Instrument, ...] = (SPOT, LINEAR),
+        arbitrage: Mapping[str, Any] | None = None,
+    ) -> None:
         told: UserDict[Feed, FeeSchedule] = UserDict()
         live: Mapping[Feed, FeeSchedule] = fee_schedules([SPOT.feed, LINEAR.feed], told, Settings())
         told.data = {one.feed: schedule(one, rate, token) for one, rate in ((SPOT, spot), (LINEAR, linear))}
-        self.bench = Bench(fees=live, execution={"price_cap_bps": 40.0, "complete_tries": 2})
+        execution = {"price_cap_bps": 40.0, "complete_tries": 2}
+        self.bench = Bench(instruments, arbitrage=arbitrage, fees=live, execution=execution)
         self.source = Source()
         self.terms = Terms(
-            [self.source], [*self.bench.instruments, OTHER], {}, Settings(), self.bench.clock, lambda *_: None,
+            [self.source], [SPOT, LINEAR, OTHER], {}, Settings(), self.bench.clock, lambda *_: None,
             PastTransfers(None, lambda *_: None),
         )  # fmt: skip
         told.data = self.terms.by_feed
@@ -180,3 +189,43 @@ def test_a_fee_in_a_token_is_worth_what_was_charged_when_it_was_taken() -> None:
     assert [fill.charged_bps for fill in fills] == [D("7.5"), D("3.75"), D("4.5"), D(3)]
     as_at_the_start = token_fees({str(one.feed): schedule(one, "10", "BNB").model_dump() for one in (SPOT, LINEAR)})
     assert sum(as_at_the_start(fill) or 0 for fill in fills) == (opened + closed) / 10_000
+
+
+def fee_events(world: World) -> list[Mapping[str, Any]]:
+    return [body for body in world.bench.journal.of(RecordKind.EVENT) if "fees" in body]
+
+
+def test_a_change_of_tier_is_told_and_written_down_once() -> None:
+    world = World(token="BNB")
+    assert fee_events(world) == []  # what the run begins with stands in its first record
+    world.tell("10", "5", token="BNB")
+    world.tell("10", "4", other="30", token="BNB")
+    world.answer({}, {LINEAR.id: "taker"})
+    world.tell("10", "4", token="BNB")
+    (event,) = fee_events(world)
+    assert event["text"] == (
+        "binance.linear: fees are taker 4 bps, maker 1 bps less 25 % in BNB (account); "
+        "they were taker 5 bps, maker 1 bps less 25 % in BNB"
+    )
+    assert event["text"] in world.bench.log
+    assert FeeSchedule.model_validate(event["fees"][LINEAR.id]) == schedule(LINEAR, "4", "BNB")
+
+
+def test_one_instrument_of_a_feed_is_named_itself() -> None:
+    world = World(instruments=(SPOT, LINEAR, OTHER))
+    world.tell("10", "5", other="7")
+    (event,) = fee_events(world)
+    assert event["text"].startswith("binance:BTC/USDT: fees are taker 7 bps")
+    world.answer({}, {LINEAR.id: "taker", SPOT.id: "taker", OTHER.id: "taker"})
+    assert len(fee_events(world)) == 1
+
+
+@pytest.mark.parametrize(("taker", "closed"), [("5", False), ("25", True)])
+def test_the_loss_of_an_open_pair_counts_what_closing_it_costs_now(taker: str, *, closed: bool) -> None:
+    # Opened at 99 bps of edge, 30 bps of fees; here 103 bps would be paid to leave: -34 bps, or -54 at 25 bps.
+    world = World(arbitrage={"loss_stop_bps": 40.0})
+    world.open()
+    world.tell("10", taker)
+    world.bench.new()
+    world.bench.linear(2_060, "1010.00", "1010.20")
+    assert [what[2] for what in world.bench.new() if what[1] == "there"] == (["loss_stop"] if closed else [])

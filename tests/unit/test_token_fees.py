@@ -11,6 +11,7 @@ from bot.domain.order import Fill, Side
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
+from bot.ports import RecordKind
 from bot.settings import ExecutionSettings
 from postmortem.render import render_table
 from tests.unit.pair_bench import SPOT as COIN
@@ -26,13 +27,16 @@ SCHEDULE = FeeSchedule.model_validate(
 )  # fmt: skip
 
 
-def a_pair_in_tokens(book: Book) -> None:
-    """Bought 2 at 100 and sold them at 100.50, both for a token; the perpetual charges its own asset."""
+def a_pair_in_tokens(book: Book, charged: str | None = None) -> None:
+    """Bought 2 at 100 and sold them at 100.50, both for a token; the perpetual charges its own asset.
+
+    The fill that sold says that it was `charged` so many bps.
+    """
     book.pair("p1", "opening")
     book.fill("p1", "open_buy", "100", "2", "0.0003", "BNB", expected="100")
     book.fill("p1", "open_sell", "101", "2", "0.1", expected="101")
     book.pair("p1", "closing", leaving={"buy_price": "101", "sell_price": "100.50"})
-    book.fill("p1", "close_sell", "100.50", "2", "0.0003", "BNB", expected="100.50")
+    book.fill("p1", "close_sell", "100.50", "2", "0.0003", "BNB", expected="100.50", charged_bps=charged)
     book.fill("p1", "close_buy", "100.90", "2", "0.1", expected="101")
     book.pair("p1", "closed", ts_close_ns=20)
 
@@ -57,6 +61,19 @@ def test_the_report_counts_a_token_for_what_the_schedule_charges_as_limits_do(tm
         return SCHEDULE if instrument.feed == SCHEDULE.feed else None
 
     assert profit_in_quote(_the_same_in_a_ledger(), D(100), fees) == line.bridge.profit
+
+
+def test_the_report_tells_of_fees_that_changed_and_counts_each_fill_as_it_was_charged(tmp_path: Path) -> None:
+    with Book(tmp_path, market="live", fees={"binance.spot": SCHEDULE.model_dump(mode="json")}) as book:
+        a_pair_in_tokens(book, charged="4")
+        text = "binance.spot: fees are taker 5.33 bps, maker 2 bps less 25 % in BNB (account)"
+        book.record(RecordKind.EVENT, 0, {"level": "info", "text": text, "fees": {}}, "info")
+        book.end()
+    report = report_of(tmp_path)
+    (line,) = report.markets[0].pairs
+    assert line.bridge.token_fees == D(200) * D("0.00075") + D(201) * D("0.0004")
+    assert line.bridge.residual == 0
+    assert report.markets[0].fee_sources[-1] == f"{text}, from 1970-01-01 00:00:00Z"
 
 
 def _the_same_in_a_ledger():  # type: ignore[no-untyped-def]

@@ -14,6 +14,7 @@ from bot.domain.instrument import Feed
 from bot.domain.market import FundingRate, PublicTrade, TopOfBook
 from bot.engine.engine import Engine
 from bot.engine.slot import InstrumentSlot
+from bot.engine.terms.fee_changes import FeeChanges
 from bot.engine.terms.known import Terms
 from bot.ports import FeedState, MarketSink
 
@@ -45,6 +46,7 @@ class TermsDesk:
         self._clock = clock
         self._assumed = assumed_bps_per_8h
         self._ask_again = ask_again
+        self._changes = FeeChanges(engine.slots, engine.event)
         self._timer: Timer | None = None
 
     def start(self) -> None:
@@ -85,6 +87,7 @@ class TermsDesk:
                 slot.fees = fees
             if instrument.is_perpetual:
                 self._apply_funding(slot)
+        self._changes.look()
 
     def _apply_funding(self, slot: InstrumentSlot) -> None:
         told = self._terms.funding(slot.instrument)
