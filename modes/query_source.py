@@ -1,6 +1,5 @@
 """Where a query's answers come from, and what is kept there: names, and from when to when."""
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from bot.storage.market_queries import MarketQueries
 from bot.storage.mongo.uri import MongoTarget
 from bot.storage.mongo_queries import mongo_queries
 from bot.storage.queries import JournalReader
+from bot.suggestion import did_you_mean
 from bot.text import clip, inert
 from modes.archive_jobs import DEPTH_RULES
 from modes.memory import LIVE, memory_dir, mongo_uri, open_archive
@@ -84,8 +84,7 @@ class KeptSource:
         return self.store.instruments(CHANNELS[what])
 
     def _refuse(self, name: str, what: str, known: Sequence[str]) -> NoReturn:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else _listed(known, "; kept are ")
+        hint = did_you_mean(name, known) or _listed(known, "; kept are ")
         raise SettingsError(f"{self.name} has no {what} of {clip(inert(name), 60)}{hint}{self._elsewhere(name, what)}")
 
     def _elsewhere(self, name: str, what: str) -> str:

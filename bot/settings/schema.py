@@ -4,7 +4,6 @@ Everything that is said about a key (in errors, in `docs/settings.md`, in the ed
 schema, so that a limit is stated once, in `bot/settings.py` or in the strategy's own model.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ from bot.errors import InvariantError, SettingsError
 from bot.settings import Settings
 from bot.settings.section import ASSET_PATTERN, SEGMENT_PATTERN, VENUE_PATTERN, WALLET_PATTERN
 from bot.strategy_entry import section_name
+from bot.suggestion import nearest_word
 
 Key = tuple[str, ...]
 """A setting's place: `("risk", "max_open_pairs")`, written `risk.max_open_pairs`."""
@@ -162,12 +162,12 @@ class SettingsSchema:
         if not rest:
             return None
         known = key[: len(key) - len(rest)]
-        near = difflib.get_close_matches(rest[0], _names(found), n=1)
-        if near:
-            return ".".join((*known, near[0]))
+        near = nearest_word(rest[0], _names(found))
+        if near is not None:
+            return ".".join((*known, near))
         leaves = {leaf[-1]: leaf for leaf, _ in self.leaves()}
-        near = difflib.get_close_matches(key[-1], leaves, n=1)
-        return ".".join(leaves[near[0]]) if near else None
+        near = nearest_word(key[-1], leaves)
+        return ".".join(leaves[near]) if near is not None else None
 
     def leaves(self) -> Iterator[tuple[Key, dict[str, Any]]]:
         """Every settable key with its schema; free names stand as `<venue>`, `<segment>` and the like."""

@@ -1,6 +1,5 @@
 """Questions that are asked over REST, through python-binance: instruments, funding and the time."""
 
-import difflib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.errors import MalformedPayload, SettingsError, VenueUnavailable
 from bot.settings import Settings
+from bot.suggestion import nearest_word
 from exchanges.binance.endpoints import VENUE, rest_url
 from exchanges.binance.errors import translated
 from exchanges.binance.library import AsyncClient
@@ -89,8 +89,8 @@ class BinanceRest:
 
     def _instrument(self, symbol: str, unified: str, rows: Mapping[str, Any]) -> Instrument:
         if symbol not in rows:
-            near = difflib.get_close_matches(symbol, list(rows), n=1)
-            hint = f"; the nearest that it knows is {near[0]}" if near else ""
+            near = nearest_word(symbol, rows)
+            hint = f"; the nearest that it knows is {near}" if near is not None else ""
             raise SettingsError(f"{self._feed} has no {unified} ({symbol}){hint}")
         try:
             row = SymbolRow.model_validate(rows[symbol])

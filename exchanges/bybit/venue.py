@@ -1,6 +1,5 @@
 """What Bybit offers to `main.py`."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 
@@ -10,6 +9,7 @@ from bot.domain.market import PrintedQuote
 from bot.errors import SettingsError
 from bot.ports import FrameDecoder, MarketReader, MarketSink, Wiring
 from bot.settings import Settings
+from bot.suggestion import did_you_mean
 from exchanges.bybit import normalize, shipped
 from exchanges.bybit.decoder import BybitDecoder
 from exchanges.bybit.endpoints import rest_url
@@ -84,6 +84,4 @@ class BybitVenue:
 
 
 def _unknown(feed: Feed, symbol: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(symbol, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"instruments.{feed}: {symbol} does not trade there{hint}"
+    return f"instruments.{feed}: {symbol} does not trade there{did_you_mean(symbol, known)}"

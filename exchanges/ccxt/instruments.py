@@ -3,7 +3,6 @@
 What is guarded against, and why: docs/venues.md.
 """
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import SettingsError, VenueUnavailable
+from bot.suggestion import did_you_mean
 from exchanges.ccxt.errors import translated
 from exchanges.ccxt.rows import Description, Grid, Refused, positive
 from exchanges.common.market.wanted import wants_all
@@ -74,9 +74,7 @@ def chosen(feed: Feed, read: Read, wanted: Collection[str]) -> dict[str, Instrum
         if symbol in read.refused:
             raise SettingsError(f"{feed} refuses {symbol}: {read.refused[symbol]}")
         if symbol not in known:
-            near = difflib.get_close_matches(symbol, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise SettingsError(f"instruments.{feed}: {symbol} does not trade there{hint}")
+            raise SettingsError(f"instruments.{feed}: {symbol} does not trade there{did_you_mean(symbol, known)}")
     return {name: instrument for name, instrument in read.instruments.items() if instrument.symbol in wanted}
 
 
