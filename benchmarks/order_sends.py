@@ -29,7 +29,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, Side
-from bot.domain.route import Opportunity, Route, TradeLeg
+from bot.domain.route import Cost, Opportunity, Route, TradeLeg
 from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair
 from bot.execution.pair_executor import PairExecutor
@@ -54,6 +54,8 @@ _MANY = 1_000
 _P50 = Target("value", at_most=True, limit=2.0, unit="ms")
 _P99 = Target("value", at_most=True, limit=10.0, unit="ms")
 _GAP = Target("value", at_most=True, limit=1.0, unit="ms")
+_COSTS = tuple(Cost(name=name, bps=10.0) for name in ("buy fee", "sell fee", "buy depth", "sell depth", "rebalance"))
+"""As many as such a route has."""
 _HALF = Target("ratio", at_most=True, limit=0.5, unit="ms")
 
 
@@ -251,7 +253,7 @@ class _OwnPairs:
                 buy_price=price * 1.01,
                 sell_price=price * 0.99,
                 gross_edge_bps=0.0,
-                costs=(),
+                costs=_COSTS,
                 net_edge_bps=0.0,
             )
         )

@@ -16,6 +16,7 @@ from bot.domain.order import Fill, Order, OrderStatus
 from bot.domain.route import Opportunity, Route
 from bot.execution.episode import Episode
 from bot.execution.leg_words import words
+from bot.execution.order_record import cost_record
 from bot.execution.pair import PairState
 from bot.matching.cash import cash_asset, cash_flow, exact
 from bot.ports.transfers import Carriage, CarryNews, CarryState
@@ -329,7 +330,7 @@ class Chain:
                 "gross_bps": opportunity.gross_edge_bps,
                 "needed_bps": opportunity.needed_bps,
                 "net_bps": opportunity.net_edge_bps,
-                "costs": [cost.model_dump(mode="json") for cost in opportunity.costs],
+                "costs": [cost_record(cost) for cost in opportunity.costs],
             },
             "exit_expected": None,
             "links": [link.model_dump(mode="json") for link in opportunity.links],

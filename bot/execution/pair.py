@@ -17,6 +17,7 @@ from bot.domain.route import Opportunity
 from bot.execution.episode import Episode
 from bot.execution.grid import decimal_price
 from bot.execution.leg_words import words
+from bot.execution.order_record import cost_record
 
 
 class PairState(StrEnum):
@@ -221,7 +222,7 @@ class Pair:
                 "gross_bps": opportunity.gross_edge_bps,
                 "needed_bps": opportunity.needed_bps,
                 "net_bps": opportunity.net_edge_bps,
-                "costs": [cost.model_dump(mode="json") for cost in opportunity.costs],
+                "costs": [cost_record(cost) for cost in opportunity.costs],
             },
             "exit_expected": None
             if exit_expected is None

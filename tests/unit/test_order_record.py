@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderStatus, OrderType, Side, TimeInForce
-from bot.execution.order_record import instrument_record, order_record
+from bot.domain.route import Cost
+from bot.execution.order_record import cost_record, instrument_record, order_record
 from tests.invariants.world import INSTRUMENTS
 
 numbers = st.decimals("0.00000001", "1e12", places=8).filter(lambda number: number > 0)
@@ -41,6 +42,13 @@ def test_an_order_is_written_down_as_its_model_says(order: Order) -> None:
     written = order_record(order, "p", "open_buy", Decimal("1.10"))
     assert written == said
     assert list(written) == list(said)
+
+
+@given(st.builds(Cost, name=st.text(), bps=st.floats(allow_nan=False), assumed=st.booleans()))
+def test_a_cost_is_written_down_as_its_model_says(cost: Cost) -> None:
+    said = cost.model_dump(mode="json")
+    assert cost_record(cost) == said
+    assert list(cost_record(cost)) == list(said)
 
 
 def test_a_new_listing_of_an_instrument_is_not_taken_for_the_old_one() -> None:
