@@ -38,7 +38,10 @@ Callback = Callable[[], None]
 _BATCH_LIMIT = 5_000
 _CHUNK = 50
 _ASIDE_S = 0.0005
-"""How long `when_durable` gives the writer to put what waits into words and go to the disk with it, at the most."""
+"""How long `when_durable` gives the writer to put what waits into words and go to the disk with it. A writer that is in
+the middle of its words by then keeps the interpreter until it has them, or for the switch interval."""
+_FEW = 16
+"""Records (and markers) that are put into words in less than that; a pair's beginning is five."""
 _TAIL_CHECKED = 10_000
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOW_BYTE = 0xFF
@@ -117,6 +120,9 @@ class SqliteJournal:
         self._retry_s = retry_s
         self._keep_limit = keep_limit
         self._kept: list[_Entry] = []
+        self._failures = 0
+        """Counted by the writer as it sends word of them, and by the engine's thread as it hears it."""
+        self._heard = 0
         self._clock = SystemClock()
         self._writing_since_ns: int | None = None
         _make_directory(data_dir)
@@ -165,10 +171,15 @@ class SqliteJournal:
         """Run `callback` on the engine's thread once everything recorded so far is fsynced; never if that fails.
 
         Raises:
-            StorageError: If the journal is closed or has failed; with `deliver=None` also if it fails now.
+            StorageError: If the journal is closed or has failed, or a failure is still on its way to the engine's
+                thread; with `deliver=None` also if it fails now.
         """
         if self._closed or self.failed is not None:
             raise StorageError(self.failed or "the journal is closed")
+        if self._failures != self._heard:
+            # It is well again before its failure was heard of. Whoever hears of that acts for all that wait by then,
+            # and must not be called as well.
+            raise StorageError("it could not be written a moment ago")
         waiter = _Waiter(callback, threading.Event() if self._deliver is None else None)
         self._went.acquire(blocking=False)  # it may have gone for what came before
         self._put(waiter)
@@ -183,7 +194,8 @@ class SqliteJournal:
 
     def _stand_aside(self) -> None:
         """Until the writer is at the disk: to get there it needs the interpreter, which we keep while we are busy."""
-        if self._writing_since_ns is None:  # else it is there for what came before, for as long as the disk likes
+        is_idle = self._writing_since_ns is None  # else it is there for what came before, for as long as the disk likes
+        if is_idle and self._waiting() <= _FEW:
             self._went.acquire(timeout=_ASIDE_S)
 
     def behind_s(self) -> float:
@@ -270,6 +282,7 @@ class SqliteJournal:
             self._tell(entries)
         if not self.is_lost and (entries or self._kept):
             self._try_to_write(entries)
+        self._let_go()  # nothing may have been written
         for item in batch:
             if isinstance(item, _Waiter):
                 self._release(item, durable=self.failed is None and not was_told)
@@ -308,8 +321,7 @@ class SqliteJournal:
             execute("BEGIN IMMEDIATE")
         try:
             for chunk in self._chunks(entries):
-                if self._went.locked():  # nobody but us lets go of it
-                    self._went.release()
+                self._let_go()
                 execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
                 size += sum(schema.size_of(row) for row in chunk)
             if not is_one:
@@ -321,6 +333,11 @@ class SqliteJournal:
             raise
         self._seq += len(entries)
         self._log_room.grew(size)
+
+    def _let_go(self) -> None:
+        """Of the engine, which stands aside."""
+        if self._went.locked():  # nobody but us lets go of it
+            self._went.release()
 
     def _chunks(self, entries: Sequence[_Entry]) -> Iterator[list[schema.Row]]:
         """Rows in small portions.
@@ -340,7 +357,15 @@ class SqliteJournal:
         self.failed = reason
         on_failure = self._on_failure
         if is_news and on_failure is not None and self._deliver is not None:
-            self._bring(lambda: on_failure(reason))
+            self._failures += 1
+            self._bring(partial(self._hear, on_failure, reason))
+
+    def _hear(self, on_failure: Callable[[str], None], reason: str) -> None:
+        """On the engine's thread."""
+        try:
+            on_failure(reason)
+        finally:
+            self._heard += 1
 
     def _tell(self, entries: Sequence[_Entry]) -> None:
         """Hand out what is not in the file."""
@@ -382,7 +407,9 @@ class BesideJournal:
 
 
 def _to_stderr(line: str) -> None:
-    print("not in the journal:", line, file=sys.stderr, flush=True)
+    # It may be a file on the disk that is full, or a pipe that nobody reads any more: the record waits in memory still.
+    with suppress(OSError, ValueError):
+        print("not in the journal:", line, file=sys.stderr, flush=True)
 
 
 def _make_directory(path: Path) -> None:

@@ -132,6 +132,26 @@ def test_fault_60_the_journal_goes_on_by_itself_when_there_is_room_again(tmp_pat
     assert_went_on(played(FULL, tmp_path / "data", "unshare", "--mount"))
 
 
+@pytest.mark.parametrize("stderr", ["a file on the same disk", "a pipe that nobody reads any more"])
+def test_fault_60_the_journal_goes_on_though_nobody_can_be_told_what_waits(tmp_path: Path, stderr: str) -> None:
+    """`python main.py 2> bot.log`: what the journal hands out while the disk is full has nowhere to go to."""
+    code = CHILD.replace(", on_lost=lost.append", "")
+    if stderr.startswith("a pipe"):
+        # A write fails where nobody reads; Python has the signal ignored.
+        code = "import os\nreading, writing = os.pipe()\nos.close(reading)\nos.dup2(writing, 2)\n" + code
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "bot.log").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(**LIMITED), str(tmp_path / "data")],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True, timeout=180, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, (tmp_path / "bot.log").read_text()
+    said = json.loads(done.stdout)
+    assert said["durable"] == ["before", "after 0", "after 1"]
+    assert len(said["kept"]) == len(set(said["kept"])) == 64
+    assert said["sound"] == "ok"
+
+
 def may_mount() -> bool:
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         return False

@@ -1,9 +1,11 @@
 """Fault 61: the store is locked, or its disk slow. The wait is bounded, nothing new is opened, nothing is dropped."""
 
+import queue
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -138,6 +140,48 @@ def test_fault_61_who_was_told_of_a_failure_is_promised_nothing_afterwards(
     journal.close()
     assert promised == []
     assert [key for _, _, key, _ in records(tmp_path)] == ["1", "2", "3"]
+
+
+def test_fault_61_a_failure_that_is_over_before_it_is_heard_of_promises_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's thread was busy for longer than the disk was away: what it writes down before it hears of that
+    would be acted on as failed when it hears, and once more as durable: a hedge sent twice."""
+    write, tried = SqliteJournal._write, []
+
+    def failing_once(journal: SqliteJournal, entries: object) -> None:
+        tried.append(entries)
+        if len(tried) == 1:
+            raise sqlite3.OperationalError("database is locked")
+        write(journal, entries)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SqliteJournal, "_write", failing_once)
+    loop: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    said: list[str] = []
+    journal = SqliteJournal(
+        tmp_path, "r1", deliver=loop.put, on_failure=said.append, on_lost=lambda line: None, retry_s=0.01
+    )
+    journal.record(RecordKind.ORDER, "1", 1, {})
+    word_of_it = loop.get(timeout=60)
+    until(lambda: journal.failed is None)
+    journal.record(RecordKind.ORDER, "2", 1, {})
+    with pytest.raises(StorageError, match="a moment ago"):
+        journal.when_durable(lambda: said.append("durable"))
+    word_of_it()
+    journal.record(RecordKind.ORDER, "3", 1, {})
+    journal.when_durable(lambda: said.append("durable"))
+    loop.get(timeout=60)()
+    journal.close()
+    assert said == ["the journal cannot be written: database is locked", "durable"]
+    assert loop.empty()
+    assert [key for _, _, key, _ in records(tmp_path)] == ["1", "2", "3"]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.002)
 
 
 def test_fault_61_more_than_can_be_kept_is_lost_for_good_and_says_so(

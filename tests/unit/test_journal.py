@@ -4,6 +4,7 @@ import json
 import sqlite3
 import stat
 import threading
+import time
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -104,6 +105,39 @@ def test_whoever_waits_goes_on_once_the_writer_is_at_the_disk(tmp_path, monkeypa
     assert words == [0, "went on", 1, "went on", 2, "went on"]
 
 
+def test_whoever_waits_goes_on_while_the_disk_works(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.storage.journal._ASIDE_S", 600)
+    went_on, done, waited = threading.Event(), threading.Event(), []
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    journal._connection.set_trace_callback(lambda statement: waited.append(went_on.wait(60)))
+    journal.record(RecordKind.ORDER, "o", 1, {})
+    journal.when_durable(done.set)
+    went_on.set()
+    assert done.wait(60)
+    journal.close()
+    assert all(waited)
+
+
+def test_nobody_stands_aside_for_a_disk_that_is_at_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.storage.journal._ASIDE_S", 600)
+    begun, went_on, waited = threading.Event(), threading.Event(), []
+
+    def body():
+        begun.set()
+        waited.append(went_on.wait(60))
+        return {}
+
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    journal.record(RecordKind.ORDER, "1", 1, body)
+    assert begun.wait(60)
+    journal.record(RecordKind.ORDER, "2", 1, {})
+    journal.when_durable(lambda: None)
+    went_on.set()
+    journal.close()
+    assert waited == [True]
+    assert len(rows(tmp_path)) == 2
+
+
 def test_whoever_waits_goes_on_without_a_writer_that_is_held_up(tmp_path):
     held, done = threading.Event(), threading.Event()
 
@@ -120,6 +154,31 @@ def test_whoever_waits_goes_on_without_a_writer_that_is_held_up(tmp_path):
     assert done.wait(60)
     journal.close()
     assert len(rows(tmp_path)) == 2
+
+
+def test_nobody_stands_aside_for_what_is_durable_already(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.storage.journal._ASIDE_S", 60)
+    journal = SqliteJournal(tmp_path, "r1", deliver=lambda callback: callback())
+    begun = time.monotonic()
+    for _ in range(3):
+        done = threading.Event()
+        journal.when_durable(done.set)
+        assert done.wait(60)
+    journal.close()
+    assert time.monotonic() - begun < 60  # that of one who waited in vain
+
+
+def test_nobody_stands_aside_while_the_writer_has_much_to_put_into_words(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.storage.journal._ASIDE_S", 600)
+    went_on, done = threading.Event(), threading.Event()
+    journal = SqliteJournal(tmp_path, "r1", group_commit_ms=60_000, deliver=lambda callback: callback())
+    for number in range(40):  # the first words come only when the caller has gone on
+        journal.record(RecordKind.EVENT, str(number), 1, lambda: {} if went_on.wait(60) else {"waited": "in vain"})
+    journal.when_durable(done.set)
+    went_on.set()
+    assert done.wait(60)
+    journal.close()
+    assert rows(tmp_path, "DISTINCT body") == [("{}",)]
 
 
 @pytest.mark.parametrize(("records", "commits"), [(50, []), (120, ["COMMIT"])])
