@@ -14,7 +14,6 @@ from typing import Any
 from bot.errors import BotError, ExitCode, SettingsError, StorageError
 from modes.house import HERE
 
-LOWEST_PRIORITY = 19
 _ERRORS: Mapping[int, type[BotError]] = {ExitCode.SETTINGS: SettingsError, ExitCode.STORAGE: StorageError}
 _END_S = 5.0
 
@@ -34,7 +33,7 @@ async def in_nice_process(module: str, wanted: Mapping[str, Any]) -> str:
         BotError: If it ended in another way.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module),
+        *(sys.executable, "-m", "modes.niced", module),
         cwd=HERE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -69,7 +68,6 @@ def _last_line(data: bytes) -> str:
 
 def serve(work: Callable[[Mapping[str, Any]], str]) -> int:
     """The process' side: do what stdin says, and print what was done; returns the exit code."""
-    os.nice(LOWEST_PRIORITY)
     try:
         print(work(json.load(sys.stdin)))
     except BotError as error:

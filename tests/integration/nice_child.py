@@ -10,11 +10,14 @@ from typing import Any
 from bot.errors import SettingsError, StorageError
 from modes.nice_process import serve
 
+NICENESS_AT_START = os.nice(0)
+"""While it is loaded: nobody has asked it for anything yet."""
+
 
 def work(wanted: Mapping[str, Any]) -> str:
     match wanted["do"]:
         case "tell":
-            return f"first line\nniceness {os.nice(0)}, parent {wanted['parent'] == os.getppid()}"
+            return f"first line\nniceness {NICENESS_AT_START}, parent {wanted['parent'] == os.getppid()}"
         case "wait":
             Path(wanted["file"]).write_text(str(os.getpid()))
             signal.pause()
