@@ -45,6 +45,7 @@ class World:
         token: str | None = None,
         instruments: tuple[Instrument, ...] = (SPOT, LINEAR),
         arbitrage: Mapping[str, Any] | None = None,
+        other: str | None = None,
     ) -> None:
         told: UserDict[Feed, FeeSchedule] = UserDict()
         live: Mapping[Feed, FeeSchedule] = fee_schedules([SPOT.feed, LINEAR.feed], told, Settings())
@@ -58,7 +59,7 @@ class World:
         )  # fmt: skip
         told.data = self.terms.by_feed
         self.desk = TermsDesk(self.terms, self.bench.engine, self.bench.clock, {LINEAR.feed: 0.0}, lambda _: None)
-        self.tell(spot, linear, token=token)
+        self.tell(spot, linear, other, token)
 
     def tell(self, spot: str, linear: str, other: str | None = None, token: str | None = None) -> None:
         """The venue's answer from now on, and the job `fees` has its turn."""
@@ -218,6 +219,12 @@ def test_one_instrument_of_a_feed_is_named_itself() -> None:
     assert event["text"].startswith("binance:BTC/USDT: fees are taker 7 bps")
     world.answer({}, {LINEAR.id: "taker", SPOT.id: "taker", OTHER.id: "taker"})
     assert len(fee_events(world)) == 1
+
+
+def test_the_start_tells_who_is_charged_otherwise_than_the_others_of_its_feed() -> None:
+    world = World(instruments=(SPOT, LINEAR, OTHER), other="0")
+    (event,) = fee_events(world)  # the run's first record has one schedule of each feed, the dearest
+    assert event["text"] == "binance:BTC/USDT: fees are taker 0 bps, maker 1 bps (account)"
 
 
 @pytest.mark.parametrize(("taker", "closed"), [("5", False), ("25", True)])

@@ -21,19 +21,22 @@ class FeeChanges:
     """Compares the fees of one engine's slots with what they were when it looked last."""
 
     def __init__(self, slots: Sequence[InstrumentSlot], event: Event) -> None:
-        """Nothing is known before the first `look`, which tells nothing.
+        """Nothing is told before the first `look`.
 
         Args:
-            slots: Of the engine; their fees, and the routes on them.
+            slots: Of the engine; their fees are those of their feeds, as the run began, and the routes on them.
             event: Takes a level, a line, and what else is written down with it.
         """
         self._slots = slots
         self._event = event
-        self._last: dict[str, FeeSchedule] = {}
+        self._last = {slot.instrument.id: slot.fees for slot in slots if slot.fees is not None}
         self._has_looked = False
 
     def look(self) -> None:
-        """Tell what has changed. Fees that are not known for a while, and come back as they were, have not."""
+        """Tell what has changed; the first time, which instruments are charged otherwise than the others of their feed.
+
+        Fees that are not known for a while, and come back as they were, have not changed.
+        """
         told: dict[tuple[str, str], list[Instrument]] = {}
         found: dict[str, FeeSchedule] = {}
         for slot in self._slots:
@@ -42,14 +45,13 @@ class FeeChanges:
             if now is None or (before is not None and _charge(before) == _charge(now)):
                 continue
             self._last[instrument.id] = found[instrument.id] = now
-            if before is not None:
+            if before is not None and self._has_looked:
                 _measure_anew(slot.routes, instrument, before, now)
-            were = "" if before is None else f"; they were {_rates(before)}"
+            were = f"; they were {_rates(before)}" if before is not None and self._has_looked else ""
             told.setdefault((str(instrument.feed), f"{_rates(now)} ({now.words}){were}"), []).append(instrument)
-        if self._has_looked:
-            for (feed, words), instruments in told.items():
-                fees = {one.id: found[one.id].model_dump(mode="json") for one in instruments}
-                self._event("info", f"{self._names(feed, instruments)}: fees are {words}", {"fees": fees})
+        for (feed, words), instruments in told.items():
+            fees = {one.id: found[one.id].model_dump(mode="json") for one in instruments}
+            self._event("info", f"{self._names(feed, instruments)}: fees are {words}", {"fees": fees})
         self._has_looked = True
 
     def _names(self, feed: str, instruments: Sequence[Instrument]) -> str:
