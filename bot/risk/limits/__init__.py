@@ -1,7 +1,7 @@
 """One small class a limit. A limit answers with None, or with what it saw and what it allows."""
 
 from bot.market.quote_ages import QuoteAges
-from bot.risk.limits.base import KNOWN, Limit, Proposal, Refused, at_least, at_most, unknown
+from bot.risk.limits.base import KNOWN, Limit, Refused, at_least, at_most, unknown
 from bot.risk.limits.chains import MaxInFlight, OneTransfer, TransferAllowed
 from bot.risk.limits.funds import CoveredByBalance, LiquidationDistance, MaxMarginRatio, TimeToMarginCall
 from bot.risk.limits.inputs import FeedCondition, MarketState, MarketStatistics, Portfolio
@@ -27,6 +27,7 @@ from bot.risk.limits.venues import (
     OpenVenues,
     StillListed,
 )
+from bot.risk.proposed import Proposal
 from bot.settings import Settings
 
 __all__ = [

@@ -4,12 +4,11 @@ Every comparison is written so that NaN refuses: a limit whose own input is brok
 """
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf
 from typing import Protocol
 
-from bot.domain.order import Side
-from bot.domain.route import Route, TradeLeg
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 KNOWN = "known"
 """Unit of an input that is missing or is no number: 0 of it is known, 1 is needed."""
@@ -24,37 +23,6 @@ class Refused:
     """Above `allowed` where that is the most, below it where that is the least; always a finite number."""
     allowed: float
     unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What the strategy would like to open."""
-
-    route: Route
-    ts_ns: int
-    quantity: float
-    """Base units."""
-    buy_price: float
-    sell_price: float
-    gross_edge_bps: float
-    prices: tuple[float, ...] = ()
-    """Of a chain, what each of `route.priced` is expected to trade at, each in its own quote units."""
-    amounts: tuple[float, ...] = ()
-    """Of a chain, what leaves by each of `route.sent`, units of the asset."""
-
-    @property
-    def notional(self) -> float:
-        """Of the larger leg, quote units; of a chain the first trade's: the same amount goes through all of it."""
-        if self.route.chain:
-            return self.quantity * self.buy_price
-        return self.quantity * max(self.buy_price, self.sell_price)
-
-    def price(self, leg: TradeLeg) -> float:
-        """What a leg of `route.committed` is expected to trade at, its quote units; NaN where nothing was expected."""
-        if self.route.chain:
-            at = self.route.priced.index(leg)
-            return self.prices[at] if at < len(self.prices) else nan
-        return self.buy_price if leg.side is Side.BUY else self.sell_price
 
 
 class Limit(Protocol):

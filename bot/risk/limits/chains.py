@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from bot.domain.legs import TransferLeg
-from bot.risk.limits.base import Proposal, Refused, at_most, is_within
+from bot.risk.limits.base import Refused, at_most, is_within
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 
 @dataclass(frozen=True, slots=True)

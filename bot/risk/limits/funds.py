@@ -5,9 +5,10 @@ from math import inf
 
 from bot.domain.margin import MarginSource
 from bot.domain.order import Side
-from bot.risk.limits.base import Proposal, Refused, at_least, at_most, is_within, unknown
+from bot.risk.limits.base import Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 from bot.risk.margin import MarginAfter
+from bot.risk.proposed import Proposal
 
 FAR_BPS = 10_000.0
 """A margin that only doubling the price eats is not asked how long it lasts."""

@@ -4,7 +4,7 @@ None means that the figure is not known, and a limit that needs it refuses.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TransferLeg
@@ -13,9 +13,7 @@ from bot.domain.order import Side
 from bot.domain.route import Route
 from bot.ports import FeedState
 from bot.risk.margin import MarginAfter
-
-if TYPE_CHECKING:
-    from bot.risk.limits.base import Proposal
+from bot.risk.proposed import Proposal
 
 
 class MarketStatistics(Protocol):
@@ -97,7 +95,7 @@ class Portfolio(Protocol):
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float | None:
         """What the wallet still covers on this side, less what pairs have reserved."""
 
-    def margin_after(self, proposal: "Proposal") -> Sequence[MarginAfter] | None:
+    def margin_after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         """Every margin wallet that the proposal touches, once it is filled; none where it trades spot alone."""
 
     def top_up_s(self, venue: str) -> float | None:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from bot.risk.limits.base import Proposal, Refused, at_most
+from bot.risk.limits.base import Refused, at_most
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from itertools import combinations
 from math import inf
 
 from bot.market.quote_ages import QuoteAges
-from bot.risk.limits.base import Proposal, Refused, at_most, is_within, unknown
+from bot.risk.limits.base import Refused, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 
 class FreshQuotes:

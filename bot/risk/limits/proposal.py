@@ -5,8 +5,9 @@ from math import inf, nan
 
 from bot.domain.order import Side
 from bot.domain.route import Route
-from bot.risk.limits.base import Proposal, Refused, at_most, unknown
+from bot.risk.limits.base import Refused, at_most, unknown
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 _LEGS = 2
 

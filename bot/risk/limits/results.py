@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import inf
 
-from bot.risk.limits.base import Proposal, Refused, at_most
+from bot.risk.limits.base import Refused, at_most
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 
 def _loss(result: float | None) -> float | None:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import inf
 
-from bot.risk.limits.base import Proposal, Refused, at_most, is_within, unknown
+from bot.risk.limits.base import Refused, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 _LEAST_WORTH, _MOST_WORTH = 0.5, 2.0
 """Of a currency that caps may be counted in: euros and pounds are near enough to dollars, coins are not."""

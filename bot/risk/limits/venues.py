@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from bot.domain.instrument import ListingStatus
 from bot.ports import FeedState
-from bot.risk.limits.base import Proposal, Refused, at_least, at_most, is_within, unknown
+from bot.risk.limits.base import Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
+from bot.risk.proposed import Proposal
 
 _BROKEN = (FeedState.RECONNECTING, FeedState.FAILED, FeedState.CLOSED)
 """Connecting and silent are not: the fresh quotes that are asked for besides prove that data comes."""
