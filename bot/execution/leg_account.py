@@ -94,7 +94,10 @@ class LegAccount:
         return [*_trade_flows(self.instrument, fill.side, fill.price, fill.quantity), (fill.fee_asset, -fill.fee)]
 
     def exit_flows(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Iterable[tuple[str, Decimal]] | None:
-        """The flows of closing it at the touch, fee included; None where the quote or the fee is not known."""
+        """The flows of closing it at the touch, fee included; None where the quote or the fee is not known.
+
+        A fee that will be taken in a venue's token counts for what it is worth, in the asset of any other fee.
+        """
         quantity = abs(self.holding)
         if self.is_spot:
             quantity -= quantity % self.instrument.lot_size
@@ -105,7 +108,7 @@ class LegAccount:
         schedule = fees(self.instrument)
         if price is None or schedule is None:
             return None
-        fee = trade_fee(self.instrument, side, price, quantity, schedule.taker_bps)
+        fee = trade_fee(self.instrument, side, price, quantity, schedule.charged_bps(is_maker=False))
         return [*_trade_flows(self.instrument, side, price, quantity), (fee_asset(self.instrument, side), -fee)]
 
     def view(self) -> LegView:

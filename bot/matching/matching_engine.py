@@ -38,7 +38,11 @@ class MatchingEngine:
     """Matches orders against books and books the fills. The same calls give the same results, ids included."""
 
     def __init__(self, accounts: Accounts, fees: Mapping[Feed, FeeSchedule]) -> None:
-        """Trade on `accounts`; orders of a feed that `fees` does not know are rejected."""
+        """Trade on `accounts`; orders of a feed that `fees` does not know are rejected.
+
+        Where an account pays in a venue's token its discount is taken off, and the rest taken as any other fee is:
+        these accounts hold no token, and what is traded here costs what it was priced with.
+        """
         self.accounts = accounts
         self._fees = fees
         self._numbers = itertools.count(1)
@@ -56,10 +60,11 @@ class MatchingEngine:
             touch = book.touch(order.side)
             if touch is None:
                 return MatchResult(ended(order, OrderStatus.EXPIRED, NO_QUOTE))
-            self.check_price(order, wanted, touch, fees.taker_bps)
+            charged_bps = fees.charged_bps(is_maker=False)
+            self.check_price(order, wanted, touch, charged_bps)
         except OrderRejected as error:
             return refused(order, error)
-        fills = self._fill(order, book.take(order.side, wanted, order.price), fees.taker_bps, now_ns)
+        fills = self._fill(order, book.take(order.side, wanted, order.price), charged_bps, now_ns)
         return MatchResult(_settled(order, fills, wanted, touch), fills)
 
     def numbered(self, order: Order) -> Order:

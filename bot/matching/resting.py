@@ -75,11 +75,12 @@ class RestingOrders:
             if touch is None:
                 return MatchResult(_final(order, OrderStatus.EXPIRED, NO_QUOTE, now_ns))
             self._check_passive(order, price, touch)
-            self._engine.check_price(order, wanted, touch, fees.maker_bps)
+            charged_bps = fees.charged_bps(is_maker=True)
+            self._engine.check_price(order, wanted, touch, charged_bps)
         except OrderRejected as error:
             return refused(order.model_copy(update={"ts_final_ns": now_ns}), error)
         order = order.model_copy(update={"status": OrderStatus.SENT})
-        one = _Resting(order, price, fees.maker_bps)
+        one = _Resting(order, price, charged_bps)
         self._of(order)[order.client_order_id] = one
         self._lock(one)
         return MatchResult(order)

@@ -236,3 +236,21 @@ def test_the_loss_of_an_open_pair_counts_what_closing_it_costs_now(taker: str, *
     world.bench.new()
     world.bench.linear(2_060, "1010.00", "1010.20")
     assert [what[2] for what in world.bench.new() if what[1] == "there"] == (["loss_stop"] if closed else [])
+
+
+@pytest.mark.parametrize("token", [None, "BNB"])
+def test_what_is_open_is_worth_what_closing_it_at_these_quotes_brings_on_paper(token: str | None) -> None:
+    world = World(token=token)
+    world.open()
+    pairs = world.bench.engine.desk.ledger.pairs
+    (opened,) = pairs()
+    saved = D("0.75") if token else 1  # a quarter of what both sides charge, in whatever asset paper takes it
+    assert opened.fees == {"ETH": D("0.99") * D("0.001") * saved, "USDT": D("0.99") * 1010 * D("0.0005") * saved}
+    before = world.bench.engine.desk.unrealised()
+    bench = world.bench
+    bench.engine.desk.leave(next(one for one in bench.engine.routes if one.pair is not None))
+    for at_ms in (2_100, 2_200):
+        bench.spot(at_ms, "999.90", "1000.10")
+        bench.linear(at_ms, "1010.00", "1010.20")
+    assert bench.engine.desk.unrealised() == {}
+    assert bench.engine.desk.ledger.realised() == before

@@ -42,9 +42,12 @@ class FeeChanges:
         for slot in self._slots:
             instrument, now = slot.instrument, slot.fees
             before = self._last.get(instrument.id)
-            if now is None or (before is not None and _charge(before) == _charge(now)):
+            if now is None or now is before:
                 continue
-            self._last[instrument.id] = found[instrument.id] = now
+            self._last[instrument.id] = now
+            if before is not None and _charge(before) == _charge(now):
+                continue
+            found[instrument.id] = now
             if before is not None and self._has_looked:
                 _measure_anew(slot.routes, instrument, before, now)
             were = f"; they were {_rates(before)}" if before is not None and self._has_looked else ""
