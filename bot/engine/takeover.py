@@ -84,7 +84,9 @@ class Takeover:
         """
         left, engine = self._left, self._engine
         if isinstance(self._venue, RebuiltFromFills):
-            self._venue.rebuild([fill for pair in left.pairs for fill in pair.fills])
+            # A person cannot close anything in a paper wallet: what is forgotten is closed by not being there.
+            kept = [] if engine.settings.reconciliation.pairs == "abandon" else left.pairs
+            self._venue.rebuild([fill for pair in kept for fill in pair.fills])
         if isinstance(self._carrier, PaperCarrier):
             chains = [pair.pair for pair in left.pairs if isinstance(pair.pair, Chain)]
             over = [one for chain in chains for one in chain.travels.values() if one.is_over]

@@ -18,7 +18,7 @@ def abandon(left: LeftPair, now_ns: int) -> tuple[dict[str, Any], str]:
 
     Returns:
         Its record, and for a person what it held and which of its orders have no known end, as far as the journal
-        knows: no venue has been asked, and the person may have closed all of it by then.
+        knows: no venue was asked about it.
     """
     pair = left.pair
     was, held, orders = pair.state.value, left.held_words(), sorted(pair.pending)

@@ -83,8 +83,9 @@ class Recovery:
             PreflightFailed: If the venues tell otherwise than the journal, or do not agree with it in time.
             VenueUnavailable: If one cannot be asked in time: the next start may find it.
         """
+        given_up: list[LeftPair] = []
         if self._settings.pairs == "abandon":
-            self._abandon()
+            given_up, self._left.pairs = self._left.pairs, []
         try:
             async with asyncio.timeout(self._deadline_s):
                 await self._settle()
@@ -93,6 +94,8 @@ class Recovery:
             if self._trouble is not None:
                 raise VenueUnavailable(self._trouble.venue, f"the account {words}: {self._trouble}") from error
             raise PreflightFailed(f"the accounts {words}") from error
+        # Only now: where a venue still holds some of it, the start is refused, and the next one has to know the pair.
+        self._forget(given_up)
         return self._left.pairs
 
     async def _settle(self) -> None:
@@ -111,14 +114,13 @@ class Recovery:
         known = {one.id for one in self._instruments if one.venue in self._accounts}
         return all(instrument.id in known for instrument in pair.opportunity.route.instruments)
 
-    def _abandon(self) -> None:
-        """A person has closed them: they are over, and whatever is still there is not ours."""
-        for left in self._left.pairs:
+    def _forget(self, given_up: Iterable[LeftPair]) -> None:
+        """A person has closed them, and the venues hold nothing of them, or what is in quarantine: they are over."""
+        for left in given_up:
             now_ns = self._clock.now_ns()
             record, known = abandon(left, now_ns)
             self._journal.record(RecordKind.PAIR, left.pair.id, now_ns, record)
             self._event("warning", f"{left.name} of an earlier run is abandoned, as was asked for: {known}")
-        self._left.pairs.clear()
 
     # One order
 
