@@ -130,9 +130,10 @@ class OrderRounds(Generic[_Of]):
             self._not_durable(owner, waiting, why)
 
     def _durable(self, owner: _Of, orders: list[Order]) -> None:
-        """A journal that is closed writes what waited first: by then there is no venue any more to send it to."""
-        if not self._is_stopped:
-            self._send(owner, orders)
+        """What the journal's failure has settled meanwhile is not sent, or not again."""
+        waiting = [one for one in orders if owner.orders[one.client_order_id][0].status is OrderStatus.INTENT]
+        if waiting:
+            self._send(owner, waiting)
 
     def _not_durable(self, owner: _Of, orders: list[Order], why: str) -> None:
         # Holding what nobody was told to hold is worse than an order that only stderr has.
@@ -143,6 +144,8 @@ class OrderRounds(Generic[_Of]):
             self._send(owner, orders)
 
     def _send(self, owner: _Of, orders: list[Order]) -> None:
+        if self._is_stopped:
+            return  # a journal that is closed writes what waited first; who would follow the order is gone
         taken_back = [order for order in orders if self._is_taken_back(order)]
         if taken_back:
             self._withhold(owner, taken_back, _TAKEN_BACK)

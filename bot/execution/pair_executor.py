@@ -332,6 +332,8 @@ class PairExecutor:
             self._after_opening(pair)
         elif not any(self._orders.must_go(pair, leg) for leg in pair.legs):
             self._over(pair, PairState.CLOSED)
+        if pair.state is PairState.OPEN and not pair.is_live and self._orders.is_held_up(pair):
+            self._pause.begin(pair)  # nothing else would look at it before it is closed
 
     def _after_opening(self, pair: Pair) -> None:
         """Even, and nothing is on its way any more."""
@@ -373,6 +375,7 @@ class PairExecutor:
     # Closing
 
     def _start_closing(self, pair: Pair, reason: str) -> None:
+        self._pause.end(pair)
         self._closing.begin(pair, reason)
         self._changed(pair)
         self._next(pair)

@@ -40,6 +40,13 @@ class PairOrders:
         leg = max(pair.legs, key=lambda leg: abs(leg.net))
         return leg if self._is_taken(pair, leg, ahead_by(pair, leg)) else None
 
+    def is_held_up(self, pair: Pair) -> bool:
+        """Whether a leg is ahead by what its venue takes of a position that shrinks, and others' orders hide that."""
+        leg = max(pair.legs, key=lambda leg: abs(leg.net))
+        if pair.is_round_trip or not leg.instrument.is_perpetual or not ahead_by(pair, leg):
+            return False
+        return self.leg_ahead(pair) is None and self._others_trade(pair, leg.instrument)
+
     def must_go(self, pair: Pair, leg: PairLeg) -> bool:
         """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""
         if leg.instrument.is_perpetual:
@@ -72,14 +79,16 @@ class PairOrders:
         """
         if not instrument.is_perpetual:
             return False
-        held = Decimal(0)
-        for other in self._pairs.values():
-            for leg in other.legs:
-                if leg.instrument.id == instrument.id:
-                    held += leg.held
-                    if other.pending and other is not pair:
-                        return False
+        if self._others_trade(pair, instrument):
+            return False
+        legs = (leg for other in self._pairs.values() for leg in other.legs)
+        held = sum((leg.held for leg in legs if leg.instrument.id == instrument.id), Decimal(0))
         return -side.sign * held >= quantity * instrument.contract_multiplier
+
+    def _others_trade(self, pair: Pair, instrument: Instrument) -> bool:
+        """Whether another pair on this instrument has orders on their way."""
+        others = (one for one in self._pairs.values() if one.pending and one is not pair)
+        return any(leg.instrument.id == instrument.id for other in others for leg in other.legs)
 
     # Orders
 

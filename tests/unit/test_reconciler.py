@@ -253,6 +253,24 @@ async def test_two_positions_that_are_explained_in_time_let_trading_go_on(monkey
         await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
 
 
+async def test_a_position_that_nothing_explains_reduces_again_when_another_reason_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loop stood still, say, when it was found: that passes, and the position is still explained by nothing."""
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(module, "_HALT_AT", 10_000)
+        here.desk.gate.reduce("the loop stood still")
+        here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
+        await until(lambda: here.says("is explained by nothing") == 1)
+        await here.looks(2)
+        here.desk.gate.resume("the loop is steady again")
+        await until(lambda: here.desk.gate.state is TradingState.REDUCING)
+        assert "is explained by nothing" in here.desk.gate.why[-1]
+        here.venue.told.append(fill("1", "0.5"))
+        await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
+        assert here.says("is explained by nothing") == 1
+
+
 async def test_what_a_person_has_paused_stays_paused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(monkeypatch) as here:
         monkeypatch.setattr(module, "_HALT_AT", 10_000)

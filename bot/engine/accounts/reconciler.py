@@ -289,11 +289,12 @@ class Reconciler:
         words = f"{instrument.id}: {figures}: {missing:+f} is explained by nothing"
         if looks == _REDUCE_AT:
             self._event("error", words)
-            # A second position that is another finds the gate reduced by the first.
-            self._has_reduced = self._has_reduced or self._desk.gate.state is TradingState.ACTIVE
-            self._desk.gate.reduce(words)
-        elif looks == _HALT_AT:
+        if looks == _HALT_AT:
             self._desk.gate.halt(words)
+        elif looks >= _REDUCE_AT and self._desk.gate.state is TradingState.ACTIVE:
+            # At every look: it may have been reduced for another reason by then, which has ended since.
+            self._has_reduced = True
+            self._desk.gate.reduce(words)
 
     def _settle_state(self) -> None:
         if self._has_reduced and not any(looks >= _REDUCE_AT for looks in self._looks.values()):
