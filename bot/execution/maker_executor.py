@@ -58,8 +58,9 @@ class MakerExecutor(PairExecutor):
 
     @property
     def unsettled(self) -> int:
-        """Orders that rest, and pairs with post-only legs whose fills are being hedged."""
-        return len(self._rests) + sum(pair.is_live for pair in self._pairs.values() if _maker_legs(pair))
+        """Orders that rest, and those on their way of pairs with post-only legs, and of round trips that are left."""
+        patient = [pair for pair in self._pairs.values() if pair.is_round_trip or _maker_legs(pair)]
+        return len(self._rests) + sum(pair.is_live for pair in patient)
 
     def rests_of(self, pair: Pair) -> list[Rest]:
         """The orders of a pair that rest."""

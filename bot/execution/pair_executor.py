@@ -307,7 +307,7 @@ class PairExecutor:
 
     def _next(self, pair: Pair) -> None:
         """Decide from what is held and what is on its way."""
-        if pair.state.is_over:
+        if pair.state.is_over or self._is_stopped:
             return
         ahead = self._orders.leg_ahead(pair) if is_to_be_hedged(pair) else None
         self._watch.look(pair, ahead)

@@ -43,6 +43,16 @@ def test_after_the_end_of_a_run_nothing_leaves_though_no_intent_can_be_durable()
     assert bench.inbox == [], "nobody follows it any more"
 
 
+def test_after_the_end_of_a_run_what_waited_for_the_journal_does_not_leave_when_it_fails() -> None:
+    bench, pair = opened()
+    bench.journal.is_slow = True
+    bench.executor.close(pair, "edge_gone")
+    bench.executor.stop()
+    bench.executor.journal_failed("full")
+    bench.journal.sync()
+    assert bench.inbox == []
+
+
 def ahead_beside_another() -> tuple[Bench, Pair]:
     """One pair is filled unevenly by less than the venue's minimum, while another's orders are on their way there."""
     bench = Bench()

@@ -258,6 +258,23 @@ def test_at_the_end_of_a_run_nothing_rests_and_no_exit_is_placed_again(bench: Be
     assert bench.executor.resting == 0
 
 
+def test_the_end_of_a_run_waits_for_what_leaves_in_place_of_an_exit_that_rested(bench: Bench) -> None:
+    told: list[bool] = []
+    bench.executor.on_withdrawn = lambda: told.append(True)
+    pair = bench.entered()
+    bench.executor.close(pair, "loss_stop")
+    bench.executor.withdraw()
+    bench.end(OrderStatus.CANCELLED)
+    assert pair.state is PairState.CLOSING
+    assert bench.inbox[-1].time_in_force is TimeInForce.IOC
+    assert bench.executor.unsettled == 1
+    assert told == [], "it is on its way, and its fills are this run's"
+    bench.fill("0.50")
+    bench.end(OrderStatus.FILLED, "0.50")
+    assert pair.state is PairState.CLOSED
+    assert told
+
+
 def test_withdrawing_with_nothing_at_rest_is_told_at_once(bench: Bench) -> None:
     told: list[bool] = []
     bench.executor.on_withdrawn = lambda: told.append(True)
