@@ -92,8 +92,7 @@ def test_the_fee_and_the_delay_that_a_venue_was_given_are_what_is_told(tmp_path:
         assert row.fee_bps == pytest.approx(1.0 if row.venue == "binance" else 0.0, abs=1e-4)
         if row.venue == "binance":
             assert row.real_latency_ms is not None
-            # From when both orders of the pair were known to have left: a busy machine knows it some ms late.
-            assert row.real_latency_ms >= 250
+            assert row.real_latency_ms >= 300
     told = json.loads(ran.stdout)["shadow"]
     assert told["by_venue"]["binance"]["fee_bps"]["mean"] == pytest.approx(1.0, abs=1e-4)
     assert told["open_twins"] == 0

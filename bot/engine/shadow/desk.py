@@ -221,7 +221,10 @@ class ShadowDesk(Witness):
         twins = known.get(_pair_id(order))
         half = None if twins is None else (twins.real if is_real else twins.paper)
         if half is not None:
-            half.sent_ns[order.client_order_id] = self._clock.monotonic_ns()
+            # As it was when it left: this is told once both orders of the pair have.
+            half.sent_ns[order.client_order_id] = half.pair.sent_ns.get(
+                order.client_order_id, self._clock.monotonic_ns()
+            )
 
     def _note_fill(self, twins: Twins | None, pair: Pair, fill: Fill) -> None:
         if twins is None or fill.client_order_id not in pair.orders:
