@@ -33,7 +33,7 @@ def test_what_was_sent_when_the_journal_failed_is_not_sent_again_when_it_is_dura
 
 def test_after_the_end_of_a_run_nothing_leaves_though_no_intent_can_be_durable() -> None:
     bench = Bench()
-    bench.open()
+    pair = bench.open()
     buy, sell = bench.take(Side.BUY, SPOT), bench.take(Side.SELL, PERP)
     bench.executor.stop()
     bench.journal.is_broken = True
@@ -41,6 +41,7 @@ def test_after_the_end_of_a_run_nothing_leaves_though_no_intent_can_be_durable()
     bench.fill(buy)
     bench.end(buy, buy.quantity)
     assert bench.inbox == [], "nobody follows it any more"
+    assert not pair.pending, "nor is it written down: the next start would ask a venue for it"
 
 
 def test_after_the_end_of_a_run_what_waited_for_the_journal_does_not_leave_when_it_fails() -> None:
