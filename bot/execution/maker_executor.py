@@ -58,9 +58,9 @@ class MakerExecutor(PairExecutor):
 
     @property
     def unsettled(self) -> int:
-        """Orders that rest, and those on their way of pairs with post-only legs, and of round trips that are left."""
-        patient = [pair for pair in self._pairs.values() if pair.is_round_trip or _maker_legs(pair)]
-        return len(self._rests) + sum(pair.is_live for pair in patient)
+        """Orders that rest, and pairs of which an order is on its way, or a leg ahead that may still be evened."""
+        moving = (pair.is_live or pair.uneven is not None for pair in self._pairs.values() if not pair.is_frozen)
+        return len(self._rests) + sum(moving)
 
     def rests_of(self, pair: Pair) -> list[Rest]:
         """The orders of a pair that rest."""

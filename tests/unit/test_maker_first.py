@@ -316,6 +316,26 @@ def test_the_end_of_a_run_waits_for_the_hedge_of_what_was_filled_meanwhile() -> 
     assert (told[-1:], pair.state) == ([True], PairState.OPEN)
 
 
+def test_the_end_of_a_run_waits_until_no_pair_stands_on_one_leg() -> None:
+    """Both legs take, and one is refused in the moment in which the run ends: it is unwound, and not left to the next
+    start."""
+    here = Bench(TAKER, TAKER)
+    told: list[bool] = []
+    here.executor.on_withdrawn = lambda: told.append(True)
+    pair = here.open()
+    buy, sell = here.inbox
+    here.executor.withdraw()
+    here.done(buy)
+    here.end(sell, status=OrderStatus.REJECTED)
+    while pair.imbalance:
+        assert told == []
+        while here.inbox[-1] in (buy, sell):
+            here.wait(50)
+            assert told == []
+        buy = here.done(here.inbox[-1])
+    assert (told[-1:], here.executor.unsettled) == ([True], 0)
+
+
 def test_an_entry_taken_back_before_its_intent_was_durable_never_leaves() -> None:
     here = Bench(MAKER, MAKER)
     here.journal.is_slow = True
