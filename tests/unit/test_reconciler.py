@@ -395,6 +395,18 @@ async def test_what_a_transfer_of_an_earlier_run_did_is_taken_as_it_is(monkeypat
         await until(lambda: here.says("cash: binance.linear USDT: +1 unexplained") == 1)
 
 
+async def test_a_transfer_that_had_ended_before_the_first_look_excuses_nothing_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with rig(monkeypatch) as here:
+        carrier = Carrier()
+        here.reconciler.follow(carrier)  # type: ignore[arg-type]
+        carrier.cash.on_unsettled("binance", "USDT")  # what it took is in the balance that the run begins with
+        await here.looks(5)
+        here.venue.usdt -= 300
+        await until(lambda: here.says("cash: binance.linear USDT: -300 unexplained") == 1)
+
+
 async def test_a_foreign_deposit_is_named_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(monkeypatch) as here:
         carrier = Carrier()

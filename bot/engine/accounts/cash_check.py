@@ -20,6 +20,8 @@ _DIGIT = Decimal("1e-8")
 """The last digit that venues tell of a balance; trades move finer ones: 0.0351 ETH at 0.03712 BTC has nine."""
 _SAME_ENTRY = Decimal("1e-8")
 """Of the price: venues round an average entry price."""
+_ACCEPTED_LOOKS = 2
+"""A balance that was asked for before a transfer ended may be compared after it."""
 _Place = tuple[str, str]
 """Wallet and asset."""
 
@@ -45,7 +47,8 @@ class CashCheck:
         self._beside: dict[_Place, Decimal] = {}
         """Told less what was traded: what lay there before, and what others moved."""
         self._suspected: dict[_Place, Decimal] = {}
-        self._accepted: set[_Place] = set()
+        self._accepted: dict[_Place, int] = {}
+        """In how many looks yet a difference is taken as it is."""
         self._unsure: dict[_Place, Decimal] = {}
         """What the rounding of a venue's entry prices may come to."""
 
@@ -65,8 +68,8 @@ class CashCheck:
         self._beside[wallet, asset] = self._beside.get((wallet, asset), _NOTHING) + amount
 
     def accept(self, wallet: str, asset: str) -> None:
-        """Take what is told next of an asset as it is."""
-        self._accepted.add((wallet, asset))
+        """Take an asset as it is told next; a balance that shows nothing new in two looks will show nothing later."""
+        self._accepted[wallet, asset] = _ACCEPTED_LOOKS
 
     @exact
     def begin(self, told: Iterable[Balance], positions: Iterable[Position] = ()) -> None:
@@ -111,18 +114,21 @@ class CashCheck:
             place = (one.wallet, one.asset)
             expected = traded.get(place, _NOTHING) + self._beside.get(place, _NOTHING)
             missing = one.total - expected
-            if one.asset in moving or abs(missing) < max(_DIGIT, self._unsure.get(place, _NOTHING)):
+            if one.asset in moving:
                 continue
-            if missing and place in self._accepted:
+            looks_left = self._accepted.pop(place, 0)
+            if abs(missing) < max(_DIGIT, self._unsure.get(place, _NOTHING)):
+                if looks_left > 1:
+                    self._accepted[place] = looks_left - 1
+            elif looks_left:
                 self._beside[place] = self._beside.get(place, _NOTHING) + missing
-            elif missing and suspected.get(place) == missing:
+            elif suspected.get(place) == missing:
                 self._beside[place] = self._beside.get(place, _NOTHING) + missing
                 figures = f"{one.total:f} told, {expected:f} by fills, fees, funding and transfers"
                 words = f"{one.wallet} {one.asset}: {missing:+f} unexplained ({figures})"
                 found.append(Unexplained(one.wallet, one.asset, missing, words))
-            elif missing:
+            else:
                 self._suspected[place] = missing
-            self._accepted.discard(place)
         return found
 
     def _traded(self) -> Mapping[_Place, Decimal]:
