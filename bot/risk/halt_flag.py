@@ -57,7 +57,7 @@ def raise_flag(data_dir: Path, why: str, by: str, now_ns: int, *, is_bots: bool 
         why = f"{why}; the bot had halted itself before: {standing.why}"
     body = {"halted_ns": now_ns, "halted": _moment(now_ns), "why": why, "by": by, "is_bots": is_bots}
     try:
-        write_durably(data_dir / FLAG, json.dumps(body, indent=1) + "\n")
+        write_durably(data_dir / FLAG, json.dumps(body, indent=1) + "\n", takes_place=not is_bots)
     except OSError:
         # A full disk often has room for a name: seen by the engine, though nothing is promised of it.
         os.close(os.open(data_dir / FLAG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -3,17 +3,19 @@
 import json
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bot import durable_text
 from bot.clock import VirtualClock
 from bot.domain.route import Outcome
 from bot.errors import ExitCode
 from bot.risk.gate import TradingState
-from bot.risk.halt_flag import FLAG, lower_flag, raise_flag, read_flag, way_out, who_asks
+from bot.risk.halt_flag import FLAG, HaltFlag, lower_flag, raise_flag, read_flag, way_out, who_asks
 from bot.risk.kill_switch import LOOK_S, KillSwitch
 from bot.settings import Settings
 from modes.control import take_halt_away
@@ -196,3 +198,21 @@ def test_a_person_who_has_looked_takes_it_away(tmp_path: Path, capsys: pytest.Ca
 
 def test_the_way_out_can_be_pasted() -> None:
     assert way_out(Path("/a b/data")) == "python main.py --mode resume --halt --data-dir '/a b/data'"
+
+
+def test_fault_58_a_persons_halt_that_comes_while_the_bot_writes_its_own_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = durable_text._write
+
+    def and_meanwhile(path: Path, text: str) -> None:
+        monkeypatch.setattr(durable_text, "_write", write)
+        write(path, text)
+        person = threading.Thread(target=raise_flag, args=(tmp_path, "--mode kill", "uid 7", NS))
+        person.start()
+        person.join()
+
+    monkeypatch.setattr(durable_text, "_write", and_meanwhile)
+    raise_flag(tmp_path, "a loss", "the bot", NS, is_bots=True)
+    assert read_flag(tmp_path) == HaltFlag(NS, "--mode kill", "uid 7")
+    assert [one.name for one in tmp_path.iterdir()] == [FLAG]
