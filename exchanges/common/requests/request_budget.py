@@ -123,12 +123,14 @@ class RequestBudget:
         try:
             return await waiter.granted
         except asyncio.CancelledError:
-            if waiter.granted.done() and not waiter.granted.cancelled():
+            # One that was turned away in this very moment has nothing to give back, and is stopped all the same.
+            if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
                 waiter.granted.result().give_back()
             raise
         finally:
             if waiter in self._waiting:
                 self._waiting.remove(waiter)
+                self._look()  # who stood behind it need not wait for the room that it wanted
 
     def short_of(self, cost: Cost, lane: Lane) -> str | None:
         """The pool that has no room for such a request now; None: it might go."""
