@@ -70,6 +70,18 @@ def test_a_snapshot_never_overwrites_what_the_stream_told_since_it_was_asked_for
     assert {b.total for b in wallets.balances()} == {D(0)}
 
 
+def test_a_snapshot_that_was_asked_for_first_and_came_last_overwrites_nothing() -> None:
+    wallets = book()
+    wallets.set_wallet("binance.spot", [balance("binance.spot", "USDT", "200")], wallets.mark())
+    before, after = wallets.mark(), wallets.mark()
+    wallets.set_wallet("binance.spot", [balance("binance.spot", "BTC", "2")], after)
+    wallets.set_position(Position(instrument=LINEAR, quantity=D(1), average_price=D(100)), after)
+    wallets.set_wallet("binance.spot", [balance("binance.spot", "USDT", "200")], before)
+    wallets.set_position(Position(instrument=LINEAR, quantity=D(0), average_price=D(0)), before)
+    assert wallets.position(LINEAR).quantity == 1
+    assert {b.asset: b.total for b in wallets.balances() if b.total} == {"BTC": D(2)}
+
+
 def test_positions_tie_up_margin_where_the_venue_leaves_it_out() -> None:
     for locks, locked in ((True, D(2000)), (False, D(0))):
         wallets = book(locks_margin=locks)

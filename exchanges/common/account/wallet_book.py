@@ -17,8 +17,8 @@ _NOTHING = Decimal(0)
 class WalletBook:
     """The newest word about every asset and position.
 
-    A snapshot that was asked for earlier never overwrites what a stream has told since: take `mark` before asking,
-    and give it back with the answer.
+    A snapshot that was asked for earlier never overwrites what a stream has told since, nor one that was asked for
+    later and came first: take `mark` before asking, and give it back with the answer.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class WalletBook:
 
     def mark(self) -> int:
         """Now, for a snapshot that is asked for next."""
+        self._count += 1
         return self._count
 
     def set_balance(self, balance: Balance, asked_at: int | None = None) -> None:
@@ -110,11 +111,11 @@ class WalletBook:
         self._positions[instrument.id] = position.model_copy(update={"realised": position.realised + profit})
 
     def _is_news(self, key: tuple[str, str], asked_at: int | None) -> bool:
-        if asked_at is not None and self._told.get(key, 0) > asked_at:
-            return False
         if asked_at is None:
-            self._count += 1
-            self._told[key] = self._count
+            asked_at = self.mark()
+        if self._told.get(key, 0) > asked_at:
+            return False
+        self._told[key] = asked_at
         return True
 
     def position(self, instrument: Instrument) -> Position:
