@@ -30,6 +30,9 @@ _NEGATIVE_APART_S = 2.0
 """Between the first and the last answer that the venue does not know an order, at least."""
 _ASK_GIVEN_UP_S = (5.0, 10.0)
 """After an order was given up: whether it has appeared."""
+_CANCEL_AGAIN_S = 1.0
+"""An order that is open so long after the venue took its cancel is cancelled again: venues carry cancels out later
+than they answer them, and one that was behind says of an order that it knows none."""
 _ASK_REFUSED_S = 60.0
 """While the venue does not take our key."""
 _MOMENT_S = 0.05
@@ -100,6 +103,7 @@ class OrderCarrier:
         self._clock = clock
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
 
     def submit(self, order: Order) -> None:
         """Send it; everything that comes of it goes to the desk.
@@ -117,7 +121,7 @@ class OrderCarrier:
     def cancel(self, order: Order) -> None:
         """Ask to cancel it, once it has arrived; an order that is over, or not ours, is left as it is."""
         flight = self._desk.find(order.client_order_id)
-        if flight is not None and not flight.is_over and not flight.cancel_asked:
+        if flight is not None and not flight.is_over and not flight.cancel_asked and not self._is_stopped:
             flight.cancel_asked = True
             self._spawn(self._call_back(flight))
 
@@ -128,6 +132,7 @@ class OrderCarrier:
 
     async def stop(self) -> None:
         """Let go of every order as it is; nothing is told afterwards."""
+        self._is_stopped = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -158,10 +163,12 @@ class OrderCarrier:
             try:
                 await self._ask(flight)
             except VenueError as error:
-                held_off_s = _ASK_REFUSED_S if isinstance(error, AuthenticationFailed) else error.retry_after_s or 0.0
+                held_off_s = _held_off_s(error)
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
 
     async def _ask(self, flight: Flight) -> None:
+        cancelled_ns = flight.cancelled_ns
+        was_cancelled = cancelled_ns is not None and self._since_s(cancelled_ns) >= _CANCEL_AGAIN_S
         report = await self._gateway.find(flight.order)
         if report is None:
             await self._not_known(flight)
@@ -169,6 +176,10 @@ class OrderCarrier:
         flight.unknown_since_ns = None
         await self._fetch_fills(flight, report)
         self._desk.on_report(report)
+        if was_cancelled and not report.status.is_terminal and not flight.is_over and flight.claim is None:
+            self._log("warning", f"order {flight.order.client_order_id} is open after its cancel: cancelling it again")
+            flight.cancelled_ns = None
+            self._spawn(self._call_back(flight))
 
     async def _not_known(self, flight: Flight) -> None:
         """The venue knows no such order: twice, and with nothing else that names it, it never arrived."""
@@ -200,7 +211,7 @@ class OrderCarrier:
 
     def _on_stray(self, flight: Flight) -> None:
         """An order that was given up is there after all."""
-        if not flight.is_stray:
+        if not flight.is_stray and not self._is_stopped:
             flight.is_stray = True
             self._log("error", f"order {flight.order.client_order_id} was given up, and appeared after all")
             self._spawn(self._see_off(flight))
@@ -208,6 +219,7 @@ class OrderCarrier:
     async def _see_off(self, flight: Flight) -> None:
         """Cancel what is left of it, and tell its fills; its final state was told long ago."""
         for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
+            held_off_s = 0.0
             try:
                 await self._gateway.cancel(flight.order)
                 report = await self._gateway.find(flight.order)
@@ -216,8 +228,9 @@ class OrderCarrier:
                     if report.status.is_terminal and flight.filled >= report.filled_quantity:
                         return
             except VenueError as error:
+                held_off_s = _held_off_s(error)
                 self._log("warning", f"order {flight.order.client_order_id} could not be cancelled: {error}")
-            await pause(self._clock, wait_s)
+            await pause(self._clock, max(wait_s, held_off_s))
 
     async def _fetch_fills(self, flight: Flight, report: OrderReport) -> None:
         """Before the report: its final state must not be told ahead of its fills."""
@@ -234,6 +247,7 @@ class OrderCarrier:
                 return
             try:
                 await self._gateway.cancel(flight.order)
+                flight.cancelled_ns = self._clock.monotonic_ns()
                 break
             except VenueError as error:
                 self._log("warning", f"order {flight.order.client_order_id} could not be cancelled: {error}")
@@ -273,6 +287,11 @@ class OrderCarrier:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         report_failure(task)
+
+
+def _held_off_s(error: VenueError) -> float:
+    """How long a venue that answered so is left alone, at least."""
+    return _ASK_REFUSED_S if isinstance(error, AuthenticationFailed) else error.retry_after_s or 0.0
 
 
 def _is_resting(flight: Flight) -> bool:

@@ -58,6 +58,8 @@ class Flight:
     """Its final state has been told."""
     open_at_venue: bool = False
     cancel_asked: bool = False
+    cancelled_ns: int | None = None
+    """When the venue last took a cancel of it, monotonic; None before, and while one is on its way."""
     claim: OrderReport | None = None
     """A final state that waits for fills."""
     unknown_since_ns: int | None = None
