@@ -132,7 +132,7 @@ class Reconciler:
             self._task.cancel()
 
     def leave_to_person(self) -> None:
-        """A person has paused or resumed: that is not undone."""
+        """A person has paused or resumed: that is not undone, unless the next look finds it unexplained still."""
         self._has_reduced = False
 
     def _book(self, news: Fill | FundingPayment) -> None:
