@@ -143,10 +143,26 @@ class Following:
             deposits = await self._operations[sent.to.venue].deposits(sent.withdrawal.asset, since_ns)
         except VenueError:
             return _Look(is_whole=False)  # asked again after a while; the deadline runs
-        found = (Arrived(MoveState.DONE, one.amount, one.tx_id) for one in deposits if _is_credit(one, seen))
-        return _Look(True, seen, next(found, None))
+        found = (one for one in deposits if _is_credit(one, seen) and not self._is_of_another(one, sent, seen))
+        ends = (Arrived(MoveState.DONE, one.amount, one.tx_id) for one in found)
+        return _Look(True, seen, next(ends, None))
+
+    def _is_of_another(self, deposit: Seen, sent: OnItsWay, seen: Seen) -> bool:
+        """Whether one more of our withdrawals fits a deposit better: venues pay several in one transaction."""
+        if deposit.amount == seen.amount:
+            return False
+        fee = sent.withdrawal.amount - deposit.amount
+        others = (
+            one.amount - deposit.amount
+            for one in self._log.spent.beside(sent.withdrawal.id)
+            if not one.is_over or _same_tx(str(one.body.get("tx_id", "")), deposit.tx_id)
+        )
+        return any(0 <= other < fee or fee < 0 <= other for other in others)
 
 
 def _is_credit(deposit: Seen, sent: Seen) -> bool:
-    same = deposit.tx_id and deposit.tx_id.lower() == sent.tx_id.lower()
-    return bool(same) and deposit.state is MoveState.DONE
+    return _same_tx(deposit.tx_id, sent.tx_id) and deposit.state is MoveState.DONE
+
+
+def _same_tx(one: str, other: str) -> bool:
+    return bool(one) and one.lower() == other.lower()

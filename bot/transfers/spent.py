@@ -67,6 +67,15 @@ class Spent:
         """Every withdrawal that moved the amount of a chain."""
         return [one for one in self._sent.values() if one.is_carriage]
 
+    def beside(self, id_: str) -> list[Sent]:
+        """What else has left, or may have, of the same asset to the same address."""
+        own = self._sent[id_]
+        return [
+            one
+            for one in self._sent.values()
+            if one is not own and (one.asset, one.address) == (own.asset, own.address) and one.has_left
+        ]
+
     def landings(self, id_: str) -> list[Mapping[str, Any]]:
         """What was moved into the trading wallet after it: the newest record of each move, the oldest move first."""
         return list(self._landings.get(id_, {}).values())

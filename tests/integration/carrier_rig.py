@@ -122,12 +122,15 @@ class HeldChain(Chain):
     """Sends nothing while it is held."""
 
     is_held = False
+    common_tx = ""
+    """Of the one transaction that pays everything; empty: each has its own."""
 
     def _broadcast(self, payment: Payment, sender: Sender, ts_ns: int) -> None:
         if self.is_held:
             self._held.append(lambda now: self._broadcast(payment, sender, now))
         else:
             super()._broadcast(payment, sender, ts_ns)
+            payment.tx_id = self.common_tx or payment.tx_id
 
 
 class World:

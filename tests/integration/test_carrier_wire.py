@@ -41,6 +41,24 @@ async def test_an_amount_is_there_once_it_can_be_traded(there: World, source: st
 
 
 @pytest.mark.parametrize("source", VENUES)
+@pytest.mark.parametrize("amounts", [("50", "90"), ("90", "50")])
+async def test_two_amounts_that_one_transaction_pays_are_told_apart(
+    there: World, source: str, amounts: tuple[str, str]
+) -> None:
+    run = Process(there)
+    before = there.held(OTHER[source])
+    there.chain.is_held, there.chain.common_tx = True, "0xbatch"
+    for number, amount in enumerate(amounts):
+        run.carrier.send(carriage(source, amount, f"c{number}"))
+    await until(lambda: there.withdrawals(source) == 2)
+    there.release()
+    await until(lambda: run.told().count(ARRIVED) == 2)
+    received = {news.id: news.received for news in run.news if news.state is ARRIVED}
+    assert received == {f"c{number}": D(amount) - 1 for number, amount in enumerate(amounts)}
+    assert there.held(OTHER[source]) == before + sum(received.values())
+
+
+@pytest.mark.parametrize("source", VENUES)
 async def test_without_an_answer_it_is_asked_for_and_not_sent_again(there: World, source: str) -> None:
     run = Process(there)
     there.here.requests.lose_answer.append(WITHDRAW[source])
