@@ -178,6 +178,7 @@ class ChainExecutor:
         """The run has ended: no timer does anything any more, and what chains hold stays as it is."""
         self._is_stopped = True
         self._rounds.stop()
+        self._transfers.stop()
         for chain in self._chains.values():
             self._pause.end(chain)
             self._watch.stop(chain)

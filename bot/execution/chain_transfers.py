@@ -105,9 +105,13 @@ class ChainTransfers:
         for travel in list(self._unsent.values()):
             self._refuse(travel, f"its intent is not durable: {why}")
 
+    def stop(self) -> None:
+        """The run has ended: what is not sent never leaves, and the next run is told so."""
+        self._unsent.clear()
+
     def _send(self, chain: Chain, travel: Travel) -> None:
         if travel.carriage.id not in self._unsent:
-            return  # the journal failed meanwhile
+            return  # the journal failed meanwhile, or the run has ended
         if chain.has_given_up or not self._may_open():
             self._refuse(travel, "nothing new may be opened any more")
             return

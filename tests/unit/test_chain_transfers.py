@@ -115,6 +115,18 @@ def test_halted_while_the_intent_of_a_transfer_is_written_it_never_leaves() -> N
     assert (bench.last.instrument.id, bench.last.side) == ("a:BTC/USDT", Side.SELL)
 
 
+def test_a_transfer_whose_intent_is_durable_only_after_the_run_has_ended_never_leaves() -> None:
+    bench = Bench()
+    chain = bench.open(SENT)
+    bench.journal.is_slow = True
+    bench.done(bench.last)
+    bench.executor.stop()
+    bench.journal.sync()
+    assert bench.carriages == [], "nobody of this run would follow it"
+    assert chain.underway is not None, "the next run asks about it, and is told that it never left"
+    assert bench.executor.unsettled == 0
+
+
 def test_flatten_brings_home_what_is_under_way_and_what_travels_after_it_arrived() -> None:
     bench = Bench()
     ring, sent = bench.open(), bench.open(SENT)
