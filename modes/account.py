@@ -214,9 +214,10 @@ async def _on_market(opened: "OpenMarket", settings: Settings) -> AsyncIterator[
     ):
         if settings.market != "simulated":
             await require_preflight(opened, settings, opened.keys, _log, real_money=real_money)
-        spent = Spent([] if opened.dies_with_run else earlier_transfers(settings.data_dir, settings.market))
         journal = SqliteJournal(settings.data_dir, run_id, deliver=asyncio.get_running_loop().call_soon_threadsafe)
         try:
+            # Once nobody else writes there: the daily cap counts what the process before has sent in its last moment.
+            spent = Spent([] if opened.dies_with_run else earlier_transfers(settings.data_dir, settings.market))
             if opened.accounts:  # `--mode kill` looks for orders there
                 remember_accounts(settings.data_dir, settings.market, opened.accounts, settings.keys)
             least_h = least_delay_h(settings.market)
