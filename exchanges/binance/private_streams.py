@@ -123,6 +123,7 @@ class UserEvents:
 class _UserStream:
     """What both of Binance's are made with."""
 
+    venue = VENUE
     beat_every_s = _KEEP_ALIVE_S
 
     def __init__(self, stream_url: str, rest: SignedRest, http: VenueHttp, events: UserEvents) -> None:

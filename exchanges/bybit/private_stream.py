@@ -117,6 +117,7 @@ class PrivateTopics:
 class BybitPrivateStream:
     """Bybit's private socket: a `PrivateProtocol`."""
 
+    venue = VENUE
     name = "bybit private stream"
     beat_every_s = _PING_EVERY_S
 
@@ -142,7 +143,7 @@ class BybitPrivateStream:
                 raise AuthenticationFailed(VENUE, "refused the login to the private stream; check key and clock")
             if not await self._ask(socket, {"op": "subscribe", "args": list(_TOPICS)}):
                 raise VenueUnavailable(VENUE, "refused the subscription to the private topics")
-            for topic in self._protections:
+            for topic in tuple(self._protections):
                 # Apart from the others: an account that has lost it keeps its orders and fills.
                 await socket.send_json(_joining(topic))
         except BaseException:  # a cancelled start too leaves nothing open

@@ -9,7 +9,7 @@ from typing import Protocol
 import aiohttp
 
 from bot.clock import Clock
-from bot.errors import AuthenticationFailed, MalformedPayload, VenueError
+from bot.errors import AuthenticationFailed, MalformedPayload, VenueError, VenueUnavailable
 from bot.settings import ConnectionSettings
 from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.market.connection import backoff_s
@@ -23,6 +23,7 @@ _ENDS = frozenset({aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.W
 class PrivateProtocol(Protocol):
     """How one venue's private stream is spoken."""
 
+    venue: str
     name: str
     """For messages."""
     beat_every_s: float
@@ -32,6 +33,9 @@ class PrivateProtocol(Protocol):
 
         Raises:
             VenueError: Why there is none.
+            MalformedPayload: What came meanwhile is not understood.
+            ClientError: The socket broke.
+            OSError: The socket broke.
         """
 
     async def beat(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -94,7 +98,7 @@ class PrivateStream:
         Raises:
             VenueError: Why it cannot be connected.
         """
-        socket = await self._protocol.connect()
+        socket = await self._connected()
         self._task = asyncio.get_running_loop().create_task(self._supervise(socket))
         self._task.add_done_callback(report_failure)
 
@@ -123,7 +127,7 @@ class PrivateStream:
         attempt = 0
         while True:
             try:
-                return await self._protocol.connect()
+                return await self._connected()
             except AuthenticationFailed as error:
                 self._log("error", f"{self._protocol.name}: {error}; the account is no longer heard")
                 self._watch.on_error(error)
@@ -133,6 +137,21 @@ class PrivateStream:
                 self._log("warning", f"{self._protocol.name}: {error}; again in {wait_s:.1f} s")
             attempt += 1
             await pause(self._clock, wait_s)
+
+    async def _connected(self) -> aiohttp.ClientWebSocketResponse:
+        """A new socket; whatever goes wrong with one is no bug of ours, and another one may do.
+
+        Raises:
+            VenueError: Why there is none.
+        """
+        try:
+            return await self._protocol.connect()
+        except MalformedPayload as error:
+            words = f"a message during the login to the private stream is not understood: {printable(error)}"
+            raise VenueUnavailable(self._protocol.venue, words) from error
+        except (aiohttp.ClientError, OSError) as error:
+            words = f"the private stream broke during its login ({type(error).__name__})"
+            raise VenueUnavailable(self._protocol.venue, words) from None
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> str:
         """Why it ended."""
