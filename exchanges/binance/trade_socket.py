@@ -77,7 +77,7 @@ class _Message(_Row):
         """What REST says in its headers."""
         told = {row.header: str(row.count) for row in self.limits}
         data = None if self.error is None else self.error.data
-        if data is not None and data.retry_ms:
+        if data is not None and data.retry_ms and data.server_ms:  # a moment by the venue's clock says nothing alone
             told["Retry-After"] = str(max(0, -(-(data.retry_ms - data.server_ms) // 1000)))
         return told
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from bot.clock import VirtualClock
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Order, OrderType, Side, TimeInForce
-from bot.errors import MalformedPayload, SettingsError
+from bot.errors import Banned, MalformedPayload, SettingsError
 from exchanges.binance.library import AsyncClient
 from exchanges.binance.signed_rest import SignedRest as BinanceRest
 from exchanges.binance.trade_socket import BinanceTrade
@@ -191,6 +191,17 @@ def test_an_answer_of_binance_that_names_the_end_of_a_ban() -> None:
     judged = protocol.judge({}, reply.answer)
     assert judged is not None
     assert judged.retry_after_s == 62.0
+
+
+@pytest.mark.parametrize("details", [{"retryAfter": NOW_MS + 61_001}, {"serverTime": 0, "retryAfter": NOW_MS}])
+def test_an_end_of_a_ban_without_the_time_that_it_is_told_at_names_none(details: dict[str, int]) -> None:
+    protocol, _ = binance(Segment.SPOT)
+    error = {"code": -1003, "msg": "banned", "data": details}
+    reply = protocol.read(json.dumps({"id": "7", "status": 418, "error": error}).encode())
+    assert reply.answer is not None
+    judged = protocol.judge({}, reply.answer)
+    assert isinstance(judged, Banned)
+    assert judged.retry_after_s is None, "and not all the time since 1970"
 
 
 def test_a_number_may_come_back_as_one() -> None:
