@@ -1,6 +1,7 @@
 """A socket for orders whose venue is slow, lies, goes away, or does not want us."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -53,6 +54,19 @@ async def test_a_second_answer_and_one_to_nothing_change_nothing_and_are_told_on
         await last
         assert bench.socket.is_ready
         assert sum("nobody waits for" in text for _, text in bench.log) == 1
+
+
+@EVERY_VENUE
+async def test_an_answer_that_is_lost_when_nobody_waits_for_it_any_more_is_no_failure_of_the_loop(venue: str) -> None:
+    """A run that ends in the moment of an order lets go of it: what the loop hears of would end it as a bug."""
+    failures: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with connected(venue, lambda request: []) as (there, bench):
+        assert bench.socket.place(an_order("a", bench.what)) is not None
+        await until(lambda: len(there.orders) == 1)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert failures == []
 
 
 @EVERY_VENUE

@@ -128,6 +128,7 @@ class TradeLink(WSListener):
         assert self._transport is not None, "asked on a link that is connected"
         self._transport.send(_TEXT, request.text)
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        answered.add_done_callback(_seen)
         deadline = self._clock.call_later(within_s, lambda: self._too_late(number, within_s))
         self._asked[number] = _Asked(request.cost, answered, deadline)
         return answered
@@ -270,6 +271,12 @@ class TradeLink(WSListener):
 
     def _in(self, delay_s: float, callback: Callable[[], None]) -> None:
         self._timers[callback] = self._clock.call_later(delay_s, callback)
+
+
+def _seen(answered: asyncio.Future[None]) -> None:
+    """Who asked may have been stopped meanwhile: an error that nobody waits for is no failure of the loop's."""
+    if not answered.cancelled():
+        answered.exception()
 
 
 async def dial(link: TradeLink, protocol: TradeProtocol, patience_s: float) -> None:
