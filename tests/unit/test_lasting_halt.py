@@ -84,8 +84,33 @@ def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
     with full_disk():
         kept.halt.keep("a loss")
         assert kept.has_told.wait(60)
-    assert kept.told == [("error", "the halt is not durable: File too large: a restart would trade")]
+    assert kept.told[0] == ("error", "the halt is not durable: File too large: a restart would trade")
     assert (tmp_path / FLAG).exists()
+    kept.halt.finish()
+
+
+def test_a_halt_that_the_disk_did_not_take_is_written_when_it_does(tmp_path: Path) -> None:
+    data_dir = tmp_path / "disk" / "data"
+    (tmp_path / "disk").touch()  # no directory: not even a name finds room
+    kept = Kept(data_dir)
+    kept.halt.keep("a loss")
+    assert kept.has_told.wait(60)
+    assert not kept.halt.is_kept
+    (tmp_path / "disk").unlink()
+    kept.halt.finish()
+    assert kept.halt.is_kept
+    flag = read_flag(data_dir)
+    assert flag is not None
+    assert flag.why == "a loss"
+
+
+def test_a_halt_that_the_disk_does_not_take_while_the_run_ends_is_told(tmp_path: Path) -> None:
+    (tmp_path / "disk").touch()
+    kept = Kept(tmp_path / "disk" / "data")
+    kept.halt.finish()
+    kept.halt.keep("a loss")
+    kept.halt.finish()
+    assert kept.told == [("error", "the halt is not durable: the disk has not taken it: a restart would trade")]
 
 
 def test_a_persons_word_takes_the_place_of_the_bots_and_never_the_other_way_round(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from bot.risk.halt_flag import raise_flag, who_asks
 
 _WAIT_S = 2.0
 """For the disk, when the run ends: it has been halted for something, and the next one should know."""
+_AGAIN_S = 1.0
 
 
 class LastingHalt:
-    """Writes the flag once."""
+    """Writes the flag, as often as it takes: a disk that was full may be well again before the run ends."""
 
     def __init__(
         self,
@@ -38,7 +39,8 @@ class LastingHalt:
         self._deliver = deliver
         self._event = event
         self._thread: threading.Thread | None = None
-        self._has_ended = False
+        self._ended = threading.Event()
+        self._has_told = False
         self.is_kept = False
         """Whether the disk has taken it."""
 
@@ -51,23 +53,31 @@ class LastingHalt:
 
     def finish(self) -> None:
         """The run ends: wait for a disk that has not taken it yet, for a moment."""
-        self._has_ended = True
+        self._ended.set()
         if self._thread is not None:
             self._thread.join(_WAIT_S)
-            if self._thread.is_alive():
+            if not self.is_kept and not self._has_told:
                 self._event("error", self._failed("the disk has not taken it"))
 
     def _write(self, why: str) -> None:
+        is_last = False
+        while not self._is_taken(why) and not is_last:
+            is_last = self._ended.wait(_AGAIN_S)
+
+    def _is_taken(self, why: str) -> bool:
         try:
             raise_flag(self._data_dir, why, f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
         except OSError as error:
-            self._tell("error", self._failed(error.strerror or type(error).__name__))
-        else:
-            self.is_kept = True
-            self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
+            if not self._has_told and not self._ended.is_set():
+                self._has_told = True
+                self._tell("error", self._failed(error.strerror or type(error).__name__))
+            return False
+        self.is_kept = True
+        self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
+        return True
 
     def _tell(self, level: str, text: str) -> None:
-        if not self._has_ended:
+        if not self._ended.is_set():
             self._deliver(lambda: self._event(level, text))
 
     def _failed(self, why: str) -> str:
