@@ -170,3 +170,25 @@ async def test_a_first_login_that_breaks_is_said_as_an_error_of_the_venue() -> N
             await supervised(protocol(url, http), Watch(), lambda: None).start()
         await http.close()
     assert failed.value.venue == "bybit"
+
+
+async def test_a_handshake_that_nobody_answers_is_given_up() -> None:
+    gone = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # to its end: the client lets go
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    http = VenueHttp("bybit", SystemClock())
+    http.open()
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(_PATIENCE_S):
+        with pytest.raises(VenueUnavailable):
+            await http.socket(f"ws://127.0.0.1:{port}/private", within_s=0.2)
+        await http.close()
+        await gone.wait()
+    server.close()
+    await server.wait_closed()

@@ -5,6 +5,7 @@ not tell the two apart (python-binance calls both "unable to connect", pybit sle
 0.8 ms a round trip over loopback where this costs 0.4.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
 
 _CONNECT_S = 1.0
+_HANDSHAKE_S = 5.0
+"""A socket that is not served by then is tried anew; aiohttp itself would wait for five minutes."""
 _MAX_MESSAGE_BYTES = 10_485_760
 _BY_HANDSHAKE: dict[int, type[VenueError]] = {
     401: AuthenticationFailed,
@@ -113,8 +116,8 @@ class VenueHttp:
             # Not the error's own words: they may hold the URL, and with it a key or a signature.
             raise AnswerLost(self._venue, f"the connection was lost ({type(error).__name__})") from error
 
-    async def socket(self, url: str) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket that notices within `PROTOCOL_PING_S` and a half that its peer is gone.
+    async def socket(self, url: str, within_s: float = _HANDSHAKE_S) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket, connected `within_s`, that notices within `PROTOCOL_PING_S` and a half that its peer is gone.
 
         Raises:
             SettingsError: If the address is none that the key may be used at.
@@ -123,12 +126,13 @@ class VenueHttp:
         self.hosts.require(url)
         self.budget.bans.check()
         try:
-            return await self._opened().ws_connect(
-                URL(url, encoded=True),
-                heartbeat=PROTOCOL_PING_S,
-                max_msg_size=_MAX_MESSAGE_BYTES,
-                timeout=aiohttp.ClientWSTimeout(ws_close=_CONNECT_S),
-            )
+            async with asyncio.timeout(within_s):
+                return await self._opened().ws_connect(
+                    URL(url, encoded=True),
+                    heartbeat=PROTOCOL_PING_S,
+                    max_msg_size=_MAX_MESSAGE_BYTES,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CONNECT_S),
+                )
         except aiohttp.WSServerHandshakeError as error:
             retry_after = "" if error.headers is None else error.headers.get("Retry-After", "")
             refusal = of_handshake(self._venue, "the private stream", error.status, retry_after)
