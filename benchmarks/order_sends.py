@@ -46,6 +46,7 @@ from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.routed.actions import RoutedActions
 from exchanges.simulator.market.listings import FIRST_PRICES
+from modes.long_lived import leave_what_is_here
 
 SYMBOL = "BTCUSDT"
 _PAIRS = 60
@@ -133,6 +134,7 @@ async def _measure(
         move_aside("journal")
         try:
             async with _own_pairs(server, journal) as own, CcxtPair.opened(server.address, journal) as ccxt:
+                leave_what_is_here()  # as a run does
                 for number in range(rounds + 1):
                     progress(f"order sends: round {number} of {rounds}")
                     took = {
