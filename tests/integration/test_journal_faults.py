@@ -125,7 +125,9 @@ def test_a_full_disk_is_told_and_nothing_is_called_durable(tmp_path):
     assert child.returncode == 0
     said = json.loads(out)
     kept = keys(tmp_path)
-    assert said["told"] == [said["closed"]]
+    (told,) = said["told"]
+    # A writer without time for it may find more waiting than is kept: then close says that, too.
+    assert said["closed"] in (told, f"{told}; more than 100000 records waited for it")
     assert "cannot be written" in said["closed"]
     assert said["acknowledged"] <= len(kept) < said["recorded"]
     assert kept == list(range(1, len(kept) + 1))
