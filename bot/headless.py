@@ -52,7 +52,8 @@ class Headless:
         self._end_progress()
         prefix = "" if level == "info" else f"{level}: "
         with suppress(OSError):
-            print(f"{prefix}{inert(text)}", file=sys.stderr, flush=level != "info")
+            # In one piece: the simulated exchanges have the same stderr, and Python may not buffer it.
+            print(f"{prefix}{inert(text)}\n", end="", file=sys.stderr, flush=level != "info")
 
     def on_scan(self, path: Path, fraction: float) -> None:
         """Looking through a recording takes long."""

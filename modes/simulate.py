@@ -65,9 +65,10 @@ async def _serve(arguments: Arguments, settings: Settings) -> int:
     stop = asyncio.Event()
     # Before anybody is told that we are here, and may want to end us.
     interruption = Interruption(stop)
-    print(address.as_json(), flush=True)
     day = f"scenario {settings.simulator.scenario}, seed {settings.simulator.seed}"
+    # Before the address: a bot that waits for that one has lines of its own for the same stderr as soon as it is there.
     _tell(f"SIMULATED {_named(server.venues)} on {address.url}: {day}; Ctrl-C ends it")
+    print(address.as_json(), flush=True)
     if arguments.for_s is not None:
         clock.call_later(arguments.for_s, stop.set)
     if arguments.parent is not None:
@@ -108,7 +109,9 @@ def _named(venues: Sequence[str]) -> str:
 
 def _tell(text: str) -> None:
     with contextlib.suppress(OSError):  # whoever read it has gone; the exchanges end by their own rules
-        print(text, file=sys.stderr, flush=True)
+        # In one piece: where Python does not buffer, print would leave room for another's words before the line's end.
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def _stop_with(parent: int, clock: SystemClock, stop: asyncio.Event) -> None:

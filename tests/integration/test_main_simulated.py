@@ -81,11 +81,12 @@ async def test_the_exchanges_end_with_the_bot_that_started_them(tmp_path: Path) 
     bot = await start("--market", "simulated", "--headless", "--data-dir", str(tmp_path))
     assert bot.stderr is not None
     url = ""
-    while not url:
-        line = (await bot.stderr.readline()).decode()
-        assert line, "it ended before it said where the exchanges are"
-        if line.startswith("SIMULATED Binance and Bybit on "):
-            url = line.split(" on ")[1].split(": ")[0]
+    async with asyncio.timeout(120):
+        while not url:
+            line = (await bot.stderr.readline()).decode()
+            assert line, "it ended before it said where the exchanges are"
+            if line.startswith("SIMULATED Binance and Bybit on "):
+                url = line.split(" on ")[1].split(": ")[0]
     host, port = url.removeprefix("http://").split(":")
     bot.kill()
     await bot.communicate()
