@@ -201,9 +201,8 @@ class EngineRun:
         self._surface = BreakEvenDesk(self.engine, market.clock, tiers or {}, self._log)
         self.engine.bystanders.append(self._surface)
         self._data_dir = settings.data_dir
-        self._order_timeout_s = settings.execution.order_timeout_ms / 1e3
         # What stands on one leg has the time that it has in a run; a market of the past has no more quotes for it.
-        self._settling_s = self._order_timeout_s
+        self._settling_s = settings.execution.order_timeout_ms / 1e3
         if isinstance(market.clock, SystemClock):
             self._settling_s = max(self._settling_s, settings.execution.unhedged_halt_s)
         self._disk = disk
@@ -300,7 +299,7 @@ class EngineRun:
         if self._comparison is not None:
             await self._comparison.stop()
         if self._shadow is not None:
-            await self._shadow.close(self._order_timeout_s)
+            await self._shadow.close(self._settling_s)
         await let_go(self.engine.desk.executor, self._market.clock, self._settling_s)
         await bring_home(self.engine.desk, self._market.clock, self.engine.settings.execution.unhedged_halt_s)
         self._watches.disarm()
