@@ -21,7 +21,7 @@ def apart(serve: Callable[..., None], *arguments: object) -> Iterator[Connection
     process = context.Process(target=_serve, args=(_CORES, serve, there, *arguments), daemon=True)
     process.start()
     if len(_CORES) > 1:
-        os.sched_setaffinity(0, set(_CORES[1:]))
+        os.sched_setaffinity(0, set(_CORES[:-1]))
     try:
         yield here
     finally:
@@ -39,11 +39,11 @@ def move_aside(name: str) -> None:
     if len(_CORES) == 2:
         for thread in threading.enumerate():
             if thread.name == name and thread.native_id is not None:
-                os.sched_setaffinity(thread.native_id, {_CORES[0]})
+                os.sched_setaffinity(thread.native_id, {_CORES[-1]})
 
 
 def _serve(cores: list[int], serve: Callable[..., None], *arguments: object) -> None:
     # Told and not looked up: a process starts with what its parent may use by then.
     if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[0]})
+        os.sched_setaffinity(0, {cores[-1]})
     serve(*arguments)

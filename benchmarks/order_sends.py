@@ -5,7 +5,7 @@ import gc
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -245,20 +245,19 @@ class _OwnPairs:
         self._over.clear()
         route = self._route(buy, sell)
         price = float(FIRST_PRICES["BTC"])
-        decided_ns = perf_counter_ns()
-        self._executor.open(
-            Opportunity(
-                route=route,
-                ts_ns=SystemClock().now_ns(),
-                quantity=QUANTITY,
-                # So far off that the book fills them, however far it has wandered.
-                buy_price=price * 1.01,
-                sell_price=price * 0.99,
-                gross_edge_bps=0.0,
-                costs=_COSTS,
-                net_edge_bps=0.0,
-            )
+        decision = Opportunity(
+            route=route,
+            ts_ns=SystemClock().now_ns(),
+            quantity=QUANTITY,
+            # So far off that the book fills them, however far it has wandered.
+            buy_price=price * 1.01,
+            sell_price=price * 0.99,
+            gross_edge_bps=0.0,
+            costs=_COSTS,
+            net_edge_bps=0.0,
         )
+        decided_ns = perf_counter_ns()
+        self._executor.open(decision)
         async with asyncio.timeout(60):
             await self._over.wait()
         first, second, *more = self._written
@@ -287,10 +286,11 @@ class _OwnPairs:
         self._actions.prepare(order)
         self._prepared_ns += perf_counter_ns() - begun_ns
 
-    def submit(self, order: Order) -> None:
+    def launch(self, order: Order) -> Callable[[Order], None]:
         """Pass it on, and note when it has been written."""
-        self._actions.submit(order)
+        follow = self._actions.launch(order)
         self._written.append(perf_counter_ns())
+        return follow
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._actions, name)

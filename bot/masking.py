@@ -70,7 +70,9 @@ def masked(text: str) -> str:
 def remember_environment(environ: Mapping[str, str], names: Iterable[str]) -> None:
     """Never show what these variables hold, nor the user and password of a URL in them."""
     for name in names:
-        for value in environ.get(name, "").replace(",", " ").split():
+        told = environ.get(name, "")
+        # A comma parts addresses, and may stand in a password.
+        for value in dict.fromkeys((*told.split(), *told.replace(",", " ").split())):
             for part in (value, *_parts(value)):
                 KNOWN.remember(part)
 

@@ -33,7 +33,7 @@ def run_control(arguments: Arguments, settings: Settings) -> int:
     """Ask, and wait until it holds; returns the exit code.
 
     2 where no engine runs or the route is unknown, 4 where it is halted and cannot resume, 5 where the engine does not
-    answer, or something is not closed yet.
+    answer, or something is not closed yet, 6 where it holds, and the disk has not taken it.
     """
     if arguments.halt:
         return take_halt_away(settings, as_json=arguments.json)
@@ -120,7 +120,8 @@ def _is_taken(command: Command, shown: Snapshot) -> bool:
 
 def _is_done(command: Command, shown: Snapshot) -> bool:
     """Whether nothing is left to wait for."""
-    return _is_taken(command, shown) and not (command.command == "flatten" and _open_pairs(command, shown))
+    is_kept = _is_taken(command, shown) and shown.are_pauses_kept
+    return is_kept and not (command.command == "flatten" and _open_pairs(command, shown))
 
 
 def _open_pairs(command: Command, shown: Snapshot) -> list[str]:
@@ -135,11 +136,15 @@ def _tell(command: Command, shown: Snapshot, *, as_json: bool) -> int:
             "done": _is_done(command, shown),
             "state": shown.state,
             "paused": list(shown.paused),
+            "kept": shown.are_pauses_kept,
+            "reducing": shown.reducing,
             "open_pairs": _open_pairs(command, shown),
         }
         print(json.dumps(told))
     else:
         print("\n".join(_words(command, shown)))
+    if not shown.are_pauses_kept:
+        return ExitCode.STORAGE
     if not _is_done(command, shown):
         return ExitCode.VENUE
     return ExitCode.RISK_HALT if command.command == "resume" and shown.state == "HALTED" else ExitCode.OK
@@ -151,10 +156,15 @@ def _words(command: Command, shown: Snapshot) -> list[str]:
     lines = [f"{shown.market.upper()} market, {money}: {shown.state}"]
     if command.command == "resume":
         lines.append(f"{what} is not paused any more")
+        if shown.state == "REDUCING":
+            lines.append(f"nothing new is opened all the same: {'; '.join(shown.reducing.values())}")
         if shown.state == "HALTED":
             lines.append("HALTED all the same: look why; a halt ends with --mode resume --halt and a restart")
     else:
-        lines.append(f"{what} is paused: nothing new is opened, also after a restart")
+        until = ", also after a restart" if shown.are_pauses_kept else ""
+        lines.append(f"{what} is paused: nothing new is opened{until}")
+    if not shown.are_pauses_kept:
+        lines.append("NOT DURABLE: the disk has not taken it, and a restart would not know")
     open_pairs = ", ".join(_open_pairs(command, shown))
     if command.command == "flatten":
         lines.append(f"STILL being closed: {open_pairs}" if open_pairs else "no pair of it is open")

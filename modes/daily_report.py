@@ -1,6 +1,7 @@
 """The job `daily_report`: the past UTC day's post-mortem, as text and as JSON, in `data_dir/reports`."""
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,6 +24,8 @@ _MODULE = "modes.daily_report"
 _DAY_NS = 86_400_000_000_000
 _WIDTH = 120
 _RECORDED = "recorded"
+_VENUES_TIME = (RecordKind.FILL.value, RecordKind.FUNDING.value)
+"""Records that bear their venue's time. It is not ours: a fill may be dated after the end of the pair that it ended."""
 
 
 def daily_report_job(settings: Settings, clock: Clock) -> Job | None:
@@ -63,7 +66,7 @@ def write_report(data_dir: Path, strategy: str, now_ns: int) -> Path:
 
 
 class DayReader(JournalReader):
-    """A journal that ends at `until_ns`: runs in real time say what they had said by then.
+    """A journal that ends at `until_ns`: runs in real time say what they had said by then, by our own clock.
 
     Runs of a recorded market have a time of their own: one that was started in time counts whole.
     """
@@ -71,14 +74,27 @@ class DayReader(JournalReader):
     until_ns = 2**63 - 1
     """UTC ns."""
 
+    def __init__(self, connection: sqlite3.Connection | None, path: Path) -> None:
+        """See `JournalReader`."""
+        super().__init__(connection, path)
+        self._firsts: dict[tuple[str, int], int | None] = {}
+
     def runs(self, since_ns: int | None = None) -> list[Run]:
         """See `JournalReader.runs`."""
         return [self._cut(run) for run in super().runs(since_ns) if run.started_ns < self.until_ns]
 
     def records(self, run_id: str, *kinds: RecordKind) -> Iterator[Record]:
         """See `JournalReader.records`."""
-        is_recorded = self._is_recorded(run_id)
-        return (one for one in super().records(run_id, *kinds) if is_recorded or one.ts_ns < self.until_ns)
+        first_after = None if self._is_recorded(run_id) else self._first_after(run_id)
+        return (one for one in super().records(run_id, *kinds) if first_after is None or one.seq < first_after)
+
+    def _first_after(self, run_id: str) -> int | None:
+        """The place of the first record of the next day; None where there is none."""
+        key = run_id, self.until_ns
+        if key not in self._firsts:
+            first = f"SELECT min(seq) FROM records WHERE run_id = ? AND ts_ns >= {self.until_ns} AND kind NOT IN (?, ?)"  # noqa: S608 - a number of ours
+            ((self._firsts[key],),) = self._rows(first, (run_id, *_VENUES_TIME))
+        return self._firsts[key]
 
     def _cut(self, run: Run) -> Run:
         if run.last_ns < self.until_ns or run.start.get("market") == _RECORDED:

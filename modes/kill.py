@@ -6,6 +6,8 @@ any of them dead, hanging or broken it does the same. It closes no position unle
 
 import json
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -37,6 +39,8 @@ _VENUES: dict[str, Callable[[Account, Clock], Emergency]] = {
 
 def kill(words: KillWords) -> int:
     """Do it; returns the exit code: 5 where a venue has not confirmed, 6 where the flag is not durable, else 0."""
+    # A connection to this machine that breaks right after the word was given takes the terminal away, and not the word.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     clock = SystemClock()
     started_ns = clock.monotonic_ns()
     flag = _Flag(words.data_dir, clock)
@@ -49,10 +53,18 @@ def kill(words: KillWords) -> int:
     flag.join(_FLAG_WAIT_S)
     code = _code(outcomes, troubles, flag)
     if words.json:
-        print(json.dumps({"started_monotonic_ns": started_ns} | _told(outcomes, troubles, flag, code), default=str))
+        _say(json.dumps({"started_monotonic_ns": started_ns} | _told(outcomes, troubles, flag, code), default=str))
     else:
-        print("\n".join(_lines(words, outcomes, troubles, flag)))
+        _say("\n".join(_lines(words, outcomes, troubles, flag)))
     return code
+
+
+def _say(text: str) -> None:
+    """Nobody may read it, or the disk be full that it goes to: how it went is in the exit code all the same."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it fails once more at the end
 
 
 class _Flag(threading.Thread):

@@ -117,7 +117,8 @@ def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) 
 
 
 def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
+    # Where it is for this run: `~` is a home only at the beginning.
+    return None if path is None else str(path.expanduser().absolute())
 
 
 def _row(account: Account) -> dict[str, Any]:

@@ -5,13 +5,14 @@ It must work with settings that do not hold, too: of them only the data director
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 _SETTING = "data_dir"
+_OVERLAYS = "market_overrides"
 _VARIABLE = "CRYPTO_PIPE__DATA_DIR"
 _MARKET_VARIABLE = "CRYPTO_PIPE__MARKET"
 _DEFAULT = "data"
@@ -26,7 +27,7 @@ class KillWords:
     flatten: bool
     json: bool
     asked: tuple[str, ...] = ()
-    """The whole command line, without the program's name."""
+    """The command line, without the program's name and what only a run understands."""
 
 
 def asks_to_kill(words: Sequence[str]) -> bool:
@@ -44,6 +45,7 @@ def quick_words(words: Sequence[str], environ: Mapping[str, str], settings_file:
         settings_file: Read unless another is named.
     """
     try:
+        _, words = _run_parser().parse_known_args(words)
         found, left = _parser().parse_known_args(words)
     except (argparse.ArgumentError, SystemExit):
         return None
@@ -56,10 +58,18 @@ def quick_words(words: Sequence[str], environ: Mapping[str, str], settings_file:
 def quick_market(words: Sequence[str], environ: Mapping[str, str], settings_file: Path) -> str:
     """The market that the command line, the environment and the settings file name."""
     found, _ = _parser().parse_known_args(words)
-    flags = _overrides(found)
-    told = found.market or flags.get("market") or _upper(environ).get(_MARKET_VARIABLE)
     file = Path(found.settings) if found.settings else settings_file
-    return str(told or _settings(file).get("market") or _DEFAULT_MARKET)
+    return _market(found, environ, _settings(file))
+
+
+def _run_parser() -> argparse.ArgumentParser:
+    """Options of the run that is to be stopped: who takes its command line and changes the mode means the same run."""
+    parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False, exit_on_error=False)
+    for option in ("--headless", "--real-money", "--shadow"):
+        parser.add_argument(option, action="store_true")
+    for option in ("--fault", "--for", "--linger", "--record-raw", "--recording", "--scenario", "--seed", "--speed"):
+        parser.add_argument(option, action="append")
+    return parser
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,27 +83,46 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _overrides(found: argparse.Namespace) -> dict[str, str]:
-    return {name: value for text in found.set for name, _, value in [text.partition("=")]}
+    return {name.strip(): _unquoted(value) for text in found.set for name, _, value in [text.partition("=")]}
 
 
-def _upper(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name.upper(): value for name, value in environ.items()}
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    return _unquoted({key.upper(): value for key, value in environ.items()}.get(name, ""))
+
+
+def _unquoted(text: str) -> str:
+    """As the settings take it from outside the file: without blanks around it, and what is in quotes without them.
+
+    A container's file of variables leaves quotes where they are.
+    """
+    text = text.strip()
+    if text[:1] not in {"'", '"'}:
+        return text
+    try:
+        import yaml
+
+        return str(yaml.load(text, Loader=yaml.BaseLoader))  # noqa: S506 - text only
+    except yaml.YAMLError:
+        return text
 
 
 def _data_dir(found: argparse.Namespace, environ: Mapping[str, str], file: Path) -> str:
     """In the order of the settings' layers: flag, --set, environment, overlay of the market, file, default."""
-    flags, variables = _overrides(found), _upper(environ)
-    told = found.data_dir or flags.get(_SETTING) or variables.get(_VARIABLE)
+    told = found.data_dir or _overrides(found).get(_SETTING) or _variable(environ, _VARIABLE)
     if told:
         return str(told)
     settings = _settings(file)
-    market = found.market or flags.get("market") or variables.get(_MARKET_VARIABLE) or settings.get("market")
-    overlay = _mapping(_mapping(settings.get("market_overrides")).get(market or _DEFAULT_MARKET))
-    return str(overlay.get(_SETTING) or settings.get(_SETTING) or _DEFAULT)
+    overlay = f"{_OVERLAYS}.{_market(found, environ, settings)}.{_SETTING}"
+    return str(settings.get(overlay) or settings.get(_SETTING) or _DEFAULT)
+
+
+def _market(found: argparse.Namespace, environ: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+    told = found.market or _overrides(found).get("market") or _variable(environ, _MARKET_VARIABLE)
+    return str(told or settings.get("market") or _DEFAULT_MARKET)
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """The file's top level; of one that is no YAML any more, what stands in its `data_dir` line."""
+    """What the file says, by dotted key; of one that is no YAML any more, what stands in its `data_dir` line."""
     try:
         text = file.read_text("utf-8", errors="replace")
     except OSError:
@@ -101,11 +130,16 @@ def _settings(file: Path) -> dict[str, Any]:
     try:
         import yaml  # only here: a tenth of the second that there is
 
-        return _mapping(yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader)))  # noqa: S506 - text only
+        return dict(_flat("", yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))))  # noqa: S506 - text only
     except Exception:  # noqa: BLE001 - whatever is wrong with the file or its reader, orders have to be cancelled
         line = re.search(rf"(?m)^{_SETTING}:[ \t]*([^#\n]*)", text)
         return {_SETTING: line[1].strip().strip("'\"")} if line else {}
 
 
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _flat(above: str, value: object) -> Iterator[tuple[str, object]]:
+    """Every value by its dotted key: a dot in a key is a level, as it is to the settings."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _flat(f"{above}.{name}" if above else str(name), below)
+    else:
+        yield above, value

@@ -1,15 +1,17 @@
 """The terminal UI: with an engine of its own, or attached to one that is running."""
 
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bot.clock import SystemClock
 from bot.engine.run import SOCKET
 from bot.errors import AlreadyRunning, BotError, ExitCode, StorageError
 from bot.settings import Settings
+from bot.signals import ending_signals
 from modes.house import MAIN
 
 ENGINE_START_S = 60.0
@@ -32,14 +34,30 @@ def run_with_screen(settings: Settings, words: Sequence[str], *, paced: bool) ->
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        if not _await_socket(engine, settings, log):
-            return engine.wait()
+        with _raised():
+            if not _await_socket(engine, settings, log):
+                return engine.wait()
     except BaseException:  # Ctrl-C too: nobody would look after an engine that has no screen yet
         engine.terminate()
         engine.wait()
         raise
     # How the run ended counts too, for whoever saw its end; one that was detached from goes on.
     return show(settings) or engine.poll() or ExitCode.OK
+
+
+@contextmanager
+def _raised() -> Iterator[None]:
+    """A terminal that is closed, or a `kill`, ends the block as Ctrl-C does; the code is a shell's for the signal."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in ending_signals() if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _engine_log(data_dir: Path) -> Path:

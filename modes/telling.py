@@ -1,6 +1,7 @@
 """What a run tells beside its screen, wired to the run: notifications, heartbeat, watchdog, metrics, log file."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class Telling:
         """Nothing leaves before `start` but log lines.
 
         Raises:
-            SettingsError: If an address is not one.
+            SettingsError: If an address is not one, or the port of the metrics is taken.
             StorageError: If the log file cannot be opened.
         """
         self._settings = settings
@@ -40,8 +41,9 @@ class Telling:
         self._clock = SystemClock()
         self._run: EngineRun | None = None
         self._metrics: _Closing | None = None
+        _require_free(settings.metrics.port)
         self._watchdog = Watchdog(environment, self._clock)
-        self._heartbeat = self._heartbeat_to(environment.get(heartbeat.URL, ""))
+        self._heartbeat = self._heartbeat_to(environment.get(heartbeat.URL, "").strip())
         self._file = _log_file(settings, info, self._clock)
         self._notifier = self._notifier_to(environment.get(notifier.URLS, ""), info)
 
@@ -109,6 +111,22 @@ class Telling:
 class _Closing(Protocol):
     def close(self) -> None:
         """Let go."""
+
+
+def _require_free(port: int | None) -> None:
+    """Before anything is adopted or sent: to end then would leave what is open alone.
+
+    Raises:
+        SettingsError: If somebody listens there.
+    """
+    if not port:
+        return
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingsError(f"metrics.port {port} cannot be listened on: {error.strerror}") from error
 
 
 def _log_file(settings: Settings, info: RunInfo, clock: SystemClock) -> JsonLog | None:

@@ -64,5 +64,6 @@ class TopUps:
 
     def _earlier(self) -> Sequence[tuple[int, Decimal]]:
         with JournalReader.open(self._settings.data_dir) as reader:
-            records = [one for run in reader.runs() for one in reader.records(run.run_id, RecordKind.EVENT)]
+            runs = [run for run in reader.runs() if run.start.get("market") == self._settings.market]
+            records = [one for run in runs for one in reader.records(run.run_id, RecordKind.EVENT)]
         return moved_before(one.body for one in records if one.key == TOP_UP)

@@ -4,7 +4,9 @@ For every fill `f` of a pair: `s` its sign (+1 bought, −1 sold), `b` its base 
 (`n = b × fill price`), `k` the price of the *decision* (to open or to close), `e` the price *expected when its order*
 *was made* (the same in the first round; later for retries and hedges). For every instrument `i` of the pair:
 `R_i = Σ s b` the base units that its fills leave, `L_i` the price of its last fill, `M_i` the price at which a rest is
-valued (its mark at the run's end, else `L_i`).
+valued (its mark at the run's end, else `L_i`). Spot of one asset is the same asset at every venue: all spot instruments
+of a pair have one `L` and one `M`, or a stock that was moved from venue to venue would be worth the difference of
+their prices, which is what moving it has earned.
 
     expected_gross     = Σ −s k b + Σ_i R_i L_i              both decisions' prices × filled quantity
     slippage_opening   = Σ s (n − e b) over open_ fills      fill against expected, positive is a cost
@@ -146,10 +148,14 @@ def build_bridge(
     """
     with exact():
         last = {trade.fill.instrument.id: trade.fill.price for trade in trades}
+        spot = list(dict.fromkeys(trade.fill.instrument.id for trade in trades if _is_spot(trade)))
+        last |= dict.fromkeys(spot, next((last[t.fill.instrument.id] for t in reversed(trades) if _is_spot(t)), ZERO))
         left = _left_in_base(trades)
         base_funding = [payment for payment in funding if payment.asset == base_asset]
         values = {payment.instrument: payment.mark_price for payment in base_funding} | last
         values |= {id_: marks[id_] for id_ in values if id_ in marks}
+        if (mark := next((marks[id_] for id_ in spot if id_ in marks), None)) is not None:
+            values |= dict.fromkeys(spot, mark)
         terms = {
             "expected_gross": total(-t.sign * t.decided * t.base for t in trades)
             + total(rest * last[id_] for id_, rest in left.items()),
@@ -203,6 +209,10 @@ def _decided(pair: PairBody, fill: FillBody, closing: bool) -> Decimal:
     if pair.is_round_trip:
         bought = fill.side is Side.BUY  # both sides are one instrument
     return pair.expected.buy_price if bought else pair.expected.sell_price
+
+
+def _is_spot(trade: Trade) -> bool:
+    return trade.fill.instrument.segment is Segment.SPOT
 
 
 def _phase(trade: Trade) -> str:

@@ -11,10 +11,13 @@ the values of base and quote where it was traded:
     slippage_closing   = the same over all later links
     slippage_hedging   = the same over what was returned home
     drift              = Σ s (e − k) b u_q                   time passed between the decision and the order
-    fees               = Σ fee × u
-    token_fees         = Σ what the fee schedule charges × u_q, of fees in an asset that is no place of the chain
+    fees               = Σ fee × u, of fees that were taken from what their trade brought, or in the asset of home
+    token_fees         = Σ what the fee schedule charges × u_q, or fee × u of base or quote, of fees paid beside
     transfers          = Σ (sent − received) × u
     revaluation        = −Σ rest × u                         once it is over, what stayed on the way is worth nothing
+
+A fee that is paid beside the amount (in a venue's token, whether the chain trades it or not) is no rest of it: the
+wallet has paid it, and nothing of it comes home.
 
 `profit` is what came home less what left, in the asset of home, from the cash, less the token fees. `residual` is
 exactly 0.
@@ -41,11 +44,11 @@ def chain_bridge(chain: PairBody, fills: Iterable[FillBody], token_fee: TokenFee
     done = list(fills)
     with exact():
         values = place_values(chain)
-        tokens = total(
-            (token_fee(fill) or ZERO) * values[fill.instrument.venue, fill.instrument.quote]
-            for fill in outside(chain, done)
-        )
-        flows = chain_flows(chain, done)
+        paid = beside(chain, done)
+        tokens = total(_worth_of_fee(fill, values, token_fee) for fill in paid)
+        flows = defaultdict(Decimal, chain_flows(chain, done))
+        for fill in paid:
+            flows[fill.instrument.venue, fill.fee_asset] += fill.fee
         rest = {place: amount for place, amount in flows.items() if place[1] != chain.quote_asset}
         bridge = Bridge(
             expected_gross=total(_gross(chain, fill, values) for fill in done),
@@ -53,7 +56,7 @@ def chain_bridge(chain: PairBody, fills: Iterable[FillBody], token_fee: TokenFee
             slippage_closing=total(_slippage(fill, values) for fill in done if _is_later(fill)),
             slippage_hedging=total(_slippage(fill, values) for fill in done if _goes_home(fill)),
             drift=total(_drift(chain, fill, values) for fill in done),
-            fees=total(fill.fee * values.get((fill.instrument.venue, fill.fee_asset), ZERO) for fill in done),
+            fees=total(_fee(fill, values) for fill in done if not _is_beside(chain, fill)),
             token_fees=tokens,
             transfers=total(
                 (travel.left - travel.received) * values[travel.from_venue, travel.asset]
@@ -81,10 +84,15 @@ def place_values(chain: PairBody) -> dict[Place, Decimal]:
     return {place: Decimal(1) if place[1] == chain.quote_asset else value for place, value in values.items()}
 
 
-def outside(chain: PairBody, fills: Iterable[FillBody]) -> list[FillBody]:
-    """Those whose fee was taken in an asset that is no place of the chain: no value above holds for it."""
-    places = {place for leg in chain.chain_legs for place in (leg.takes, leg.brings)}
-    return [fill for fill in fills if (fill.instrument.venue, fill.fee_asset) not in places]
+def beside(chain: PairBody, fills: Iterable[FillBody]) -> list[FillBody]:
+    """Those whose fee was neither taken from what they brought, nor in the asset of home."""
+    return [fill for fill in fills if _is_beside(chain, fill)]
+
+
+def has_worth(chain: PairBody, fill: FillBody, token_fee: TokenFee) -> bool:
+    """Whether something tells what a fee that was paid beside is worth."""
+    with exact():
+        return token_fee(fill) is not None or (fill.instrument.venue, fill.fee_asset) in place_values(chain)
 
 
 def chain_flows(chain: PairBody, fills: Iterable[FillBody]) -> dict[Place, Decimal]:
@@ -106,6 +114,23 @@ def spent(fills: Sequence[FillBody]) -> Decimal:
     """What link 0 took from home; call it inside `exact()`."""
     first = [fill for fill in fills if fill.leg == "link_0"]
     return total(fill.quantity * fill.price if fill.side.sign > 0 else fill.quantity for fill in first)
+
+
+def _is_beside(chain: PairBody, fill: FillBody) -> bool:
+    brought = fill.instrument.base if fill.side.sign > 0 else fill.instrument.quote
+    return fill.fee_asset not in (brought, chain.quote_asset)
+
+
+def _worth_of_fee(fill: FillBody, values: Mapping[Place, Decimal], token_fee: TokenFee) -> Decimal:
+    """What the schedule charges for the trade; where it does not tell, what the asset is worth on the way."""
+    charged = token_fee(fill)
+    if charged is None:
+        return _fee(fill, values)
+    return charged * values[fill.instrument.venue, fill.instrument.quote]
+
+
+def _fee(fill: FillBody, values: Mapping[Place, Decimal]) -> Decimal:
+    return fill.fee * values.get((fill.instrument.venue, fill.fee_asset), ZERO)
 
 
 def _worth(rest: Mapping[Place, Decimal], values: Mapping[Place, Decimal]) -> Decimal:

@@ -41,7 +41,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         returns=tuple(_returns(stories, realised)),
         fees=amounts_of([paid_fees(pair) for _, pair in over]),
         funding=amounts_of([received_funding(pair) for _, pair in over]),
-        funding_of_no_pair=amounts_of([{p.asset: p.payment} for story in stories for p in story.stray_funding]),
+        funding_of_no_pair=amounts_of([{p.asset: p.payment} for story in stories for p in story.funding_of_no_pair]),
         assumed=_assumed(stories, [pair for _, pair in chosen]),
         fee_sources=(*sorted({line for story in stories for line in _fee_sources(story)}), *_fee_changes(stories)),
         refusals=_counted((reason, n) for story in stories for (_, reason), n in story.refusals.items()),

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from postmortem.bridge import Trade, build_bridge, trades
-from postmortem.chain_bridge import chain_bridge, outside, spent
+from postmortem.chain_bridge import beside, chain_bridge, has_worth, spent
 from postmortem.exact import bps, exact, plain, total
 from postmortem.model import PairLine
 from postmortem.story import PairStory
-from postmortem.token_fees import TokenFee, without_token_fees
+from postmortem.token_fees import TokenFee, without_fees
 
 
 def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal], token_fee: TokenFee) -> PairLine:
@@ -48,10 +48,9 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal], token_
             bridge=bridge,
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
-            unvalued=without_token_fees(
+            unvalued=without_fees(
                 {asset: amount for asset, amount in by_asset.items() if asset not in own},
-                (fill for fill, _ in pair.fills),
-                token_fee,
+                [fill for fill, _ in pair.fills if token_fee(fill) is not None],
             ),
         )
 
@@ -78,10 +77,9 @@ def _chain_line(run_id: str, pair: PairStory, token_fee: TokenFee) -> PairLine:
             bridge=bridge,
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
-            unvalued=without_token_fees(
+            unvalued=without_fees(
                 {asset: amount for asset, amount in by_asset.items() if asset != body.quote_asset},
-                outside(body, done),
-                token_fee,
+                [fill for fill in beside(body, done) if has_worth(body, fill, token_fee)],
             ),
         )
 

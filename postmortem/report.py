@@ -29,8 +29,9 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
         reader: The journal.
         strategy: Whose runs.
         run: Only this run: its id, or the start of it if no other run starts so.
-        since_ns: UTC ns. Runs that were still active then; of runs in real time only the decisions and pairs since
-            then. A recorded market has a time of its own, and its runs count whole.
+        since_ns: UTC ns. Runs that were still active then; of runs in real time only what happened since then, and the
+            pairs that had not ended by then, each whole. A recorded market has a time of its own, and its runs count
+            whole.
 
     Raises:
         SettingsError: If `run` names no run, or several.

@@ -23,6 +23,7 @@ from postmortem.exact import ZERO, exact, from_float, quotient
 from postmortem.handovers import OF_PAIRS, Handovers, begun_by
 
 Amounts = dict[str, Decimal]
+_BY_THEMSELVES = (RecordKind.DECISION, RecordKind.ORDER, RecordKind.EVENT)
 
 
 @dataclass(slots=True)
@@ -93,6 +94,11 @@ class RunStory:
     stray_fills: list[FillBody] = field(default_factory=list)
     """Of no pair that is known: they count in the wallets and in no profit."""
     stray_funding: list[FundingBody] = field(default_factory=list)
+    """The same of payments."""
+    since_ns: int | None = None
+    """What is counted by itself, and not with its pair, counts from then on."""
+    funding_of_no_pair: list[FundingBody] = field(default_factory=list)
+    """Those of `stray_funding` that count."""
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By route and reason."""
     best_gross_bps: dict[str, float] = field(default_factory=dict)
@@ -153,7 +159,8 @@ def read_story(
     Args:
         reader: Where it was recorded.
         run: Which.
-        since_ns: Decisions before it are not counted; pairs are gathered whole.
+        since_ns: Decisions, orders, errors, changes of fees and payments of no pair before it are not counted; pairs
+            are gathered whole.
         handovers: Of the journal; one for all runs reads each of them once. None: one of its own.
 
     Raises:
@@ -164,10 +171,11 @@ def read_story(
         run=run,
         start=validate(run.start, RunStart, f"the start of run {run.run_id}"),
         marks={id_: from_float(mid) if isinstance(mid, float) else Decimal(mid) for id_, mid in marks.items() if mid},
+        since_ns=since_ns,
     )
     handovers = handovers or Handovers(reader)
     for record in reader.records(run.run_id):
-        if record.kind is RecordKind.DECISION and since_ns is not None and record.ts_ns < since_ns:
+        if record.kind in _BY_THEMSELVES and since_ns is not None and record.ts_ns < since_ns:
             continue
         pair = record.body.get("pair") if record.kind in OF_PAIRS else None
         if pair and pair not in story.pairs and begun_by(pair) not in ("", run.run_id):
@@ -225,6 +233,8 @@ def _take_funding(story: RunStory, record: Record) -> None:
     pair = story.pairs.get(payment.pair or "")
     if pair is None:
         story.stray_funding.append(payment)
+        if story.since_ns is None or record.ts_ns >= story.since_ns:
+            story.funding_of_no_pair.append(payment)
     else:
         pair.funding.append(payment)
 

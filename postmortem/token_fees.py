@@ -47,13 +47,11 @@ def token_fees(recorded: Mapping[str, Any]) -> TokenFee:
     return worth
 
 
-def without_token_fees(
-    amounts: Mapping[str, Decimal], fills: Iterable[FillBody], worth: TokenFee
-) -> dict[str, Decimal]:
-    """`amounts` by asset less what fees did to them that `worth` values: what no figure in quote units holds."""
+def without_fees(amounts: Mapping[str, Decimal], fills: Iterable[FillBody]) -> dict[str, Decimal]:
+    """`amounts` by asset less what the fees of these fills did to them: what no figure in quote units holds."""
     left = dict(amounts)
     with exact():
         for fill in fills:
-            if fill.fee_asset in left and worth(fill) is not None:
+            if fill.fee_asset in left:
                 left[fill.fee_asset] += fill.fee
     return {asset: amount for asset, amount in left.items() if amount}

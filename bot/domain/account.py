@@ -52,6 +52,6 @@ class FundingPayment(BaseModel):
     quantity: Decimal
     """The position that it was settled on: signed, venue units."""
     rate: Decimal
-    """As a ratio; positive means longs pay."""
+    """As a ratio; positive means longs pay. 0 beside an amount, as `mark_price`: the venue has not told it by then."""
     mark_price: Decimal
     ts_ns: int

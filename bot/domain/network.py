@@ -7,6 +7,7 @@ no table knows is no chain, and a token must be the same contract on both sides.
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from string import hexdigits
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -166,6 +167,17 @@ def canonical_contract(contract: str | None) -> str | None:
         return text or None
     low = text.lower()
     return None if _NOBODY.fullmatch(low) else "0x" + low[2:].lstrip("0")
+
+
+def canonical_transaction(tx_id: str) -> str:
+    """A transaction's id in one spelling, empty where there is none yet.
+
+    Venues differ in whether they write hexadecimal with a prefix, and in capitals; other ids differ by case.
+    """
+    text = tx_id.strip()
+    bare = text[2:] if text[:2] in ("0x", "0X") else text
+    is_hex = all(character in hexdigits for character in bare)
+    return bare.lower() if is_hex else text
 
 
 def match(source: AssetNetwork, target: AssetNetwork) -> NetworkMatch | NetworkRefusal:

@@ -124,7 +124,8 @@ class Fill(BaseModel):
     """What a fee in a venue's token was worth when it was taken: bps of notional, discounts taken off, as the fee
     schedule of that moment said. None for every other fee, and where none was known."""
     forced: str = Field(default="", exclude=True)
-    """Why the venue itself traded a position of ours: `liquidation` or `adl`; empty where an order of ours did."""
+    """Why the venue itself traded a position of ours: `liquidation`, `adl` or `delisting`; empty where an order of ours
+    did."""
 
     @property
     def notional(self) -> Decimal:

@@ -233,6 +233,8 @@ class ShadowStatus(BaseModel):
     """Whose money the real orders move: `REAL MONEY`, `test money`, `paper money`."""
     state: str
     """Of the real orders' gate."""
+    why_not_active: str = ""
+    """What it is halted for, or what makes it REDUCING; empty while it is ACTIVE."""
     shadowed: int
     """Paper pairs that got a real twin."""
     not_shadowed: dict[str, int]
@@ -251,4 +253,5 @@ class ShadowStatus(BaseModel):
         refused = sum(self.not_shadowed.values())
         told = self.figures.verdict or f"{self.figures.fills} fills compared, {LEAST_FILLS} are needed for a verdict"
         none = f", {refused} not shadowed" if refused else ""
-        return f"SHADOW ({self.money}, {self.state}): {self.shadowed} pairs shadowed{none}; {told}"
+        why = f": {self.why_not_active}" if self.why_not_active else ""
+        return f"SHADOW ({self.money}, {self.state}{why}): {self.shadowed} pairs shadowed{none}; {told}"

@@ -229,6 +229,8 @@ class Snapshot(_Shown):
     real_money: bool
     state: str
     """ACTIVE, REDUCING, HALTED, FINISHED."""
+    reducing: dict[str, str] = {}
+    """Why nothing new is opened, by cause (`person`, `disk`, `loop`, `account`), oldest first; beside a halt, too."""
     now_ns: int
     """The engine's clock: virtual in a recorded market."""
     started_ns: int
@@ -243,7 +245,8 @@ class Snapshot(_Shown):
     refused: dict[str, int]
     closed: dict[str, int]
     headline: str
-    """One line: "needs 21.0 bps, best now 0.8"; of a run that is HALTED what ends that, and why it is."""
+    """One line: "needs 21.0 bps, best now 0.8"; of a run that is REDUCING its causes, of one that is HALTED what
+    ends that, and why it is."""
     comparison: str = ""
     """One line about what another day earns; empty where there is nothing to compare with."""
     tops: tuple[TopRow, ...]
@@ -264,6 +267,8 @@ class Snapshot(_Shown):
     """The halt holds after a restart too: its flag is set, by a person or by the bot."""
     paused: tuple[str, ...] = ()
     """What a person has paused: ids of routes, also of earlier runs; an empty one stands for everything."""
+    are_pauses_kept: bool = True
+    """Whether that is on the disk by now: else a restart would not know of it."""
     shadow: ShadowStatus | None = None
     """The real orders beside paper ones; None: there are none."""
     log: tuple[LogLine, ...]

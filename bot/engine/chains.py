@@ -45,8 +45,11 @@ class ChainBook:
     # What it tells
 
     def adopt(self, state: RouteState, chain: Chain, fills: Iterable[Fill]) -> None:
-        """A chain of an earlier run is taken over: its account goes on."""
-        state.chain = chain
+        """A chain of an earlier run is taken over: its account goes on, beside its route's as a pair's does."""
+        if state.is_free:
+            state.chain = chain
+        else:
+            self._realised.take_late(chain.id)
         self._ledger.open_pair(chain.id, chain.route, chain.opened_ns)
         for fill in fills:
             self._ledger.on_fill(chain.id, None, fill)

@@ -70,8 +70,8 @@ class Ending:
         if self.failure is None:
             error, message = context.get("exception"), context.get("message", "")
             self.failure = error if isinstance(error, BotError) else InvariantError(f"{message}: {error!r}")
+            self.stop.set()  # first: a journal that takes nothing more fails whoever tells of it
             self._on_bug(self.failure)
-            self.stop.set()
 
     def _on_signal(self) -> None:
         if self.interrupted:

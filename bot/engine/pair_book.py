@@ -82,8 +82,14 @@ class PairBook:
     # What it tells
 
     def adopt(self, state: RouteState, left: LeftPair, pair: Pair) -> None:
-        """A pair of an earlier run is taken over: its account goes on."""
-        state.pair = pair
+        """A pair of an earlier run is taken over: its account goes on.
+
+        Where its route has another, a fill that came late had opened this one again: it is seen off beside that one.
+        """
+        if state.is_free:
+            state.pair = pair
+        else:
+            self._realised.take_late(pair.id)
         self._ledger.open_pair(pair.id, pair.opportunity.route, pair.opened_ns)
         for fill in left.fills:
             self._ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
@@ -103,6 +109,11 @@ class PairBook:
             state.failed_in_a_row = 0
         elif pair.state.is_over:
             self._over(state, pair)
+
+    def recount(self, pair_id: str) -> None:
+        """Something was booked to a pair; where that is over, its result is another."""
+        if self._realised.recount(pair_id, self._clock.now_ns()):
+            self._gate.watch_loss(self._clock.now_ns())
 
     def closed(self, state: RouteState, pair: Pair, why: str, ts_ns: int) -> None:
         """Write down the decision to leave a pair."""

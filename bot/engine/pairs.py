@@ -31,6 +31,7 @@ from bot.execution.context import ExecutionContext
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
 from bot.execution.pair import Pair, PairState
+from bot.execution.pair_record import pair_record
 from bot.execution.quote_executor import QuoteExecutor
 from bot.execution.reasons import FLATTEN
 from bot.ports import Actions, Journal, QuoteDrivenVenue, RecordKind
@@ -168,11 +169,11 @@ class PairDesk:
         """Go on with a pair or a chain of an earlier run; one whose route this run does not have is closed.
 
         Raises:
-            InvariantError: If its instruments are not in this run, or its route has a pair already.
+            InvariantError: If its instruments are not in this run, or its route has a pair already that is not closing.
         """
         pair = left.pair
         state = self._route_of(pair)
-        if not state.is_free:
+        if not state.is_free and pair.state is PairState.OPEN:
             raise InvariantError(f"{left.name} was to be adopted, and {state.route.id} has one already")
         if isinstance(pair, Chain):
             self.chain_book.adopt(state, pair, left.fills)
@@ -180,9 +181,9 @@ class PairDesk:
             self.chains.adopt(pair)
             return
         self._book.adopt(state, left, pair)
-        self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
+        self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair_record(pair))
         self.executor.adopt(pair)
-        if pair.state is PairState.OPEN and state.holding is None:
+        if pair.state is PairState.OPEN and state.pair is pair and state.holding is None:
             state.hold(pair, self._clock.now_ns())
         if isinstance(state.watch, LeavingWatch):
             self._leave_gone(state)
@@ -316,7 +317,11 @@ class PairDesk:
 
     def on_funding(self, payment: FundingPayment) -> None:
         """A venue that settles funding itself tells of a payment."""
-        self._funding.book(payment)
+        shared = self._funding.book(payment)
+        if shared is None:
+            return
+        for pair_id in shared:
+            self._book.recount(pair_id)
         self.on_booked(payment)
         self.portfolio.on_wallets()
 
@@ -373,14 +378,16 @@ class PairDesk:
 
     def _on_trading_state(self, trading: TradingState, why: str) -> None:
         level = "error" if trading is TradingState.HALTED else "warning"
-        self._event(level, f"{trading.value}: {why}")
-        if trading is not TradingState.ACTIVE:
-            self.executor.take_back_entries()
-        self.witness.entered(trading, why)
+        try:
+            self._event(level, f"{trading.value}: {why}")
+        finally:  # a journal may take nothing more; orders that rest are taken back all the same
+            if trading is not TradingState.ACTIVE:
+                self.executor.take_back_entries()
+            self.witness.entered(why)
 
     def _event(self, level: str, text: str) -> None:
-        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
         self._log(level, text)
+        self._journal.record(RecordKind.EVENT, level, self._clock.now_ns(), {"level": level, "text": text})
 
     def _quote(self, instrument: Instrument) -> TopOfBook | None:
         return self._slots[instrument.id].quote

@@ -1,7 +1,9 @@
 """What a person has paused, beside the data: a restart does not undo it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,20 @@ class Pause:
     """What is open was to be closed, too."""
 
 
+def _now(write: Callable[[], None]) -> None:
+    write()
+
+
 class Pauses:
     """Everything, single routes, or both; each is taken back by itself."""
 
-    def __init__(self, data_dir: Path | None) -> None:
+    def __init__(self, data_dir: Path | None, keep: Callable[[Callable[[], None]], None] = _now) -> None:
         """Read what earlier runs left. A file that is not understood pauses everything: nobody knows what it meant.
 
-        Without a directory nothing is read or kept.
+        Without a directory nothing is read or kept. `keep` does a write that raises StorageError if the disk does not
+        take it.
         """
+        self._keep = keep
         self._path = None if data_dir is None else data_dir / FILE
         self.everything: Pause | None = None
         self.routes: dict[str, Pause] = {}
@@ -49,11 +57,7 @@ class Pauses:
             self.everything, self.routes = Pause(0, "a file that is not understood"), {}
 
     def set(self, route: str | None, pause: Pause) -> None:
-        """Pause a route, or everything (None), durably.
-
-        Raises:
-            StorageError: If the disk does not take it; it holds for this run all the same.
-        """
+        """Pause a route, or everything (None); it holds for this run whatever the disk says."""
         if route is None:
             self.everything = pause
         else:
@@ -61,11 +65,7 @@ class Pauses:
         self._write()
 
     def lift(self, route: str | None) -> None:
-        """Take back the pause of a route, or that of everything (None), which leaves those of single routes.
-
-        Raises:
-            StorageError: If the disk does not take it.
-        """
+        """Take back the pause of a route, or that of everything (None), which leaves those of single routes."""
         if route is None:
             self.everything = None
         else:
@@ -85,10 +85,14 @@ class Pauses:
             "everything": None if self.everything is None else _row(self.everything),
             "routes": {route: _row(pause) for route, pause in self.routes.items()},
         }
-        try:
-            write_durably(self._path, json.dumps(body, indent=1) + "\n")
-        except OSError as error:
-            raise StorageError(f"{self._path} cannot be written: {error.strerror}: a restart will not know") from error
+        self._keep(partial(_put, self._path, json.dumps(body, indent=1) + "\n"))
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        write_durably(path, text)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}: a restart will not know") from error
 
 
 def _pause(row: dict[str, Any]) -> Pause:

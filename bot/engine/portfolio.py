@@ -7,9 +7,10 @@ from math import nextafter
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.order import OrderStatus, Side
-from bot.domain.route import Route, TransferLeg
+from bot.domain.route import Route, TradeLeg, TransferLeg
 from bot.engine.chain_exposure import ChainExposure
 from bot.engine.feed_health import FeedHealth
+from bot.engine.margin_wallets import wallet_name
 from bot.engine.margins import Margins
 from bot.engine.slot import InstrumentSlot
 from bot.engine.terms.prices import Prices
@@ -26,6 +27,7 @@ from bot.risk.results import Drift, Results
 from bot.settings.risk import RiskSettings
 
 _NOTHING = Decimal(0)
+_ONE = Decimal(1)
 
 
 class EnginePortfolio:
@@ -76,6 +78,8 @@ class EnginePortfolio:
         """By instrument id: why nothing new is opened there; kept by reconciliation."""
         self._affordable: dict[tuple[str | int, bool], tuple[float, float]] = {}
         """By instrument (its place in memory, where it is one of the run's) and whether it is bought."""
+        self._purses: dict[tuple[str, str], bool] = {}
+        """By two instruments of a venue: whether one wallet pays for both."""
 
     def follow(self, executor: PairExecutor, chains: ChainExecutor) -> None:
         """Count what they hold; called once all exist: they halt through the gate, the gate asks the portfolio."""
@@ -89,6 +93,7 @@ class EnginePortfolio:
         """Balances or positions may be others: an order, a fill, a payment, a second that has passed."""
         self.margins.changed()
         self._affordable.clear()
+        self._purses.clear()
 
     def on_order_sent(self) -> None:
         """An order left."""
@@ -189,6 +194,21 @@ class EnginePortfolio:
             return covered
         covered -= float(self._reserved(instrument, side, Decimal(repr(price))))
         return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
+
+    def is_one_purse(self, one: TradeLeg, other: TradeLeg) -> bool:
+        """Whether both legs are paid from one asset in one wallet; also where nobody tells which wallet pays."""
+        first, second = one.instrument, other.instrument
+        if first.venue != second.venue or _paid_in(first, one.side) != _paid_in(second, other.side):
+            return False
+        return self._is_one_wallet(first, second)
+
+    def _is_one_wallet(self, first: Instrument, second: Instrument) -> bool:
+        key = (first.id, second.id)
+        if key not in self._purses:  # a venue may take tens of microseconds to list its balances
+            wallets = {balance.wallet: None for balance in self._actions.balances()}
+            names = wallet_name(first, wallets), wallet_name(second, wallets)
+            self._purses[key] = None in names or names[0] == names[1]
+        return self._purses[key]
 
     def margin_after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         """Every margin wallet that the proposal touches, once it is filled."""
@@ -316,7 +336,8 @@ class EnginePortfolio:
     def _reserved(self, instrument: Instrument, side: Side, price: Decimal) -> Decimal:
         """Quote units of orders that are not sent yet and will be paid from the same asset at the same venue.
 
-        Which wallet pays is the venue's affair: two wallets of one venue count as one for these few milliseconds.
+        Which wallet pays is the venue's affair: two wallets of one venue count as one for these few milliseconds. Where
+        it is one, what buys a coin is the margin of many times as much.
         """
         paid = _paid_in(instrument, side)
         total = _NOTHING
@@ -333,8 +354,18 @@ class EnginePortfolio:
                     and _paid_in(of, order.side) == paid
                 ):
                     at = order.price or price
-                    total += order.quantity * of.contract_multiplier * (at if paid != of.base else price)
+                    notional = order.quantity * of.contract_multiplier * (at if paid != of.base else price)
+                    total += notional * self._weight(of, order.side, at, instrument, side, price)
         return total
+
+    def _weight(
+        self, of: Instrument, of_side: Side, at: Decimal, instrument: Instrument, side: Side, price: Decimal
+    ) -> Decimal:
+        """How much of what a wallet covers for `instrument` each quote unit of an order on `of` takes; at least all."""
+        if of.segment is instrument.segment or not self._is_one_wallet(of, instrument):
+            return _ONE
+        covered, covered_of = self._covered(instrument, side, float(price)), self._covered(of, of_side, float(at))
+        return Decimal(covered / covered_of) if covered > covered_of > 0.0 else _ONE
 
     def _travelling(self, instrument: Instrument, side: Side, price: float) -> float:
         """Quote units, of what this side pays with, that chains have written orders for or hold on their way."""

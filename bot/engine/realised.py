@@ -19,6 +19,8 @@ class Realised:
         self._context = context
         self._counted: dict[str, Decimal] = {}
         """As the results know it, by pair or chain."""
+        self._base_prices: dict[str, Decimal] = {}
+        """What a rest of base of each is worth."""
 
     def was_over(self, pair_id: str) -> bool:
         """Whether it was over before: what comes now came late."""
@@ -34,8 +36,19 @@ class Realised:
         """
         profit = profit_in_quote(self._context.ledger.pair(pair_id), base_price, self._context.fees)
         self._context.portfolio.on_realised(profit - self._counted.get(pair_id, Decimal(0)), now_ns)
-        self._counted[pair_id] = profit
+        self._counted[pair_id], self._base_prices[pair_id] = profit, base_price
         return profit
+
+    def take_late(self, pair_id: str) -> None:
+        """One that an earlier run had counted as over is in hand again: what it comes to counts, and its route does not
+        wait for it."""
+        self._counted[pair_id] = self._base_prices[pair_id] = Decimal(0)
+
+    def recount(self, pair_id: str, now_ns: int) -> bool:
+        """Count one anew that was over before; False where it was not."""
+        if pair_id in self._counted:
+            self.count(pair_id, self._base_prices[pair_id], now_ns)
+        return pair_id in self._counted
 
     def failed(self, state: RouteState, what: str, why: str) -> None:
         """One more of a route's `what` (`pairs`, `chains`) failed: each costs something, and too many halt."""

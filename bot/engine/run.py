@@ -24,6 +24,7 @@ from bot.engine.break_even import BreakEvenDesk
 from bot.engine.comparison import Comparison, short_line
 from bot.engine.ending import Ending, StoppedEarlyError
 from bot.engine.engine import Engine, RunInfo
+from bot.engine.keeper import Keeper, at_once
 from bot.engine.person import Person
 from bot.engine.run_words import opening_lines
 from bot.engine.shadow.run import RealSide, ShadowRun
@@ -208,6 +209,7 @@ class EngineRun:
         self._disk = disk
         self._notes = notes
         is_now = isinstance(market.clock, SystemClock)
+        self._keeper = Keeper(self._ending.deliver) if is_now else None
         self._person = Person(
             self.engine.desk,
             self.engine.routes,
@@ -215,6 +217,7 @@ class EngineRun:
             self.engine.event,
             SystemClock(),
             self.stop,
+            at_once if self._keeper is None else self._keeper.keep,
         )
         self._watches = RunWatches(
             self.engine,
@@ -274,6 +277,8 @@ class EngineRun:
         self._watches.start()
         for watch in self._others():
             watch.start()
+        if self._transfers is not None:
+            self._transfers.start()
         for line in before:
             self.engine.event("warning", line)
         for line in opening_lines(self.engine, self._info, self._fees, self._funding, self._notes):
@@ -302,11 +307,15 @@ class EngineRun:
             await self._shadow.close(self._settling_s)
         await let_go(self.engine.desk.executor, self._market.clock, self._settling_s)
         await bring_home(self.engine.desk, self._market.clock, self.engine.settings.execution.unhedged_halt_s)
+        if self._transfers is not None:
+            self._transfers.stop()  # not before: what it refuses at the last has to go home
         self._watches.disarm()
         await self._venue.stop()
         if self._beside is not None:
             await self._beside.stop()
         self._watches.finish()
+        if self._keeper is not None and not self._keeper.finish():
+            self.engine.event("error", "the disk has not taken all that was asked for: a restart will not know")
         self.engine.stop()
         result = self._finish(end)
         self._journal.close()
@@ -317,7 +326,7 @@ class EngineRun:
 
     def _others(self) -> list[Watch]:
         """What else goes on while the engine decides."""
-        found = (self._surface, self._reconciler, self._transfers, *self._more_watches)
+        found = (self._surface, self._reconciler, *self._more_watches)
         return [watch for watch in found if watch is not None]
 
     @property
@@ -410,10 +419,6 @@ class EngineRun:
             if command.command == "stop":
                 self.stop()
             return
-        if command.route is None:
-            self._watches.leave_to_person()
-            if self._reconciler is not None:
-                self._reconciler.leave_to_person()
         self._person.on_command(command)
 
     def snapshot(self) -> Snapshot:
@@ -431,6 +436,7 @@ class EngineRun:
             venues=self._watches.standings() if self._shadow is None else self._shadow.standings(),
             shadow=None if self._shadow is None else self._shadow.status(),
             paused=self._person.paused,
+            are_pauses_kept=self._person.are_pauses_kept,
             is_halt_kept=self._watches.sees_flag,
         )
 

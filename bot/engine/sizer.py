@@ -1,5 +1,7 @@
 """How much of a route is proposed to the gate: as much as earns most, in what wallets and limits still leave."""
 
+from math import inf
+
 from bot.domain.order import Side
 from bot.domain.route import TradeLeg
 from bot.engine.books import DepthMet
@@ -80,7 +82,18 @@ class Sizer:
 
     def _wallet_caps(self, state: RouteState, ladders: tuple[Ladder, Ladder]) -> list[Cap]:
         by_side = dict(zip((Side.BUY, Side.SELL), ladders, strict=True))
-        return [self._wallet_cap(leg, by_side[leg.side]) for leg in state.route.opening]
+        legs = state.route.opening
+        caps = [self._wallet_cap(leg, by_side[leg.side]) for leg in legs]
+        if len(legs) > 1 and self._portfolio.is_one_purse(*legs):
+            most = 1.0 / sum(self._part(leg, by_side[leg.side]) for leg in legs)
+            return [Cap(cap.name, min(cap.quantity, most)) for cap in caps]
+        return caps
+
+    def _part(self, leg: TradeLeg, ladder: Ladder) -> float:
+        """What one base unit takes of its wallet at the dearest price of the ladder, where 1 is all that it covers."""
+        covered = self._portfolio.affordable_notional(leg.instrument, leg.side, ladder.best_price)
+        dearest = max(ladder.levels[0][0], ladder.levels[-1][0])
+        return inf if covered is None or not covered > 0.0 else dearest * self._worse / covered
 
     def _wallet_cap(self, leg: TradeLeg, ladder: Ladder) -> Cap:
         name = f"balance {leg.instrument.feed}"

@@ -9,7 +9,7 @@ from bot.domain.shadow import ShadowStatus
 from bot.domain.snapshot import FeedRow, RouteRow, Snapshot, SurfaceRow, TopRow, UpkeepStatus
 from bot.domain.standing import VenueStanding
 from bot.engine.engine import Engine
-from bot.engine.halt_words import halt_words
+from bot.engine.halt_words import causes_by_name, halt_words, reducing_words
 from bot.engine.route_state import RouteState
 from bot.engine.slot import InstrumentSlot
 from bot.engine.standing import limit_rows, pair_rows
@@ -33,6 +33,7 @@ def take_snapshot(
     surface: tuple[SurfaceRow, ...] = (),
     venues: tuple[VenueStanding, ...] = (),
     paused: tuple[str, ...] = (),
+    are_pauses_kept: bool = True,
     is_halt_kept: bool = False,
     shadow: ShadowStatus | None = None,
 ) -> Snapshot:
@@ -49,6 +50,7 @@ def take_snapshot(
         surface: Break-even of the routes over a ladder of sizes.
         venues: How we stand with the venues that orders are sent to.
         paused: What a person has paused (`Snapshot.paused`).
+        are_pauses_kept: Whether a restart knows of that.
         is_halt_kept: Whether the halt holds after a restart too.
         shadow: How the real orders beside paper ones stand; None: there are none.
     """
@@ -69,7 +71,8 @@ def take_snapshot(
         taken=engine.decisions.taken,
         refused=dict(engine.decisions.refused),
         closed=dict(engine.decisions.closed),
-        headline=halt_words(desk.gate, is_kept=is_halt_kept) or headline(engine),
+        reducing=causes_by_name(desk.gate),
+        headline=halt_words(desk.gate, is_kept=is_halt_kept) or reducing_words(desk.gate) or headline(engine),
         comparison=comparison,
         tops=tuple(_top_row(slot, now_ns, printed) for slot in engine.slots),
         routes=tuple(_route_row(state) for state in engine.routes),
@@ -82,6 +85,7 @@ def take_snapshot(
         views=combined_views(engine, printed),
         upkeep=upkeep,
         paused=paused,
+        are_pauses_kept=are_pauses_kept,
         is_halt_kept=is_halt_kept,
         shadow=shadow,
         log=(),
@@ -140,6 +144,8 @@ def limit_in_words(limit: str, observed: float, allowed: float, unit: str) -> st
             return f"whole lots leave too much over on the way: {_digits(observed)} beyond its costs, at least 0 needed"
         case "size":
             return f"size {observed:.4g} {unit}, at least {allowed:.4g} needed"
+    if limit.startswith("state_"):
+        return f"{limit.removeprefix('state_').upper()}: nothing new is opened"
     if limit.startswith("network "):  # it says itself which one, and at which end
         return limit.removeprefix("network ")
     if limit.startswith("transfer "):

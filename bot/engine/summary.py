@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from bot.engine.engine import Engine
-from bot.engine.halt_words import halt_words
+from bot.engine.halt_words import causes_by_name, halt_words
 
 SCHEMA_VERSION = 1
 
@@ -51,6 +51,7 @@ def run_summary(
         "incomplete_because": list(incomplete_because),
         "state": desk.gate.state.value,
         "halted": halt_words(desk.gate, is_kept=is_halt_kept) or None,
+        "reducing": causes_by_name(desk.gate),
         "quotes": dict(quotes),
         "quotes_refused": {str(reason): count for reason, count in refused.items()},
         "malformed": {str(feed): health.malformed for feed, health in engine.feeds.items()},

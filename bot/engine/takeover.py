@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.engine.accounts.dust_left import dust_left
 from bot.engine.accounts.earlier_results import realised_today
-from bot.engine.accounts.left_behind import LeftBehind, left_behind, write_missing
+from bot.engine.accounts.left_behind import LeftBehind, in_order_of_adoption, left_behind, write_missing
 from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine
@@ -65,14 +65,16 @@ class Takeover:
         if self._data_dir is None:
             return []
         instruments, now_ns = self._market.instruments, self._market.clock.now_ns()
-        self._left = left_behind(self._data_dir, self._accounts, instruments)
+        self._left = left_behind(self._data_dir, self._accounts, instruments, now_ns)
         earlier = realised_today(self._data_dir, self._accounts, instruments, now_ns)
         self._engine.desk.portfolio.restore_today(earlier, now_ns)
         self._dust = dust_left(self._data_dir, self._accounts)
         return self._left.told
 
     def restore_dust(self) -> None:
-        """The next pairs take along what lies there; once this run writes."""
+        """The next pairs take along what lies there; once this run writes. In a new paper wallet nothing of it does."""
+        if isinstance(self._venue, RebuiltFromFills):
+            return
         self._engine.desk.executor.dust.restore(self._dust, self._market.instruments)
 
     async def settle(self) -> list[LeftPair]:
@@ -83,12 +85,12 @@ class Takeover:
             VenueError: If they cannot be asked.
         """
         left, engine = self._left, self._engine
+        # A person cannot close anything in a paper wallet: what is forgotten is closed by not being there.
+        kept = [] if engine.settings.reconciliation.pairs == "abandon" else left.pairs
         if isinstance(self._venue, RebuiltFromFills):
-            # A person cannot close anything in a paper wallet: what is forgotten is closed by not being there.
-            kept = [] if engine.settings.reconciliation.pairs == "abandon" else left.pairs
             self._venue.rebuild([fill for pair in kept for fill in pair.fills])
         if isinstance(self._carrier, PaperCarrier):
-            chains = [pair.pair for pair in left.pairs if isinstance(pair.pair, Chain)]
+            chains = [pair.pair for pair in kept if isinstance(pair.pair, Chain)]
             over = [one for chain in chains for one in chain.travels.values() if one.is_over]
             self._carrier.restore([one.carriage.id for one in over])
         if self._data_dir is None or not isinstance(self._venue, HasAccounts):
@@ -104,7 +106,7 @@ class Takeover:
     def go_on(self, pairs: Sequence[LeftPair]) -> Reconciler | None:
         """Hand the pairs to the desk; what compares the accounts from now on, None where there is nobody to ask."""
         desk, clock = self._engine.desk, self._market.clock
-        for left in pairs:
+        for left in in_order_of_adoption(pairs):
             what = f"{left.name}, which was {left.pair.state}, and holds {left.held_words()}"
             self._engine.event("warning", f"adopted {what}")
             desk.adopt(left)

@@ -3,7 +3,6 @@
 from bot.domain.order import Fill, Order
 from bot.domain.route import Opportunity
 from bot.execution.pair import Pair
-from bot.risk.gate import TradingState
 
 
 class Witness:
@@ -27,5 +26,5 @@ class Witness:
     def ended(self, order: Order) -> None:
         """An order is final, or its outcome is unknown."""
 
-    def entered(self, state: TradingState, why: str) -> None:
-        """The gate is in a new state."""
+    def entered(self, why: str) -> None:
+        """The gate is in a new state, or a cause of the same one has come or gone."""

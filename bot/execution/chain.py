@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.clock import Timer
 from bot.domain.legs import TradeLeg, TransferLeg
-from bot.domain.order import Fill, Order, OrderStatus
+from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity, Route
 from bot.execution.episode import Episode
 from bot.execution.leg_words import words
@@ -115,7 +115,8 @@ class Chain:
     fill_ids: set[tuple[str, str]] = field(default_factory=set)
     """Instrument and fill id of every fill counted: a venue may tell one twice."""
     flows: dict[Place, Decimal] = field(default_factory=dict)
-    """Everything that its fills, fees and transfers did, signed; what is between venues is taken off already."""
+    """Everything that its fills, fees and transfers did, signed; what is between venues is taken off already. A fee
+    that was taken neither from what its trade brought nor from home is the wallet's: nothing of the amount is gone."""
     dust: dict[Place, Decimal] = field(default_factory=dict)
     """What it takes along at a place that others left there; below zero: what it left itself."""
     travels: dict[str, Travel] = field(default_factory=dict)
@@ -263,7 +264,9 @@ class Chain:
         one = fill.instrument
         self._flow((one.venue, one.base), fill.side.sign * fill.quantity)
         self._flow((one.venue, cash_asset(one)), cash_flow(one, fill.side, fill.price, fill.quantity))
-        self._flow((one.venue, fill.fee_asset), -fill.fee)
+        brought = one.base if fill.side is Side.BUY else one.quote
+        if fill.fee_asset in (brought, self.home):
+            self._flow((one.venue, fill.fee_asset), -fill.fee)
         return True
 
     def settle(self, order: Order) -> None:

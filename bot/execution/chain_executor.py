@@ -170,9 +170,13 @@ class ChainExecutor:
 
     @property
     def unsettled(self) -> int:
-        """Chains that are neither home nor waiting for a transfer alone: an order, or what comes after it, is due."""
-        busy = sum(chain.underway is None or bool(chain.pending) for chain in self._chains.values())
-        return busy + self._transfers.unsent
+        """Chains that are neither home nor waiting for a transfer alone: an order, or what comes after it, is due.
+
+        A transfer of which the carrier has told nothing yet may be refused, and what it was to take lies there then.
+        """
+        moving = (chain for chain in self._chains.values() if not chain.is_frozen)
+        busy = sum(chain.underway is None or bool(chain.pending) for chain in moving)
+        return busy + self._transfers.untold
 
     def stop(self) -> None:
         """The run has ended: no timer does anything any more, and what chains hold stays as it is."""
@@ -260,6 +264,7 @@ class ChainExecutor:
             InvariantError: If it is none of this run's.
         """
         chain = self._transfers.chain_of(news.id)
+        self._transfers.told(news.id)
         if not chain.tell(news):
             return
         travel = chain.travels[news.id]

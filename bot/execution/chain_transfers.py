@@ -53,11 +53,17 @@ class ChainTransfers:
         self._chain_of: dict[str, Chain] = {}
         self._unsent: dict[str, Travel] = {}
         """Those whose intents are not durable yet."""
+        self._untold: set[str] = set()
+        """Ids of those that nobody has told anything of yet: for all that is known they lie where they lay."""
 
     @property
-    def unsent(self) -> int:
-        """How many wait for the disk."""
-        return len(self._unsent)
+    def untold(self) -> int:
+        """How many wait for the disk, or for the carrier's first word."""
+        return len(self._untold)
+
+    def told(self, travel_id: str) -> None:
+        """The first word has come, or one more."""
+        self._untold.discard(travel_id)
 
     def chain_of(self, travel_id: str) -> Chain:
         """Whose transfer it is; `InvariantError` where nobody's."""
@@ -76,6 +82,7 @@ class ChainTransfers:
         if self._carrier is None:
             what = f"{one.amount:f} {one.asset} from {one.from_venue} to {one.to_venue}"
             return f"chain {chain.id} sent {what}, and nothing in this run can ask about it: look yourself"
+        self._untold.add(one.id)
         self._carrier.resume(one)
         return None
 
@@ -84,11 +91,12 @@ class ChainTransfers:
         leg = chain.links[at]
         assert isinstance(leg, TransferLeg)
         assert leg.network is not None, "a chain that was opened names its networks"
-        name = "".join(letter for letter in f"{chain.id}t{at}" if letter.isalnum())[-32:]
+        name = _unused_id(chain, at)
         amount = chain.held(at).quantize(_SENDABLE, ROUND_DOWN).normalize()
         carriage = Carriage(name, leg.asset, leg.from_venue, leg.to_venue, leg.network, amount, self._deadline_s)
         travel = self._unsent[name] = Travel(at, carriage, self._clock.now_ns())
         self._chain_of[name] = chain
+        self._untold.add(name)
         chain.depart(travel)
         return travel
 
@@ -108,6 +116,7 @@ class ChainTransfers:
     def stop(self) -> None:
         """The run has ended: what is not sent never leaves, and the next run is told so."""
         self._unsent.clear()
+        self._untold.clear()
 
     def _send(self, chain: Chain, travel: Travel) -> None:
         if travel.carriage.id not in self._unsent:
@@ -123,6 +132,14 @@ class ChainTransfers:
         one = travel.carriage
         del self._unsent[one.id]
         self._on_refused(CarryNews(one.id, CarryState.REFUSED, one.amount, f"not sent: {reason}", self._clock.now_ns()))
+
+
+def _unused_id(chain: Chain, at: int) -> str:
+    """Of a link's transfer. A fill that came late, or a rest of the network's grid, leaves its place by one more:
+    under the first one's id nothing would be sent, and what that brought would be counted again."""
+    count = sum(travel.link == at for travel in chain.travels.values())
+    name = f"{chain.id}t{at}{f'n{count}' if count else ''}"
+    return "".join(letter for letter in name if letter.isalnum())[-32:]
 
 
 def in_words(chain: Chain, travel: Travel) -> str:

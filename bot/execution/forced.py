@@ -4,19 +4,21 @@ from collections.abc import Iterable, Iterator
 
 from bot.domain.order import Fill
 from bot.execution.pair import Pair
+from bot.matching.cash import share
 
 
 def shares(fill: Fill, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Fill]]:
     """Each pair that held some of what the venue took, with its part of the fill, until all of it is given out.
 
-    The first part keeps the fill's id; what no pair held belongs to none.
+    The first part keeps the fill's id; what no pair held belongs to none. The last part has what is left of the fee:
+    all of them sum to it.
     """
-    left = fill.quantity
+    left, fee_left = fill.quantity, fill.fee
     for pair in pairs:
         legs = [leg for leg in pair.legs if leg.instrument.id == fill.instrument.id]
         if legs and left and legs[0].held * fill.side.sign < 0:
             part = min(left, abs(legs[0].held) / fill.instrument.contract_multiplier)
             name = fill.fill_id if left == fill.quantity else f"{fill.fill_id}.{pair.id}"
-            left -= part
-            share = {"quantity": part, "fee": fill.fee * part / fill.quantity, "fill_id": name}
-            yield pair, fill.model_copy(update=share)
+            fee = fee_left if part == left else share(fill.fee, part, fill.quantity)
+            left, fee_left = left - part, fee_left - fee
+            yield pair, fill.model_copy(update={"quantity": part, "fee": fee, "fill_id": name})

@@ -1,9 +1,9 @@
 """What a pair or a chain came to in one currency: for limits, and for a person. The ledger itself converts nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 
-from bot.domain.fees import FeesOf
+from bot.domain.fees import FeeSchedule, FeesOf
 from bot.domain.order import Fill
 from bot.execution.grid import decimal_price
 from bot.execution.leg_account import LegView
@@ -17,7 +17,8 @@ def profit_in_quote(view: PairView, base_price: Decimal, fees: FeesOf) -> Decima
 
     A rest of a pair's base is worth `base_price`; what a chain left on its way is worth nothing. A fee in the venue's
     own token, which no leg trades, is worth what was charged for its trade when it was taken, and by `fees` where that
-    was not told: the token's market need not be watched.
+    was not told: the token's market need not be watched. A chain that trades the token pays its fees beside its amount
+    too: they are no rest of it, and have a worth.
     """
     route = view.route
     first = route.chain[0] if route.chain else None
@@ -50,23 +51,36 @@ def _legs(view: PairView) -> Iterable[LegView]:
 
 
 def _token_fee(leg: LegView, view: PairView, home: str, fees: FeesOf) -> Decimal:
-    """What a leg paid in assets that the route does not trade, units of `home`; 0 where nothing tells."""
-    traded = {asset for one in _legs(view) for asset in (one.instrument.base, one.instrument.quote)}
+    """What a leg paid in assets that the flows do not value, units of `home`; 0 where nothing tells."""
+    valued = {home} if view.legs else {asset for one in _legs(view) for asset in _assets(one)}
     schedule, price = fees(leg.instrument), _price(leg.instrument.quote, home, view)
-    if price is None:
-        return _NOTHING
+    return _charged_beside(leg, view, home) + (_NOTHING if price is None else _in_token(leg, schedule, valued) * price)
+
+
+def _charged_beside(leg: LegView, view: PairView, home: str) -> Decimal:
+    """What a link of a chain paid in an asset of its way, and not from what it brought, units of `home`."""
+    paid = ((fee, _price(asset, home, view)) for asset, fee in leg.beside.items() if view.legs and asset != home)
+    return sum((fee * price for fee, price in paid if price is not None), _NOTHING)
+
+
+def _in_token(leg: LegView, schedule: FeeSchedule | None, valued: Collection[str]) -> Decimal:
+    """What its fees in assets that it does not trade are worth, units of its quote; those in `valued` left out."""
     total = _NOTHING
     for (asset, is_maker, charged_bps), notional in leg.in_token.items():
         if charged_bps is None and schedule is not None:
             charged_bps = schedule.charged_bps(is_maker=is_maker)
-        if asset not in traded and charged_bps is not None:
+        if asset not in valued and charged_bps is not None:
             total += notional * charged_bps
-    return total * price / 10_000
+    return total / 10_000
+
+
+def _assets(leg: LegView) -> tuple[str, str]:
+    return leg.instrument.base, leg.instrument.quote
 
 
 def _price(asset: str, home: str, view: PairView) -> Decimal | None:
     """Of one unit of an asset, by the route's own trades."""
     if asset == home:
         return Decimal(1)
-    traded = (leg for leg in _legs(view) if (leg.instrument.base, leg.instrument.quote) == (asset, home))
+    traded = (leg for leg in _legs(view) if _assets(leg) == (asset, home))
     return next((price for leg in traded if (price := leg.average_sell_price or leg.average_buy_price)), None)

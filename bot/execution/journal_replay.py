@@ -5,7 +5,7 @@ run left is told on by the one that took it over. A pair that is over is forgott
 long journal needs little more room than what is open at a time, and one that a late fill opened again is whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
@@ -140,13 +140,18 @@ class JournalReplay:
         self._told_instruments[name] = one
         return name
 
-    def left(self) -> list[LeftPair]:
-        """Every pair that is not over, in the order of opening.
+    def left(self, begun_by: Collection[str] | None = None) -> list[LeftPair]:
+        """Every pair that is not over, in the order of opening; of these runs alone, where they are named.
 
         Raises:
             StorageError: If a record of one of them is not what this version writes.
         """
-        return [self.rebuilt(pair_id) for pair_id in self._pairs]
+        wanted = (pair_id for pair_id in self._pairs if begun_by is None or pair_id.rpartition("-")[0] in begun_by)
+        return [self.rebuilt(pair_id) for pair_id in wanted]
+
+    def orders_over(self) -> dict[str, str]:
+        """Client order id -> pair, of those pairs that ended last."""
+        return {order_id: pair_id for pair_id, told in self._over.items() for order_id in told.orders}
 
     def rebuilt(self, pair_id: str) -> LeftPair:
         """One of them, which must not be over.

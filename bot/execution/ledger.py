@@ -5,7 +5,7 @@ they were taken in, plus its part of the funding. A spot leg's base asset is a f
 a lot grid left of it stays visible as an amount of that asset. Nothing is converted and nothing is rounded.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,10 +17,13 @@ from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
 from bot.errors import InvariantError
+from bot.execution.funding_shares import funding_shares
 from bot.execution.pair_account import Amounts, PairAccount, PairView, total_amounts
 from bot.matching.cash import exact
 
 _NOTHING = Decimal(0)
+_LATELY = 1_000
+"""Pairs that held a position and are closed: funding may be told of when what it was settled on is gone."""
 
 
 class Ledger:
@@ -29,6 +32,7 @@ class Ledger:
     def __init__(self) -> None:
         self._pairs: dict[str, PairAccount] = {}
         self._open: dict[str, PairAccount] = {}
+        self._lately: deque[PairAccount] = deque(maxlen=_LATELY)
         self._realised: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._positions: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._unallocated: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -80,21 +84,31 @@ class Ledger:
 
     @exact
     def on_funding(self, payment: FundingPayment) -> Mapping[str, Decimal]:
-        """Share a funding payment out to the open pairs; returns pair id -> amount in `payment.asset`.
+        """Share a funding payment out to those that held the position; returns pair id -> amount in `payment.asset`.
 
-        A pair gets what its own signed quantity at the mark price and rate makes; the rest of the payment (a
-        position of no pair, a fill not told yet) is `unallocated_funding`. A payment told before (same instrument
-        and time) changes nothing and returns nothing.
+        A pair gets what its own signed quantity when it was settled makes at the mark price and rate, also where it
+        has been closed since; the rest of the payment (a position of no pair, a fill not told yet) is
+        `unallocated_funding`. A payment told before (same instrument and time) changes nothing and returns nothing.
         """
         key = (payment.instrument.id, payment.ts_ns)
         if key in self._fundings:
             return {}
         self._fundings.add(key)
-        shares = {pair.id: part for pair in self._open.values() if (part := pair.funding_share(payment))}
+        settled, present = self._shares(payment, payment.ts_ns), self._shares(payment, None)
+        # A venue may settle what was traded some seconds after the time that it names: what it paid says which.
+        missing, missing_now = (abs(payment.amount - sum(one.values(), _NOTHING)) for one in (settled, present))
+        shares = present if missing_now < missing else settled
         for pair_id, part in shares.items():
-            self._pairs[pair_id].book_funding(payment.asset, part)
+            pair = self._pairs[pair_id]
+            with self._changing(pair):
+                pair.book_funding(payment.asset, part)
         self._unallocated[payment.asset] += payment.amount - sum(shares.values(), _NOTHING)
         return shares
+
+    def _shares(self, payment: FundingPayment, held_ns: int | None) -> dict[str, Decimal]:
+        pairs = {pair.id: pair for pair in (*self._lately, *self._open.values())}
+        held = {pair.id: pair.position(payment.instrument, held_ns) for pair in pairs.values()}
+        return funding_shares(payment, {pair_id: quantity for pair_id, quantity in held.items() if quantity})
 
     @exact
     def on_transfer(self, pair_id: str, transfer_id: str, asset: str, fee: Decimal) -> None:
@@ -193,7 +207,8 @@ class Ledger:
         yield
         if pair.is_closed:
             self._count(pair, +1)
-            self._open.pop(pair.id, None)
+            if self._open.pop(pair.id, None) is not None and pair.was_position:
+                self._lately.append(pair)
         else:
             self._open[pair.id] = pair
 

@@ -35,6 +35,9 @@ class LegView:
     asset, whether it was the maker's rate, and what was charged (`Fill.charged_bps`)."""
     net_base: Decimal
     """Base units held: of spot less the fees taken in base, of an inverse contract at the last fill's price."""
+    beside: Mapping[str, Decimal]
+    """The fees in base or quote that were not taken from what their trade brought, by asset: in base of what was sold,
+    in quote of what was bought."""
 
 
 class _Traded:
@@ -67,6 +70,9 @@ class LegAccount:
         self._bought = _Traded()
         self._sold = _Traded()
         self._in_token: defaultdict[tuple[str, bool, Decimal | None], Decimal] = defaultdict(Decimal)
+        self._beside: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self._changes: list[tuple[int, Decimal]] = []
+        """Of a position: the venue's time of each fill, UTC ns, and by how much it changed it."""
         self._last_price = _NOTHING
 
     @property
@@ -84,13 +90,26 @@ class LegAccount:
         """Signed quantity that closing has to undo: a spot fee in base is gone already."""
         return self.net_quantity - self.fees.get(self.instrument.base, _NOTHING) if self.is_spot else self.net_quantity
 
+    @property
+    def was_position(self) -> bool:
+        """Whether it ever held one."""
+        return bool(self._changes)
+
+    def quantity_at(self, ts_ns: int) -> Decimal:
+        """Bought − sold of a position by the venue's time `ts_ns`, venue units."""
+        return self.net_quantity - sum((by for changed_ns, by in self._changes if changed_ns > ts_ns), _NOTHING)
+
     def book(self, fill: Fill) -> Iterable[tuple[str, Decimal]]:
         """Count a fill; returns its cash flows as (asset, amount)."""
         (self._bought if fill.side is Side.BUY else self._sold).add(fill)
         self._last_price = fill.price
+        if not self.is_spot:
+            self._changes.append((fill.ts_event_ns, fill.side.sign * fill.quantity))
         self.fees[fill.fee_asset] += fill.fee
         if fill.fee and not is_own_asset(self.instrument, fill.fee_asset):
             self._in_token[fill.fee_asset, fill.is_maker, fill.charged_bps] += fill.notional
+        elif fill.fee_asset != (self.instrument.base if fill.side is Side.BUY else self.instrument.quote):
+            self._beside[fill.fee_asset] += fill.fee
         return [*_trade_flows(self.instrument, fill.side, fill.price, fill.quantity), (fill.fee_asset, -fill.fee)]
 
     def exit_flows(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Iterable[tuple[str, Decimal]] | None:
@@ -123,6 +142,7 @@ class LegAccount:
             fees=dict(self.fees),
             in_token=dict(self._in_token),
             net_base=self._net_base(),
+            beside=dict(self._beside),
         )
 
     def _net_base(self) -> Decimal:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from bot.clock import Timer
 from bot.domain.instrument import Instrument
@@ -16,8 +15,6 @@ from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
 from bot.execution.episode import Episode
 from bot.execution.grid import decimal_price
-from bot.execution.leg_words import words
-from bot.execution.order_record import cost_record
 
 
 class PairState(StrEnum):
@@ -167,14 +164,15 @@ class Pair:
         """The leg across."""
         return self.sell if leg is self.buy else self.buy
 
-    def _expected(self, side: Side) -> Decimal:
+    def expected(self, side: Side) -> Decimal:
         """The price that the decision expected to buy or sell at; a round trip's way back has no leg of its own."""
         if self.is_round_trip and self.buy.side is not side:
             opportunity = self.opportunity
             return decimal_price(opportunity.buy_price if side is Side.BUY else opportunity.sell_price)
         return (self.buy if side is Side.BUY else self.sell).expected_price
 
-    def _held(self, side: Side) -> Decimal:
+    def held_by(self, side: Side) -> Decimal:
+        """What the leg that opened by trading this way holds, signed base units."""
         leg = self.buy if side is Side.BUY else self.sell
         return leg.held if leg.side is side else Decimal(0)
 
@@ -183,8 +181,11 @@ class Pair:
         return self.buy if instrument.id == self.buy.instrument.id else self.sell
 
     def opens(self, order: Order) -> bool:
-        """Whether the order adds to the pair; any other reduces it."""
-        return order.side is self.leg_of(order.instrument).side
+        """Whether the order, one of its own, adds to the pair; any other reduces it.
+
+        The side does not tell: a leg that was traded away twice is evened by its opening side.
+        """
+        return is_opening(self.orders[order.client_order_id][1])
 
     def count(self, fill: Fill) -> bool:
         """Count a fill of one of its orders, once; False where it was counted before."""
@@ -200,37 +201,7 @@ class Pair:
         """What its legs take along of the dust that lay there, as the journal keeps it."""
         return {"buy": str(self.buy.carried), "sell": str(self.sell.carried)}
 
-    def record(self) -> dict[str, Any]:
-        """The pair as the journal keeps it."""
-        opportunity = self.opportunity
-        exit_expected = self.exit_expected
-        return {
-            "pair": self.id,
-            "route": opportunity.route.id,
-            "kind": opportunity.route.kind,
-            "legs": [words(leg) for leg in opportunity.route.legs],
-            "state": self.state.value,
-            "quantity": str(opportunity.quantity),
-            "base_asset": self.buy.instrument.base,
-            "quote_asset": self.buy.instrument.quote,
-            "buy": self.buy.instrument.id,
-            "sell": self.sell.instrument.id,
-            "expected": {
-                "quantity": str(opportunity.quantity),
-                "buy_price": str(self._expected(Side.BUY)),
-                "sell_price": str(self._expected(Side.SELL)),
-                "gross_bps": opportunity.gross_edge_bps,
-                "needed_bps": opportunity.needed_bps,
-                "net_bps": opportunity.net_edge_bps,
-                "costs": [cost_record(cost) for cost in opportunity.costs],
-            },
-            "exit_expected": None
-            if exit_expected is None
-            else {"buy_price": str(exit_expected[0]), "sell_price": str(exit_expected[1])},
-            "close_reason": self.close_reason,
-            "held": {"buy": str(self._held(Side.BUY)), "sell": str(self._held(Side.SELL))},
-            "carried": self.carried(),
-            "unhedged": [episode.record() for episode in self.episodes],
-            "ts_open_ns": self.opened_ns,
-            "ts_close_ns": self.closed_ns,
-        }
+
+def is_opening(leg_name: str) -> bool:
+    """Whether orders of this name (`open_buy`, `hedge_sell`, `close_sell`) add to their pair."""
+    return leg_name.startswith("open")

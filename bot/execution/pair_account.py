@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from bot.domain.account import FundingPayment
 from bot.domain.fees import FeesOf
 from bot.domain.instrument import Instrument
 from bot.domain.market import TopOfBook
@@ -13,7 +12,7 @@ from bot.domain.order import Fill, Side
 from bot.domain.route import Route
 from bot.errors import InvariantError
 from bot.execution.leg_account import LegAccount, LegView
-from bot.matching.cash import exact, funding_amount
+from bot.matching.cash import exact
 
 _NOTHING = Decimal(0)
 
@@ -104,11 +103,16 @@ class PairAccount:
         self._funding[asset] += amount
         self.flows[asset] += amount
 
-    def funding_share(self, payment: FundingPayment) -> Decimal:
-        """What its own position makes at the payment's rate and mark price, in `payment.asset`."""
-        legs = (leg for leg in self._legs.values() if leg.instrument.id == payment.instrument.id and leg.net_quantity)
-        shares = (funding_amount(leg.instrument, leg.net_quantity, payment.rate, payment.mark_price) for leg in legs)
-        return sum(shares, _NOTHING)
+    @property
+    def was_position(self) -> bool:
+        """Whether it ever held a derivative position."""
+        return any(leg.was_position for leg in self._legs.values())
+
+    def position(self, instrument: Instrument, held_ns: int | None) -> Decimal:
+        """What it held of a derivative by that time of the venue, signed venue units; None: what it holds now."""
+        legs = (leg for leg in self._legs.values() if leg.instrument.id == instrument.id)
+        held = (leg.net_quantity if held_ns is None else leg.quantity_at(held_ns) for leg in legs)
+        return sum(held, _NOTHING)
 
     @exact
     def if_closed(self, quotes: Mapping[str, TopOfBook], fees: FeesOf) -> Amounts | None:

@@ -30,7 +30,8 @@ from bot.execution.grid import decimal_price
 from bot.execution.leg_recovery import LegRecovery
 from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_orders import PairOrders, is_to_be_hedged
+from bot.execution.pair_orders import PairOrders, is_to_be_hedged, less_than_a_lot
+from bot.execution.pair_record import pair_record
 from bot.execution.reasons import FLATTEN, LATE_FILL, TOO_SMALL
 from bot.execution.retry_pause import RetryPause
 from bot.execution.unhedged import Unhedged, UnhedgedWatch
@@ -397,6 +398,9 @@ class PairExecutor:
             self._pause.begin(pair)
 
     def _over(self, pair: Pair, state: PairState) -> None:
+        if (stuck := less_than_a_lot(pair)) is not None:
+            self._on_halt(stuck)  # it is not over: somebody has to know of it, at the next start too
+            return
         pair.state = state
         pair.closed_ns = self._clock.now_ns()
         self._pause.end(pair)
@@ -408,7 +412,7 @@ class PairExecutor:
     # Writing down
 
     def _changed(self, pair: Pair) -> None:
-        self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair.record())
+        self._journal.record(RecordKind.PAIR, pair.id, self._clock.now_ns(), pair_record(pair))
         self._on_pair(pair)
 
 

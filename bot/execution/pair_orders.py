@@ -8,7 +8,7 @@ from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.context import ExecutionContext
 from bot.execution.evening import decide
 from bot.execution.grid import capped_price, meets_minimum, plain, touch
-from bot.execution.pair import Pair, PairLeg, PairState
+from bot.execution.pair import Pair, PairLeg, PairState, is_opening
 
 
 class PairOrders:
@@ -163,7 +163,8 @@ class PairOrders:
         lifetime: TimeInForce = TimeInForce.IOC,
     ) -> Order:
         """An order of a pair, entered there as an intent; `price` None is a market order."""
-        reduces = side is not leg.side and self._reduces_position(pair, leg.instrument, side, quantity)
+        opens = is_opening(leg_name)
+        reduces = not opens and self._reduces_position(pair, leg.instrument, side, quantity)
         order = Order(
             client_order_id=self._next_id(pair),
             instrument=leg.instrument,
@@ -173,7 +174,7 @@ class PairOrders:
             quantity=plain(quantity, leg.instrument.lot_size),
             price=None if price is None else plain(price, leg.instrument.tick_size),
             reduce_only=reduces,
-            reduces_risk=side is not leg.side or bool(pair.fill_ids),
+            reduces_risk=not opens or bool(pair.fill_ids),
             ts_decision_ns=self._clock.now_ns(),
         )
         pair.orders[order.client_order_id] = (order, leg_name, expected)
@@ -204,3 +205,15 @@ def ahead_by(pair: Pair, leg: PairLeg) -> Decimal:
 def is_to_be_hedged(pair: Pair) -> bool:
     """Whether what one leg is ahead is a fault: a round trip is a bet on purpose, until it is to be closed."""
     return not pair.is_round_trip or pair.state is PairState.CLOSING
+
+
+def less_than_a_lot(pair: Pair) -> str | None:
+    """What is left of a derivative that no order closes, in words: its venue has made its lots larger; None: nothing.
+
+    Of a pair that has nothing left to close. Less than a lot of spot is dust, and waits for the next pair.
+    """
+    left = [leg for leg in pair.legs if leg.instrument.is_perpetual and leg.held and not leg.closable()]
+    if not left:
+        return None
+    held = " and ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in left)
+    return f"pair {pair.id} ({pair.state}) holds {held}: less than a lot there, and only a person can close it"

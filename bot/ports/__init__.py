@@ -5,7 +5,7 @@ decision indexes lists with it instead of hashing names.
 """
 
 from bot.ports.account import AccountQuestions, HasAccounts, Holdings, OrderFound, PaysFunding, RebuiltFromFills
-from bot.ports.journal import Journal, RecordKind
+from bot.ports.journal import Journal, RecordKind, Spelled
 from bot.ports.market import (
     FeedState,
     FrameDecoder,
@@ -70,6 +70,7 @@ __all__ = [
     "RoundTripWatch",
     "RouteTerms",
     "RouteWatch",
+    "Spelled",
     "Statistics",
     "Strategy",
     "TellsMargins",

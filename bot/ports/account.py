@@ -45,8 +45,11 @@ class AccountQuestions(Protocol):
     venue: str
     unknown_for_s: float
     """An order that the venue has not known for so long, asked twice, will never be there; 0: it knows at once."""
-    between_s: float
-    """The whole account is looked at no more often: a look may take much of what a venue lets one ask. 0: any time."""
+
+    @property
+    def between_s(self) -> float:
+        """The whole account is looked at no more often: a look may take much of what a venue lets one ask, and one that
+        refuses our key is not to be asked all the time. 0: any time."""
 
     def wallet_of(self, instrument: Instrument) -> str:
         """Which wallet trades of it are paid from, as `Balance` names it."""

@@ -1,5 +1,6 @@
 """The truth about a run, on disk."""
 
+import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol
@@ -30,6 +31,20 @@ class RecordKind(StrEnum):
     """A job of the timetable had its turn."""
     EVENT = "event"
     """Something a person should know: feed trouble, halts, malformed data."""
+
+
+class Spelled:
+    """A record's body in words already: JSON as the journal keeps it. Called, it is plain data again."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __call__(self) -> Mapping[str, Any]:
+        """Plain data, new each time."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
 
 
 class Journal(Protocol):

@@ -1,6 +1,6 @@
 """What moves money of an account: between its wallets, to an address, and what arrived."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -71,6 +71,10 @@ class Seen:
     begun_ns: int
 
 
+def no_look() -> None:
+    """Nothing is to be looked at before a withdrawal leaves."""
+
+
 class AccountOperations(Protocol):
     """The money of one account at one venue.
 
@@ -99,8 +103,12 @@ class AccountOperations(Protocol):
     async def deposit_address(self, network: AssetNetwork) -> tuple[str, str]:
         """Address and memo (empty: none is needed) at which the account takes deposits on this network."""
 
-    async def withdraw(self, withdrawal: Withdrawal) -> str:
-        """Send away; returns the venue's id of it."""
+    async def withdraw(self, withdrawal: Withdrawal, last_look: Callable[[], None] = no_look) -> str:
+        """Send away; returns the venue's id of it.
+
+        `last_look` is called when the request has waited for its turn and for the venue's budget, right before it
+        leaves, maybe on another thread. What it raises comes out of here: nothing was sent.
+        """
 
     async def withdrawn(self, withdrawal: Withdrawal) -> Seen | None:
         """What became of a withdrawal; None where the venue knows of none like it."""
@@ -113,6 +121,14 @@ class AccountOperations(Protocol):
 
     async def is_hedge_mode(self) -> bool:
         """Whether long and short of one perpetual are two positions; the bot trades one-way accounts alone."""
+
+
+@runtime_checkable
+class TellsDeposited(Protocol):
+    """An account whose deposits are credited to another wallet than the one that trades."""
+
+    async def deposited(self, asset: str) -> Decimal:
+        """What of an asset lies in `deposit_wallet`, units of it; raises `VenueError` as every question."""
 
 
 class CarryState(StrEnum):

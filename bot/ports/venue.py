@@ -76,6 +76,16 @@ class PreparesOrders(Protocol):
         An order that is not submitted within a tenth of a second is spelled anew then.
         """
 
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        """The part of `submit` that cannot wait: write it, where that can be done at once.
+
+        What it returns does the rest, and is called with the order as it was sent before the loop turns; in between
+        another order may be launched.
+
+        Raises:
+            OrderRejected: As `submit` does; what it returns may as well, where nothing has been written yet.
+        """
+
 
 @runtime_checkable
 class TellsMargins(Protocol):

@@ -4,10 +4,12 @@
 cannot be opened. An approval is good for one opening, at the moment that it was given for.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+from types import MappingProxyType
 
 from bot.domain.route import Opportunity
 from bot.errors import InvariantError
@@ -40,6 +42,8 @@ _DECIDED = (
 """What no time that passes changes: a pair that was opened, and not yet sent, has its size, is in what they count, and
 its money is reserved."""
 _SECOND_NS = 1_000_000_000
+_FIGURES = re.compile(r"\d+")
+_MOST_LASTING = 100
 _ROUNDING = 1e-9
 """Relative: quantities come here as floats, and are opened as decimals."""
 
@@ -49,9 +53,23 @@ class TradingState(StrEnum):
 
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
-    """Nothing new; open pairs are closed when their time comes."""
+    """Nothing new; open pairs are closed when their time comes. It lasts for as long as one cause of it stands."""
     HALTED = "HALTED"
     """Cancels and risk reduction only, until a person has looked; open pairs are closed when their time comes."""
+
+
+class Cause(StrEnum):
+    """What makes the gate REDUCING. Each has one owner, who says when it stands and when it is gone."""
+
+    PERSON = "person"
+    DISK = "disk"
+    """It is slow, or fails."""
+    LOOP = "loop"
+    """It stood still, or the clock was set."""
+    ACCOUNT = "account"
+    """It is not what fills make."""
+    PAPER = "paper"
+    """Of real orders beside paper ones: the paper gate is REDUCING."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +102,7 @@ class RiskGate:
             max_cumulative_loss: Realised loss of the run that halts.
             max_throttled_per_second: So many proposals refused for their rate within a second halt: the strategy runs
                 away.
-            on_state: Hears every change of state, and why.
+            on_state: Hears every change of state, every cause that comes or goes while it is REDUCING, and why.
             max_routes_per_second: So many different routes refused within a second halt, whatever refused them: no
                 market is wrong in so many places at once.
         """
@@ -99,11 +117,14 @@ class RiskGate:
         self._throttled_second = -1
         self._max_routes = max_routes_per_second
         self._refused_routes: set[int] = set()
-        self._is_held = False
-        """A person has paused: what the machine finds well again does not end that."""
-        self._is_lasting = False
+        self._causes: dict[Cause, str] = {}
+        self.causes: Mapping[Cause, str] = MappingProxyType(self._causes)
+        """Why nothing new may be opened, for a person, by what stands now; the oldest first. No halt is among them."""
+        self._lasting: set[str] = set()
+        """What has been told as lasting, without its figures."""
         self.on_lasting_halt: Callable[[str], None] = lambda why: None
-        """Hears, once, why nothing may be opened by a later run either before a person has looked."""
+        """Hears, once of each cause, why nothing may be opened by a later run either before a person has looked: who
+        has looked at the first, and let it trade again, has not seen what came after it."""
         self.state = TradingState.ACTIVE
         self.halted_because = ""
         """Why, for a person; empty unless it is HALTED."""
@@ -168,25 +189,21 @@ class RiskGate:
             elif result <= -allowed:
                 self.halt(f"the {what} realised loss {-result:.2f} reached the limit {allowed:.2f}")
 
-    def reduce(self, why: str) -> None:
-        """Open nothing new; a halt stays a halt."""
-        if self.state is TradingState.ACTIVE:
+    def reduce(self, cause: Cause, why: str) -> None:
+        """Open nothing new while this cause stands; of one that stands already the newest reason is kept."""
+        is_new = cause not in self._causes
+        self._causes[cause] = why
+        if is_new and self.state is not TradingState.HALTED:
             self._enter(TradingState.REDUCING, why)
 
-    def resume(self, why: str) -> None:
-        """Trade again after `reduce`, unless a person holds it; a halt needs a restart."""
-        if self.state is TradingState.REDUCING and not self._is_held:
+    def resume(self, cause: Cause, why: str) -> None:
+        """This cause is gone, if it stood: trade again once no other stands; a halt needs a restart."""
+        if self._causes.pop(cause, None) is None or self.state is TradingState.HALTED:
+            return
+        if self._causes:
+            self._enter(TradingState.REDUCING, f"{why}; still: {'; '.join(self._causes.values())}")
+        else:
             self._enter(TradingState.ACTIVE, why)
-
-    def hold(self, why: str) -> None:
-        """Open nothing new until a person says `release`."""
-        self._is_held = True
-        self.reduce(why)
-
-    def release(self, why: str) -> None:
-        """A person lets it trade again; what the machine finds wrong still, it finds again."""
-        self._is_held = False
-        self.resume(why)
 
     def halt(self, why: str, *, lasting: bool = True) -> None:
         """Let nothing out but cancels and risk reduction.
@@ -196,12 +213,16 @@ class RiskGate:
             lasting: The next run must not trade either until a person has looked; not where the cause is gone with this
                 run, or where the next start looks for it itself.
         """
-        if self.state is not TradingState.HALTED:
-            self.halted_because = why
-            self._enter(TradingState.HALTED, why)
-        if lasting and not self._is_lasting:
-            self._is_lasting = True
+        is_new = self.state is not TradingState.HALTED
+        if is_new:
+            self.state, self.halted_because = TradingState.HALTED, why
+        # First: to tell of it may fail, where a disk takes nothing more, and the next run is to know all the same.
+        kind = _FIGURES.sub("#", why)
+        if lasting and kind not in self._lasting and len(self._lasting) < _MOST_LASTING:
+            self._lasting.add(kind)
             self.on_lasting_halt(why)
+        if is_new:
+            self._on_state(TradingState.HALTED, why)
 
     def _watch_routes(self, proposal: Proposal) -> None:
         self._turn_second(proposal.ts_ns)

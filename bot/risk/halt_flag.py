@@ -60,7 +60,7 @@ def raise_flag(data_dir: Path, why: str, by: str, now_ns: int, *, is_bots: bool 
         write_durably(data_dir / FLAG, json.dumps(body, indent=1) + "\n", takes_place=not is_bots)
     except OSError:
         # A full disk often has room for a name: seen by the engine, though nothing is promised of it.
-        os.close(os.open(data_dir / FLAG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(data_dir / FLAG, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
         raise
 
 
@@ -68,7 +68,7 @@ def read_flag(data_dir: Path) -> HaltFlag | None:
     """The flag; None where there surely is none."""
     path = data_dir / FLAG
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             text = file.read(_MOST_BYTES)
     except FileNotFoundError:
         # A link to nowhere is not found either, and somebody has put it there.
@@ -81,6 +81,10 @@ def read_flag(data_dir: Path) -> HaltFlag | None:
         return HaltFlag(since_ns, why, by, body.get("is_bots") is True)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return HaltFlag(None, f"{path} is there, and says nothing that is understood", "")
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe of that name is waited for by whoever reads it, for good
 
 
 def lower_flag(data_dir: Path) -> None:

@@ -41,8 +41,14 @@ class KillSwitch:
 
     @property
     def sees_flag(self) -> bool:
-        """Whether a flag was seen, whoever set it."""
-        return self.is_set or self._bots_own is not None
+        """Whether a flag stands there now, whoever set it; also where that cannot be told."""
+        try:
+            os.lstat(self._path)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def start(self) -> None:
         """Look now, and go on."""
@@ -77,5 +83,7 @@ class KillSwitch:
 
     def _set(self, why: str) -> None:
         self.is_set = True
-        self._gate.halt(why, lasting=False)  # it is durable already
-        self._withdraw()
+        try:
+            self._gate.halt(why, lasting=False)  # it is durable already
+        finally:  # to tell of it may fail, where a disk takes nothing more
+            self._withdraw()

@@ -11,35 +11,32 @@ _HOUR_NS = 3_600_000_000_000
 class Results:
     """Realised profit since midnight UTC and of the run, in quote units."""
 
-    __slots__ = ("_day", "_today", "total")
+    __slots__ = ("_by_day", "total")
 
     def __init__(self) -> None:
-        self._day = -1
-        self._today = Decimal(0)
+        self._by_day: dict[int, Decimal] = {}
+        """The newest last."""
         self.total = Decimal(0)
 
     def add(self, profit: Decimal, now_ns: int) -> None:
         """A pair ended with this profit."""
-        self._turn_day(now_ns)
-        self._today += profit
+        self.restore(profit, now_ns)
         self.total += profit
 
     def restore(self, profit: Decimal, now_ns: int) -> None:
         """What earlier runs of this day realised: it counts for the day, and not for this run."""
-        self._turn_day(now_ns)
-        self._today += profit
+        # Never for a day before another: a clock that is set back over midnight and on again must not forget a loss.
+        day = max(now_ns // _DAY_NS, next(reversed(self._by_day), 0))
+        self._by_day[day] = self._by_day.get(day, Decimal(0)) + profit
 
     def today(self, now_ns: int) -> Decimal:
-        """Since midnight UTC."""
-        self._turn_day(now_ns)
-        return self._today
-
-    def _turn_day(self, now_ns: int) -> None:
-        day = now_ns // _DAY_NS
-        # Only forward: a clock that is set back over midnight and on again must not forget a loss.
-        if day > self._day:
-            self._day = day
-            self._today = Decimal(0)
+        """Since midnight UTC, with what came while the clock was ahead of that."""
+        today, total = now_ns // _DAY_NS, Decimal(0)
+        for day, profit in reversed(self._by_day.items()):
+            if day < today:
+                break
+            total += profit
+        return total
 
 
 class Drift:

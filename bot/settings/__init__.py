@@ -76,9 +76,11 @@ class FundingSettings(Section):
 class QuoteGateSettings(Section):
     """What a quote must be before it may be traded on."""
 
-    max_age_ms: Positive = Field(default=500.0, description="Since we received it.")
-    max_event_age_ms: Positive = Field(default=1000.0, description="Since the venue made it, clock offset corrected.")
-    max_skew_ms: Positive = Field(default=300.0, description="Between the two legs of a route.")
+    max_age_ms: Positive = Field(default=500.0, le=120_000, description="Since we received it.")
+    max_event_age_ms: Positive = Field(
+        default=1000.0, le=120_000, description="Since the venue made it, clock offset corrected."
+    )
+    max_skew_ms: Positive = Field(default=300.0, le=120_000, description="Between the two legs of a route.")
     max_jump_bps: Positive = Field(default=500.0, description="Mid against the last accepted mid.")
     jump_confirm_ms: Positive = Field(default=1000.0, description="A new level that holds this long is accepted.")
 

@@ -17,14 +17,19 @@ class ExecutionSettings(Section):
     complete_tries: int = Field(
         default=2, ge=0, description="Tries to complete a missing leg, while that costs less than to unwind the other."
     )
-    retry_wait_ms: NotNegative = Field(default=200.0, description="Between two tries to hedge or to close.")
-    order_timeout_ms: Positive = Field(default=3000.0, description="No final state for this long: outcome unknown.")
-    unhedged_alarm_s: Positive = Field(default=2.0, description="A pair that is uneven for longer is an alarm.")
+    retry_wait_ms: NotNegative = Field(default=200.0, le=60_000, description="Between two tries to hedge or to close.")
+    order_timeout_ms: Positive = Field(
+        default=3000.0, le=60_000, description="No final state for this long: outcome unknown."
+    )
+    # The greatest of them are there for whoever takes one unit for another: ten seconds are no 10000 s.
+    unhedged_alarm_s: Positive = Field(default=2.0, le=300, description="A pair that is uneven for longer is an alarm.")
     unhedged_act_s: Positive = Field(
-        default=3.0, description="Uneven for longer: answers are not waited for, and it is evened at the market."
+        default=3.0,
+        le=300,
+        description="Uneven for longer: answers are not waited for, and it is evened at the market.",
     )
     unhedged_halt_s: Positive = Field(
-        default=10.0, description="Uneven, or not known to be even, for longer: HALTED; it goes on trying."
+        default=10.0, le=300, description="Uneven, or not known to be even, for longer: HALTED; it goes on trying."
     )
 
     order_entry: Literal["socket", "rest"] = Field(
@@ -50,5 +55,7 @@ class ExecutionSettings(Section):
         return self
 
     reconcile_every_s: Positive = Field(
-        default=5.0, description="Between two comparisons of the accounts with the journal, orders over the wire."
+        default=5.0,
+        le=600,
+        description="Between two comparisons of the accounts with the journal, orders over the wire.",
     )

@@ -25,7 +25,8 @@ from typing import Any
 
 from bot.clock import SystemClock
 from bot.errors import StorageError
-from bot.ports import RecordKind
+from bot.masking import masked
+from bot.ports import RecordKind, Spelled
 from bot.storage import schema
 from bot.storage.durable_file import in_one_step, make_durable, open_file
 from bot.storage.log_room import QUIET_S, LogRoom
@@ -348,7 +349,7 @@ class SqliteJournal:
         """
         for start in range(0, len(entries), _CHUNK):
             yield [
-                schema.to_row(self._seq + 1 + at, run_id, kind, ts_ns, key, body() if callable(body) else body)
+                schema.to_row(self._seq + 1 + at, run_id, kind, ts_ns, key, _words(body))
                 for at, (kind, key, ts_ns, body, run_id) in enumerate(entries[start : start + _CHUNK], start)
             ]
 
@@ -404,6 +405,10 @@ class BesideJournal:
 
     def close(self) -> None:
         """Nothing: whoever opened the file closes it."""
+
+
+def _words(body: Body) -> str:
+    return schema.encode(body() if callable(body) else body) if type(body) is not Spelled else masked(body.text)
 
 
 def _to_stderr(line: str) -> None:

@@ -62,13 +62,8 @@ class Record:
     """Plain data; a `Decimal` comes back as the string of its digits."""
 
 
-def to_row(seq: int, run_id: str, kind: RecordKind, ts_ns: int, key: str, body: Mapping[str, Any]) -> Row:
-    """A row ready to insert.
-
-    Raises:
-        TypeError: If the body holds something other than plain data.
-    """
-    text = encode(body)
+def to_row(seq: int, run_id: str, kind: RecordKind, ts_ns: int, key: str, text: str) -> Row:
+    """A row ready to insert; `text` is its body as `encode` gives it."""
     return seq, run_id, kind.value, ts_ns, key, text, _checksum(seq, run_id, kind.value, ts_ns, key, text)
 
 

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -31,7 +32,13 @@ class Heartbeat:
         Raises:
             SettingsError: If `url` is none of the two.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            is_sendable = url.isascii() and url.isprintable() and " " not in url and (parts.port or 1) > 0
+        except ValueError:
+            is_sendable = False
+        if not is_sendable:
+            raise SettingsError(f"{URL} is no address")  # not the library's words: they repeat it
         if not (parts.scheme == "https" and parts.hostname) and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise SettingsError(f"{URL} must be an https address")
         self._url = url
@@ -63,7 +70,7 @@ class Heartbeat:
                 answer.read(64)
         except HTTPError as refused:
             refused.close()
-        except (URLError, OSError, ValueError):
+        except (URLError, OSError, ValueError, HTTPException):  # the last: an answer that is none
             return  # nobody here can do anything about it: whoever waits for the beat is the alarm
 
 

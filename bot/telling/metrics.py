@@ -114,6 +114,8 @@ def _of_run(shown: Snapshot) -> Iterator[Metric]:
     yield _gauge("run", "The run that tells this", ["run_id", "strategy", "market", "money"], [(about, 1.0)])
     states = [([state], float(state == shown.state)) for state in _STATES]
     yield _gauge("trading_state", "1 for the state that holds", ["state"], states)
+    causes = [([cause], 1.0) for cause in shown.reducing]
+    yield _gauge("reducing", "1: nothing new is opened for this cause", ["cause"], causes)
     yield _gauge("realised", "Profit of closed pairs, asset units", ["asset"], _amounts(shown.realised))
     yield _gauge("unrealised", "Of open pairs if they were closed now", ["asset"], _amounts(shown.unrealised))
     yield _gauge("open_pairs", "Pairs that are not over", [], [([], float(shown.open_pairs))])

@@ -2,15 +2,18 @@
 
 One text is sent once in `repeat_s`; how often it came meanwhile is said with the next. Numbers in a text (prices,
 ids, seconds) do not make it another one. At most `per_minute` messages leave in a minute, and what waits is sent
-together. A service that does not answer costs a thread some time, and trading none.
+together. A service that does not answer costs a thread some time, and trading none; what it did not take is tried again
+for an hour: what halts a bot may be the network that the news of it needs.
 """
 
 import logging
 import re
+import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.clock import Clock
 from bot.settings.telling import NotificationSettings
@@ -26,6 +29,11 @@ _MINUTE_NS = 60_000_000_000
 _LONGEST = 2_000
 """Characters of one message."""
 _GOODBYE_S = 5.0
+_AGAIN_S = 30.0
+_TRIES = 120
+"""An hour of them."""
+_OWED = 50
+"""Messages that are tried again at most; the newest stay."""
 
 Log = Callable[[str, str], None]
 
@@ -35,6 +43,9 @@ class Sender(Protocol):
 
     def send(self, title: str, text: str) -> bool:
         """Whether it was taken; blocks as long as that takes."""
+
+    def again(self) -> bool:
+        """Try once more what was not taken; whether nothing of it is left. Blocks as well."""
 
 
 @dataclass(slots=True)
@@ -66,6 +77,10 @@ class Notifier:
         self._is_due = False
         self._failed = 0
         self._told_failed = 0
+        self._is_owed = False
+        """Whether something was not taken; written on the thread of the outbox."""
+        self._looks_again = False
+        self._is_closed = False
 
     def tell(self, level: str, text: str) -> None:
         """Something was logged: pass it on, if it is bad enough and news."""
@@ -84,8 +99,11 @@ class Notifier:
 
     def close(self) -> None:
         """Send what waits; a service that does not answer is given up after a few seconds."""
+        self._is_closed = True
         if self._waiting:
             self._hand_over()
+        if self._is_owed:
+            self._outbox.put(self._again_deliver)
         self._outbox.close(_GOODBYE_S)
 
     def _again(self, key: str, now_ns: int) -> int | None:
@@ -118,20 +136,58 @@ class Notifier:
         if self._outbox.put(lambda: self._deliver(text)):
             self._sent_ns.append(self._clock.monotonic_ns())
             self._waiting, self._left_out = [], 0
+        self._look_later()
         if self._failed > self._told_failed:
             self._told_failed = self._failed
             self._log("warning", f"{self._failed} notifications could not be delivered")
+
+    def _look_later(self) -> None:
+        if not self._looks_again and not self._is_closed:  # it is closed on another thread than the clock's
+            self._looks_again = True
+            self._clock.call_later(_AGAIN_S, self._look)
+
+    def _look(self) -> None:
+        """Whether all has left: a service may not have taken it, and the outbox may have had no room."""
+        self._looks_again = False
+        if self._is_closed:
+            return
+        if self._is_owed:
+            self._outbox.put(self._again_deliver)
+        if self._waiting:
+            self._send_when_due(self._clock.monotonic_ns())
+        if self._is_owed or self._outbox.is_busy:
+            self._look_later()
 
     def _deliver(self, text: str) -> None:
         """On the thread of the outbox."""
         if not self._sender.send(self._title, text):
             self._failed += 1
+            self._is_owed = True
+
+    def _again_deliver(self) -> None:
+        """On the thread of the outbox."""
+        self._is_owed = not self._sender.again()
 
 
 def _joined(texts: Sequence[str], left_out: int) -> str:
     text = "\n".join(texts)
     rest = f"\n… {left_out} more" if left_out else ""
     return text[:_LONGEST] + ("…" if len(text) > _LONGEST else "") + rest
+
+
+@dataclass(slots=True)
+class _Owed:
+    """What one service has not taken."""
+
+    service: Any
+    title: str
+    text: str
+    tries: int = 0
+    is_taken: bool = False
+
+    def bring(self) -> None:
+        self.tries += 1
+        self.is_taken = bool(self.service.notify(title=self.title, body=self.text))
 
 
 class AppriseSender:
@@ -150,11 +206,35 @@ class AppriseSender:
             warnings.simplefilter("ignore", DeprecationWarning)
             import apprise  # takes a third of a second, and few runs need it
 
-            self._apprise = apprise.Apprise()
-            known = [self._apprise.add(url) for url in urls.split()]
+            self._services = [apprise.Apprise() for _ in urls.split()]
+            known = [service.add(url) for service, url in zip(self._services, urls.split(), strict=True)]
         if not all(known):
             raise ValueError(f"address {known.index(False) + 1} in {URLS} is none that apprise knows")
+        self._owed: deque[_Owed] = deque(maxlen=_OWED)
 
     def send(self, title: str, text: str) -> bool:
         """Whether every service took it."""
-        return bool(self._apprise.notify(title=title, body=text))
+        owed = [_Owed(service, title, text) for service in self._services]
+        # One that does not answer keeps no other waiting, and no process from its end.
+        threads = [threading.Thread(target=one.bring, daemon=True) for one in owed]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        left = [one for one in owed if not one.is_taken]
+        self._owed.extend(left)
+        return not left
+
+    def again(self) -> bool:
+        """To each service what it did not take, and no other; given up in the end."""
+        away = set[int]()
+        for _ in range(len(self._owed)):
+            one = self._owed.popleft()
+            # Who has not taken one is not asked about the next: news would have to wait behind all of them.
+            if id(one.service) not in away:
+                one.bring()
+            if not one.is_taken:
+                away.add(id(one.service))
+            if not one.is_taken and one.tries < _TRIES:
+                self._owed.append(one)
+        return not self._owed

@@ -17,6 +17,8 @@ class Outbox:
         self._thread.start()
         self.dropped = 0
         """How many found no room."""
+        self._done = 0
+        self._given = 0
 
     def put(self, work: Work) -> bool:
         """Do it soon; False where there was no room."""
@@ -25,7 +27,13 @@ class Outbox:
         except queue.Full:
             self.dropped += 1
             return False
+        self._given += 1
         return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something of it is not done; for the thread that puts."""
+        return self._done < self._given
 
     def close(self, wait_s: float) -> bool:
         """Do what waits, for no longer than `wait_s`; whether all of it was done."""
@@ -39,3 +47,4 @@ class Outbox:
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
             work()
+            self._done += 1

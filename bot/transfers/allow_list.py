@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.durable_text import write_durably
 from bot.errors import SettingsError
@@ -35,6 +35,8 @@ class Entry(BaseModel):
     """Whose deposit address it is, where it is one of our own accounts."""
 
 
+_NO_LIST = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""PyYAML lets out whatever its constructors trip over: a memo `2026-13-45` is a date with a thirteenth month."""
 _ENTRIES = TypeAdapter(list[Entry])
 
 
@@ -68,7 +70,7 @@ def read_allow_list(path: Path) -> AllowList:
         entries = _ENTRIES.validate_python(yaml.safe_load(content) or [])
     except OSError as error:
         raise SettingsError(f"the allow-list {path} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+    except _NO_LIST as error:
         raise SettingsError(f"the allow-list {path} is not understood ({type(error).__name__})") from None
     if len({entry.name for entry in entries}) < len(entries):
         raise SettingsError(f"the allow-list {path} has two entries of one name")

@@ -89,9 +89,11 @@ class DeskCarrier:
                 continue
             carriage = _carriage(known)
             words = f"{known.amount:f} {known.asset} from {known.venue} to {carriage.to_venue}"
-            self._event(
-                "warning", f"transfer {known.id} of an earlier run ({words}) belongs to no chain: it is followed"
-            )
+            words = f"transfer {known.id} of an earlier run ({words})"
+            if absent := self._desk.following.not_here(known.venue, carriage.to_venue):
+                self._event("error", f"ALARM: {words} cannot be asked about: this run has no account at {absent}")
+                continue
+            self._event("warning", f"{words} belongs to no chain: it is followed")
             self._begin(_Trip(carriage, known.sent_ns, is_new=False, is_awaited=False), partial(self._go_on, known))
 
     def _is_under_way(self, known: Sent) -> bool:

@@ -89,6 +89,10 @@ class TransferDesk:
             raise self._log.refused(move.id, body, str(refusal)) from None
         await self._log.intend(move.id, body)
         try:
+            self.guard.check_not_halted()  # what left before it, and the disk, were waited for
+        except Refusal as refusal:
+            raise self._log.refused(move.id, body, str(refusal)) from None
+        try:
             await self._operations[venue].move(move)
         except TransferOutcomeUnknown as unknown:
             self._log.record(move.id, body, "unknown", reason=str(unknown))
@@ -162,10 +166,10 @@ class TransferDesk:
         await self._log.intend(id_, body)
         try:
             self.guard.check_not_halted()
+            # Once more when it leaves: the venue's budget, and other requests of its library, are waited for.
+            venue_id = await self._operations[venue].withdraw(withdrawal, self.guard.check_not_halted)
         except Refusal as refusal:
             raise self._log.refused(id_, body, str(refusal)) from None
-        try:
-            venue_id = await self._operations[venue].withdraw(withdrawal)
         except TransferOutcomeUnknown as unknown:
             self._log.record(id_, body, "unknown", reason=str(unknown))
             self._log.event("error", f"ALARM: {unknown}: it is asked about, and not sent again")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.clock import Clock, pause
+from bot.domain.network import canonical_transaction
 from bot.errors import TransferRefused, VenueError
 from bot.ports.transfers import AccountOperations, MoveState, Seen
 from bot.settings.transfers import TransferSettings
@@ -43,6 +44,10 @@ class Following:
         self._log = log
         self._clock = clock
         self._settings = settings
+
+    def not_here(self, *venues: str) -> str:
+        """Those of these venues that this run has no account at, and so cannot ask, in words; empty: it has."""
+        return " and ".join(one for one in venues if one not in self._operations)
 
     async def arrived(self, sent: OnItsWay, on_found: Callable[[], None] | None = None) -> Arrived:
         """Wait for the end of a withdrawal, however long it takes; past the deadline there is an alarm.
@@ -127,6 +132,8 @@ class Following:
 
     async def _look(self, sent: OnItsWay) -> _Look:
         """What its venue tells of it now, and its end where it has one."""
+        if self.not_here(sent.venue):
+            return _Look(is_whole=False)  # of an earlier run, which had more accounts: a later one may again
         try:
             seen = await self._operations[sent.venue].withdrawn(sent.withdrawal)
             if seen is None:
@@ -137,7 +144,7 @@ class Following:
                 end = Arrived(MoveState.DONE, seen.amount, seen.tx_id) if seen.state is MoveState.DONE else None
                 return _Look(True, seen, end)
             # Its own venue may be the last to call it done: what counts is that it is credited.
-            if not seen.tx_id:
+            if not seen.tx_id or self.not_here(sent.to.venue):
                 return _Look(True, seen)
             since_ns = sent.withdrawal.sent_ns - _EARLIER_NS
             deposits = await self._operations[sent.to.venue].deposits(sent.withdrawal.asset, since_ns)
@@ -165,4 +172,5 @@ def _is_credit(deposit: Seen, sent: Seen) -> bool:
 
 
 def _same_tx(one: str, other: str) -> bool:
-    return bool(one) and one.lower() == other.lower()
+    # By chance no two ids differ in capitals alone, and a venue that prints another's may.
+    return bool(one) and canonical_transaction(one).lower() == canonical_transaction(other).lower()

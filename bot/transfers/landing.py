@@ -3,20 +3,26 @@
 Some venues credit deposits, and what comes back of a withdrawal, to another wallet than the one that trades. The last
 step is a move within the account; such venues know a move of an id again (`AccountOperations.deposit_wallet`), so that
 one whose outcome is not known is asked for and told again under its own id, until it is known to be done.
+
+An account may be set to have its deposits moved on by the venue itself (Bybit: "deposit to unified"). Then each of our
+moves is refused for want of money; after a few of them the wallet is looked into, and what is not there has been moved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from bot.clock import Clock, pause
 from bot.errors import TransferOutcomeUnknown, TransferRefused, VenueError
-from bot.ports.transfers import AccountOperations, InternalMove, MoveState
+from bot.ports.transfers import AccountOperations, InternalMove, MoveState, TellsDeposited
 from bot.transfers.transfer_log import TransferLog
 
+_LOOKS_AT = 3
+"""Moves that were refused: a deposit may be told of a little before it is in its wallet."""
 _LONGEST_S = 60.0
 """Between two tries of a move that the venue refuses."""
+_BY_ITSELF = "it is not in the wallet for deposits: the venue has moved it on by itself, for all that is known"
 
 
 class Landing:
@@ -51,6 +57,10 @@ class Landing:
         last = known[-1] if known else None
         if last is not None and last["state"] in ("intent", "unknown"):
             return await self._settle(operations, last)
+        if last is not None and await self._is_there_already(operations, known, asset, amount):
+            self._log.record(last["transfer"], last, "done", reason=_BY_ITSELF)
+            self._log.event("warning", f"transfer {id_}: {_BY_ITSELF}")
+            return True
         move = InternalMove(
             str(uuid5(NAMESPACE_URL, f"{id_}/{len(known)}")),
             asset,
@@ -66,6 +76,18 @@ class Landing:
         except TransferRefused:
             return False
         return await self._send(operations, move, body)
+
+    async def _is_there_already(
+        self, operations: AccountOperations, known: Sequence[Mapping[str, Any]], asset: str, amount: Decimal
+    ) -> bool:
+        """Whether the deposit wallet has not what it was credited with, and has refused to give it time after time."""
+        refused = sum(one["state"] == "refused" for one in known)
+        if refused < _LOOKS_AT or not isinstance(operations, TellsDeposited):
+            return False
+        try:
+            return await operations.deposited(asset) < amount
+        except VenueError:
+            return False
 
     async def _settle(self, operations: AccountOperations, body: Mapping[str, Any]) -> bool:
         """What became of a move whose outcome nobody knew; told again where the venue has none of its id."""

@@ -268,9 +268,9 @@ class CryptoPipeApp(App[None]):
         self._paint()
 
     async def action_hold(self) -> None:
-        """No new pairs; when that is so already, trade on."""
+        """No new pairs; when a person has asked for that already, trade on."""
         if self._newest is not None and self._newest.state in {"ACTIVE", "REDUCING"}:
-            word = "pause" if self._newest.state == "ACTIVE" else "resume"
+            word = "resume" if "" in self._newest.paused else "pause"
             await self._send(Command.model_validate({"command": word}))
 
     def action_stop_trading(self) -> None:

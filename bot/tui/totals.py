@@ -14,9 +14,11 @@ _MONEY = ("pnl", "unrealised")
 _HIDDEN = ("schema_version",)
 _COMPARISON = "calm_comparison"
 _FIRST = (
-    "run_id", "market", "real_money", "halted", "complete", "incomplete_because", "pnl", "unrealised", _COMPARISON,
+    "run_id", "market", "real_money", "halted", "reducing", "complete", "incomplete_because", "pnl", "unrealised",
+    _COMPARISON,
 )  # fmt: skip
 """What must be seen on a small screen without scrolling."""
+_IF_ANY = ("halted", "reducing")
 
 
 def total_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -27,7 +29,7 @@ def total_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     compared = summary.get(_COMPARISON)
     # Its figures stand in one line of its own; where nothing was compared there is nothing to say.
-    summary = {key: value for key, value in summary.items() if key != _COMPARISON and (value or key != "halted")}
+    summary = {key: value for key, value in summary.items() if key != _COMPARISON and (value or key not in _IF_ANY)}
     if compared:
         summary[_COMPARISON] = compared["line"]
     first = [key for key in _FIRST if key in summary]

@@ -74,7 +74,7 @@ class BinanceHistory:
             if instrument.id not in self._symbols:
                 continue
             for row in await self._rows(instrument, since_ns):
-                if not known(instrument.id, row.trade_id):
+                if row.is_trade and not known(instrument.id, row.trade_id):
                     fills.append(await self._fill(instrument, row))
         return sorted(fills, key=lambda fill: fill.ts_event_ns)
 

@@ -29,6 +29,8 @@ _SPOT_ACCOUNT = TypeAdapter(SpotAccount)
 _MS = 1_000_000
 _MINUTE_MS = 60_000
 _MOST_ROWS = "1000"
+_BACK_NS = 60_000_000_000
+"""One instrument's row may come later than another's, and be dated before it: each question reaches back so far."""
 
 
 class BinanceAccount:
@@ -49,6 +51,8 @@ class BinanceAccount:
         self._wallets = wallets
         self._clock = clock
         self._funding_since_ns = 0
+        self._settled_lately: dict[tuple[str, int], FundingPayment] = {}
+        """By symbol and time: what has been told of these stays, and is not asked for again."""
 
     async def open(self) -> None:
         """Connect, and measure Binance's clock.
@@ -147,12 +151,16 @@ class BinanceAccount:
         values = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": _MOST_ROWS}
         rows = [row for row in await rest.read("/v1/income", INCOME, values) if row.symbol in listed]
         payments = [await self._payment(rest, listed[row.symbol], row) for row in rows]
-        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns for row in rows)])
+        self._settled_lately = {(row.symbol, row.ts_ns): payment for row, payment in zip(rows, payments, strict=True)}
+        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns - _BACK_NS for row in rows)])
         return payments
 
     async def _payment(self, rest: SignedRest, instrument: Instrument, row: IncomeRow) -> FundingPayment:
+        known = self._settled_lately.get((row.symbol, row.ts_ns))
+        if known is not None:
+            return known
         quantity = self._wallets.position(instrument).quantity
-        rate, mark = await self._settled(rest, row, instrument)
+        rate, mark = await self._settled(rest, row)
         return FundingPayment(
             instrument=instrument,
             wallet=str(LINEAR),
@@ -164,18 +172,18 @@ class BinanceAccount:
             ts_ns=row.ts_ns,
         )
 
-    async def _settled(self, rest: SignedRest, row: IncomeRow, instrument: Instrument) -> tuple[Decimal, Decimal]:
-        """Rate and mark price of a settlement; the income tells neither."""
+    async def _settled(self, rest: SignedRest, row: IncomeRow) -> tuple[Decimal, Decimal]:
+        """Rate and mark price of a settlement; the income tells neither. 0 twice: they are not published yet.
+
+        What the position of this moment would make of them is no rate: it may be another than the one that was settled.
+        """
         at_ms = row.ts_ns // _MS
         values = {"symbol": row.symbol, "startTime": str(at_ms - _MINUTE_MS), "endTime": str(at_ms + _MINUTE_MS)}
         found = await rest.public("/v1/fundingRate", FUNDINGS, values)
-        if found:
-            nearest = min(found, key=lambda one: abs(one.ts_ns - row.ts_ns))
-            return nearest.rate, nearest.mark_price
-        # Not published yet: as far as the payment itself tells.
-        position = self._wallets.position(instrument)
-        notional = position.quantity * position.average_price
-        return (-row.amount / notional if notional else Decimal(0)), position.average_price
+        if not found:
+            return Decimal(0), Decimal(0)
+        nearest = min(found, key=lambda one: abs(one.ts_ns - row.ts_ns))
+        return nearest.rate, nearest.mark_price
 
 
 def _position(instrument: Instrument, row: PositionRow | None, wallets: WalletBook) -> Position:

@@ -76,7 +76,7 @@ class BinanceActions(StreamedActions):
             funding=funding,
             orders=SocketOrders(orders, sockets),
             account=account,
-            questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
+            questions=AskedAccount(VENUE, history, orders, account, wallets, desk, state),
             protocols=protocols,
             state=state,
             dead_man=BinanceDeadMan(rests.get(LINEAR), symbols),

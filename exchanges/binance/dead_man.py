@@ -6,6 +6,7 @@ Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/tr
 from collections.abc import Mapping
 
 from bot.domain.instrument import Instrument
+from bot.errors import AuthenticationFailed, VenueError
 from exchanges.binance.endpoints import LINEAR
 from exchanges.binance.signed_rest import SignedRest
 
@@ -25,13 +26,25 @@ class BinanceDeadMan:
         return self._rest is not None and instrument.feed == LINEAR
 
     async def set(self, instruments: frozenset[Instrument], within_s: float) -> None:
-        """Start the countdown of each anew; 0 ends it.
+        """Start the countdown of each anew; 0 ends it. One that cannot be set keeps none of the others from it.
 
         Raises:
             Refusal: Binance refused.
             VenueError: It could not be asked; some may have been set.
         """
         assert self._rest is not None, "nothing is guarded without"
+        trouble: VenueError | None = None
         for instrument in sorted(instruments, key=lambda one: one.id):
             symbol = self._symbols[instrument.id]
-            await self._rest.set_switch(_PATH, {"symbol": symbol, "countdownTime": str(round(within_s * 1e3))})
+            try:
+                await self._rest.set_switch(_PATH, {"symbol": symbol, "countdownTime": str(round(within_s * 1e3))})
+            except AuthenticationFailed:
+                raise
+            except VenueError as error:
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+
+    def scope(self, instrument: Instrument) -> str:
+        """A countdown is a symbol's."""
+        return instrument.id

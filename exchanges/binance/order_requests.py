@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
-from bot.errors import OrderOutcomeUnknown, OrderRejected, VenueError
+from bot.errors import MalformedPayload, OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.account.order_desk import OrderReport
@@ -25,6 +25,8 @@ _TYPES = {OrderType.LIMIT: "LIMIT", OrderType.MARKET: "MARKET"}
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTX"}
 _FILLED = frozenset({"TRADE", "CALCULATED"})
 """Kinds of execution that trade: one of ours, and a forced one."""
+_OWN_ORDERS = {"autoclose-": "liquidation", "adl_autoclose": "adl", "settlement_autoclose-": "delisting"}
+"""What Binance calls the orders by which it trades positions away; the last closes what is delivered or taken off."""
 _MOST_TRADES = "1000"
 """Unless it is asked for more, Binance tells five hundred of an order's."""
 
@@ -113,7 +115,7 @@ class BinanceOrders:
         symbol = self._symbols[order.instrument.id]
         values = {"symbol": symbol, "orderId": report.venue_order_id or "", "limit": _MOST_TRADES}
         rows = await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)
-        return [fill_of_trade(order, row) for row in rows]
+        return [fill_of_trade(order, row) for row in rows if row.is_trade]
 
     def _rest(self, order: Order) -> SignedRest:
         return self._rests[order.instrument.feed]
@@ -181,7 +183,13 @@ def fill_of_event(instrument: Instrument, event: Execution) -> Fill | None:
 
 
 def report_of_event(event: Execution) -> OrderReport:
-    """The state that an order event tells of."""
+    """The state that an order event tells of.
+
+    Raises:
+        MalformedPayload: If it is none that is known.
+    """
+    if event.status is None:
+        raise MalformedPayload("an order event with an unknown status")
     words = event.words if event.spot_reason == "NONE" else f"{event.words}: {event.spot_reason}"
     reason = reason_of(event.status, words)
     return OrderReport(event.client_order_id, event.status, event.filled, event.order_id, reason)
@@ -193,7 +201,5 @@ def reason_of(status: OrderStatus, words: str) -> str | None:
 
 
 def _forced(client_order_id: str) -> str:
-    """What the venue's own orders are called: `autoclose-...` liquidates, `adl_autoclose` deleverages."""
-    if client_order_id.startswith("adl_autoclose"):
-        return "adl"
-    return "liquidation" if client_order_id.startswith("autoclose-") else ""
+    """What the venue's own orders do; some are told apart by a number behind the name."""
+    return next((why for name, why in _OWN_ORDERS.items() if client_order_id.startswith(name)), "")

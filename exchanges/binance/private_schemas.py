@@ -71,6 +71,11 @@ class TradeRow(_Row):
     is_buyer: bool = Field(default=False, validation_alias=AliasChoices("isBuyer", "buyer"))
     ts_ns: MsAsNs = Field(validation_alias="time")
 
+    @property
+    def is_trade(self) -> bool:
+        """Whether its figures are those of one: an odd row must not spoil what else the account has traded."""
+        return self.price > 0 and self.quantity > 0
+
 
 class SpotBalanceRow(_Row):
     """A row of `balances` in spot's `account`, or of `B` in `outboundAccountPosition`."""
@@ -173,7 +178,8 @@ class Execution(_Row):
     """Of spot, where a cancel has an id of its own in `c`."""
     side: BinanceSide = Field(validation_alias="S")
     kind: str = Field(validation_alias="x")
-    words: StatusWord = Field(validation_alias="X")
+    words: str = Field(validation_alias="X")
+    """One that is not known spoils no fill: Binance has had states of its own for what it trades away itself."""
     spot_reason: str = Field(default="NONE", validation_alias="r")
     order_id: str = Field(validation_alias="i")
     quantity: Amount = Field(validation_alias="l")
@@ -187,9 +193,9 @@ class Execution(_Row):
     ts_ns: MsAsNs = Field(validation_alias="T")
 
     @property
-    def status(self) -> OrderStatus:
-        """Ours."""
-        return _STATUSES[self.words]
+    def status(self) -> OrderStatus | None:
+        """Ours; None where Binance's is not known: it must not be taken for a final one, nor for an open one."""
+        return _STATUSES.get(self.words)
 
     @property
     def client_order_id(self) -> str:

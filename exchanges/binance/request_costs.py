@@ -1,7 +1,8 @@
 """What Binance counts, and what each request of ours takes of it.
 
 Sources: https://developers.binance.com/docs (limits and weights of spot, wallet and USDⓈ-M). `/sapi` has limits of its
-own; here it counts against spot's, which is the more careful.
+own, one for each path and account; here it counts against spot's, which is the more careful. The one that a bot comes
+near to is kept as well: ten looks a minute at the withdrawals.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,11 +20,16 @@ _UNKNOWN = 40
 _LETTERS = {"SECOND": "S", "MINUTE": "M", "DAY": "D"}
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "DAY": 86_400}
 _ORDERS = {SPOT: ("10S", "1D"), LINEAR: ("10S", "1M")}
+WITHDRAWALS = "wallet withdrawals 1M"
+"""What one account may look at its withdrawals."""
+_LOOK = 18_000
+"""Weight of one look."""
 _PUBLISHED = {
     "spot weight 1M": (6_000, 60),
     "spot orders 10S": (50, 10),
     "spot orders 1D": (160_000, 86_400),
     "spot requests 5M": (61_000, 300),
+    WITHDRAWALS: (180_000, 60),
     "linear weight 1M": (2_400, 60),
     "linear orders 10S": (300, 10),
     "linear orders 1M": (1_200, 60),
@@ -96,6 +102,8 @@ def cost(feed: Feed, method: str, path: str, values: Mapping[str, str]) -> Cost:
     weighs = {f"{segment} weight 1M": _weight(feed, method, path, values)}
     if segment is Segment.SPOT:
         weighs["spot requests 5M"] = 1
+    if (method, path) == ("GET", "/sapi/v1/capital/withdraw/history"):
+        weighs[WITHDRAWALS] = _LOOK
     if (method, path) == ("POST", "/v3/order" if segment is Segment.SPOT else "/v1/order"):
         weighs |= order_cost(feed)
     return weighs
@@ -134,8 +142,13 @@ def _headers(feed: Feed) -> Iterable[tuple[str, str]]:
         yield f"{feed.segment} orders {label}", f"X-MBX-ORDER-COUNT-{label}"
 
 
-def refused_for(feed: Feed, code: int) -> list[str]:
-    """The limits that a 429 with this code is about: those of orders, or all that the address may ask."""
+def refused_for(feed: Feed, code: int, charged: Cost) -> list[str]:
+    """The limits that a 429 with this code is about: of orders, of looks at withdrawals, or all of the address.
+
+    The looks have a limit of their own: no order has to wait for them.
+    """
+    if WITHDRAWALS in charged:
+        return [WITHDRAWALS]
     if code == _TOO_MANY_ORDERS:
         return list(order_cost(feed))
     return list(cost(feed, "GET", "/v3/time", {}))

@@ -155,7 +155,7 @@ class SignedRest(KeyedRest[str]):
         learn(self._http.budget, self._feed, answer)
 
     def _refused_for(self, answer: Answer, charged: Cost) -> list[str]:
-        return refused_for(self._feed, code_of(answer))
+        return refused_for(self._feed, code_of(answer), charged)
 
     async def _server_time_ms(self) -> int:
         return (await self.public(self._time, TypeAdapter(ServerTime), {})).ms

@@ -18,13 +18,13 @@ from bot.clock import Clock
 from bot.domain.instrument import Feed
 from bot.domain.network import AssetNetwork
 from bot.errors import BotError, TransferOutcomeUnknown, VenueError, VenueUnavailable
-from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal
+from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal, no_look
 from bot.settings import Settings
 from exchanges.binance.endpoints import LINEAR, SPOT, VENUE, rest_url
 from exchanges.binance.library import AsyncClient, BinanceAPIException, BinanceRequestException
 from exchanges.binance.networks import networks_of
 from exchanges.binance.refusals import checked, code_of
-from exchanges.binance.request_costs import cost, learn, rates, refused_for
+from exchanges.binance.request_costs import WITHDRAWALS, cost, learn, rates, refused_for
 from exchanges.common.account.transfer_answers import all_networks, meaning
 from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.clock_offset import measure_offset
@@ -39,6 +39,13 @@ _PATIENCE_S = 10.0
 _MS = 1_000_000
 _SKEW_MS = 2_000
 """Binance's withdrawal times are whole seconds, and its clock is not ours."""
+_FOUND_BY_ID_MS = 6 * 86_400_000
+"""By `withdrawOrderId` Binance looks through seven days, the last ones where no others are named."""
+_WITHDRAW = "/sapi/v1/capital/withdraw/apply"
+_FROM_SPOT = "0"
+"""Without it the wallet pays that a person has chosen on Binance's page for deposits."""
+_ANY_NUMBER = 10**12
+"""The simulated exchange counts no looks at withdrawals: its chains run so much faster than any minute."""
 _KINDS = {("spot", "linear"): "MAIN_UMFUTURE", ("linear", "spot"): "UMFUTURE_MAIN"}
 _EXISTS = frozenset({-4104})
 _WITHDRAWN = {1: MoveState.FAILED, 3: MoveState.FAILED, 5: MoveState.FAILED, 6: MoveState.DONE}
@@ -54,21 +61,28 @@ class _Client(AsyncClient):  # type: ignore[misc]  # python-binance has no types
 
     hosts = SigningHosts()
     answers: LibraryAnswers
+    last_look: Callable[[], None] = staticmethod(no_look)
+    """Of the withdrawal that is being sent: there is one at a time."""
 
     async def _request(self, method: str, uri: str, signed: bool, force_params: bool = False, **rest: Any) -> Any:
         self.hosts.require(uri)
         feed, path = _place(uri)
-        ticket = await self.answers.budget.acquire(cost(feed, method.upper(), path, {}), Lane.READ)
+        charged = cost(feed, method.upper(), path, {})
+        # A look that waits for its own limit would have every other question to spot stand in line behind it.
+        patience_s = 0.0 if WITHDRAWALS in charged else None
+        ticket = await self.answers.budget.acquire(charged, Lane.READ, patience_s)
         try:
+            if path == _WITHDRAW:
+                self.last_look()
             return await super()._request(method, uri, signed, force_params, **rest)
         finally:
             ticket.settle()
 
     async def _handle_response(self, response: aiohttp.ClientResponse) -> Any:
-        feed, _ = _place(str(response.url))
+        feed, path = _place(str(response.url))
         answer = Answer(response.status, response.headers, await response.text())
         learn(self.answers.budget, feed, answer)
-        self.answers.take(answer, refused_for(feed, code_of(answer)))
+        self.answers.take(answer, refused_for(feed, code_of(answer), cost(feed, response.method, path, {})))
         return await super()._handle_response(response)
 
 
@@ -150,8 +164,8 @@ class BinanceTransfers:
         row = await _asked(self._client.get_deposit_address(coin=network.asset, network=network.name))
         return _understood(lambda: (str(row["address"]), str(row.get("tag") or "")))
 
-    async def withdraw(self, withdrawal: Withdrawal) -> str:
-        """Send away; returns Binance's id of it.
+    async def withdraw(self, withdrawal: Withdrawal, last_look: Callable[[], None] = no_look) -> str:
+        """Send away; returns Binance's id of it. What `last_look` raises comes out, and nothing was sent.
 
         Raises:
             TransferRefused: Binance refused it.
@@ -164,8 +178,10 @@ class BinanceTransfers:
             "address": withdrawal.address,
             "amount": f"{withdrawal.amount:f}",
             "withdrawOrderId": withdrawal.id,
+            "walletType": _FROM_SPOT,
             **({"addressTag": withdrawal.memo} if withdrawal.memo else {}),
         }
+        self._client.last_look = last_look
         answer = await _once(withdrawal.id, self._client.withdraw(**sent))
         if not isinstance(answer, dict) or not answer.get("id"):
             raise TransferOutcomeUnknown(withdrawal.id, "Binance answered without an id")
@@ -177,10 +193,19 @@ class BinanceTransfers:
         Raises:
             VenueError: Binance cannot be asked, or refuses.
         """
-        query = {"coin": withdrawal.asset, "withdrawOrderId": withdrawal.id}
+        query = {"coin": withdrawal.asset, "withdrawOrderId": withdrawal.id, **self._days_of(withdrawal)}
         rows = await _asked(self._client.get_withdraw_history(**query))
         mine = [row for row in _understood(lambda: list(rows)) if row.get("withdrawOrderId") == withdrawal.id]
         return _understood(lambda: _withdrawal(mine[0])) if mine else None
+
+    def _days_of(self, withdrawal: Withdrawal) -> dict[str, str]:
+        """The days around one that is older than those that Binance looks through by itself."""
+        offset_ms = self._client.timestamp_offset
+        sent_ms, now_ms = withdrawal.sent_ns // _MS + offset_ms, self._clock.now_ns() // _MS + offset_ms
+        if now_ms - sent_ms < _FOUND_BY_ID_MS:
+            return {}
+        since_ms = sent_ms - _FOUND_BY_ID_MS // 6
+        return {"startTime": str(since_ms), "endTime": str(since_ms + _FOUND_BY_ID_MS)}
 
     async def deposits(self, asset: str, since_ns: int) -> Sequence[Seen]:
         """What arrived, or is seen on the chain, since then.
@@ -230,7 +255,10 @@ async def connected_transfers(
         requests_params={"timeout": timeout, "allow_redirects": False},
     )
     client.hosts = keys.hosts
-    client.answers = LibraryAnswers(budget or RequestBudget(VENUE, rates(), clock), checked)
+    budget = budget or RequestBudget(VENUE, rates(), clock)
+    if settings.market == "simulated":
+        budget.told(WITHDRAWALS, limit=_ANY_NUMBER)
+    client.answers = LibraryAnswers(budget, checked)
     client.API_URL, client.MARGIN_API_URL, client.FUTURES_URL = f"{spot}/api", f"{spot}/sapi", f"{linear}/fapi"
 
     async def time_ms() -> int:

@@ -19,6 +19,7 @@ from exchanges.bybit.private_schemas import (
     WalletRows,
 )
 from exchanges.bybit.signed_rest import SignedRest
+from exchanges.common.account.funding_desk import LATE_NS
 from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.requests.venue_http import VenueHttp
 
@@ -127,7 +128,7 @@ class BybitAccount:
         values = {"category": "linear", "execType": "Funding"}
         found = await executions_since(self._rest, values, self._funding_since_ns, self._clock)
         rows = [row for row in found if row.kind == "Funding" and row.symbol in self._linear]
-        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns for row in rows)])
+        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns - LATE_NS for row in rows)])
         return [funding_of(self._linear[row.symbol], row, self._wallets) for row in rows]
 
 
@@ -151,18 +152,23 @@ def position_of(instrument: Instrument, row: PositionRow | None, wallets: Wallet
 
 
 def funding_of(instrument: Instrument, row: ExecutionRow, wallets: WalletBook) -> FundingPayment:
-    """A funding execution as a payment: its sign is the fee's, and the rate's follows from who paid."""
+    """A funding execution as a payment: its sign is the fee's, and the rate's follows from who paid.
+
+    Which way round the position was is told by what is held, where that is what was settled. Where it has changed
+    since, nothing tells it: rate and mark price are 0 then.
+    """
     held = wallets.position(instrument).quantity
     sign = row.side.sign if not held else 1 if held > 0 else -1
     quantity = sign * row.quantity if row.quantity else held
+    is_known = abs(held) == abs(quantity)
     return FundingPayment(
         instrument=instrument,
         wallet=WALLET,
         asset=row.fee_asset or instrument.settle or instrument.quote,
         amount=-row.fee,
         quantity=quantity,
-        rate=_rate(row, quantity),
-        mark_price=row.price,
+        rate=_rate(row, quantity) if is_known else Decimal(0),
+        mark_price=row.price if is_known else Decimal(0),
         ts_ns=row.ts_ns,
     )
 

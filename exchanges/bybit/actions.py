@@ -65,7 +65,7 @@ class BybitActions(StreamedActions):
             funding=funding,
             orders=SocketOrders(orders, {feed: socket for feed in own for socket in sockets}),
             account=account,
-            questions=AskedAccount(VENUE, history, orders, account, wallets, desk),
+            questions=AskedAccount(VENUE, history, orders, account, wallets, desk, state),
             protocols=[stream],
             state=state,
             dead_man=BybitDeadMan(rest, stream),

@@ -46,3 +46,8 @@ class BybitDeadMan:
                 self._windows[product] = window
             await self._stream.protect(topic)
         await self._stream.sign_of_life()
+
+    def scope(self, instrument: Instrument) -> str:
+        """The protection is a product's."""
+        product, _ = _PRODUCTS[instrument.segment]
+        return product

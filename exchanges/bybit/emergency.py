@@ -63,7 +63,7 @@ class BybitEmergency:
             if scope["category"] == "spot":
                 continue
             for row in self._rows("/v5/position/list", {**scope, "limit": "200"}):
-                size = Decimal(str(row.get("size") or 0))
+                size = Decimal(str(row["size"] or 0))
                 if size:
                     signed = -size if row["side"] == "Sell" else size
                     found.append(Standing(scope["category"], str(row["symbol"]), signed))
@@ -98,7 +98,10 @@ class BybitEmergency:
             query = urlencode(values)
             reply = self._sender.send("GET", f"{self._base}{path}?{query}", self._headers(query))
             result = _understood(reply)
-            yield from result.get("list") or ()
+            rows = result.get("list")
+            if not isinstance(rows, list):
+                raise Unanswered(f"answered {path} in an unknown way")  # not "nothing is open"
+            yield from rows
             cursor = result.get("nextPageCursor")
             if not cursor:
                 return

@@ -17,8 +17,14 @@ from exchanges.common.requests.request_pool import Lane
 _SIDES = {Side.BUY: "Buy", Side.SELL: "Sell"}
 _TYPES = {OrderType.LIMIT: "Limit", OrderType.MARKET: "Market"}
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "PostOnly"}
-_TRADES = {"Trade": "", "BustTrade": "liquidation", "AdlTrade": "adl"}
-"""Kinds of execution that trade, and which of them no order of ours asked for."""
+_TRADES = {
+    "Trade": "",
+    "BustTrade": "liquidation",
+    "AdlTrade": "adl",
+    "Delivery": "delisting",
+    "Settle": "delisting",
+}
+"""Kinds of execution that trade, and which of them no order of ours asked for; the last two close what is taken off."""
 
 
 class BybitOrders:
@@ -120,8 +126,8 @@ def report_of(row: OrderRow) -> OrderReport:
 
 
 def fill_of(instrument: Instrument, row: ExecutionRow) -> Fill | None:
-    """A row of an execution as a fill; None for what is no trade (funding, settlement)."""
-    if row.kind not in _TRADES or row.quantity <= 0:
+    """A row of an execution as a fill; None for what is no trade, by its kind (funding) or by its figures."""
+    if row.kind not in _TRADES or row.quantity <= 0 or row.price <= 0:
         return None
     return Fill(
         forced=_TRADES[row.kind],

@@ -6,13 +6,13 @@ Source: https://bybit-exchange.github.io/docs/v5/ws/connect.
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from pydantic import ValidationError
 
 from bot.domain.instrument import Feed, Instrument
-from bot.errors import AuthenticationFailed, MalformedPayload, VenueUnavailable
+from bot.errors import AuthenticationFailed, ClockSkew, MalformedPayload, VenueUnavailable
 from exchanges.bybit.account_requests import WALLET, balance_of, funding_of, position_of
 from exchanges.bybit.margins import wallet_margin
 from exchanges.bybit.normalize import LINEAR, SPOT, VENUE
@@ -140,7 +140,7 @@ class BybitPrivateStream:
         socket = await self._http.socket(self._url)
         try:
             if not await self._ask(socket, {"op": "auth", "args": self._rest.login()}):
-                raise AuthenticationFailed(VENUE, "refused the login to the private stream; check key and clock")
+                await self._refused()
             if not await self._ask(socket, {"op": "subscribe", "args": list(_TOPICS)}):
                 raise VenueUnavailable(VENUE, "refused the subscription to the private topics")
             for topic in tuple(self._protections):
@@ -151,6 +151,12 @@ class BybitPrivateStream:
             raise
         self._socket = socket
         return socket
+
+    async def _refused(self) -> NoReturn:
+        # The answer has no code: a login that is too late, by a clock that has been set since, looks like a wrong key.
+        if await self._rest.clock_moved():
+            raise ClockSkew(VENUE, "refused the login to the private stream: its clock has moved, or ours")
+        raise AuthenticationFailed(VENUE, "refused the login to the private stream; check the key")
 
     async def protect(self, topic: str) -> None:
         """Join a topic of disconnection protection, now and on every connection to come.

@@ -23,7 +23,7 @@ from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
 from bot.domain.network import AssetNetwork
 from bot.errors import BotError, TransferOutcomeUnknown, VenueError, VenueUnavailable
-from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal
+from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal, no_look
 from bot.settings import Settings
 from exchanges.bybit.endpoints import rest_url
 from exchanges.bybit.errors import venue_error
@@ -47,6 +47,7 @@ _PAID_WITHIN_S = 30.0
 _WINDOW_MS = 10_000
 _MS = 1_000_000
 _SKEW_MS = 2_000
+_WITHDRAW = "/v5/asset/withdraw/create"
 _ACCOUNTS = {"unified": "UNIFIED", "fund": "FUND"}
 _EXISTS = frozenset({131214})
 _FEE_TAKEN_OUT = 1
@@ -75,6 +76,8 @@ class _Client(HTTP):  # type: ignore[misc]  # pybit has no types
         self._answers = answers
         self._loop = asyncio.get_running_loop()
         self._charged: Cost = {}
+        self.last_look: Callable[[], None] = no_look
+        """Of the withdrawal that is being sent: there is one at a time."""
 
     def _submit_request(
         self, method: str | None = None, path: str | None = None, query: Any = None, auth: bool = False
@@ -89,6 +92,8 @@ class _Client(HTTP):  # type: ignore[misc]  # pybit has no types
             granted.cancel()
             raise VenueUnavailable(VENUE, "not asked: nobody answers for its budget any more") from None
         try:
+            if urlsplit(path or "").path == _WITHDRAW:
+                self.last_look()
             return super()._submit_request(method=method, path=path, query=query, auth=auth)
         finally:
             self._loop.call_soon_threadsafe(ticket.settle)
@@ -143,6 +148,16 @@ class BybitTransfers:
         mine = [row for row in rows if row.get("transferId") == move.id]
         return _MOVED.get(str(mine[0].get("status")), MoveState.IN_TRANSIT) if mine else None
 
+    async def deposited(self, asset: str) -> Decimal:
+        """What of an asset lies in the funding wallet.
+
+        Raises:
+            VenueError: Bybit cannot be asked, or refuses.
+        """
+        query = {"accountType": _ACCOUNTS[self.deposit_wallet], "coin": asset}
+        answer = await self._asked(lambda: self._client.get_coin_balance(**query))
+        return _understood(lambda: Decimal(answer["result"]["balance"]["walletBalance"]))
+
     async def networks(self, asset: str) -> Sequence[AssetNetwork]:
         """Every network of the asset, as it is now.
 
@@ -167,8 +182,10 @@ class BybitTransfers:
 
         return _understood(found)
 
-    async def withdraw(self, withdrawal: Withdrawal) -> str:
+    async def withdraw(self, withdrawal: Withdrawal, last_look: Callable[[], None] = no_look) -> str:
         """Send away; returns Bybit's id of it. `requestId` is ours: one of an id is done once.
+
+        What `last_look` raises comes out, and nothing was sent.
 
         Raises:
             TransferRefused: Bybit refused it.
@@ -187,6 +204,7 @@ class BybitTransfers:
             "requestId": withdrawal.id,
             **({"tag": withdrawal.memo} if withdrawal.memo else {}),
         }
+        self._client.last_look = last_look
         answer = await self._once(withdrawal.id, lambda: self._client.withdraw(**sent))
         try:
             return str(answer["result"]["id"])

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from bot.errors import AuthenticationFailed, BotError, ClockSkew, RateLimited, VenueError, VenueUnavailable
 from exchanges.ccxt.library import error_class
+from exchanges.common.requests.refusals import ServerFault
 
 _RATE_WAIT_S = 1.0
 
@@ -16,11 +17,11 @@ _KINDS: tuple[tuple[str, type[VenueError], str], ...] = (
     ("AuthenticationError", AuthenticationFailed, "refused the key"),
     ("RequestTimeout", VenueUnavailable, "did not answer in time"),
     ("NetworkError", VenueUnavailable, "cannot be reached"),
-    ("OperationFailed", VenueUnavailable, "gave no answer that can be used"),
+    ("OperationFailed", ServerFault, "gave no answer that can be used"),
     ("ExchangeError", VenueError, "refused the request"),
 )
 _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What ccxt itself trips over where an answer is JSON and not what it expects."""
+"""What ccxt itself trips over where an answer is JSON and not what it expects: an order may have been taken by then."""
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def translated(venue: str) -> Iterator[None]:
         raise as_venue_error(venue, error) from None
     except _NOT_UNDERSTOOD as error:
         words = f"answered something that ccxt does not understand ({type(error).__name__})"
-        raise VenueUnavailable(venue, words) from None
+        raise ServerFault(venue, words) from None
     except OSError as error:
         raise VenueUnavailable(venue, f"cannot be reached ({type(error).__name__})") from None
 

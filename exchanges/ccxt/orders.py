@@ -1,8 +1,9 @@
 """Orders at a ccxt venue, by ccxt's own calls: sent once, refused by code, asked for by client order id."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderType
@@ -17,8 +18,14 @@ from exchanges.common.requests.keyed_rest import lane_of
 from exchanges.common.requests.outcome import cancelling, outcome_of
 from exchanges.common.requests.refusals import Refusal
 from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import AnswerLost
 
 _REMEMBERED = 10_000
+_ANSWER_S = 2.0
+"""An order that is not answered within this time is asked for, and a cancel sent again."""
+_ASKED_S = 5.0
+"""The same for a question, with its waits for room; as other venues have it. Of many trades it is several requests."""
+_T = TypeVar("_T")
 
 
 class CcxtOrders:
@@ -50,15 +57,7 @@ class CcxtOrders:
             raise OrderRejected(name, f"{order.instrument.id} is not traded here")
         self._check_grid(client, order)
         try:
-            with translated(self._venue), in_lane(lane_of(order)):
-                row = await client.create_order(
-                    order.instrument.symbol,
-                    order.type.value,
-                    order.side.value,
-                    f"{order.quantity:f}",
-                    None if order.price is None else f"{order.price:f}",
-                    self._dialect.terms(order),
-                )
+            row = await self._answered(self._sent(client, order), _ANSWER_S)
         except VenueError as error:
             raise self._meaning(name, error) from None
         venue_order_id = row.get("id") if isinstance(row, dict) else None
@@ -66,13 +65,28 @@ class CcxtOrders:
             raise OrderOutcomeUnknown(name, f"{self._venue} answered without an order")
         self._remember(name, venue_order_id)
 
+    async def _sent(self, client: Any, order: Order) -> Any:
+        with translated(self._venue), in_lane(lane_of(order)):
+            return await client.create_order(
+                order.instrument.symbol,
+                order.type.value,
+                order.side.value,
+                f"{order.quantity:f}",
+                None if order.price is None else f"{order.price:f}",
+                self._dialect.terms(order),
+            )
+
     async def cancel(self, order: Order) -> None:
         """Ask to cancel it; an order that is final or unknown is left as it is.
 
         Raises:
             VenueError: It cannot be asked, or nobody knows whether it was.
         """
-        with cancelling(), translated(self._venue), in_lane(Lane.REDUCE):
+        with cancelling():
+            await self._answered(self._called_back(order), _ANSWER_S)
+
+    async def _called_back(self, order: Order) -> None:
+        with translated(self._venue), in_lane(Lane.REDUCE):
             await self._dialect.cancel(self._session.client, order, self._ids.get(order.client_order_id))
 
     async def find(self, order: Order) -> OrderReport | None:
@@ -81,7 +95,7 @@ class CcxtOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        row = await self._row(order)
+        row = await self._answered(self._row(order), _ASKED_S)
         if row is None:
             return None
         return report_of(self._venue, order.client_order_id, row, order.time_in_force)
@@ -92,16 +106,32 @@ class CcxtOrders:
         Raises:
             VenueError: It cannot be asked.
         """
-        row = self._rows.get(order.client_order_id) or await self._row(order)
-        if row is None:
-            return ()
-        with translated(self._venue), in_lane(Lane.REDUCE):
-            trades = await self._dialect.trades_of(self._session.client, row)
+        trades = await self._answered(self._trades(order), _ASKED_S)
         return [fill_of(self._venue, order.instrument, order.client_order_id, trade) for trade in trades]
 
     def named(self, venue_order_id: str) -> str | None:
         """Our id of an order that was sent, or found, here; None where it is not known."""
         return self._names.get(venue_order_id)
+
+    async def _answered(self, asking: Coroutine[Any, Any, _T], within_s: float) -> _T:
+        """What comes of it, in time: ccxt's own patience is many times what a leg may be alone.
+
+        Raises:
+            AnswerLost: Nothing came.
+            VenueError: As `asking` does.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await asking
+        except TimeoutError:
+            raise AnswerLost(self._venue, f"no answer in {within_s:g} s") from None
+
+    async def _trades(self, order: Order) -> Sequence[Row]:
+        row = self._rows.get(order.client_order_id) or await self._row(order)
+        if row is None:
+            return ()
+        with translated(self._venue), in_lane(Lane.REDUCE):
+            return await self._dialect.trades_of(self._session.client, row)
 
     async def _row(self, order: Order) -> Row | None:
         name = order.client_order_id

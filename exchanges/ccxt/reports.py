@@ -51,13 +51,16 @@ def fill_of(venue: str, instrument: Instrument, client_order_id: str, row: Row) 
     asset, name, side = fee.get("currency"), _text(row.get("id")), row.get("side")
     if not asset or not name or side not in ("buy", "sell") or not isinstance(row.get("timestamp"), int):
         raise VenueUnavailable(venue, "tells a trade that is not understood")
+    price, quantity = (number(venue, row.get(name), f"the {name} of a trade") for name in ("price", "amount"))
+    if price <= 0 or quantity <= 0:
+        raise VenueUnavailable(venue, "tells a trade of nothing, or for nothing")
     return Fill(
         fill_id=name,
         client_order_id=client_order_id,
         instrument=instrument,
         side=Side(side),
-        price=number(venue, row.get("price"), "the price of a trade"),
-        quantity=number(venue, row.get("amount"), "the quantity of a trade"),
+        price=price,
+        quantity=quantity,
         fee=number(venue, fee.get("cost"), "the fee of a trade"),
         fee_asset=asset,
         is_maker=row.get("takerOrMaker") == "maker",

@@ -7,7 +7,7 @@ from typing import Protocol
 from bot.domain.instrument import Feed
 from bot.errors import SettingsError
 from bot.ports import MarketReader, Wiring
-from exchanges.binance.depth_reader import MAX_SYMBOLS, BinanceDepthReader
+from exchanges.binance.depth_reader import MAX_SYMBOLS, SNAPSHOTS_PER_MINUTE, BinanceDepthReader
 from exchanges.bybit.depth_reader import BybitDepthReader
 from exchanges.common.market.depth import DepthSink
 from exchanges.kraken.depth_reader import KrakenDepthReader
@@ -39,8 +39,8 @@ def depth_readers(
     """
     readers = []
     for feed, slots in by_feed.items():
-        build = _builder(feed)
         symbols = sorted(slots)
+        build = _builder(feed, -(-len(symbols) // MAX_SYMBOLS))
         for start in range(0, len(symbols), MAX_SYMBOLS):
             part = {symbol: slots[symbol] for symbol in symbols[start : start + MAX_SYMBOLS]}
             readers.append(build(part, sink, wiring))
@@ -49,19 +49,19 @@ def depth_readers(
 
 def has_books(feed: Feed) -> bool:
     """Whether the feed's order books can be read live."""
-    return _builder_or_none(feed) is not None
+    return _builder_or_none(feed, 1) is not None
 
 
-def _builder(feed: Feed) -> _Build:
-    builder = _builder_or_none(feed)
+def _builder(feed: Feed, readers: int) -> _Build:
+    builder = _builder_or_none(feed, readers)
     if builder is None:
         raise SettingsError(f"{feed} has no order books that can be read live")
     return builder
 
 
-def _builder_or_none(feed: Feed) -> _Build | None:
+def _builder_or_none(feed: Feed, readers: int) -> _Build | None:
     if feed.venue == "binance":
-        return partial(BinanceDepthReader, feed)
+        return partial(BinanceDepthReader, feed, per_minute=max(1, SNAPSHOTS_PER_MINUTE // max(1, readers)))
     if feed.venue == "bybit":
         return partial(BybitDepthReader, feed)
     return KrakenDepthReader if str(feed) == "kraken.spot" else None

@@ -1,5 +1,6 @@
 """The places where API keys may be kept."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +9,9 @@ from pydantic import SecretStr
 
 from exchanges.keys.file import read_key_file
 from exchanges.keys.names import SERVICE, variable
+
+_PATIENCE_S = 30.0
+"""For a keyring; somebody may be there to type its password."""
 
 
 class KeySource(Protocol):
@@ -26,7 +30,14 @@ class KeySource(Protocol):
 
 
 class Keyring:
-    """The operating system's: Keychain, Credential Manager, Secret Service, KWallet."""
+    """The operating system's: Keychain, Credential Manager, Secret Service, KWallet.
+
+    One that is locked may ask somebody who is not there for a password: it is waited for, and then passed over, for
+    good. A kill that waits for ever cancels nothing.
+    """
+
+    _is_silent = False
+    """Of this process: it has been waited for."""
 
     def __init__(self) -> None:
         self._trouble = ""
@@ -38,17 +49,27 @@ class Keyring:
 
     def find(self, account: str, part: str) -> SecretStr | None:
         """What is kept as user `ACCOUNT.PART` of the service `crypto-pipe`."""
-        # Imported here: it looks at every backend there is, and only real orders need it.
-        import keyring
-        from keyring.errors import KeyringError
+        answers: list[SecretStr | None] = []
+        if not Keyring._is_silent:
+            asking = threading.Thread(target=self._ask, args=(account, part, answers), daemon=True)
+            asking.start()
+            asking.join(_PATIENCE_S)
+            Keyring._is_silent = asking.is_alive()
+        if Keyring._is_silent:
+            self._trouble = f" (it did not answer in {_PATIENCE_S:g} s)"
+        return answers[0] if answers else None
 
+    def _ask(self, account: str, part: str, answers: list[SecretStr | None]) -> None:
         try:
+            # Imported here: it looks at every backend there is, and only real orders need it.
+            import keyring
+
             found = keyring.get_password(SERVICE, f"{account}.{part}")
-        except KeyringError as error:
+        except Exception as error:  # noqa: BLE001 - backends are others', and raise what they like
             # Not its own words: a backend may tell what it was asked.
             self._trouble = f" (there is none that can be used: {type(error).__name__})"
-            return None
-        return None if found is None else SecretStr(found)
+            return
+        answers.append(None if found is None else SecretStr(found))
 
 
 class KeyFile:

@@ -1,17 +1,20 @@
 """Orders at Kraken, spot, through ccxt; there is no stream of the account: what became of them is asked for."""
 
+from bot.domain.order import Order
 from exchanges.ccxt.gateway import CcxtGateway
 from exchanges.ccxt.history import CcxtHistory
 from exchanges.ccxt.orders import CcxtOrders
 from exchanges.ccxt.session import Session
+from exchanges.ccxt.wire import in_lane
 from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.account.asked_account import AskedAccount
 from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.polled_actions import PolledActions
 from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.request_pool import Lane
 from exchanges.kraken.dead_man import KrakenDeadMan
-from exchanges.kraken.dialect import KrakenDialect
+from exchanges.kraken.dialect import NEVER_COMES_S, KrakenDialect
 from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
 from exchanges.kraken.manners import manners
 from exchanges.kraken.request_costs import new_order_cost, rates
@@ -53,5 +56,13 @@ class KrakenActions(PolledActions):
             clock=clock,
             rng=setup.rng,
             log=setup.log,
-            questions=AskedAccount(VENUE, history, orders, account, wallets, desk, between_s=COMPARED_EVERY_S),
+            questions=AskedAccount(
+                VENUE, history, orders, account, wallets, desk, state, COMPARED_EVERY_S, unknown_for_s=NEVER_COMES_S
+            ),
+            never_comes_s=NEVER_COMES_S,
         )
+
+    async def _leaves_trace(self, order: Order) -> bool:
+        # A small counter: in the lane of what can wait this would take longer than a leg may be uneven.
+        with in_lane(Lane.REDUCE):
+            return await super()._leaves_trace(order)

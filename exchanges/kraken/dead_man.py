@@ -33,3 +33,7 @@ class KrakenDeadMan:
         """
         with translated(VENUE), in_lane(Lane.REDUCE):
             await self._session.client.cancel_all_orders_after(ceil(within_s) * 1_000)  # whole seconds; 0 disarms
+
+    def scope(self, instrument: Instrument) -> str:
+        """The switch is the account's."""
+        return VENUE

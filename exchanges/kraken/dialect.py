@@ -11,14 +11,21 @@ from bot.clock import Clock
 from bot.domain.order import Order, OrderType, TimeInForce
 from bot.errors import VenueUnavailable
 from exchanges.ccxt.dialect import Row
-from exchanges.common.account.order_carrier import ORDER_WINDOW_MS
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.order_ids import own_id, wire_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTC"}
+_WINDOW_MS = 2_800
+"""Kraken refuses a `deadline` that is less than two seconds away when it looks at it: two, and the way there, and what
+its clock may be ahead of ours. No more than that: a leg that is not answered for is evened after three."""
+NEVER_COMES_S = _WINDOW_MS / 1e3 + 0.9
+"""After this time an order that Kraken does not know will not come: the window, and what its clock may be behind."""
 _AT_ONCE = 20
 """Orders that may be asked for by one request."""
+_TRADES_AT_ONCE = 19
+"""Trades that are asked for by one call: ccxt splits them by twenty, and of a number that twenty divides it asks for
+none of them at last, which Kraken refuses."""
 _PAGE = 50
 _MOST_PAGES = 20
 
@@ -75,9 +82,10 @@ class KrakenDialect:
     async def trades_of(self, client: Any, order: Row) -> Sequence[Row]:
         """By the ids that the order's own row names."""
         named = [str(one) for one in (order.get("info") or {}).get("trades") or ()]
-        if not named:
-            return ()
-        trades: Sequence[Row] = await client.fetch_order_trades(order["id"], None, None, None, {"trades": named})
+        trades: list[Row] = []
+        for at in range(0, len(named), _TRADES_AT_ONCE):
+            some = named[at : at + _TRADES_AT_ONCE]
+            trades += await client.fetch_order_trades(order["id"], None, None, None, {"trades": some})
         return trades
 
     async def trades_since(self, client: Any, symbols: Collection[str], since_ms: int) -> Sequence[Row]:
@@ -101,5 +109,5 @@ class KrakenDialect:
         return names
 
     def _deadline(self) -> str:
-        until_us = self._clock.now_ns() // 1_000 + ORDER_WINDOW_MS * 1_000
+        until_us = self._clock.now_ns() // 1_000 + _WINDOW_MS * 1_000
         return (_EPOCH + timedelta(microseconds=until_us)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -57,7 +57,9 @@ class KrakenEmergency:
 
     def open_orders(self) -> Sequence[Resting]:
         """Of all pairs; Kraken tells them at once."""
-        rows = self._post("OpenOrders").get("open") or {}
+        rows = self._post("OpenOrders").get("open")
+        if not isinstance(rows, dict):
+            raise Unanswered("answered OpenOrders in an unknown way")  # not "nothing is open"
         return [
             Resting("spot", str(row["descr"]["pair"]), str(name), str(row.get("cl_ord_id") or ""))
             for name, row in rows.items()

@@ -30,7 +30,6 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "EAPI:Feature disabled": AuthenticationFailed,
     "EGeneral:Permission denied": AuthenticationFailed,
     "ESession:Invalid session": AuthenticationFailed,
-    "EAccount:Invalid permissions": AuthenticationFailed,
     "ETrade:User Locked": AuthenticationFailed,
     "ETrade:Locked": AuthenticationFailed,
     "EAPI:Invalid nonce": ClockSkew,
@@ -53,7 +52,17 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "EDatabase:Internal error": ServerFault,
 }
 _WAIT_S: dict[type[VenueError], float] = {RateLimited: 15.0, Banned: _LOCKOUT_S}
-_DEFINITE = ("EOrder:", "EQuery:", "ETrade:", "EGeneral:Invalid arguments", "EGeneral:Unknown method", "EFunding:")
+_RESTRICTED = "EAccount:Invalid permissions"
+"""Of one asset: `USDT trading restricted for DE`. It says nothing of the key."""
+_DEFINITE = (
+    _RESTRICTED,
+    "EOrder:",
+    "EQuery:",
+    "ETrade:",
+    "EGeneral:Invalid arguments",
+    "EGeneral:Unknown method",
+    "EFunding:",
+)
 _UNKNOWN_ORDER = "EOrder:Unknown order"
 _CODES = RefusalCodes(
     VENUE,

@@ -136,13 +136,26 @@ class RoutedActions:
             OrderRejected: If nobody trades there, the venues have been left, or its client order id was used before
                 at that venue; the listener hears nothing then.
         """
+        self._venue_for(order).submit(order)
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        """Have its venue write it, where that can; what is returned does the rest of `submit`.
+
+        Raises:
+            OrderRejected: As `submit`.
+        """
+        venue = self._venue_for(order)
+        preparing = self._preparing.get(order.instrument.venue)
+        return venue.submit if preparing is None else preparing.launch(order)
+
+    def _venue_for(self, order: Order) -> ConnectedActions:
         venue = self._by_venue.get(order.instrument.venue)
         if venue is None:
             raise OrderRejected(order.client_order_id, f"nobody sends orders to {order.instrument.venue}")
         if self._is_left:
             # A timer of the executor may come due while the run is taken apart.
             raise OrderRejected(order.client_order_id, "not sent: the run is over")
-        venue.submit(order)
+        return venue
 
     def prepare(self, order: Order) -> None:
         """Have its venue spell and sign it, where that can."""

@@ -53,7 +53,7 @@ def test_binances_limits_are_the_published_ones() -> None:
         kinds += [("requests", told.raw)] if told.raw else []
         for kind, rate in kinds:
             assert ours.pop(f"{segment} {kind} {rate.label}") == (rate.limit, rate.window_s)
-    assert ours == {}
+    assert ours == {binance.WITHDRAWALS: (180_000, 60)}, "the simulated exchange's time has no minutes to count in"
 
 
 @pytest.mark.parametrize("category", ["linear", "spot"])
@@ -88,6 +88,22 @@ def test_limits_and_counts_that_binance_tells_are_taken() -> None:
     assert lines["spot weight 1M"] == (0, 6000)
 
 
+def test_binance_is_asked_for_withdrawals_no_oftener_than_it_answers() -> None:
+    """Each look weighs 18,000 of 180,000 a minute; every five seconds would be twelve of them."""
+    clock = VirtualClock()
+    budget = RequestBudget("binance", binance.rates(), clock)
+    look = binance.cost(SPOT, "GET", "/sapi/v1/capital/withdraw/history", {})
+    times = []
+    for second in range(0, 600, 5):
+        clock.advance_to(second * 10**9)
+        if budget.short_of(look, Lane.READ) is None:
+            budget.take(look, Lane.READ).settle()
+            times.append(second)
+    assert len(times) >= 50
+    assert all(sum(begin <= one < begin + 60 for one in times) <= 10 for begin in range(600))
+    assert budget.short_of(binance.cost(SPOT, "POST", "/sapi/v1/capital/withdraw/apply", {}), Lane.READ) is None
+
+
 def test_what_bybit_has_left_is_taken() -> None:
     budget = RequestBudget("bybit", bybit.rates(), VirtualClock())
     charged = bybit.cost("/v5/order/create", {"category": "linear"})
@@ -99,8 +115,10 @@ def test_what_bybit_has_left_is_taken() -> None:
 
 
 def test_a_refusal_holds_what_it_is_about_and_nothing_else() -> None:
-    assert binance.refused_for(LINEAR, -1015) == ["linear orders 10S", "linear orders 1M"]
-    assert binance.refused_for(LINEAR, -1003) == ["linear weight 1M"]
+    assert binance.refused_for(LINEAR, -1015, {}) == ["linear orders 10S", "linear orders 1M"]
+    assert binance.refused_for(LINEAR, -1003, {}) == ["linear weight 1M"]
+    look = binance.cost(SPOT, "GET", "/sapi/v1/capital/withdraw/history", {})
+    assert binance.refused_for(SPOT, -1003, look) == [binance.WITHDRAWALS]
     create = bybit.cost("/v5/order/create", {"category": "spot"})
     assert bybit.refused_for(create, 10006) == ["order spot"]
     assert bybit.refused_for(create, 10018) == [bybit.ADDRESS]

@@ -63,7 +63,7 @@ class Killer:
                 # A state of the pair is made durable first, so that every one of them is what some run left.
                 is_state = kind is RecordKind.PAIR
                 self.step((lambda: when_durable(journal, lambda: None)) if is_state else None)
-            if kind is RecordKind.PAIR and PairState(body["state"]).is_over:
+            if kind is RecordKind.PAIR and PairState(body()["state"]).is_over:
                 os._exit(0)  # every step of a pair has been the last one now
 
         def promised(journal: SqliteJournal, callback: Callable[[], None]) -> None:

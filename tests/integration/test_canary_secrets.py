@@ -23,6 +23,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
+from bot import masking
 from bot.clock import SystemClock
 from bot.control.address import is_answered
 from bot.engine.run import SOCKET
@@ -211,6 +212,19 @@ def test_a_secret_is_masked_in_the_forms_that_it_takes(key: str) -> None:
         assert MASK in masker.masked(text)
         assert key not in masker.masked(text)
     assert masker.masked("nothing secret: 50000.1 BTC/USDT") == "nothing secret: 50000.1 BTC/USDT"
+
+
+def test_a_comma_in_a_password_parts_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masking, "KNOWN", Masker())
+    environ = {
+        "ONE": "mongodb://user:canary,of,a,password@host/bot",
+        "TWO": "json://canary-of-one/,json://canary-of-two/",
+    }
+    masking.remember_environment(environ, environ)
+
+    told = masking.masked("refused: canary,of,a,password; json://canary-of-one/ is away; so is json://canary-of-two/")
+
+    assert "canary" not in told
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A carriage in a process that is killed at any of its steps: the next one goes on with it, and nothing moves twice."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -109,6 +110,25 @@ async def test_nothing_leaves_once_a_person_has_halted_the_bot_however_far_it_wa
     assert run.states() == ["intent", "refused"]
 
 
+@pytest.mark.parametrize("source", VENUES)
+async def test_nothing_leaves_that_waited_for_the_venue_s_budget_while_a_person_halted_the_bot(
+    there: World, source: str
+) -> None:
+    before, run = there.held(source), Process(there)
+    withdraw = there.operations[source].withdraw
+
+    async def waits(*words: Any) -> str:
+        raise_flag(there.data_dir, "by hand", "somebody", 1)
+        return await withdraw(*words)
+
+    there.operations[source].withdraw = waits  # type: ignore[method-assign]
+    run.carrier.send(carriage(source))
+    end = await run.end()
+    assert (end.state, "HALTED" in end.reason) == (CarryState.REFUSED, True)
+    assert (there.withdrawals(source), there.sent(WITHDRAW[source]), there.held(source)) == (0, 0, before)
+    assert run.states() == ["intent", "refused"]
+
+
 async def test_what_belongs_to_no_chain_any_more_is_followed_and_said(there: World) -> None:
     before = there.held("bybit")
     first = await killed(there, "binance", 3, is_kept=True)
@@ -140,3 +160,27 @@ async def test_one_that_was_refused_or_has_ended_is_told_again_as_it_was(there: 
     await until(lambda: len(second.news) == 3)
     assert there.withdrawals("bybit") == 1
     assert [amount for *_, amount in second.moved] == [None, None], "no balance of this run was changed by it"
+
+
+@pytest.mark.parametrize("left_out", VENUES)
+async def test_what_a_run_without_one_of_its_venues_cannot_ask_about_is_said_and_left_to_a_later_one(
+    there: World, left_out: str
+) -> None:
+    first = await killed(there, "binance", 2, is_kept=True)
+    some = {venue: there.operations[venue] for venue in VENUES if venue != left_out}
+    second = Process(World(there.here, some, there.chain, there.data_dir), first, deadline_s=0.3)
+    broken: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+    second.carrier.start()
+    await asyncio.sleep(0)
+    assert [text for level, text in second.events if level == "error"] == [
+        "ALARM: transfer c1 of an earlier run (50.00000000 USDT from binance to bybit) cannot be asked about: "
+        f"this run has no account at {left_out}"
+    ]
+    second.carrier.resume(carriage("binance", deadline_s=0.3))
+    await until(lambda: CarryState.LATE in second.told())
+    assert broken == [], "a bug would have halted the run"
+    await second.die()
+    third = Process(there, second)
+    third.carrier.start()
+    await until(lambda: any("belongs to no chain, is arrived: 49" in text for _, text in third.events))

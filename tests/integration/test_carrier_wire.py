@@ -1,6 +1,7 @@
 """Amounts of chains carried between the simulated exchanges, over the wire, through the clients' libraries."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from aiohttp import web
 
 from bot.domain.legs import TransferLeg
 from bot.ports.transfers import CarryState
+from exchanges.simulator.accounts.chain import Payment
+from exchanges.simulator.accounts.transfers import Transfers
+from exchanges.simulator.core.values import Cause
 from tests.integration.actions_rig import VENUES, until
 from tests.integration.carrier_rig import MOVE, OTHER, WITHDRAW, Process, World, carriage, world
 
@@ -56,6 +60,18 @@ async def test_two_amounts_that_one_transaction_pays_are_told_apart(
     received = {news.id: news.received for news in run.news if news.state is ARRIVED}
     assert received == {f"c{number}": D(amount) - 1 for number, amount in enumerate(amounts)}
     assert there.held(OTHER[source]) == before + sum(received.values())
+
+
+@pytest.mark.parametrize("spelt", [str.upper, lambda tx_id: tx_id.removeprefix("0x")], ids=["capitals", "bare"])
+async def test_a_transaction_that_the_other_venue_spells_otherwise_is_the_same_one(
+    there: World, monkeypatch: pytest.MonkeyPatch, spelt: Callable[[str], str]
+) -> None:
+    told = Payment.deposit
+    monkeypatch.setattr(Payment, "deposit", lambda self: replace(told(self), tx_id=spelt(self.tx_id)))
+    run = Process(there)
+    run.carrier.send(carriage("binance"))
+    await until(lambda: ARRIVED in run.told())
+    assert run.told() == [IN_TRANSIT, ARRIVED]
 
 
 @pytest.mark.parametrize("source", VENUES)
@@ -139,6 +155,29 @@ async def test_a_last_move_that_is_refused_is_tried_again_under_another(there: W
     end = await run.end()
     assert there.held("bybit") == before + end.received
     assert len({body["transfer"] for body in run.journal.bodies() if body["kind"] == "internal"}) >= 2
+
+
+async def test_what_the_venue_moves_on_by_itself_has_arrived_and_no_second_amount_is_moved_for_it(
+    there: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bybit's account may be set so that deposits go to the unified wallet, and none stays where they are credited."""
+
+    def credit(self: Transfers, payment: Payment, ts_ns: int) -> None:
+        self._change(Cause.DEPOSIT, "unified", payment.network.asset, payment.amount, ts_ns)
+
+    monkeypatch.setattr(Transfers, "credit", credit)
+    run, before = Process(there), there.held("bybit")
+    run.carrier.send(carriage("binance"))
+    end = await run.end()
+    assert (end.state, end.received) == (ARRIVED, 49)
+    assert there.held("bybit") == before + 49
+    assert there.sent(MOVE) == 3
+    assert any("moved it on by itself" in text for _, text in run.events)
+    await run.die()
+    again = Process(there, run)
+    again.carrier.resume(carriage("binance"))
+    assert (await again.end()).state is ARRIVED
+    assert there.sent(MOVE) == 3, "it is known by now"
 
 
 @pytest.mark.parametrize("source", VENUES)

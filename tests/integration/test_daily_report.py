@@ -12,6 +12,8 @@ from bot.ports import RecordKind
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
 from modes.daily_report import daily_report_job, write_report
+from tests.unit.test_postmortem_report import Book
+from tests.unit.test_postmortem_stocks import inventory
 
 DAY_NS = 86_400_000_000_000
 HOUR_NS = DAY_NS // 24
@@ -104,3 +106,19 @@ async def test_a_report_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_no_schedule_no_job(tmp_path: Path) -> None:
     settings = Settings.model_validate({"data_dir": tmp_path, "jobs": {"daily_report": None}})
     assert daily_report_job(settings, VirtualClock()) is None
+
+
+def test_a_pair_that_ended_at_midnight_is_told_with_all_its_fills(tmp_path: Path) -> None:
+    """The venue's clock is a little ahead: it dates the last fill on the next day, and we the end on this one."""
+    midnight = DAY + DAY_NS
+    with Book(tmp_path, market="simulated", started_ns=DAY + HOUR_NS) as book:
+        inventory(book, "r1-1", opened_ns=midnight - 20, filled_ns=midnight + 30, ended_ns=midnight - 10)
+        inventory(book, "r1-2", opened_ns=midnight + 50, filled_ns=midnight - 40, ended_ns=midnight + 60)
+    write_report(tmp_path, "arbitrage", NEXT_MORNING_NS)
+    market = told(tmp_path)
+    assert [(pair["pair"], pair["by_asset"]) for pair in market["pairs"]] == [("r1-1", {"USDT": "2"})]
+    assert market["open_pairs"] == []
+    assert market["runs"][0]["problems"] == ["no end was recorded: it runs still, or was killed"]
+    write_report(tmp_path, "arbitrage", NEXT_MORNING_NS + DAY_NS)
+    (next_day,) = json.loads((tmp_path / "reports" / "2024-10-05.json").read_text())["markets"]
+    assert [(pair["pair"], pair["by_asset"]) for pair in next_day["pairs"]] == [("r1-2", {"USDT": "2"})]

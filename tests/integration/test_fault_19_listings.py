@@ -157,6 +157,20 @@ async def test_fault_19_an_answer_that_is_none_is_an_error(venue: str) -> None:
                 await _source(venue, segment, url).listings()
 
 
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+async def test_fault_19_an_instrument_that_a_venue_has_no_longer_takes_no_other_with_it(venue: str) -> None:
+    """Asked for by its symbol it is refused; what is said of the others holds."""
+    feed = Feed(venue=venue, segment=Segment.SPOT)
+    ((symbol, known),) = BY_FEED[feed].items()
+    gone = known.model_copy(update={"symbol": "GONE/USDT", "base": "GONE"})
+    async with connected() as here:
+        listed = {feed: {"GONEUSDT": gone, symbol: known}}
+        (source,) = terms_sources(listed, settings(here.sim.http), SystemClock(), {})
+        told = await source.listings()
+        assert {subject: one.status for subject, one in told.values.items()} == {known.id: TRADING}
+        assert set(told.wrong) == {gone.id}
+
+
 async def _tells(venue: str, segment: Segment, paths: dict[str, Any], status: ListingStatus | None) -> None:
     """None: the row is named as wrong, or missing, and has no status."""
     async with answering(paths) as url:

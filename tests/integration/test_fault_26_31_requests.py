@@ -218,4 +218,6 @@ async def test_fault_34_a_revoked_key_halts_and_is_not_asked_with_again_and_agai
         for name in "bcd":
             await traded(one, what, name)
         assert sum("nothing more is asked" in text for _, text in one.log) == 1
+        # The reconciler looks at the whole account as often as this lets it, and shares the address with the kill.
+        assert one.actions.questions.between_s == 60.0
         assert len([text for level, text in one.log if level == "error"]) <= 4

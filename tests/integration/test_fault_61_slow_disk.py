@@ -15,7 +15,7 @@ from bot.clock import VirtualClock
 from bot.engine.watches.storage_watch import StorageWatch
 from bot.errors import StorageError
 from bot.ports import RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, RiskGate, TradingState
 from bot.settings import JournalSettings
 from bot.storage import durable_file
 from bot.storage.journal import SqliteJournal
@@ -27,6 +27,7 @@ from tests.integration.fault_rig import (
     records,
     sent_to_open,
 )
+from tests.unit.risk_rig import Held
 
 
 @contextmanager
@@ -210,26 +211,6 @@ def test_fault_61_more_than_can_be_kept_is_lost_for_good_and_says_so(
     assert len(lost) == 29, "a person has all of them"
 
 
-class Gate:
-    def __init__(self) -> None:
-        self.state = TradingState.ACTIVE
-        self.said: list[str] = []
-
-    def reduce(self, why: str) -> None:
-        if self.state is TradingState.ACTIVE:
-            self.state = TradingState.REDUCING
-            self.said.append(f"REDUCING {why}")
-
-    def resume(self, why: str) -> None:
-        if self.state is TradingState.REDUCING:
-            self.state = TradingState.ACTIVE
-            self.said.append(f"ACTIVE {why}")
-
-    def halt(self, why: str, *, lasting: bool = True) -> None:
-        self.state = TradingState.HALTED
-        self.said.append(f"HALTED {why}" + " until it is lifted" * lasting)
-
-
 class Disk:
     failed: str | None = None
     is_lost = False
@@ -242,13 +223,18 @@ class Disk:
 
 class Scene:
     def __init__(self) -> None:
-        self.disk, self.gate, self.clock = Disk(), Gate(), VirtualClock()
+        self.disk, self.clock, self.said = Disk(), VirtualClock(), list[str]()
+        self.gate = RiskGate(
+            (), Held(), max_daily_loss=1.0, max_cumulative_loss=1.0, max_throttled_per_second=1,
+            on_state=lambda state, why: self.said.append(f"{state.value} {why}"),
+        )  # fmt: skip
+        self.gate.on_lasting_halt = lambda why: self.said.append("until it is lifted")
         self.free = 5_000_000_000
         self.events: list[tuple[str, str]] = []
         self.watch = StorageWatch(
             self.disk,
             Path("/data"),
-            self.gate,  # type: ignore[arg-type]
+            self.gate,
             lambda level, text: self.events.append((level, text)),
             self.clock,
             JournalSettings(),
@@ -270,23 +256,44 @@ def test_fault_61_slow_reduces_and_well_again_resumes() -> None:
     assert scene.later() is TradingState.REDUCING
     scene.disk.behind = 0.0
     assert scene.later() is TradingState.ACTIVE
-    assert len(scene.gate.said) == 2
+    assert scene.said == [
+        "REDUCING the disk is slow: the journal has waited 1.1 s for it",
+        "ACTIVE the disk takes the journal again, and has everything that waited",
+    ]
 
 
 def test_fault_61_what_a_person_asked_for_is_left_alone() -> None:
-    scene = Scene()
-    scene.gate.reduce("pause was asked for")
-    scene.disk.failed = "full"
-    assert scene.later() is TradingState.REDUCING
-    scene.disk.failed = None
-    assert scene.later() is TradingState.REDUCING
+    for is_first in (True, False):
+        scene = Scene()
+        if is_first:
+            scene.gate.reduce(Cause.PERSON, "pause was asked for")
+        scene.disk.failed = "full"
+        assert scene.later() is TradingState.REDUCING
+        scene.gate.reduce(Cause.PERSON, "pause was asked for")
+        scene.disk.failed = None
+        assert scene.later() is TradingState.REDUCING
+        scene.gate.resume(Cause.PERSON, "resume was asked for")
+        assert scene.gate.state is TradingState.ACTIVE
 
+
+def test_fault_61_a_person_who_resumes_does_not_end_it() -> None:
     scene = Scene()
+    scene.gate.reduce(Cause.PERSON, "pause was asked for")
     scene.disk.failed = "full"
     assert scene.later() is TradingState.REDUCING
-    scene.watch.leave_to_person()
-    scene.disk.failed = None
+    scene.gate.resume(Cause.PERSON, "resume was asked for")
     assert scene.later() is TradingState.REDUCING
+    scene.disk.failed = None
+    assert scene.later() is TradingState.ACTIVE
+
+
+def test_fault_61_an_order_that_did_not_become_durable_reduces_while_something_else_does() -> None:
+    scene = Scene()
+    scene.gate.reduce(Cause.LOOP, "the loop stood still")
+    scene.watch.reduce("the journal cannot be written: full")
+    scene.gate.resume(Cause.LOOP, "loop and clock are steady again")
+    assert scene.gate.state is TradingState.REDUCING
+    assert scene.later() is TradingState.ACTIVE
 
 
 def test_fault_60_a_journal_that_cannot_be_written_is_an_alarm_once() -> None:

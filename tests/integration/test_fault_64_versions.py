@@ -65,7 +65,7 @@ async def test_fault_64_an_older_journal_is_brought_up_to_date_and_its_open_pair
 
 
 def test_fault_64_an_unknown_kind_of_record_is_refused(data_dir: Path) -> None:
-    row = schema.to_row(3, "r1", RecordKind.EVENT, 3, "", {})
+    row = schema.to_row(3, "r1", RecordKind.EVENT, 3, "", "{}")
     changed = (*row[:2], "prophecy", *row[3:6], schema._checksum(3, "r1", "prophecy", 3, "", row[5]))
     with closing(sqlite3.connect(data_dir / schema.FILE_NAME)) as connection:
         connection.execute(schema.insert(1), changed)

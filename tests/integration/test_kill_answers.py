@@ -1,9 +1,10 @@
 """What a venue may answer in an emergency: a clock that it does not like, "wait", a ban, garbage, nothing at all."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 from bot.clock import SystemClock
 from exchanges.binance.emergency import BinanceEmergency
 from exchanges.bybit.emergency import BybitEmergency
+from exchanges.common.requests import emergency
 from exchanges.common.requests.emergency import Account, Emergency
+from exchanges.kraken.emergency import KrakenEmergency
 from modes.kill_venue import Outcome, Silencer
 
 Answer = tuple[int, dict[str, str], str]
@@ -82,10 +85,12 @@ def served(says: Callable[[tuple[str, str], Venue], Answer]) -> Iterator[Venue]:
 def silenced(venue: Venue, name: str = "binance") -> Outcome:
     account = Account(
         venue=name, market="testnet", rest_urls={"linear": f"http://127.0.0.1:{venue.port}"},
-        symbols={"linear": ["BTCUSDT"]}, settles=["USDT"], key="key", secret="secret",
+        symbols={"linear": ["BTCUSDT"]}, settles=["USDT"], key="key", secret="c2VjcmV0",
     )  # fmt: skip
     clock = SystemClock()
-    kinds: dict[str, Callable[..., Emergency]] = {"binance": BinanceEmergency, "bybit": BybitEmergency}
+    kinds: dict[str, Callable[..., Emergency]] = {
+        "binance": BinanceEmergency, "bybit": BybitEmergency, "kraken": KrakenEmergency,
+    }  # fmt: skip
     now_ns = clock.monotonic_ns()
     return Silencer(kinds[name](account, clock), clock, now_ns, now_ns).run(flatten=False)
 
@@ -151,6 +156,61 @@ def test_what_is_not_understood_confirms_nothing(text: str) -> None:
         outcome = silenced(venue)
     assert venue.count(OPEN) == 3, "only an answer that is understood is one"
     assert outcome.is_silent
+
+
+@pytest.mark.parametrize("result", ["null", "{}", '{"list": null}', '{"list": {}}'])
+def test_bybits_answer_without_a_list_does_not_mean_that_nothing_is_open(result: str) -> None:
+    asked = ("GET", "/v5/order/realtime")
+
+    def says(what: tuple[str, str], venue: Venue) -> Answer:
+        return (
+            (200, {}, f'{{"retCode": 0, "result": {result}}}') if what == asked and venue.count(asked) < 3 else OK[what]
+        )
+
+    with served(says) as venue:
+        outcome = silenced(venue, "bybit")
+    assert venue.count(asked) == 3
+    assert outcome.is_silent
+
+
+def test_krakens_answer_without_orders_does_not_mean_that_nothing_is_open() -> None:
+    asked = ("POST", "/0/private/OpenOrders")
+
+    def says(what: tuple[str, str], venue: Venue) -> Answer:
+        if what == asked:
+            return 200, {}, '{"error": []}' if venue.count(asked) < 3 else '{"error": [], "result": {"open": {}}}'
+        return 200, {}, '{"error": [], "result": {"count": 0}}'
+
+    with served(says) as venue:
+        outcome = silenced(venue, "kraken")
+    assert venue.count(asked) == 3
+    assert outcome.is_silent
+
+
+@pytest.mark.parametrize("head", ["", "Connection: close\r\n"])
+def test_an_answer_that_comes_in_drops_is_cut_off(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emergency, "_LONGEST_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        drops = threading.Thread(target=_dripping, args=(server, head), daemon=True)
+        drops.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        account = Account("binance", "testnet", {"linear": url}, {"linear": ["BTCUSDT"]}, key="key", secret="secret")
+        with pytest.raises(emergency.Unanswered):
+            BinanceEmergency(account, SystemClock()).open_orders()
+        drops.join(60.0)
+        assert not drops.is_alive(), "the answer would have gone on"
+
+
+def _dripping(server: socket.socket, head: str) -> None:
+    """Answer one request with a blank every tenth of a second, until nobody takes it any more."""
+    pace = threading.Event()
+    connected, _ = server.accept()
+    with connected, suppress(OSError):
+        connected.recv(65_536)
+        connected.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n{head}\r\n[".encode())
+        while True:
+            pace.wait(0.1)
+            connected.sendall(b" ")
 
 
 def test_an_order_that_stays_open_is_named() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from bot.errors import ExitCode
 from bot.risk.halt_flag import FLAG, read_flag
 from exchanges.accounts import order_accounts
 from exchanges.common.requests.api_keys import ApiKeys
+from exchanges.common.requests.emergency import Account
 from modes.kill_accounts import remember_accounts
 from tests.integration.actions_rig import BY_FEED, VENUES, Rig, an_order, of, rig, started, until
 
@@ -162,6 +165,47 @@ async def test_exchanges_that_have_ended_are_silent_for_good(tmp_path: Path) -> 
         remember(here, tmp_path)
     code, told = await killed(tmp_path)
     assert (code, [row["is_gone"] for row in told["venues"]]) == (ExitCode.OK, [True, True])
+
+
+async def test_the_exit_code_is_told_though_nobody_reads_the_words(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "venues-live.json").write_text("{")
+    reads, writes = os.pipe()
+    os.close(reads)
+    words = ["--mode", "kill", "--data-dir", str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "main.py"), *words, stdout=writes)
+    os.close(writes)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await process.wait() == ExitCode.VENUE, "a script goes on by it: nothing is confirmed"
+
+
+async def test_a_terminal_that_is_closed_takes_no_cancel_back(tmp_path: Path) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await may_answer.wait()
+        body = b'{"retCode": 0, "result": {"list": []}}'
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    account = Account("bybit", "simulated", {"linear": url}, {"linear": ["BTCUSDT"]}, ["USDT"], "a-key", "a-secret")
+    remember_accounts(tmp_path, "simulated", [account])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "main.py"), "--mode", "kill", "--data-dir", str(tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+        process.send_signal(signal.SIGHUP)
+        may_answer.set()
+        out, _ = await process.communicate()
+    server.close()
+    assert process.returncode == 0
+    assert "no order is open" in out.decode()
 
 
 async def test_a_directory_that_is_not_there_gets_its_flag(tmp_path: Path) -> None:

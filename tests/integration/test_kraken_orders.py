@@ -1,6 +1,7 @@
 """Orders at Kraken through the real ccxt, over a real socket: filled, refused, lost, cancelled, found again."""
 
 import asyncio
+import json
 import logging
 import traceback
 from decimal import Decimal
@@ -64,6 +65,43 @@ async def test_what_an_order_cannot_take_at_once_is_gone() -> None:
     assert added_up(here.heard.fills("part")) == D(1)
 
 
+@pytest.mark.parametrize("levels", [19, 20, 21, 40])
+async def test_an_order_of_many_trades_has_every_one_of_them(levels: int) -> None:
+    """Twenty are told by one request, and a request that names none is refused."""
+    async with kraken() as here, trading(here) as actions:
+        asks = {500_001 + level: 1_000_000 for level in range(levels)}
+        here.market.quote(0, {500_000: 1_000_000}, asks, D("50000"))
+        actions.submit(an_order(LONG, BTC, Side.BUY, f"{D(levels) / 100:f}", "51000"))
+        done = await final(here, LONG)
+        assert (done.status, len(here.heard.fills(LONG))) == (OrderStatus.FILLED, levels)
+        assert added_up(here.heard.fills(LONG)) == done.quantity
+
+
+async def test_an_order_that_kraken_does_not_answer_is_asked_for_before_it_is_evened_at_the_market() -> None:
+    async with kraken() as here, trading(here) as actions:
+        here.requests.hold["AddOrder"] = asyncio.Event()
+        actions.submit(an_order(LONG, BTC, Side.BUY, "0.5"))
+        assert (await final(here, LONG)).status is OrderStatus.FILLED
+        here.requests.hold.pop("AddOrder").set()
+        assert "no answer in 2 s" in "".join(text for _, text in here.log), "ccxt itself would wait for ten"
+        assert here.requests.count("POST", "AddOrder") == 1
+
+
+@pytest.mark.parametrize("asked", ["CancelOrder", "QueryOrders"])
+async def test_what_kraken_does_not_answer_is_asked_again_long_before_ccxt_would_give_up(asked: str) -> None:
+    async with kraken() as here, trading(here) as actions:
+        order = an_order("rests", BTC, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.POST_ONLY)
+        actions.submit(order)
+        await until(lambda: here.orders() == 1 and here.requests.count("POST", "QueryOrders") > 0)
+        here.requests.hold[asked] = asyncio.Event()
+        actions.cancel(order)
+        await until(lambda: any("no answer in" in text for _, text in here.log))
+        here.requests.hold.pop(asked).set()
+        assert (await final(here, "rests")).status is OrderStatus.CANCELLED
+        words = "no answer in 2 s" if asked == "CancelOrder" else "no answer in 5 s"
+        assert any(words in text for _, text in here.log), "ccxt itself would wait for ten"
+
+
 async def test_a_resting_order_is_cancelled_by_its_name() -> None:
     async with kraken() as here, trading(here) as actions:
         order = an_order("rests", BTC, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.POST_ONLY)
@@ -112,6 +150,26 @@ async def test_an_error_that_promises_nothing_is_asked_after(error: str) -> None
         assert taken.count("POST", "AddOrder") == 1
 
 
+@pytest.mark.parametrize("described", [{"order": "taken"}, {"order": "buy 0.5"}, [1], None])
+async def test_an_order_whose_answer_ccxt_cannot_read_may_have_been_taken(described: Any) -> None:
+    """Kraken has the order, and describes it in words that ccxt does not expect."""
+    async with kraken() as here, trading(here) as actions:
+        taken, inner = here.requests, here.requests.handle
+
+        async def described_anew(request: web.Request, handler: Any) -> web.StreamResponse:
+            answer = await inner(request, handler)
+            if not request.path.endswith("AddOrder"):
+                return answer
+            told = json.loads(answer.text or "") if isinstance(answer, web.Response) else {}
+            told["result"]["descr"] = described
+            return web.json_response(told)
+
+        taken.handle = described_anew  # type: ignore[method-assign]
+        actions.submit(an_order(LONG, BTC, Side.SELL, "0.5", "49000"))
+        assert (await final(here, LONG)).status is OrderStatus.FILLED
+        assert taken.count("POST", "AddOrder") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -130,6 +188,17 @@ async def test_a_refusal_is_final_and_keeps_krakens_code(error: str, words: str)
         assert done.status is OrderStatus.REJECTED
         assert words in (done.reason or "")
         assert here.requests.count("POST", "QueryOrders") + here.requests.count("POST", "OpenOrders") == 0
+
+
+async def test_an_asset_that_kraken_does_not_trade_in_our_country_is_no_refused_key() -> None:
+    async with kraken() as here, trading(here) as actions:
+        words = "EAccount:Invalid permissions:USDT trading restricted for DE."
+        here.requests.answer[f"{PRIVATE}AddOrder"] = said(words)
+        actions.submit(an_order("here", BTC))
+        done = await final(here, "here")
+        assert (done.status, "trading restricted for DE" in (done.reason or "")) == (OrderStatus.REJECTED, True)
+        assert actions.blocked("kraken") is None
+        assert actions.standings()[0].refused is None
 
 
 async def test_a_wallet_that_does_not_cover_it_refuses() -> None:
@@ -164,6 +233,17 @@ async def test_an_order_that_is_too_old_on_arrival_is_refused() -> None:
         actions.submit(an_order("late", BTC))
         assert "Deadline elapsed" in ((await final(here, "late")).reason or "")
         assert here.orders() == 0
+
+
+async def test_a_deadline_is_one_that_kraken_takes_although_its_clock_is_ahead() -> None:
+    """It refuses one that is less than two seconds away, whatever else the order says."""
+    async with kraken() as here, trading(here) as actions:
+        here.exchange.drift_ns = 500_000_000
+        actions.submit(an_order("taken", BTC))
+        assert (await final(here, "taken")).status is OrderStatus.FILLED
+        here.exchange.drift_ns = 2_000_000_000
+        actions.submit(an_order("short", BTC))
+        assert "Invalid arguments:deadline" in ((await final(here, "short")).reason or "")
 
 
 async def test_trades_of_an_earlier_process_are_found_with_their_names() -> None:

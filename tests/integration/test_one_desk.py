@@ -11,6 +11,8 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.domain.account import Balance
+from bot.engine.watches.top_up import TOP_UP
+from bot.errors import TransferRefused
 from bot.ports import RecordKind
 from bot.ports.transfers import CarryNews, CarryState
 from bot.risk.gate import TradingState
@@ -118,3 +120,29 @@ async def test_a_run_that_halts_by_itself_sends_nothing_without_any_flag(there: 
     gate.state = TradingState.REDUCING
     run.carrier.send(carriage("binance", id_="c2"))
     await until(lambda: there.sent(WITHDRAW["binance"]) == 1)
+
+
+async def test_a_top_up_that_waited_for_a_withdrawal_while_the_run_was_halted_moves_nothing(there: World) -> None:
+    run, gate = Process(there), SimpleNamespace(state=TradingState.ACTIVE)
+    MoneyMovers(lambda _: run.carrier, run.desk).obey(gate)  # type: ignore[arg-type]
+    released = there.here.requests.hold[WITHDRAW["binance"]] = asyncio.Event()
+    run.carrier.send(carriage("binance"))
+    await until(lambda: there.sent(WITHDRAW["binance"]) == 1)
+    top_up = asyncio.create_task(run.desk.move("binance", "USDT", D(5), "spot", "linear"))
+    await asyncio.sleep(0)
+    gate.state = TradingState.HALTED
+    released.set()
+    with pytest.raises(TransferRefused, match="the run is HALTED"):
+        await top_up
+    assert there.sent(MOVE) == 0
+
+
+async def test_what_was_topped_up_on_another_market_counts_for_nothing(tmp_path: Path) -> None:
+    for market, amount in (("simulated", "70"), ("testnet", "30")):
+        journal = SqliteJournal(tmp_path, market)
+        journal.record(RecordKind.RUN, market, 1, {"run_id": market, "market": market, "started_ns": 1})
+        journal.record(RecordKind.EVENT, TOP_UP, 2, {"level": "info", "text": "", "amount": amount, "moved_ns": 2})
+        journal.close()
+    settings = Settings.model_validate({"data_dir": tmp_path, "market": "testnet"})
+    unused: Any = None
+    assert TopUps(unused, settings, unused)._earlier() == [(2, D(30))]

@@ -1,6 +1,7 @@
 """A pair over the venues' sockets with its journal on the disk: prepared while the disk works, sent when it is done."""
 
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,9 +35,15 @@ class Steps(RoutedActions):
         super().prepare(order)
         self.taken.append(f"prepare {order.instrument.venue}")
 
-    def submit(self, order: Order) -> None:
-        super().submit(order)
-        self.taken.append(f"submit {order.instrument.venue}")
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        follow = super().launch(order)
+        self.taken.append(f"launch {order.instrument.venue}")
+
+        def noted(sent: Order) -> None:
+            follow(sent)
+            self.taken.append(f"follow {order.instrument.venue}")
+
+        return noted
 
 
 def quote(instrument: Instrument) -> TopOfBook:
@@ -77,7 +84,7 @@ async def test_orders_are_prepared_while_the_disk_works_and_leave_only_if_they_s
             on_sent=lambda order: None,
         )
         actions.listener = executor
-        asked = [f"{what} {venue}" for what in ("prepare", "submit") for venue in VENUES]
+        asked = [f"{what} {venue}" for what in ("prepare", "launch", "follow") for venue in VENUES]
         try:
             executor.open(an_opportunity())
             assert actions.taken == asked[:2]

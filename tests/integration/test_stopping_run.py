@@ -141,6 +141,7 @@ async def test_paused_from_the_command_line_it_stays_paused_over_a_restart(data_
         assert (code, told["done"], told["paused"], told["state"]) == (0, True, [route], "ACTIVE")
         code, told = await main(data_dir, "--mode", "flatten")
         assert (code, told["open_pairs"], told["state"]) == (0, [], "REDUCING")
+        assert told["reducing"]["person"].startswith(f"paused by uid {os.getuid()}, process ")
         code, told = await main(data_dir, "--mode", "pause", "--route", route[:-1])
         assert code == ExitCode.SETTINGS
         assert f"did you mean {route}?" in told["stderr"]
@@ -148,13 +149,27 @@ async def test_paused_from_the_command_line_it_stays_paused_over_a_restart(data_
     async with engine(data_dir):
         await until((data_dir / SOCKET).exists, data_dir)
         code, told = await main(data_dir, "--mode", "resume")
-        assert (code, told["paused"], told["state"]) == (0, [route], "ACTIVE")
+        assert (code, told["paused"]) == (0, [route])
+        assert "person" not in told["reducing"], "a busy machine may stand in the way itself"
         code, told = await main(data_dir, "--mode", "resume", "--route", route)
         assert (code, told["paused"]) == (0, [])
     asked = [text for text in events(data_dir) if f"uid {os.getuid()}, process " in text and " asked to " in text]
     assert [text.partition(" asked to ")[2] for text in asked] == [
         f"pause {route}", "flatten everything", "resume everything", f"resume {route}",
     ]  # fmt: skip
+
+
+async def test_a_pause_that_the_disk_does_not_take_is_not_called_durable(
+    data_dir: Path,
+) -> None:
+    async with engine(data_dir):
+        await until((data_dir / SOCKET).exists, data_dir)
+        (data_dir / FILE).mkdir()
+        code, told = await main(data_dir, "--mode", "pause")
+        assert (code, told["done"], told["paused"]) == (ExitCode.STORAGE, False, [""])
+        (data_dir / FILE).rmdir()
+        code, told = await main(data_dir, "--mode", "pause")
+        assert (code, told["done"], told["kept"]) == (0, True, True)
 
 
 @pytest.mark.parametrize("mode", ["pause", "resume", "flatten"])

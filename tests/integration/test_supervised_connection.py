@@ -26,7 +26,7 @@ from picows import (
     ws_create_server,
 )
 
-from bot.clock import SystemClock
+from bot.clock import SystemClock, Timer
 from bot.domain.instrument import Feed
 from bot.errors import Banned, ExitCode, GeoBlocked, VenueUnavailable
 from bot.ports import FeedState
@@ -34,7 +34,7 @@ from bot.settings import ConnectionSettings
 from exchanges.common.market.connection import StreamPlan, SupervisedConnection, backoff_s
 
 FEED = Feed.parse("binance.linear")
-GEO = {451: "Binance does not serve this place (HTTP 451)"}
+GEO = {451: "Binance does not serve this place (HTTP 451)", 403: "Binance's firewall refuses this address (HTTP 403)"}
 
 
 def data(number: int) -> bytes:
@@ -229,10 +229,11 @@ async def test_fault_02_acknowledged_and_silent_names_the_stream_and_the_route()
     assert caught.value.exit_code is ExitCode.PREFLIGHT
 
 
-async def test_a_geo_blocked_handshake_is_named_and_not_tried_again() -> None:
-    async with Server(lambda _, peer: None, refuse=lambda attempt: 451).running() as server:
+@pytest.mark.parametrize("status", GEO)
+async def test_a_geo_blocked_handshake_is_named_and_not_tried_again(status: int) -> None:
+    async with Server(lambda _, peer: None, refuse=lambda attempt: status).running() as server:
         client = Client(server.url)
-        with pytest.raises(GeoBlocked, match="does not serve this place"):
+        with pytest.raises(GeoBlocked, match=str(status)):
             await client.connection.start()
         assert server.attempts == 1
         assert client.states[-1][0] is FeedState.FAILED
@@ -245,6 +246,46 @@ async def test_a_geo_block_that_comes_later_ends_the_feed() -> None:
         server.peers[0].drop()
         await client.until(lambda: bool(client.seen(FeedState.FAILED)))
         assert server.attempts == 2
+
+
+class Hasty(SystemClock):
+    """A hundred seconds in one."""
+
+    def monotonic_ns(self) -> int:
+        return 100 * super().monotonic_ns()
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> Timer:
+        return super().call_later(delay_s / 100, callback)
+
+
+async def test_fault_28_a_firewall_that_refuses_for_a_while_does_not_end_the_feed() -> None:
+    """Bybit's 403 also means ten minutes of silence: each refusal is waited for longer than the one before."""
+    server = Server(lambda _, peer: peer.send(data(1)), refuse=lambda attempt: 403 if 1 <= attempt <= 3 else None)
+    patient = {"first_frame_timeout_s": 600.0, "silence_timeout_s": 600.0, "stale_after_s": 300.0}
+    async with started(server, clock=Hasty(), **patient) as client:
+        server.peers[0].drop()
+        await client.until(lambda: len(server.peers) == 2 and client.states[-1][0] is FeedState.LIVE)
+        told = [words for words in client.seen(FeedState.RECONNECTING) if "403" in words]
+        waits_s = [float(words.rpartition("again in ")[2].removesuffix(" s")) for words in told]
+        assert len(waits_s) == 3
+        assert 1.0 < waits_s[0] < waits_s[1] < waits_s[2] <= 40.0
+        assert not client.seen(FeedState.FAILED)
+
+
+async def test_fault_27_a_planned_reconnect_that_is_refused_waits_as_long_as_the_venue_says() -> None:
+    clock, asked_s = Hasty(), list[float]()
+
+    def refuse(attempt: int) -> int | None:
+        asked_s.append(clock.monotonic_ns() / 1e9)
+        return 418 if 1 <= attempt <= 2 else None  # Retry-After: 7
+
+    server = Server(lambda _, peer: peer.send(data(1)), refuse=refuse)
+    patient = {"first_frame_timeout_s": 600.0, "silence_timeout_s": 600.0, "stale_after_s": 300.0}
+    async with started(server, clock=clock, planned_reconnect_h=0.01, **patient) as client:
+        await client.until(lambda: len(server.peers) == 2)
+        assert len(asked_s) == 4
+        assert min(asked_s[2] - asked_s[1], asked_s[3] - asked_s[2]) >= 7.0
+        assert not client.seen(FeedState.RECONNECTING)
 
 
 @pytest.mark.parametrize("goodbye", [WSCloseCode.OK, None])

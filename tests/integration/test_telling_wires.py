@@ -108,6 +108,36 @@ def test_the_heart_follows_nobody_elsewhere(listener: Listener) -> None:
     assert [path for _, path, _ in listener.asked] == ["/moved"]
 
 
+def test_an_answer_that_is_none_does_not_stop_the_heart() -> None:
+    clock, heard = VirtualClock(), threading.Semaphore(0)
+
+    def answer(server: socket.socket) -> None:
+        for words in (b"this is no HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"):
+            connected, _ = server.accept()
+            with connected:
+                connected.recv(4096)
+                connected.sendall(words)
+            heard.release()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        heart = Heartbeat(f"http://127.0.0.1:{server.getsockname()[1]}/beat", 60.0, clock, lambda: True)
+        heart.start()
+        assert heard.acquire(timeout=60)
+        clock.advance_to(60 * S)
+        assert heard.acquire(timeout=60), "the second beat never came"
+        heart.stop()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hc.example/canary 0001", "https://hc.example/canary\n", "https://[canary", "https://x:canary/"]
+)
+def test_an_address_that_cannot_be_asked_is_told_at_once_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match="is no address") as told:
+        Heartbeat(url, 60.0, VirtualClock(), lambda: True)
+    assert "canary" not in str(told.value)
+
+
 @pytest.mark.parametrize("url", ["http://example.org/x", "ftp://127.0.0.2/x", "nonsense", "https://"])
 def test_a_heartbeat_goes_to_https_alone(url: str) -> None:
     with pytest.raises(SettingsError, match="https"):
@@ -198,6 +228,17 @@ def test_a_run_tells_all_of_them(listener: Listener, tmp_path: Path) -> None:
     assert any("routes over" in line["text"] for line in lines)
     assert {line["real_money"] for line in lines} == {False}
     assert "canary-token-51" not in "".join(said) + (tmp_path / "run.jsonl").read_text()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_begun(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ["--headless", "--data-dir", str(tmp_path), "--for", "5s", "--set", f"metrics.port={port}"]
+        command = [sys.executable, "main.py", *words, "--scenario", "calm"]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    assert f"metrics.port {port} cannot be listened on: Address already in use" in ended.stderr
+    assert not (tmp_path / "journal.db").exists(), "pairs of earlier runs had been adopted"
 
 
 def test_a_wrong_address_is_one_line_and_exit_2(tmp_path: Path) -> None:

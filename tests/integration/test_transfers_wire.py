@@ -5,7 +5,7 @@ import itertools
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,38 @@ async def test_a_withdrawal_that_is_late_is_an_alarm_and_followed(money: Bench, 
             await asyncio.sleep(0.002)
     assert not following.done()
     following.cancel()
+
+
+async def test_a_withdrawal_leaves_the_wallet_that_trades_whichever_a_person_has_chosen(money: Bench) -> None:
+    """Binance: `walletType` 0 is spot, 1 is funding; none is the one that the account's page shows."""
+    await money.allow("binance")
+    client, sent = money.operations["binance"]._client, dict[str, str]()  # type: ignore[attr-defined]
+    withdraw = client.withdraw
+
+    async def noting(**words: str) -> object:
+        sent.update(words)
+        return await withdraw(**words)
+
+    client.withdraw = noting
+    await money.desk().withdraw("binance", "USDT", D(50), "there")
+    assert (sent["walletType"], sent["amount"]) == ("0", "50")
+    assert money.withdrawals("binance") == 1
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_withdrawal_that_left_more_than_a_week_ago_is_found_still(money: Bench, venue: str) -> None:
+    """Binance looks through the last seven days for an id of ours, unless it is told which others."""
+    await money.allow(venue)
+    sent = await money.desk().withdraw(venue, "USDT", D(50), "there")
+    exchange = money.here.exchanges[venue]
+    account = exchange.account(exchange.credentials.api_key)
+    assert account is not None
+    (payment,) = account._transfers._sent  # as if the bot had been down since
+    payment._created_ns -= 9 * 86_400 * 10**9
+    one = replace(sent.withdrawal, sent_ns=sent.withdrawal.sent_ns - 9 * 86_400 * 10**9)
+    found = await money.operations[venue].withdrawn(one)
+    assert found is not None
+    assert (found.state, found.asset) == (MoveState.IN_TRANSIT, "USDT")
 
 
 @pytest.mark.parametrize("venue", VENUES)

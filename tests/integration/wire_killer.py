@@ -25,7 +25,7 @@ WAITS_FOR = "WIRE_KILLER_WAITS_FOR"
 
 def kill_at(step: str) -> None:
     """See the steps of this process, and end it at one."""
-    record, when_durable, submit = SqliteJournal.record, SqliteJournal.when_durable, StreamedActions.submit
+    record, when_durable, launch = SqliteJournal.record, SqliteJournal.when_durable, StreamedActions.launch
     steps = Steps(step)
     named = os.environ.get(WAITS_FOR)
     waits_for = None if named is None else Path(named)
@@ -42,13 +42,14 @@ def kill_at(step: str) -> None:
     def promised(journal: SqliteJournal, callback: Callable[[], None]) -> None:
         when_durable(journal, lambda: (take(steps.durable()), callback()))  # type: ignore[func-returns-value]
 
-    def submitted(actions: StreamedActions, order: Order) -> None:
-        submit(actions, order)
+    def launched(actions: StreamedActions, order: Order) -> Callable[[Order], None]:
+        follow = launch(actions, order)
         take(steps.sent(order.client_order_id))
+        return follow
 
     SqliteJournal.record = recorded  # type: ignore[method-assign]
     SqliteJournal.when_durable = promised  # type: ignore[method-assign]
-    StreamedActions.submit = submitted  # type: ignore[method-assign]
+    StreamedActions.launch = launched  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

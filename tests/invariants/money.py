@@ -18,7 +18,7 @@ from bot.domain.legs import TransferLeg
 from bot.domain.network import AssetNetwork
 from bot.errors import TransferOutcomeUnknown, TransferRefused, VenueUnavailable
 from bot.ports import RouteTerms, TransferEstimate
-from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal
+from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal, no_look
 from bot.risk.gate import TradingState
 from bot.transfers.carrier import DeskCarrier
 from bot.transfers.desk import TransferDesk
@@ -174,9 +174,10 @@ class MoneyWire:
         """As it is now."""
         return self.money.moods[self.venue]
 
-    async def withdraw(self, withdrawal: Withdrawal) -> str:
+    async def withdraw(self, withdrawal: Withdrawal, last_look: Callable[[], None] = no_look) -> str:
         if self.is_cut():
             raise Killed
+        last_look()
         self.before_sending(self.venue, withdrawal)
         fate = self.mood.taking
         await self._reach(withdrawal.id, fate)

@@ -16,7 +16,7 @@ from bot.clock import Timer, VirtualClock
 from bot.domain.market import TopOfBook
 from bot.domain.order import Fill, Order
 from bot.engine.accounts.dust_left import dust_left
-from bot.engine.accounts.left_behind import left_behind, write_missing
+from bot.engine.accounts.left_behind import in_order_of_adoption, left_behind, write_missing
 from bot.engine.accounts.recovery import Recovery, tell_adopted
 from bot.engine.engine import Engine, RunInfo
 from bot.ports import RecordKind, RouteTerms
@@ -169,7 +169,7 @@ class Process:
         )
         pairs = await recovery.settle()
         self.engine.start()
-        for one in pairs:
+        for one in in_order_of_adoption(pairs):
             self.told_final |= {id_ for id_, (order, _, _) in one.pair.orders.items() if order.status.is_terminal}
             self.desk.adopt(one)
         write_missing(self.journal, left)
@@ -222,11 +222,12 @@ class Process:
         funding = FundingDesk()
         house.world.news[venue] = wire.on_news
         house.world.on_funding[venue] = lambda: _later(self.clock, funding.due.set)
+        state = VenueState(RequestBudget(venue, [], self.clock), [], self.clock, self._log)
         return StreamedActions(
             desk=desk, wallets=wallets, funding=funding, orders=wire, account=wire, protocols=[],
-            state=VenueState(RequestBudget(venue, [], self.clock), [], self.clock, self._log),
+            state=state,
             dead_man=wire, settings=self.settings.connection, clock=self.clock, rng=house.rng, log=self._log,
-            questions=AskedAccount(venue, wire, wire, wire, wallets, desk),
+            questions=AskedAccount(venue, wire, wire, wire, wallets, desk, state),
         )  # fmt: skip
 
     def _log(self, level: str, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.domain.order import Order
 from bot.ports import FeedState
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from tests.invariants.checks import (
     JournalFile,
     Watch,
@@ -112,12 +112,12 @@ class Story:
     def pause(self) -> None:
         """A person pauses."""
         self.told.append("pause")
-        self.house.process.desk.gate.reduce("asked")
+        self.house.process.desk.gate.reduce(Cause.PERSON, "asked")
 
     def resume(self) -> None:
         """A person resumes."""
         self.told.append("resume")
-        self.house.process.desk.gate.resume("asked")
+        self.house.process.desk.gate.resume(Cause.PERSON, "asked")
 
     def kill(self, keep: int = 0) -> None:
         """kill -9, and a new start."""

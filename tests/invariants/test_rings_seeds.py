@@ -16,7 +16,7 @@ import pytest
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Order
 from bot.ports import FeedState
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from tests.invariants.checks import JournalFile, i1_intent_is_durable, i7_on_the_grid, orders_live_one_life
 from tests.invariants.process import SETTINGS, House, Killed, Process
 from tests.invariants.wire import PLACING
@@ -139,7 +139,7 @@ class Rings:
         mood.placing, mood.drops_news, mood.repeats_news, mood.news_delay_ms = None, 0.0, 0.0, 5
         mood.is_deaf, mood.blind_ms, mood.trouble = False, 0, 0.0
         self.house.process.journal.dies_at = None
-        self.house.process.desk.gate.reduce("asked")
+        self.house.process.desk.gate.reduce(Cause.PERSON, "asked")
         self.calm(30_000)
         process = self.house.process
         assert not process.desk.chains.chains, [one.words() for one in process.desk.chains.chains.values()]

@@ -15,7 +15,7 @@ from typing import Any
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Order, Side
 from bot.ports.transfers import Withdrawal
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.transfers.carrier import DeskCarrier
 from strategies.arbitrage.settings import ArbitrageSettings
 from tests.invariants.checks import JournalFile, i1_intent_is_durable, i7_on_the_grid, orders_live_one_life
@@ -213,7 +213,7 @@ class Transfers:
         self.money.make_peace()
         self.house.process.journal.dies_at = None
         self.off = [0.0, 0.0]
-        self.house.process.desk.gate.reduce("asked")
+        self.house.process.desk.gate.reduce(Cause.PERSON, "asked")
         self.pass_time(3 * DEADLINE_S)
         process = self.house.process
         assert not process.desk.chains.chains, [one.words() for one in process.desk.chains.chains.values()]

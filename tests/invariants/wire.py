@@ -162,6 +162,9 @@ class Wire:
     async def set(self, instruments: frozenset[Instrument], within_s: float) -> None:
         return
 
+    def scope(self, instrument: Instrument) -> str:
+        return instrument.id
+
     # The private stream
 
     def on_news(self, what: Fill | Order) -> None:

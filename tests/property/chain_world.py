@@ -303,7 +303,25 @@ class World:
         if process.is_alive:
             self._tell(process, fills, ended)
 
+    def _forgets(self, fills: list[Fill], ended: Order) -> bool:
+        """Whether its venue ends an order without the last of its fills, and tells of that long afterwards.
+
+        Of a first link alone, since what was sold and is not told would be sold again; and by no process that is to be
+        killed, since the next one asks for the fills of what is not over.
+        """
+        owner = self.executor._rounds.owner(ended.client_order_id) if self.kill_at is None else None
+        is_first = owner is not None and owner.orders[ended.client_order_id][1] == "link_0"
+        return is_first and len(fills) == 2 and self._goes_wrong()
+
     def _tell(self, process: ProcessClock, fills: list[Fill], ended: Order) -> None:
+        if self._forgets(fills, ended):
+            first, last = fills
+            told = {"status": OrderStatus.EXPIRED, "filled_quantity": first.quantity}
+            self._say(process, 0.001, lambda: self.executor.on_fill(first))
+            self._say(process, 0.001, lambda: self.executor.on_order(ended.model_copy(update=told)))
+            late_s = self.random.choice([0.01, 0.3, 3.0, 20.0, 90.0])
+            self._say(process, late_s, lambda: self.executor.on_fill(last))
+            return
         if self._goes_wrong() and self.random.random() < 0.2:
             self._say(process, 0.0, lambda: self.executor.on_order(ended))  # before the fills that it counts
         wait_s = self.random.choice([0.5, 2.5, 7.0, 14.0]) if self._goes_wrong() else 0.001

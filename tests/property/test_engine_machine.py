@@ -21,7 +21,7 @@ from bot.domain.order import Fill, Order
 from bot.engine.engine import Engine, RunInfo
 from bot.execution.pair import Pair, PairState
 from bot.ports import FeedState, OrderListener, RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.settings import ArbitrageSettings
@@ -220,7 +220,7 @@ class Trading(RuleBasedStateMachine):
 
     @rule(pause=st.booleans())
     def pause_or_resume(self, pause: bool) -> None:
-        (self.desk.gate.reduce if pause else self.desk.gate.resume)("asked")
+        (self.desk.gate.reduce if pause else self.desk.gate.resume)(Cause.PERSON, "asked")
 
     @rule(wallet=st.sampled_from(["binance.spot", "binance.linear", "bybit.unified"]), part=st.sampled_from([2, 50]))
     def withdraw(self, wallet: str, part: int) -> None:
@@ -322,7 +322,7 @@ class Trading(RuleBasedStateMachine):
         self.postman.deliver()
         for wallet in ("binance.spot", "binance.linear", "bybit.unified"):
             self.pay_in(wallet, D(10_000))
-        self.desk.gate.reduce("the end")
+        self.desk.gate.reduce(Cause.PERSON, "the end")
         self.even_market(self.last_ms)
         assert not self.desk.executor.pairs, "even markets and a full wallet close every pair"
         assert not self.paper.positions()

@@ -28,6 +28,7 @@ def instrument(symbol, segment, settle, multiplier="1"):
 
 
 SPOT = instrument("ETH/USDT", Segment.SPOT, None)
+ELSEWHERE = SPOT.model_copy(update={"venue": "bybit"})
 LINEAR = instrument("ETH/USDT:USDT", Segment.LINEAR, "USDT", "0.01")
 INVERSE = instrument("ETH/USDT:ETH", Segment.INVERSE, "ETH", "10")
 
@@ -73,7 +74,9 @@ def a_payment(draw, instruments):
 
 @st.composite
 def a_pair(draw):
-    bought, sold = draw(st.sampled_from([(SPOT, LINEAR), (LINEAR, SPOT), (INVERSE, SPOT), (LINEAR, INVERSE)]))
+    bought, sold = draw(
+        st.sampled_from([(SPOT, LINEAR), (LINEAR, SPOT), (INVERSE, SPOT), (LINEAR, INVERSE), (SPOT, ELSEWHERE)])
+    )
     leaving = draw(st.none() | st.builds(ExitExpected, buy_price=floats, sell_price=floats))
     body = PairBody(
         pair="p",
@@ -109,6 +112,11 @@ def cash_profit(fills, funding, marks):
     for fill, _ in fills:
         value[fill.instrument.id] = Fraction(fill.price)
     value |= {id_: Fraction(mark) for id_, mark in marks.items() if id_ in value}
+    stocks = [fill for fill, _ in fills if fill.instrument.segment is Segment.SPOT]
+    if stocks:  # one asset, wherever it lies
+        told = [Fraction(marks[fill.instrument.id]) for fill in stocks if fill.instrument.id in marks]
+        price = told[0] if told else Fraction(stocks[-1].price)
+        value |= {fill.instrument.id: price for fill in stocks}
     for fill, _ in fills:
         contracts = fill.quantity * fill.instrument.contract_multiplier
         sign = 1 if fill.side is Side.BUY else -1

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.domain.fees import FeeSchedule, FeeSource
@@ -150,6 +150,8 @@ def test_more_depth_never_lowers_the_net_edge(
 ) -> None:
     buy, sell = case[2]
     thin = priced(case, (buy * (1 + worse_buy), sell * (1 - worse_sell)))
+    # Funding beyond the whole notional is more on a dearer sale than the sale brings more.
+    assume(sum(cost.bps for cost in thin.costs) < 10_000)
     deep = priced(case, (buy * (1 + worse_buy * part_buy), sell * (1 - worse_sell * part_sell)))
     assert deep.net_edge_bps >= thin.net_edge_bps - 1e-7
 

@@ -15,7 +15,7 @@ from bot.domain.order import Order, Side
 from bot.engine.accounts.letting_go import _play_on
 from bot.engine.engine import Engine, RunInfo
 from bot.ports import FeedState, RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from strategies.spread_reversion.settings import SpreadReversionSettings
@@ -123,7 +123,7 @@ def _play(engine: Engine, clock: VirtualClock, steps: list[tuple[int, int, int, 
             due_ns = now_ns + 3_600_000 * MS
             engine.on_funding(0, FundingRate(rate=1e-5, next_funding_ns=due_ns, interval_h=8.0, ts_event_ns=now_ns), 0)
         elif what == "halt" and number > 300:
-            engine.desk.gate.reduce("a person")
+            engine.desk.gate.reduce(Cause.PERSON, "a person")
         quote = TopOfBook(
             bid_price=bid, bid_qty=size, ask_price=ask, ask_qty=size, sequence=number + 2, ts_event_ns=now_ns
         )

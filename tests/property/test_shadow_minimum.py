@@ -139,3 +139,20 @@ def test_an_order_that_is_on_its_way_counts_too() -> None:
     pair.pending.add(first.client_order_id)
     with pytest.raises(OrderRejected, match=r"0\.02 X, and 0\.01 is the minimum"):
         door.door.submit(order_of(pair.buy, Side.BUY, D("0.01"), "runs-1-2"))
+
+
+def test_a_leg_that_was_traded_away_twice_is_evened_whatever_the_minimum_is_by_now() -> None:
+    perpetual = Instrument(
+        venue="a", symbol="X/USDT:USDT", segment=Segment.LINEAR, base="X", quote="USDT", settle="USDT",
+        tick_size=D("0.1"), lot_size=D("0.01"), min_quantity=D("0.01"), min_notional=D(20),
+    )  # fmt: skip
+    pair = pair_on(perpetual, perpetual.model_copy(update={"venue": "b"}), 1000.0, D("0.03"))
+    pair.buy.held = D("-0.03")
+    door = Door(pair, 3000.0)  # at this price one lot is enough
+    pair.buy.expected_price = D(3000)
+    pair.sell.expected_price = D(3000)
+    evening = order_of(pair.buy, Side.BUY, D("0.03"))
+    door.door.submit(evening)
+    assert door.sent == [evening]
+    with pytest.raises(OrderRejected, match=r"0 are held"):
+        door.door.submit(order_of(pair.buy, Side.SELL, D("0.01")))

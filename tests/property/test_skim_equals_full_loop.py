@@ -313,7 +313,7 @@ def state_of(engine: Engine, venue: PaperActions) -> list[Any]:
     state += [slots_of(health) for health in engine.feeds.values()]
     state += [slots_of(slot.gate, nan=-1.0) for slot in engine.slots]
     portfolio, results = engine.desk.portfolio, engine.desk.portfolio._results
-    state += [portfolio.edges._since_ns, results._day, results._today, results.total, engine.ticked_ns]
+    state += [portfolio.edges._since_ns, results._by_day, results.total, engine.ticked_ns]
     state += [engine.desk._funding._coming, engine.desk._funding._settled_ns]
     return state
 

@@ -36,6 +36,10 @@ async def test_fault_57_an_account_is_held_by_one_bot_of_all_machines(mongodb_ur
     with pytest.raises(PreflightFailed, match="at binance is traded on by run-1 on alpha") as refused:
         await a_lease(mongodb_uri, database_name, "run-2 on beta", said).take()
     assert refused.value.exit_code == 3
+    ((level, words),) = said
+    assert level == "warning"
+    assert "waiting whether it lives" in words
+    said.clear()
     await first.release()
     second = a_lease(mongodb_uri, database_name, "run-2 on beta", said)
     await second.take()

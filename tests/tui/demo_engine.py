@@ -125,6 +125,8 @@ class DemoEngine:
         else:
             states = {"pause": "REDUCING", "resume": "ACTIVE", "flatten": "REDUCING", "halt": "HALTED"}
             self.changes["state"] = states[command.command]
+            if command.command != "halt":
+                self.changes["paused"] = () if command.command == "resume" else (command.route or "",)
 
 
 async def main(data_dir: Path) -> None:

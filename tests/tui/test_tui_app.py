@@ -173,6 +173,14 @@ async def test_h_holds_and_trades_on(socket_path: Path) -> None:
         await until(lambda: demo.commands == ["pause", "resume"], pilot)
 
 
+async def test_h_holds_what_the_machine_has_reduced(socket_path: Path) -> None:
+    """It would trade again by itself in a moment: who presses the key wants it not to."""
+    standing = {"loop": "the loop stood still for 3.0 s"}
+    async with scene(socket_path, state="REDUCING", reducing=standing) as (demo, _, pilot):
+        await pilot.press("h")
+        await until(lambda: demo.commands == ["pause"], pilot)
+
+
 @pytest.mark.parametrize("state", ["HALTED", "FINISHED"])
 async def test_h_does_not_wake_a_halted_engine(socket_path: Path, state: str) -> None:
     async with scene(socket_path, state=state) as (demo, app, pilot):

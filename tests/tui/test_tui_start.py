@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bot.control.address import claim
 from tests.tui.test_tui_default import ROOT, Screen
 
@@ -21,16 +23,20 @@ def engines_on(data_dir: Path) -> list[str]:
     return [line for line in told.splitlines() if "--headless" in line and str(data_dir) in line]
 
 
-def test_a_start_that_waits_says_so_and_ctrl_c_ends_its_engine_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "ended"), [(signal.SIGINT, 130), (signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_start_that_waits_says_so_and_its_engine_ends_with_it(
+    tmp_path: Path, number: signal.Signals, ended: int
+) -> None:
+    """Ctrl-C, a terminal that is closed, a `kill`: nobody would look after an engine that nobody has seen."""
     screen = Screen(tmp_path, *AWAY)
     try:
         screen.until("asking binance, bybit for instruments")
         screen.until("waiting 1 s for b")
         assert engines_on(tmp_path)
-        screen.process.send_signal(signal.SIGINT)
+        screen.process.send_signal(number)
     finally:
         code = screen.close()
-    assert code == 130
+    assert code == ended
     assert not engines_on(tmp_path)
 
 

@@ -129,6 +129,7 @@ class Held:
     rejects: int | None = 0
     unresolved: int | None = 0
     covered: dict[str, float | None] = field(default_factory=lambda: {A.id: 1e9, B.id: 1e9})
+    one_purse: bool = False
     wallets: Sequence[MarginAfter] | None = (wallet(),)
     transfer_s: float | None = None
     travelling: float | None = 0.0
@@ -167,6 +168,9 @@ class Held:
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float | None:
         return self.covered[instrument.id]
+
+    def is_one_purse(self, one: TradeLeg, other: TradeLeg) -> bool:
+        return self.one_purse
 
     def margin_after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         return self.wallets

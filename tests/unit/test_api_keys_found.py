@@ -1,6 +1,7 @@
 """Keyring, file, environment: where API keys are looked for, and what is said where there are none."""
 
 import os
+import threading
 from pathlib import Path
 
 import keyring
@@ -10,11 +11,13 @@ from keyring.errors import KeyringLocked
 
 from bot.errors import SettingsError
 from bot.settings.keys import KeySettings
+from exchanges.keys import sources
 from exchanges.keys.finding import find_keys
 from exchanges.keys.names import forget
 
 KEY, SECRET = "canary-key-0001", "canary-secret-0001"
 ENVIRON = {"CRYPTO_PIPE_BINANCE_KEY": KEY, "CRYPTO_PIPE_BINANCE_SECRET": SECRET}
+OF_BYBIT = {"CRYPTO_PIPE_BYBIT_KEY": KEY, "CRYPTO_PIPE_BYBIT_SECRET": SECRET}
 NO_KEYRING = {"keyring": False}
 
 
@@ -61,6 +64,32 @@ def test_the_keyring_comes_before_the_file_and_the_file_before_the_environment(t
     assert found("binance", environ=environ, file=file) == ["binance=of-the-file/of-the-file-too"]
     ring.kept = {"binance.key": "of-the-ring", "binance.secret": "of-the-ring-too\n"}
     assert found("binance", environ=environ, file=file) == ["binance=of-the-ring/of-the-ring-too"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError(KEY), OSError("no bus"), AttributeError(KEY)])
+def test_a_keyring_that_breaks_in_its_own_way_is_passed_over_too(ring: Ring, error: Exception) -> None:
+    ring.error = error
+    assert found("binance", environ=ENVIRON) == [f"binance={KEY}/{SECRET}"]
+    with pytest.raises(SettingsError, match=f"there is none that can be used: {type(error).__name__}") as refused:
+        found("binance")
+    assert KEY not in str(refused.value)
+
+
+def test_a_keyring_that_waits_for_somebody_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, nobody = list[str](), threading.Event()
+
+    def prompt(service: str, username: str) -> None:
+        asked.append(username)
+        nobody.wait(60)
+
+    monkeypatch.setattr(keyring, "get_password", prompt)
+    monkeypatch.setattr(sources, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(sources.Keyring, "_is_silent", False)
+    assert found("binance bybit", environ=ENVIRON | OF_BYBIT) == [f"binance={KEY}/{SECRET}", f"bybit={KEY}/{SECRET}"]
+    assert asked == ["binance.key"]
+    with pytest.raises(SettingsError, match=r"the keyring \(it did not answer in 0.2 s\)"):
+        found("binance")
+    nobody.set()
 
 
 def test_every_venue_and_every_system_has_keys_of_its_own(tmp_path: Path) -> None:

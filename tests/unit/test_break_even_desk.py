@@ -12,7 +12,7 @@ from bot.domain.snapshot import SizeRow, SurfaceRow
 from bot.engine.break_even import BreakEvenDesk
 from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import take_snapshot
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from strategies.arbitrage.settings import ArbitrageSettings
 from strategies.arbitrage.strategy import ArbitrageStrategy
 from tests.unit.test_engine_decisions import LINEAR, MS, START_MS, THERE, Bench
@@ -58,9 +58,9 @@ def test_every_size_says_what_stands_in_its_way() -> None:
 def test_the_gates_caps_are_named_without_a_trace() -> None:
     bench = Bench(break_even={"notionals": [4_000]}, arbitrage={"min_net_edge_bps": 1.0})
     bench.warm()
-    bench.engine.desk.gate.reduce("the test")
+    bench.engine.desk.gate.reduce(Cause.PERSON, "the test")
     bench.linear(2_050, *GOOD)
-    bench.engine.desk.gate.resume("the test")
+    bench.engine.desk.gate.resume(Cause.PERSON, "the test")
     state = bench.engine.desk.gate.state
     assert [size.limit for size in surface(bench)] == ["order_notional"]
     assert bench.engine.desk.gate.state is state is TradingState.ACTIVE

@@ -280,7 +280,9 @@ def test_a_chain_left_alone_by_a_persons_halt_waits_for_that_person() -> None:
     later.executor.adopt(chain)
     later.wait(60_000)
     assert later.inbox == []
+    assert later.executor.unsettled == 0  # the end of a run does not wait for what nobody may send
     later.executor.thaw()
+    assert later.executor.unsettled == 1
     later.end(chain.orders["run-c1-2"][0], status=OrderStatus.REJECTED)
     later.wait(250)
     assert (later.last.instrument.id, later.last.side) == ("a:BTC/USDT", Side.SELL)

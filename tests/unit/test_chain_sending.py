@@ -1,5 +1,7 @@
 """How a chain's orders leave: prepared while the disk works, never after the run, and none lost without a word."""
 
+from collections.abc import Callable
+
 from bot.domain.order import Order, OrderStatus
 from bot.ports import RecordKind
 from tests.unit.chain_bench import SETTINGS, Bench
@@ -23,6 +25,9 @@ class PreparingBench(Bench):
 
     def prepare(self, order: Order) -> None:
         self.steps.append(f"prepare {order.instrument.symbol}")
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        return self.submit
 
     def submit(self, order: Order) -> None:
         self.steps.append(f"submit {order.instrument.symbol}")

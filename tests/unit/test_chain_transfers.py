@@ -43,6 +43,27 @@ def test_a_route_that_no_carrier_serves_cannot_be_opened_nor_one_that_is_hedged(
     assert Bench().open(hedged, SENT_LINKS).close_reason == "hedges"
 
 
+def test_what_is_bought_late_travels_under_an_id_of_its_own_and_is_counted_beside_the_first() -> None:
+    bench = Bench()
+    chain = bench.open(SENT)
+    bought = bench.last
+    bench.done(bought, "0.05")
+    bench.fill(bought, "0.04")
+    for arrived in ("0.0498", "0.0398"):
+        bench.carry(CarryState.ARRIVED, arrived)
+        bench.wait(1000)
+        assert (bench.last.instrument.id, bench.last.quantity) == ("b:BTC/USDT", D(arrived))
+        bench.done(bench.last)
+    first, second = bench.carriages
+    assert (first.amount, second.amount) == (D("0.05"), D("0.04"))
+    assert first.id != second.id
+    assert len(second.id) <= 32
+    assert second.id.isalnum()
+    assert chain.state is PairState.CLOSED
+    assert sum(travel.fee for travel in chain.travels.values()) == D("0.0004")
+    assert len(chain.record()["travels"]) == 2, "a later run knows of both"
+
+
 @pytest.mark.parametrize("state", [CarryState.REFUSED, CarryState.FAILED])
 def test_what_could_not_be_sent_is_sold_where_it_lies(state: CarryState) -> None:
     bench = Bench()

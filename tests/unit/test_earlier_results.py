@@ -1,5 +1,6 @@
 """A restart does not forget what the day has lost."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -79,6 +80,35 @@ def test_what_a_person_had_forgotten_is_no_loss_of_the_day(tmp_path: Path, is_ol
     assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS + 3) > 400, "what its opening brought would be a gain"
 
 
+def test_a_fill_that_a_start_found_of_a_pair_that_is_still_open_is_no_obstacle(tmp_path: Path) -> None:
+    """It is written down before the pair is taken over, and the pair began in a run that is not read."""
+    opening, _, _ = a_lost_pair(NOON_NS)
+    found = [one for one in opening if one[0] is RecordKind.FILL]
+    write_at(tmp_path, "run", [one for one in opening if one not in found], NOON_NS - DAY_NS)
+    ended, lost = of_the_second_run()
+    write_at(tmp_path, "second", [*found, opening[-1], *ended], NOON_NS)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == lost
+
+
+def test_a_pair_that_a_person_had_forgotten_is_no_obstacle(tmp_path: Path) -> None:
+    """Its only record in the run that forgot it is its end."""
+    opening, _, _ = a_lost_pair(NOON_NS)
+    write_at(tmp_path, "run", opening, NOON_NS - DAY_NS)
+    (left,) = left_behind(tmp_path, MINE, INSTRUMENTS).pairs
+    record, _ = abandon(left, NOON_NS)
+    ended, lost = of_the_second_run()
+    write_at(tmp_path, "second", [(RecordKind.PAIR, left.pair.id, record), *ended], NOON_NS)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS) == lost
+
+
+def of_the_second_run() -> tuple[Records, Decimal]:
+    """Records of a pair that the run `second` opened and closed, and what it lost."""
+    opening, closing, lost = a_lost_pair(NOON_NS)
+    told = [[kind.value, key, dict(body)] for kind, key, body in (*opening, *closing)]
+    renamed = json.loads(json.dumps(told).replace("run-1", "second-1"))
+    return [(RecordKind(kind), key, body) for kind, key, body in renamed], lost
+
+
 def test_it_counts_for_the_day_and_not_for_the_run() -> None:
     results = Results()
     results.restore(D(-150), NOON_NS)
@@ -88,11 +118,17 @@ def test_it_counts_for_the_day_and_not_for_the_run() -> None:
     assert results.today(NOON_NS + DAY_NS) == 0
 
 
-def write_at(data_dir: Path, run_id: str, records: Records, ts_ns: int) -> None:
-    """A run on our accounts with these records at that time."""
+def write_at(data_dir: Path, run_id: str, records: Records, ts_ns: int, accounts: Mapping[str, str] = MINE) -> None:
+    """A run on these accounts with these records at that time."""
     journal = SqliteJournal(data_dir, run_id)
     instruments = [one.model_dump(mode="json") for one in INSTRUMENTS]
-    start = {"run_id": run_id, "market": "live", "accounts": MINE, "started_ns": ts_ns, "instruments": instruments}
+    start = {
+        "run_id": run_id,
+        "market": "live",
+        "accounts": dict(accounts),
+        "started_ns": ts_ns,
+        "instruments": instruments,
+    }
     journal.record(RecordKind.RUN, run_id, ts_ns, start)
     for kind, key, body in records:
         journal.record(kind, key, ts_ns, body)

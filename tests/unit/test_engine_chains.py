@@ -14,7 +14,7 @@ from bot.engine.chain_sizer import ChainSizer
 from bot.engine.route_state import RouteState
 from bot.engine.snapshot import take_snapshot, why_not
 from bot.ports import RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.risk.limits import Refused
 from tests.unit.engine_chain_bench import BACK, BALANCES, BTC, CROSS, ETH, MS, RING, WIDE, Bench, D
 
@@ -120,7 +120,7 @@ def test_a_wallet_that_covers_less_makes_it_smaller() -> None:
 def test_what_refuses_at_the_last_moment_opens_nothing() -> None:
     bench = Bench()
     bench.warm()
-    bench.engine.desk.before_sending = lambda: bench.engine.desk.gate.hold("somebody paused")
+    bench.engine.desk.before_sending = lambda: bench.engine.desk.gate.reduce(Cause.PERSON, "somebody paused")
     bench.quote(ETH, 3_020.0, 3_020.5)
     bench.wait(300)
     assert not bench.journal.of(RecordKind.FILL)
@@ -165,7 +165,7 @@ def test_the_surface_counts_what_whole_lots_leave_over_and_what_the_gate_would_s
     bench.warm()
     surface = BreakEvenDesk(bench.engine, bench.clock, {}, lambda level, text: None)
     (state,) = [one for one in bench.engine.routes if one.route.id == RING]
-    bench.engine.desk.gate.hold("only looked at")
+    bench.engine.desk.gate.reduce(Cause.PERSON, "only looked at")
     bench.quote(ETH, 3_020.0, 3_020.5)
     row = surface.row(state, bench.clock.now_ns())
     small, larger = row.sizes[0], row.sizes[1]
@@ -218,7 +218,7 @@ def test_what_changes_while_the_disk_writes_its_intent_is_seen_before_it_leaves(
 def test_a_size_that_earns_too_little_after_all_is_refused_by_its_net_edge() -> None:
     bench = Bench()
     bench.warm()
-    bench.engine.desk.gate.hold("only looked at")
+    bench.engine.desk.gate.reduce(Cause.PERSON, "only looked at")
     bench.quote(ETH, 3_020.0, 3_020.5)
     (state,) = [one for one in bench.engine.routes if one.route.id == RING]
     desk, now_ns = bench.engine.desk, bench.clock.now_ns()

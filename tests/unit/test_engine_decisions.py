@@ -16,7 +16,7 @@ from bot.engine.engine import Engine, RunInfo
 from bot.engine.snapshot import combined_views, take_snapshot
 from bot.engine.summary import run_summary
 from bot.ports import FeedState, RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from exchanges.registry import all_venues
@@ -455,10 +455,10 @@ def test_a_loss_halt_opens_nothing_more_and_open_pairs_are_still_closed() -> Non
 def test_paused_it_opens_nothing_and_resumed_it_does() -> None:
     bench = Bench()
     bench.warm()
-    bench.engine.desk.gate.reduce("pause was asked for")
+    bench.engine.desk.gate.reduce(Cause.PERSON, "pause was asked for")
     bench.linear(2_001, "1010.00", "1010.20")
     assert bench.new()[-1] == (REFUSED, "there", "state_reducing")
-    bench.engine.desk.gate.resume("resume was asked for")
+    bench.engine.desk.gate.resume(Cause.PERSON, "resume was asked for")
     bench.linear(2_002, "1010.00", "1010.20")
     assert bench.new()[-1] == (TAKEN, "there", "net_edge")
 

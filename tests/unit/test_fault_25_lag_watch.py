@@ -6,7 +6,7 @@ import pytest
 
 from bot.clock import Timer
 from bot.engine.watches.lag_watch import LOOK_S, LagWatch
-from bot.risk.gate import RiskGate, TradingState
+from bot.risk.gate import Cause, RiskGate, TradingState
 from bot.settings.risk import RiskSettings
 from tests.unit.risk_rig import Held
 
@@ -90,24 +90,26 @@ def test_fault_25_it_trades_again_after_five_calm_seconds_and_not_before() -> No
 
 
 def test_fault_25_what_a_person_asked_for_and_a_halt_are_left_alone() -> None:
-    paused, claimed, halted = Bench(), Bench(), Bench()
-    paused.gate.reduce("pause was asked for")
-    paused.clock.fire(3.0)
-    claimed.clock.fire(3.0)
-    claimed.watch.leave_to_person()
+    before, meanwhile, halted = Bench(), Bench(), Bench()
+    before.gate.reduce(Cause.PERSON, "pause was asked for")
+    before.clock.fire(3.0)
+    meanwhile.clock.fire(3.0)
+    meanwhile.gate.reduce(Cause.PERSON, "pause was asked for")
     halted.gate.halt("a loss")
     halted.clock.fire(3.0)
-    for bench in (paused, claimed, halted):
+    for bench in (before, meanwhile, halted):
         bench.calm(10.0)
-    assert [bench.gate.state for bench in (paused, claimed, halted)] == [REDUCING, REDUCING, HALTED]
+    assert [bench.gate.state for bench in (before, meanwhile, halted)] == [REDUCING, REDUCING, HALTED]
+    assert halted.told == ["HALTED: a loss", "the loop stood still for 3.0 s"]
 
 
-def test_fault_25_another_reason_that_ends_does_not_end_this_one() -> None:
+def test_fault_25_a_person_who_resumes_does_not_end_it() -> None:
     bench = Bench()
+    bench.gate.reduce(Cause.PERSON, "paused by one")
     bench.clock.fire(3.0)
-    bench.gate.resume("the disk takes the journal again")
-    bench.clock.fire()
+    bench.gate.resume(Cause.PERSON, "resumed by one")
     assert bench.gate.state is REDUCING
+    assert bench.told[-1] == "REDUCING: resumed by one; still: the loop stood still for 3.0 s"
     bench.calm(5.0)
     assert bench.gate.state is ACTIVE
 

@@ -382,6 +382,18 @@ def test_fault_50_a_position_of_two_pairs_is_taken_from_both() -> None:
     assert len({fill.fill_id for fill in here.counted}) == len(here.counted)
 
 
+def test_fault_50_the_parts_of_a_fee_that_divides_into_no_decimals_sum_to_it() -> None:
+    here = bench()
+    for _ in range(3):
+        here.open()
+        here.answer(Side.BUY, SPOT)
+        here.answer(Side.SELL, PERP)
+    assert here.executor.on_forced(forced(here, "1.50"))
+    fees = [fill.fee for fill in here.counted if fill.forced]
+    assert len(fees) == 3
+    assert sum(fees) == 1
+
+
 def test_fault_50_a_position_of_no_pair_is_nobodys() -> None:
     assert not bench().executor.on_forced(forced(bench(), "0.50"))
 

@@ -18,7 +18,7 @@ from bot.domain.order import OrderStatus
 from bot.domain.route import Route
 from bot.engine.engine import Engine, RunInfo
 from bot.ports import Holding, InstrumentView, RecordKind, RouteTerms
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from strategies.arbitrage.routes import list_routes
@@ -114,13 +114,13 @@ class Scene:
 
     def warm(self) -> None:
         """Every quote twice, so that statistics cover the least that prices need; nothing is wanted meanwhile."""
-        self.gate.reduce("warming up")
+        self.gate.reduce(Cause.PERSON, "warming up")
         slots = len(self.instruments)
         for at_ms in range(0, 3_000, 500):
             for slot in range(slots):
                 self.quote(slot, START + at_ms * 1_000_000 + slot)
         self.clock.advance_to(START + 4 * S)
-        self.gate.resume("warm")
+        self.gate.resume(Cause.PERSON, "warm")
 
     def run(self) -> float:
         """Ten thousand quotes within a second; how much of it had passed when it was halted, in seconds."""

@@ -46,6 +46,10 @@ def nowhere(path: Path) -> None:
     path.symlink_to(path.with_name("gone"))
 
 
+def pipe(path: Path) -> None:
+    os.mkfifo(path)  # whoever opens it waits for somebody who writes
+
+
 def bytes_of(content: bytes) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         path.write_bytes(content)
@@ -56,7 +60,7 @@ def bytes_of(content: bytes) -> Callable[[Path], None]:
 BROKEN = [
     bytes_of(b""), bytes_of(b"{"), bytes_of(b"null"), bytes_of(b"\xff\xfe\x00"), bytes_of(b'{"halted_ns": "soon"}'),
     bytes_of(b'{"halted_ns": 1}'), bytes_of(b"[" * 20_000), bytes_of(b'{"halted_ns": 1e400, "why": 1, "by": 2}'),
-    directory, loop, nowhere,
+    directory, loop, nowhere, pipe,
 ]  # fmt: skip
 
 
@@ -216,3 +220,17 @@ def test_fault_58_a_persons_halt_that_comes_while_the_bot_writes_its_own_stands(
     raise_flag(tmp_path, "a loss", "the bot", NS, is_bots=True)
     assert read_flag(tmp_path) == HaltFlag(NS, "--mode kill", "uid 7")
     assert [one.name for one in tmp_path.iterdir()] == [FLAG]
+
+
+@pytest.mark.parametrize("is_bots", [True, False])
+def test_a_flag_that_was_taken_away_halts_no_later_start_and_is_not_said_to(tmp_path: Path, is_bots: bool) -> None:
+    bench = Bench()
+    switch = KillSwitch(tmp_path, bench.engine.desk.gate, VirtualClock(), lambda: None)
+    assert not switch.sees_flag
+    raise_flag(tmp_path, "a loss", "somebody", NS, is_bots=is_bots)
+    switch.look()
+    assert switch.sees_flag
+    lower_flag(tmp_path)
+    switch.look()
+    assert not switch.sees_flag
+    assert bench.engine.desk.gate.state is TradingState.HALTED, "this run stays so"

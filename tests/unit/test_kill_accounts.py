@@ -58,6 +58,18 @@ def test_it_is_looked_for_where_the_run_looked(tmp_path: Path, monkeypatch: pyte
     assert remembered_accounts(tmp_path / "data") == ([REAL], [])
 
 
+def test_a_file_of_keys_in_the_users_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(f"binance: {{key: {KEY}, secret: {SECRET}}}\n")
+    keys.chmod(0o600)
+    remember_accounts(tmp_path, "live", [REAL], KeySettings(keyring=False, file=Path("~/keys.yaml")))
+
+    accounts, troubles = remembered_accounts(tmp_path)
+
+    assert ([one.key for one in accounts], troubles) == ([KEY], [])
+
+
 def test_without_a_key_it_is_said_and_others_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CRYPTO_PIPE_BINANCE_KEY", raising=False)
     remember_accounts(tmp_path, "simulated", [SIMULATED])

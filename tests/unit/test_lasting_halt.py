@@ -24,6 +24,7 @@ from tests.unit.test_fault_36_to_54_legs import adopted, bought_alone
 from tests.unit.test_fault_36_to_54_legs import bench as legs_bench
 from tests.unit.test_halt_flag import Watched, full_disk
 from tests.unit.test_risk_gate import Held, gate
+from tests.unit.waiting import until
 
 NS = 1_700_000_000_000_000_000
 
@@ -57,6 +58,32 @@ def test_why_the_bot_halted_is_in_the_flag_and_the_first_reason_stands(tmp_path:
     assert flag.is_bots
     assert "by the bot itself, uid" in flag.words()
     assert flag.words().endswith(": the day's realised loss 60.00 reached the limit 50.00")
+
+
+def test_what_comes_after_a_person_has_taken_the_flag_away_is_kept_and_what_they_have_seen_is_not(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path)
+    door = gate(Held())
+    door.on_lasting_halt = kept.halt.keep
+    door.halt("the day's realised loss 60.00 reached the limit 50.00")
+    until(lambda: kept.halt.is_kept and not alive(kept.halt))
+    lower_flag(tmp_path)
+    door.halt("the day's realised loss 61.00 reached the limit 50.00")
+    assert not alive(kept.halt), "they have looked at that"
+    assert read_flag(tmp_path) is None
+
+    door.halt("pair run-1 is uneven for 12 s")
+
+    until(lambda: not alive(kept.halt))
+    flag = read_flag(tmp_path)
+    assert flag is not None, "a restart would trade, and nobody has looked at the pair"
+    assert flag.why == "pair run-1 is uneven for 12 s"
+    kept.halt.finish()
+
+
+def alive(halt: LastingHalt) -> bool:
+    return halt._thread is not None and halt._thread.is_alive()
 
 
 def test_a_signature_that_a_bug_quotes_is_not_in_the_flag(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from bot.clock import VirtualClock
 from bot.domain.fees import FeeSchedule
 from bot.domain.order import Side
-from bot.engine.accounts.left_behind import ADOPTED, BEFORE_NS, left_behind, write_missing
+from bot.engine.accounts.left_behind import BEFORE_NS, left_behind, write_missing
+from bot.engine.accounts.runs_before import ADOPTED
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.settings import PaperSettings
@@ -20,6 +21,7 @@ from tests.unit.pair_bench import PERP, SPOT, Bench
 D = Decimal
 MINE = {"a": "key-a", "b": "key-b"}
 INSTRUMENTS = (SPOT, PERP)
+MINUTE_NS = 60_000_000_000
 
 
 def opened() -> list[tuple[RecordKind, str, Mapping[str, Any]]]:
@@ -32,11 +34,18 @@ def opened() -> list[tuple[RecordKind, str, Mapping[str, Any]]]:
     return bench.journal.records
 
 
-def write(data_dir: Path, run_id: str, accounts: Mapping[str, str] | None, records: Any = (), ts_ns: int = 1) -> None:
+def write(
+    data_dir: Path,
+    run_id: str,
+    accounts: Mapping[str, str] | None,
+    records: Any = (),
+    ts_ns: int = 1,
+    begun_ns: int | None = None,
+) -> None:
     journal = SqliteJournal(data_dir, run_id)
     instruments = [one.model_dump(mode="json") for one in INSTRUMENTS]
     start = {"run_id": run_id, "market": "live", "accounts": accounts, "started_ns": 1, "instruments": instruments}
-    journal.record(RecordKind.RUN, run_id, ts_ns, start)
+    journal.record(RecordKind.RUN, run_id, ts_ns if begun_ns is None else begun_ns, start)
     for kind, key, body in records:
         journal.record(kind, key, ts_ns, body)
     journal.close()
@@ -61,6 +70,7 @@ def test_a_pair_is_found_by_every_run_on_its_accounts_until_it_is_over(tmp_path:
     over = {**opened()[-1][2], "state": "closed"}
     write(tmp_path, "fourth", MINE, [(RecordKind.PAIR, "run-1", over)])
     assert names(tmp_path) == []
+    assert set(left_behind(tmp_path, MINE, INSTRUMENTS).orders_over.values()) == {"run-1"}
 
 
 def test_what_was_written_down_lately_is_no_news_whichever_run_wrote_it(tmp_path: Path) -> None:
@@ -69,7 +79,7 @@ def test_what_was_written_down_lately_is_no_news_whichever_run_wrote_it(tmp_path
     paid = {"pair": None, "asset": "USDT", "payment": "0.1"}
     write(tmp_path, "run", MINE, [*opened(), (RecordKind.FUNDING, PERP.id, paid), over], ts_ns=end_ns - BEFORE_NS + 1)
     told = (RecordKind.EVENT, ADOPTED, {"level": "info", "text": "", "pairs": []})
-    write(tmp_path, "second", MINE, [told], ts_ns=end_ns)
+    write(tmp_path, "second", MINE, [told], ts_ns=end_ns, begun_ns=end_ns - MINUTE_NS)
     found = left_behind(tmp_path, MINE, INSTRUMENTS)
     assert found.since_ns == end_ns - BEFORE_NS
     assert found.pairs == []

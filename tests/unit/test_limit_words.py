@@ -30,3 +30,8 @@ def test_the_headline_marks_what_is_assumed_and_names_no_cost_that_may_be_known(
 def test_a_venue_that_is_blocked_says_why_in_its_own_words() -> None:
     words = limit_in_words("venue_blocked bybit", 0.0, 1.0, "it refuses this address for another 12 s")
     assert words == "bybit: it refuses this address for another 12 s"
+
+
+@pytest.mark.parametrize("state", ["REDUCING", "HALTED"])
+def test_a_state_in_the_way_is_named_as_everywhere_else(state: str) -> None:
+    assert limit_in_words(f"state_{state.lower()}", 0.0, 1.0, "active") == f"{state}: nothing new is opened"

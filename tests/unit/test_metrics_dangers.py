@@ -42,6 +42,7 @@ def test_what_is_uneven_left_over_paused_halted_and_used_up_is_told() -> None:
             "pairs": (pair, even),
             "dust": {"binance:ETH/USDT": "-0.0004"},
             "paused": ("", "there"),
+            "reducing": {"disk": "it is slow", "person": "paused"},
             "is_halt_kept": True,
             "venues": (VenueStanding(venue="binance", blocked="a ban", budgets=(line,)),),
         }
@@ -53,6 +54,8 @@ def test_what_is_uneven_left_over_paused_halted_and_used_up_is_told() -> None:
         'crypto_pipe_dust{asset="ETH",instrument="binance:ETH/USDT"} -0.0004',
         'crypto_pipe_paused{route="everything"} 1.0',
         'crypto_pipe_paused{route="there"} 1.0',
+        'crypto_pipe_reducing{cause="disk"} 1.0',
+        'crypto_pipe_reducing{cause="person"} 1.0',
         "crypto_pipe_halt_flag 1.0",
         'crypto_pipe_request_budget_left{lane="reduce",limit="linear weight 1m",venue="binance"} 900.0',
         'crypto_pipe_request_budget_left{lane="read",limit="linear weight 1m",venue="binance"} 0.0',

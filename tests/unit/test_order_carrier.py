@@ -307,3 +307,34 @@ async def test_fault_34_an_order_is_asked_for_once_a_minute_while_the_key_is_ref
     await bench.advance_to(182.0)
     assert bench.final.status is OrderStatus.FILLED
     await bench.carrier.stop()
+
+
+async def test_a_venue_whose_books_cannot_be_looked_into_is_not_asked_more_often_than_others(bench: Bench) -> None:
+    """Twice not known, and then its trades cannot be asked for: its limits are for cancels and hedges, too."""
+
+    async def away(order: Order) -> bool:
+        raise VenueUnavailable("bybit", "HTTP 502")
+
+    bench.carrier._leaves_trace = away
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    bench.carrier.submit(order())
+    await bench.advance_to(3.0)
+    before = len(bench.venue.asked_at)
+    await bench.advance_to(23.0)
+    assert len(bench.venue.asked_at) - before <= 10
+    assert not bench.events
+    await bench.carrier.stop()
+
+
+async def test_an_order_that_may_be_taken_late_is_given_up_late_and_asked_for_no_more_often(bench: Bench) -> None:
+    carrier = OrderCarrier(
+        bench.desk, bench.venue, bench.clock, lambda level, text: None, bench.leaves_trace, never_comes_s=4.0
+    )
+    bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
+    carrier.submit(order())
+    await bench.advance_to(3.9)
+    assert not bench.events
+    await bench.advance_to(4.2)
+    assert bench.final.status is OrderStatus.REJECTED
+    assert len(bench.venue.asked_at) <= 5
+    await carrier.stop()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.order import Order
-from bot.errors import OrderRejected
+from bot.domain.order import Order, Side
+from bot.errors import InvariantError, OrderRejected
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from modes.waking_journal import WakingJournal
@@ -28,11 +28,24 @@ class Preparing(Bench):
 
     def __init__(self, wrap: Callable[[Any], Any] = lambda journal: journal) -> None:
         self.prepared: list[Order] = []
+        self.steps: list[str] = []
+        self.refuse: dict[Side, Exception] = {}
+        """What `launch` of an order of this side raises."""
         self.disk = BusyJournal()
         super().__init__(journal=self.disk, wrap=wrap)
 
     def prepare(self, order: Order) -> None:
         self.prepared.append(order)
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        if order.side in self.refuse:
+            raise self.refuse[order.side]
+        self.steps.append(f"launch {order.side}")
+        return self.follow
+
+    def follow(self, order: Order) -> None:
+        self.steps.append(f"follow {order.side} {order.status}")
+        self.submit(order)
 
 
 def names(orders: Sequence[Order]) -> list[str]:
@@ -83,6 +96,51 @@ def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> No
     assert pair.state is PairState.MISSED
 
 
+def test_both_are_written_before_anything_else_is_done_for_either() -> None:
+    bench = Preparing()
+    bench.open()
+    bench.journal.sync()
+    assert bench.steps == ["launch buy", "launch sell", "follow buy sent", "follow sell sent"]
+    assert [order.ts_sent_ns for order in bench.inbox] == [bench.clock.now_ns()] * 2
+
+
+def test_one_that_is_refused_unwritten_does_not_leave_the_other_unfollowed() -> None:
+    bench = Preparing()
+    bench.refuse = {Side.SELL: OrderRejected("", "the run is over")}
+    bench.open()
+    bench.journal.sync()
+    assert bench.steps == ["launch buy", "follow buy sent"]
+    statuses = [bench.journal.statuses(order.client_order_id) for order in bench.prepared]
+    assert statuses == [["intent", "sent"], ["intent", "sent", "rejected"]]
+
+
+def test_what_was_written_is_followed_even_if_the_other_breaks() -> None:
+    bench = Preparing()
+    bench.refuse = {Side.SELL: InvariantError("nobody listens")}
+    bench.open()
+    with pytest.raises(InvariantError):
+        bench.journal.sync()
+    assert bench.steps == ["launch buy", "follow buy sent"]
+    assert names(bench.inbox) == names(bench.prepared[:1])
+
+
+def test_each_is_followed_by_itself() -> None:
+    bench = Preparing()
+    follow, broken = bench.follow, InvariantError("not started")
+
+    def breaks_on_a_buy(order: Order) -> None:
+        follow(order)
+        if order.side is Side.BUY:
+            raise broken
+
+    bench.follow = breaks_on_a_buy  # type: ignore[method-assign]
+    bench.open()
+    with pytest.raises(InvariantError):
+        bench.journal.sync()
+    assert bench.steps == ["launch buy", "launch sell", "follow buy sent", "follow sell sent"]
+    assert [bench.journal.statuses(order.client_order_id) for order in bench.prepared] == [["intent", "sent"]] * 2
+
+
 def test_that_orders_have_left_is_told_after_both() -> None:
     bench = Bench()
     told: list[tuple[str, int]] = []
@@ -90,7 +148,7 @@ def test_that_orders_have_left_is_told_after_both() -> None:
 
     def noted(kind: RecordKind, key: str, ts_ns: int, body: Any) -> None:
         if kind is RecordKind.ORDER:
-            told.append((f"{key} {body['status']}", len(bench.inbox)))
+            told.append((f"{key} {body()['status']}", len(bench.inbox)))
         record(kind, key, ts_ns, body)
 
     bench.journal.record = noted  # type: ignore[method-assign]

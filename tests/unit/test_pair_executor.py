@@ -225,6 +225,25 @@ def test_fills_that_do_not_add_up_halt_and_fills_that_come_too_late_are_announce
     assert "after its final state" in bench.alarms[-1]
 
 
+@pytest.mark.parametrize("instrument", [PERP, SPOT])
+def test_a_leg_that_was_traded_away_twice_is_evened_though_nothing_may_be_opened(instrument: Instrument) -> None:
+    bench, pair = opened()
+    bench.executor.close(pair, "edge_gone")
+    back, across = (Side.BUY, Side.SELL) if instrument is PERP else (Side.SELL, Side.BUY)
+    given_up = bench.take(back, instrument)
+    bench.end(given_up, status=OrderStatus.REJECTED)
+    bench.answer(across, SPOT if instrument is PERP else PERP)
+    bench.wait_for_an_order()
+    bench.answer(back, instrument)
+    assert pair.state is PairState.CLOSED
+    bench.may_open = False
+    bench.fill(given_up)
+    evening = bench.answer(across, instrument)
+    assert (evening.quantity, evening.reduce_only) == (D("0.50"), instrument is PERP)
+    assert pair.state is PairState.CLOSED
+    assert pair.buy.held == pair.sell.held == 0
+
+
 def test_orders_that_open_are_withheld_when_trading_stopped_before_they_were_durable() -> None:
     bench = Bench()
     bench.journal.is_slow = True

@@ -1,7 +1,10 @@
 """What a person asks of a run, on the real engine: pause, resume, flatten and halt, for everything or one route."""
 
 import json
+import os
 import resource
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +12,13 @@ import pytest
 from bot.clock import SystemClock
 from bot.control.messages import Command
 from bot.domain.route import Outcome
+from bot.engine.keeper import Keep, Keeper, at_once
 from bot.engine.pauses import FILE, Pause, Pauses
 from bot.engine.person import Person
 from bot.engine.snapshot import take_snapshot
+from bot.execution.pair import PairState
 from bot.ports import RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.risk.halt_flag import FLAG, read_flag
 from tests.unit.test_engine_decisions import BACK, EVEN, THERE, Bench, in_position
 
@@ -24,7 +29,7 @@ ASKED = {"by": WHO}
 class Scene:
     """A bench, and a person before it."""
 
-    def __init__(self, data_dir: Path | None, bench: Bench | None = None) -> None:
+    def __init__(self, data_dir: Path | None, bench: Bench | None = None, keep: Keep = at_once) -> None:
         self.bench = bench or Bench()
         self.stopped = False
         self.person = Person(
@@ -34,6 +39,7 @@ class Scene:
             self.bench.engine.event,
             SystemClock(),
             self.stop,
+            keep,
         )
         self.person.start()
 
@@ -92,14 +98,32 @@ def test_everything_is_paused_and_resumed(warm: Scene) -> None:
     assert warm.edge(2_002) == (Outcome.TAKEN, "net_edge")
 
 
-def test_what_the_machine_finds_well_again_does_not_end_a_pause(warm: Scene) -> None:
+MACHINES = [Cause.DISK, Cause.LOOP, Cause.ACCOUNT]
+
+
+@pytest.mark.parametrize("cause", MACHINES)
+def test_what_the_machine_finds_well_again_does_not_end_a_pause(warm: Scene, cause: Cause) -> None:
     gate = warm.bench.engine.desk.gate
-    gate.reduce("the disk is slow")
+    gate.reduce(cause, "not well")
     warm.ask("pause")
-    gate.resume("the disk keeps up again")
+    gate.resume(cause, "well again")
     assert warm.state is TradingState.REDUCING
     warm.ask("resume")
     assert warm.state is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize("cause", MACHINES)
+def test_a_person_who_resumes_does_not_end_what_the_machine_finds_wrong_and_hears_of_it(
+    warm: Scene, cause: Cause
+) -> None:
+    gate = warm.bench.engine.desk.gate
+    warm.ask("pause")
+    gate.reduce(cause, "not well")
+    warm.ask("resume")
+    assert warm.edge(2_001) == (Outcome.REFUSED, "state_reducing")
+    assert warm.events[-1] == "REDUCING all the same, and until it is well again: not well"
+    gate.resume(cause, "well again")
+    assert warm.edge(2_002) == (Outcome.TAKEN, "net_edge")
 
 
 def test_to_resume_everything_leaves_a_route_paused_and_says_so(warm: Scene) -> None:
@@ -220,3 +244,51 @@ def test_a_disk_that_does_not_take_the_pause_is_said_and_the_pause_holds(tmp_pat
     assert (tmp_path / FLAG).read_bytes() == b"", "there is room for a name"
     assert not (tmp_path / FILE).exists()
     assert warm.edge(2_001)[0] is Outcome.REFUSED
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A disk that answers nobody until this is set."""
+    answers, fsync = threading.Event(), os.fsync
+
+    def wait(fd: int) -> None:
+        assert answers.wait(60)
+        fsync(fd)
+
+    monkeypatch.setattr("bot.durable_text.os.fsync", wait)
+    yield answers
+    answers.set()
+
+
+def test_fault_61_what_is_asked_for_is_done_while_the_disk_hangs_and_is_kept_when_it_answers(
+    tmp_path: Path, hung: threading.Event
+) -> None:
+    keeper = Keeper(lambda callback: callback())
+    scene = Scene(tmp_path, in_position(), keeper.keep)
+
+    scene.ask("flatten")  # returns, or this test waits for a minute and fails
+    scene.ask("pause", THERE)
+    scene.ask("halt")
+
+    assert not hung.is_set()
+    assert scene.state is TradingState.HALTED
+    assert any(pair.state is PairState.CLOSING for pair in scene.bench.engine.desk.executor.pairs.values())
+    assert not (tmp_path / FILE).exists()
+    hung.set()
+    assert keeper.finish()
+    assert Pauses(tmp_path).everything is not None
+    assert list(Pauses(tmp_path).routes) == [THERE]
+    flag = read_flag(tmp_path)
+    assert flag is not None
+    assert flag.by == WHO
+
+
+def test_fault_60_a_disk_that_takes_nothing_is_told_from_the_keepers_thread_too(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    told: list[str] = []
+    keeper = Keeper(lambda callback: callback())
+    pauses = Pauses(tmp_path, lambda write: keeper.keep(write, told.append))
+    pauses.set(None, Pause(1, WHO))
+    assert keeper.finish()
+    assert pauses.everything is not None
+    assert any("a restart will not know" in one for one in told)

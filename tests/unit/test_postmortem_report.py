@@ -295,6 +295,26 @@ def test_a_failed_pair_that_still_holds_a_position_is_not_realised(tmp_path):
     assert [(line.state, line.bridge.profit) for line in market.open_pairs] == [("failed", -8)]
 
 
+def test_what_came_before_is_not_told_again(tmp_path):
+    """A report a day: each tells its own day, and the wallets are held against all that the run did."""
+    with Book(tmp_path, market="simulated") as book:
+        book.balances("start", USDT="100")
+        for ts_ns, order, paid in ((1_100, "early", "0.25"), (1_900, "late", "-0.5")):
+            payment = {"pair": None, "instrument": PERP.id, "asset": "USDT", "payment": paid, "mark_price": "100"}
+            book.record(RecordKind.FUNDING, ts_ns, payment)
+            book.record(RecordKind.ORDER, ts_ns, {"client_order_id": order, "status": "filled"})
+            book.record(RecordKind.EVENT, ts_ns, {"level": "error", "text": "something went wrong"})
+        book.balances("end", USDT="99.75")
+        book.end()
+    (whole,) = report_of(tmp_path).markets
+    assert (whole.funding_of_no_pair, whole.orders) == ({"USDT": Decimal("-0.25")}, {"filled": 2})
+    assert whole.runs[0].problems == ("2 errors were logged",)
+    (since,) = report_of(tmp_path, since_ns=1_500).markets
+    assert (since.funding_of_no_pair, since.orders) == ({"USDT": Decimal("-0.5")}, {"filled": 1})
+    assert since.runs[0].problems == ("1 error was logged",)
+    assert since.runs[0].unexplained == {}
+
+
 def test_markets_are_never_added(tmp_path):
     kinds = [("recorded", False), ("live", False), ("live", True), ("simulated", False), ("testnet", False)]
     for number, (market, real) in enumerate(kinds):

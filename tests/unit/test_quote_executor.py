@@ -6,6 +6,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
 from bot.execution.pair import Pair, PairState
+from bot.execution.pair_record import pair_record
 from bot.execution.quote_executor import QuoteExecutor
 from bot.execution.reasons import REVERTED
 from bot.ports import RecordKind
@@ -114,7 +115,7 @@ def test_a_short_goes_out_by_a_buy(bench: Bench) -> None:
     pair = bench.entered(side=Side.SELL)
     entry, out = bench.inbox
     assert (entry.side, entry.price, out.side, out.price) == (Side.SELL, D("1001.6"), Side.BUY, D("1000.4"))
-    record = pair.record()
+    record = pair_record(pair)()
     assert record["expected"]["buy_price"] == "1000.404"
     assert D(record["expected"]["sell_price"]) == D("1001.6")
     assert record["held"] == {"buy": "0", "sell": "-0.50"}

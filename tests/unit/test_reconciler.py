@@ -23,9 +23,9 @@ from bot.errors import VenueUnavailable
 from bot.execution.ledger import Ledger
 from bot.ports import Holdings, OrderFound
 from bot.ports.account import KnownFill
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, RiskGate, TradingState
 from tests.integration.actions_rig import until
-from tests.unit.risk_rig import ROUTE, A
+from tests.unit.risk_rig import ROUTE, A, Held
 
 D = Decimal
 SPOT = A.model_copy(update={"symbol": "BTC/USDT", "segment": Segment.SPOT, "settle": None})
@@ -87,24 +87,13 @@ class Venue:
         return False
 
 
-class Gate:
+class Gate(RiskGate):
     def __init__(self) -> None:
-        self.state = TradingState.ACTIVE
         self.why: list[str] = []
-
-    def reduce(self, why: str) -> None:
-        self._enter(TradingState.REDUCING, why)
-
-    def resume(self, why: str) -> None:
-        self._enter(TradingState.ACTIVE, why)
-
-    def halt(self, why: str) -> None:
-        self._enter(TradingState.HALTED, why)
-
-    def _enter(self, state: TradingState, why: str) -> None:
-        if self.state is not TradingState.HALTED:
-            self.state = state
-            self.why.append(why)
+        super().__init__(
+            (), Held(), max_daily_loss=1.0, max_cumulative_loss=1.0, max_throttled_per_second=1,
+            on_state=lambda state, why: self.why.append(why),
+        )  # fmt: skip
 
 
 class Desk:
@@ -248,23 +237,28 @@ async def test_two_positions_that_are_explained_in_time_let_trading_go_on(monkey
         here.venue.others = [Position(instrument=ALSO, quantity=D("0.2"), average_price=PRICE)]
         here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
         await until(lambda: here.says("is explained by nothing") == 2)
+        await until(lambda: all(one.id in here.desk.gate.causes[Cause.ACCOUNT] for one in (A, ALSO)))
         here.venue.told.append(fill("1", "0.5"))
+        await until(lambda: A.id not in here.desk.gate.causes[Cause.ACCOUNT])
+        assert ALSO.id in here.desk.gate.causes[Cause.ACCOUNT]
         here.venue.others = []
         await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
 
 
-async def test_a_position_that_nothing_explains_reduces_again_when_another_reason_has_ended(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("other", [Cause.LOOP, Cause.DISK, Cause.PERSON])
+async def test_a_position_that_nothing_explains_reduces_on_when_another_cause_has_ended(
+    monkeypatch: pytest.MonkeyPatch, other: Cause
 ) -> None:
     """The loop stood still, say, when it was found: that passes, and the position is still explained by nothing."""
     async with rig(monkeypatch) as here:
         monkeypatch.setattr(module, "_HALT_AT", 10_000)
-        here.desk.gate.reduce("the loop stood still")
+        here.desk.gate.reduce(other, "another cause")
         here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
         await until(lambda: here.says("is explained by nothing") == 1)
         await here.looks(2)
-        here.desk.gate.resume("the loop is steady again")
-        await until(lambda: here.desk.gate.state is TradingState.REDUCING)
+        here.desk.gate.resume(other, "gone")
+        assert here.desk.gate.state is TradingState.REDUCING
+        assert here.desk.gate.why[-1].startswith("gone; still: ")
         assert "is explained by nothing" in here.desk.gate.why[-1]
         here.venue.told.append(fill("1", "0.5"))
         await until(lambda: here.desk.gate.state is TradingState.ACTIVE)
@@ -276,11 +270,13 @@ async def test_what_a_person_has_paused_stays_paused(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(module, "_HALT_AT", 10_000)
         here.venue.position, here.venue.usdt = D("0.5"), D("999.95")
         await until(lambda: here.desk.gate.state is TradingState.REDUCING)
-        here.reconciler.leave_to_person()
+        here.desk.gate.reduce(Cause.PERSON, "paused by one")
         here.venue.told.append(fill("1", "0.5"))
         await until(lambda: here.desk.ledger.position(A) == D("0.5"))
-        await here.looks(4)
+        await until(lambda: list(here.desk.gate.causes) == [Cause.PERSON])
         assert here.desk.gate.state is TradingState.REDUCING
+        here.desk.gate.resume(Cause.PERSON, "resumed by one")
+        assert here.desk.gate.state is TradingState.ACTIVE
 
 
 async def test_while_an_order_is_on_its_way_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,6 +324,21 @@ async def test_money_that_nothing_explains_is_told_once_with_its_figure(monkeypa
             )
         ]
         assert here.desk.gate.why == []
+
+
+async def test_funding_of_before_the_start_that_is_told_after_it_is_no_missing_money(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A restart asks for what was settled while nobody listened: the first balances hold it already."""
+    asked_ns = SystemClock().now_ns()
+    async with rig(monkeypatch) as here:
+        here.desk.on_booked(_funding("-0.25").model_copy(update={"ts_ns": asked_ns}))
+        await here.looks(4)
+        assert here.said == []
+        here.desk.on_booked(_funding("-0.5").model_copy(update={"ts_ns": SystemClock().now_ns()}))
+        here.venue.usdt = D("999.5")
+        await here.looks(4)
+        assert here.said == [], "what is settled from then on counts"
 
 
 async def test_a_venue_that_is_away_is_asked_again_and_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,6 +466,19 @@ def test_cash_is_what_fills_fees_and_funding_make() -> None:
     assert check.compare(finer) == check.compare(finer) == [], "finer than any venue tells a balance"
     digit = [whole[0], _bnb("2.99800001")]
     assert [len(check.compare(digit)) for _ in range(2)] == [0, 1]
+
+
+def test_an_asset_that_the_first_balances_leave_out_is_not_there() -> None:
+    """A chain of an earlier run bought it and sent it away: venues leave out what is zero."""
+    check = CashCheck(lambda instrument: f"{instrument.venue}.spot")
+    check.apply(fill("0", "0.1", instrument=SPOT))
+    check.begin([Balance(wallet="binance.spot", asset="USDT", total=D(500))])
+    check.apply(fill("1", "0.2", instrument=SPOT))
+    told = [
+        Balance(wallet="binance.spot", asset="USDT", total=D("479.95")),
+        Balance(wallet="binance.spot", asset="BTC", total=D("0.2")),
+    ]
+    assert check.compare(told) == check.compare(told) == []
 
 
 async def test_a_pair_that_is_taken_over_and_closed_leaves_no_cash_unexplained(

@@ -12,8 +12,9 @@ from bot.clock import SystemClock
 from bot.domain.account import Position
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side
-from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
+from bot.engine.accounts.left_behind import LeftBehind
 from bot.engine.accounts.recovery import Recovery, tell_adopted
+from bot.engine.accounts.runs_before import ADOPTED
 from bot.errors import AuthenticationFailed, InvariantError, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.journal_replay import JournalReplay, LeftPair
 from bot.execution.pair import PairState
@@ -259,6 +260,21 @@ async def test_fault_32_a_late_fill_of_an_order_that_was_over_is_journalled_once
     ]
     assert told == [second.fill_id]
     assert rig.says(f"fill {second.fill_id} of order {second.client_order_id} was missed") == 1
+
+
+async def test_fault_32_a_fill_that_came_when_its_pair_was_over_is_told_and_nothing_is_opened_there() -> None:
+    """Spot is a balance: no position differs, and nobody else would ever hear of it."""
+    rig = Rig(with_pair=False)
+    _, orders = opening()
+    late, others = fill(orders[Side.BUY], "0.50"), fill(orders[Side.BUY], "0.10", "2")
+    rig.left.orders_over = {late.client_order_id: "run-1"}
+    rig.at["a"].told = [late, others.model_copy(update={"client_order_id": "web-1"})]
+    recovery = rig.recovery()
+    assert await recovery.settle() == []
+    assert recovery.quarantined.keys() == {SPOT.id}
+    assert rig.says("(buy 0.50 at") == 1
+    assert rig.says(f"of order {late.client_order_id} came when pair run-1 was over") == 1
+    assert rig.says("web-1") == 0, "what a person traded while nobody ran is the person's"
 
 
 async def test_a_position_that_the_pairs_explain_lets_the_bot_start() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.domain.route import Opportunity
-from bot.errors import InvariantError
+from bot.errors import InvariantError, StorageError
 from bot.risk import limits
-from bot.risk.gate import Approved, RiskGate, TradingState
+from bot.risk.gate import Approved, Cause, RiskGate, TradingState
 from bot.risk.limits import Refused, all_limits
 from bot.settings import Settings
 from tests.unit.risk_rig import NOW, ROUTE, A, Held, linear, proposal, route
@@ -53,14 +53,61 @@ def test_only_an_active_gate_approves() -> None:
     states = States()
     door = gate(Held(), states)
     assert isinstance(door.check(proposal()), Approved)
-    door.reduce("a person asked")
+    door.reduce(Cause.PERSON, "a person asked")
     assert door.check(proposal()) == Refused("state_reducing", 0.0, 1.0, "active")
-    door.resume("a person asked")
+    door.resume(Cause.PERSON, "a person asked")
     assert isinstance(door.check(proposal()), Approved)
     door.halt("trouble")
-    door.resume("not so fast")
+    door.resume(Cause.PERSON, "not so fast")
     assert door.check(proposal()) == Refused("state_halted", 0.0, 1.0, "active")
     assert [state for state, _ in states] == [TradingState.REDUCING, TradingState.ACTIVE, TradingState.HALTED]
+
+
+def test_each_cause_is_told_when_it_comes_and_when_it_goes() -> None:
+    states = States()
+    door = gate(Held(), states)
+    door.reduce(Cause.DISK, "slow")
+    door.reduce(Cause.DISK, "slower")
+    door.reduce(Cause.PERSON, "paused")
+    assert dict(door.causes) == {Cause.DISK: "slower", Cause.PERSON: "paused"}
+    door.resume(Cause.LOOP, "never was")
+    door.resume(Cause.DISK, "well again")
+    door.resume(Cause.DISK, "well still")
+    door.resume(Cause.PERSON, "resumed")
+    assert not door.causes
+    assert states == [
+        (TradingState.REDUCING, "slow"),
+        (TradingState.REDUCING, "paused"),
+        (TradingState.REDUCING, "well again; still: paused"),
+        (TradingState.ACTIVE, "resumed"),
+    ]
+
+
+def test_a_halt_outlasts_every_cause_before_it_and_after_it() -> None:
+    states = States()
+    door = gate(Held(), states)
+    door.reduce(Cause.DISK, "slow")
+    door.halt("trouble")
+    door.reduce(Cause.LOOP, "stood still")
+    door.resume(Cause.DISK, "well again")
+    door.resume(Cause.LOOP, "steady again")
+    assert states == [(TradingState.REDUCING, "slow"), (TradingState.HALTED, "trouble")]
+    assert not door.causes
+    assert door.state is TradingState.HALTED
+
+
+def test_a_halt_lasts_also_where_it_cannot_be_told() -> None:
+    """The journal takes nothing more, say: the next run is to know all the more."""
+    reasons: list[str] = []
+
+    def full(state: TradingState, why: str) -> None:
+        raise StorageError("the disk does not keep up")
+
+    door = RiskGate((), Held(), max_daily_loss=1.0, max_cumulative_loss=1.0, max_throttled_per_second=1, on_state=full)
+    door.on_lasting_halt = reasons.append
+    with pytest.raises(StorageError):
+        door.halt("a loss")
+    assert (door.state, door.halted_because, reasons) == (TradingState.HALTED, "a loss", ["a loss"])
 
 
 def test_every_limit_is_in_the_shipped_gate_once() -> None:

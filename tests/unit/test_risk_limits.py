@@ -46,7 +46,13 @@ FRESH = limits.FreshQuotes(QuoteAges(GATE))
 PEG = limits.QuotePeg(100.0, ("USD", "USDC", "USDT"))
 UNIT = limits.NotionalUnit(("USD", "USDC", "USDT"))
 USDC = linear("bybit", quote="USDC")
+PURSE: dict[str, object] = {"route": route(spot("binance"), A)}
+"""Both legs at one venue; one wallet may pay them."""
 DELIVERED = A.model_copy(update={"delivery_ns": NOW + 24 * HOUR})
+
+
+def purse(covered: float, *, is_one: bool = True) -> Held:
+    return Held(covered={spot("binance").id: covered, A.id: covered}, one_purse=is_one)
 
 
 def old(ms: float) -> Market:
@@ -175,6 +181,12 @@ CASES: Sequence[tuple[Limit, Held, dict[str, Any], bool, str]] = [
     (limits.CoveredByBalance(), Held(covered={A.id: 1e9, B.id: 501.2}), {}, False, "balance bybit.linear"),
     (limits.CoveredByBalance(10.0), Held(covered={A.id: 500.5, B.id: 1e9}), {}, True, ""),
     (limits.CoveredByBalance(10.0), Held(covered={A.id: 500.4, B.id: 1e9}), {}, False, "balance binance.linear"),
+    (limits.CoveredByBalance(), purse(1001.3), PURSE, True, ""),
+    (limits.CoveredByBalance(), purse(1001.2), PURSE, False, "balance binance.linear"),
+    (limits.CoveredByBalance(), purse(499.9), PURSE, False, "balance binance.spot"),
+    (limits.CoveredByBalance(), purse(0.0), PURSE, False, "balance binance.spot"),
+    (limits.CoveredByBalance(), purse(501.25, is_one=False), PURSE, True, ""),
+    (limits.CoveredByBalance(), Held(covered={A.id: 501.25, B.id: 501.25}, one_purse=True), {}, True, ""),
     (limits.MaxMarginRatio(0.5), Held(wallets=[wallet(ratio=0.5)]), {}, True, ""),
     (limits.MaxMarginRatio(0.5), Held(wallets=[]), {}, True, ""),
     (limits.MaxMarginRatio(0.5), Held(wallets=[wallet(), wallet(ratio=0.51)]), {}, False, "margin_ratio"),

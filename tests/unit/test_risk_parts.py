@@ -119,6 +119,19 @@ def test_fault_22_a_clock_that_is_set_back_over_midnight_forgets_no_loss() -> No
     assert results.total == -110
 
 
+@pytest.mark.parametrize("ahead", [HOUR, DAY, 5_000 * DAY])
+def test_fault_22_a_clock_that_is_set_ahead_over_midnight_and_back_forgets_no_loss(ahead: int) -> None:
+    results = Results()
+    late = 20_000 * DAY - HOUR // 2
+    results.add(D(-50), late)
+    assert results.today(late + ahead) == 0  # nobody can know better, but that is soon over
+    results.add(D(-20), late + ahead)
+    assert results.today(late) == -70
+    results.add(D(-5), late)
+    assert results.today(late) == -75
+    assert results.total == -75
+
+
 @pytest.fixture
 def berlin() -> Iterator[None]:
     before = os.environ.get("TZ")

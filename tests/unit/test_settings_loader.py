@@ -175,6 +175,16 @@ REFUSALS = [
         "paper: {initial_margin_ratio: 2}\n",
         "settings.yaml:2: paper.initial_margin_ratio must be a number above 0 and at most 1",
     ),
+    # Milliseconds for seconds: a pair would stand on one leg for three hours before anybody is told.
+    (
+        "execution: {unhedged_alarm_s: 2000, unhedged_act_s: 3000, unhedged_halt_s: 10000}\n",
+        "execution.unhedged_alarm_s must be a number above 0 and at most 300",
+    ),
+    ("execution: {order_timeout_ms: 3000000}\n", "order_timeout_ms must be a number above 0 and at most 60000"),
+    ("execution: {retry_wait_ms: 200000}\n", "execution.retry_wait_ms must be a number at least 0 and at most 60000"),
+    ("execution: {reconcile_every_s: 5000}\n", "reconcile_every_s must be a number above 0 and at most 600"),
+    ("quote_gate: {max_age_ms: 500000}\n", "quote_gate.max_age_ms must be a number above 0 and at most 120000"),
+    ("quote_gate: {max_skew_ms: 300000}\n", "quote_gate.max_skew_ms must be a number above 0 and at most 120000"),
     (
         "market: recoded\n",
         "settings.yaml:2: market must be one of recorded, simulated, live, testnet; did you mean recorded?",

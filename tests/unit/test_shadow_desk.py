@@ -20,7 +20,7 @@ from bot.engine.engine import Engine, RunInfo
 from bot.engine.shadow.run import RealSide, ShadowRun
 from bot.engine.snapshot import take_snapshot
 from bot.ports import OrderListener, RecordKind
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.settings import Settings
 from exchanges.paper.actions import PaperActions
 from modes.status import status_lines
@@ -306,12 +306,31 @@ def test_a_halt_of_real_orders_leaves_paper_alone_and_a_halt_of_paper_halts_both
     assert bench.engine.desk.gate.state is TradingState.ACTIVE
     assert bench.shadow.is_halted
     other = Bench(tmp_path)
-    other.engine.desk.gate.reduce("slow disk")
+    other.engine.desk.gate.reduce(Cause.PERSON, "slow disk")
     assert other.shadow.desk.gate.state is TradingState.REDUCING
-    other.engine.desk.gate.resume("well again")
+    other.engine.desk.gate.resume(Cause.PERSON, "well again")
     assert other.shadow.desk.gate.state is TradingState.ACTIVE
     other.engine.desk.gate.halt("kill switch")
     assert other.shadow.is_halted
+
+
+def test_what_reduces_paper_and_what_reduces_real_orders_end_each_by_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    paper, real = bench.engine.desk.gate, bench.shadow.desk.gate
+    paper.reduce(Cause.DISK, "slow disk")
+    real.reduce(Cause.ACCOUNT, "a position that nothing explains")
+    paper.resume(Cause.DISK, "well again")
+    assert (paper.state, real.state) == (TradingState.ACTIVE, TradingState.REDUCING)
+    assert bench.shadow.status().why_not_active == "a position that nothing explains"
+    assert "REDUCING: a position that nothing explains)" in bench.shadow.status().line
+    paper.reduce(Cause.PERSON, "paused by one")
+    paper.reduce(Cause.LOOP, "the loop stood still")
+    real.resume(Cause.ACCOUNT, "explained")
+    assert dict(real.causes) == {Cause.PAPER: "paused by one; the loop stood still"}
+    paper.resume(Cause.PERSON, "resumed by one")
+    assert dict(real.causes) == {Cause.PAPER: "the loop stood still"}
+    paper.resume(Cause.LOOP, "steady again")
+    assert (real.state, bench.shadow.status().why_not_active) == (TradingState.ACTIVE, "")
 
 
 def rest_and_return(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from bot.clock import VirtualClock
 from bot.settings.telling import NotificationSettings
 from bot.telling.notifier import AppriseSender, Notifier
 from bot.telling.outbox import Outbox
+from tests.unit.waiting import until
 
 
 class Pigeon:
@@ -18,10 +19,15 @@ class Pigeon:
         self.sent: list[tuple[str, str]] = []
         self.may_fly = threading.Event()
         self.may_fly.set()
+        self.tried_again = threading.Semaphore(0)
 
     def send(self, title: str, text: str) -> bool:
         assert self.may_fly.wait(60)
         self.sent.append((title, text))
+        return self.works
+
+    def again(self) -> bool:
+        self.tried_again.release()
         return self.works
 
 
@@ -96,6 +102,64 @@ def test_what_cannot_be_delivered_is_said_once_there_is_more_to_say() -> None:
     told.tell("error", "another")
     told.close()
     assert log == ["1 notifications could not be delivered"]
+
+
+def test_what_a_service_did_not_take_is_tried_again_until_it_does() -> None:
+    pigeon, clock = Pigeon(works=False), VirtualClock()
+    told = notifier(pigeon, clock)
+    told.tell("error", "HALTED: no venue is answering")
+    for _ in range(3):
+        until(lambda: not told._outbox.is_busy)
+        clock.advance_to(clock.now_ns() + 30_000_000_000)
+        assert pigeon.tried_again.acquire(timeout=60), "nobody told that it was halted"
+    pigeon.works = True
+    until(lambda: not told._outbox.is_busy)
+    clock.advance_to(clock.now_ns() + 30_000_000_000)
+    assert pigeon.tried_again.acquire(timeout=60)
+    until(lambda: not told._outbox.is_busy)
+    clock.advance_to(clock.now_ns() + 300_000_000_000)
+    assert clock.next_due_ns() is None, "nothing is owed any more"
+    told.close()
+    assert not pigeon.tried_again.acquire(blocking=False)
+
+
+def test_what_found_no_room_is_sent_when_there_is_some() -> None:
+    pigeon, clock = Pigeon(), VirtualClock()
+    told = notifier(pigeon, clock, queue_limit=1)
+    pigeon.may_fly.clear()
+    told.tell("error", "one")
+    until(told._outbox._queue.empty)  # it is on its way, and holds up the next
+    told.tell("error", "two")
+    told.tell("error", "three")
+    assert told._outbox.dropped == 1
+    pigeon.may_fly.set()
+    until(lambda: not told._outbox.is_busy)
+    clock.advance_to(60_000_000_000)
+    until(lambda: not told._outbox.is_busy)
+    assert "three" in "".join(text for _, text in pigeon.sent), "nothing had to be said for it"
+    told.close()
+
+
+class Service:
+    """Of apprise: takes what it is given, or not."""
+
+    def __init__(self, *answers: bool) -> None:
+        self.answers = list(answers)
+        self.got: list[str] = []
+
+    def notify(self, *, title: str, body: str) -> bool:
+        self.got.append(body)
+        return self.answers.pop(0)
+
+
+def test_a_service_that_took_it_does_not_get_it_again() -> None:
+    sender, well, ill = AppriseSender("json://127.0.0.1/"), Service(True), Service(False, False, True)
+    sender._services = [well, ill]
+
+    assert not sender.send("title", "HALTED")
+    assert [sender.again(), sender.again(), sender.again()] == [False, True, True]
+
+    assert (well.got, ill.got) == (["HALTED"], ["HALTED"] * 3)
 
 
 def test_no_control_byte_leaves() -> None:

@@ -130,6 +130,19 @@ async def test_a_refusal_is_told_and_tried_again_after_a_minute() -> None:
     assert here.told == []
 
 
+async def test_what_was_refused_is_not_counted_as_moved_neither_now_nor_by_a_later_run() -> None:
+    here = Scene(most=100.0)
+    here.failure = TransferRefused("id", "the venue is away")
+    for _ in range(3):
+        await here.look(61.0)
+    here.failure = None
+    await here.look(61.0)
+    assert [amount for _, _, amount, _, _ in here.moves] == [D(100)] * 4
+    assert len(here.told) == 1
+    told = moved_before(body for body in here.bench.journal.of(RecordKind.EVENT) if "moved_ns" in body)
+    assert sum(amount for _, amount in told) == 100
+
+
 async def test_where_nobody_knows_what_became_of_a_move_no_second_one_is_made() -> None:
     here = Scene()
     here.failure = TransferOutcomeUnknown("id", "no answer")

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import PairState
+from bot.execution.pair_record import pair_record
 
 ABANDONED = "abandoned"
 """Why such a pair ended: its `close_reason`."""
@@ -25,4 +27,5 @@ def abandon(left: LeftPair, now_ns: int) -> tuple[dict[str, Any], str]:
     pair.state, pair.close_reason, pair.closed_ns = PairState.FAILED, ABANDONED, now_ns
     unknown = f"; orders without a known end: {', '.join(orders)}" if orders else ""
     known = {"was": was, "held": held, "orders": orders}
-    return {**pair.record(), "abandoned": known}, f"it was {was} and held {held}{unknown}"
+    record = pair.record() if isinstance(pair, Chain) else pair_record(pair)()
+    return {**record, "abandoned": known}, f"it was {was} and held {held}{unknown}"

@@ -78,13 +78,14 @@ class CashCheck:
         The fills of the pairs that are left make the same position, and not always the same entry: a venue nets all
         that was ever traded on an instrument, also what is over by now, and realises profit by its own average.
         """
-        for one in positions:
-            if one.instrument.is_perpetual:
-                self._enter(one)
+        for held in positions:
+            if held.instrument.is_perpetual:
+                self._enter(held)
         traded = self._traded()
-        self._beside = {
-            (one.wallet, one.asset): one.total - traded.get((one.wallet, one.asset), _NOTHING) for one in told
-        }
+        self._beside = {place: -amount for place, amount in traded.items()}  # what is not told of is not there
+        for one in told:
+            place = (one.wallet, one.asset)
+            self._beside[place] = one.total + self._beside.get(place, _NOTHING)
 
     def _enter(self, told: Position) -> None:
         own, price, instrument = self._accounts.position(told.instrument), told.average_price, told.instrument

@@ -9,13 +9,13 @@ from typing import Any
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument
 from bot.engine.accounts.abandoned import ABANDONED
-from bot.engine.accounts.left_behind import is_on
+from bot.engine.accounts.runs_before import agrees, begun_by, shares
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.journal_replay import KINDS, replay_ledger
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
-from bot.storage.queries import JournalReader, Run
+from bot.storage.queries import JournalReader, Record, Run
 
 _DAY_NS = 86_400_000_000_000
 
@@ -25,6 +25,7 @@ def realised_today(
 ) -> Decimal:
     """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
 
+    Also in runs that had more venues, or fewer: naming one more in the settings must not make the limit anew either.
     As the running bot counts it (`profit_in_quote`). What a person had the bot forget is no part of it: its fills are
     those of a half that somebody else closed, and would count what it was opened for as a loss, or a gain.
 
@@ -33,15 +34,20 @@ def realised_today(
     """
     midnight_ns = now_ns - now_ns % _DAY_NS
     with JournalReader.open(data_dir) as reader:
-        runs = [run for run in reader.runs() if accounts and is_on(run, accounts)]
+        runs = reader.runs()
+        mine = [run for run in runs if accounts and agrees(run, accounts)]
         ended: dict[str, Mapping[str, Any]] = {}
-        for run in (run for run in runs if run.last_ns >= midnight_ns):
+        for run in (run for run in mine if run.last_ns >= midnight_ns):
             ended |= {one.key: one.body for one in reader.records(run.run_id, RecordKind.PAIR)}
         ended = {pair_id: body for pair_id, body in ended.items() if _ended_since(body, midnight_ns)}
         if not ended:
             return Decimal(0)
-        records = (reader.records(run.run_id, *KINDS) for run in runs[_first(runs, ended) :])
-        ledger = replay_ledger(chain.from_iterable(records), {one.id: one for one in instruments})
+        # One of these may have begun on other venues than these, in a run that another took over from.
+        runs = [run for run in runs if any(shares(run, one.start["accounts"]) for one in mine)]
+        records = chain.from_iterable(reader.records(run.run_id, *KINDS) for run in runs[_first(runs, ended) :])
+        # Of other pairs these runs may hold an end, or a fill that a start found, and not their beginning.
+        wanted = (one for one in records if one.kind is RecordKind.RUN or _pair_of(one) in ended)
+        ledger = replay_ledger(wanted, {one.id: one for one in instruments})
         fees = _fees(runs)
     return sum((_in_quote(ledger, pair_id, body, fees) for pair_id, body in ended.items()), Decimal(0))
 
@@ -55,8 +61,12 @@ def _ended_since(body: Mapping[str, Any], since_ns: int) -> bool:
 
 def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
     """The run that opened the oldest of these pairs: their fills begin there."""
-    begun = {pair_id.rpartition("-")[0] for pair_id in pairs}
+    begun = {begun_by(pair_id) for pair_id in pairs}
     return min(at for at, run in enumerate(runs) if run.run_id in begun)
+
+
+def _pair_of(record: Record) -> str | None:
+    return record.key if record.kind is RecordKind.PAIR else record.body.get("pair")
 
 
 def _in_quote(ledger: Ledger, pair_id: str, body: Mapping[str, Any], fees: Mapping[str, FeeSchedule]) -> Decimal:

@@ -11,12 +11,12 @@ from typing import Any
 
 from bot.domain.instrument import Instrument
 from bot.engine.accounts.left_open import left_open
+from bot.engine.accounts.runs_before import asked_since_ns, is_on, needed, shares
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
+from bot.execution.pair import PairState
 from bot.ports import Journal, RecordKind
-from bot.storage.queries import JournalReader, Run
+from bot.storage.queries import JournalReader
 
-ADOPTED = "adopted"
-"""Key of the event that names every pair that a run took over from those before it."""
 BEFORE_NS = 600_000_000_000
 """News of an order may be so late: from so long before the last record on, own trades are compared one by one."""
 
@@ -47,12 +47,21 @@ class LeftBehind:
     """Instrument and time of every funding payment since then that the journal has."""
     missing_parts: list["FundingPart"] = field(default_factory=list)
     """Parts of such payments that a crash took: `write_missing` makes up for them."""
+    orders_over: dict[str, str] = field(default_factory=dict)
+    """Orders of pairs that are over, by client order id, and whose: what is filled of them now belongs to nobody."""
     told: list[str] = field(default_factory=list)
     """A line for each pair that cannot be taken over here."""
 
 
-def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments: Sequence[Instrument]) -> LeftBehind:
+def left_behind(
+    data_dir: Path,
+    accounts: Mapping[str, str] | None,
+    instruments: Sequence[Instrument],
+    now_ns: int | None = None,
+) -> LeftBehind:
     """What a run on `accounts` (venue -> whose) finds; None: on accounts that nobody had before it.
+
+    `now_ns`: a clock that was set back has dated records after it, and venues are asked from before it all the same.
 
     Raises:
         StorageError: If the journal cannot be read.
@@ -68,8 +77,12 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
             told = []
         replay = JournalReplay({one.id: one for one in instruments})
         parts: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-        found = LeftBehind(told=told, since_ns=max(0, mine[-1].last_ns - BEFORE_NS))
-        for run in _needed(reader, mine, mine[-1].last_ns - BEFORE_NS):
+        # Runs that had more venues count too: they may have taken over what these left, and ended it.
+        beside = [run for run in runs if shares(run, accounts or {})]
+        last_ns = asked_since_ns(reader, beside)
+        since_ns = max(0, (last_ns if now_ns is None else min(last_ns, now_ns)) - BEFORE_NS)
+        found = LeftBehind(told=told, since_ns=since_ns)
+        for run in needed(reader, beside, since_ns):
             for record in reader.records(run.run_id, *KINDS):
                 replay.take(record)
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
@@ -78,7 +91,8 @@ def left_behind(data_dir: Path, accounts: Mapping[str, str] | None, instruments:
         found.missing_parts = [part for (key, ts_ns), told in parts.items() for part in _missing(key, ts_ns, told)]
         for part in found.missing_parts:
             replay.take(part)
-        found.pairs = replay.left()
+        found.orders_over = replay.orders_over()
+        found.pairs = replay.left({run.run_id for run in mine})
         return found
 
 
@@ -88,37 +102,19 @@ def write_missing(journal: Journal, left: LeftBehind) -> None:
         journal.record(part.kind, part.key, part.ts_ns, part.body)
 
 
+def in_order_of_adoption(pairs: Sequence[LeftPair]) -> list[LeftPair]:
+    """Those that are held first: one that a late fill has opened again is closed beside the one that its route has."""
+    return sorted(pairs, key=lambda left: left.pair.state is PairState.CLOSING)
+
+
 def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterator[FundingPart]:
     """The parts of one payment that its records name, and that none of them is."""
     written = {body["pair"] for body in told}
     for whose, amount in told[0].get("parts", ()):
         if whose not in written:
-            yield FundingPart(key, ts_ns, {**told[0], "pair": whose, "payment": amount})
-
-
-def is_on(run: Run, accounts: Mapping[str, str]) -> bool:
-    """Whether every account of that run is one of these (venue -> whose)."""
-    told = run.start.get("accounts")
-    return isinstance(told, Mapping) and bool(told) and told.items() <= accounts.items()
-
-
-def _needed(reader: JournalReader, runs: list[Run], since_ns: int) -> list[Run]:
-    """The newest runs, back to the one that said what it took over, and to the beginnings of that.
-
-    Those that were active after `since_ns` are among them: what they have written down is not news.
-    """
-    recent = next((index for index, run in enumerate(runs) if run.last_ns >= since_ns), len(runs))
-    for at in range(len(runs) - 1, -1, -1):
-        named = [
-            record.body["pairs"]
-            for record in reader.records(runs[at].run_id, RecordKind.EVENT)
-            if record.key == ADOPTED
-        ]
-        if named:
-            begun = {pair_id.rpartition("-")[0] for pair_id in named[-1]}
-            first = min((index for index, run in enumerate(runs) if run.run_id in begun), default=at)
-            return runs[min(first, at, recent) :]
-    return runs
+            # Alone, and not of all: a later start may read this part and not the run that wrote the others.
+            part = {name: value for name, value in told[0].items() if name != "parts"}
+            yield FundingPart(key, ts_ns, {**part, "pair": whose, "payment": amount})
 
 
 def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ from bot.engine.pairs import PairDesk
 from bot.errors import VenueError
 from bot.ports import AccountQuestions, Holdings
 from bot.ports.transfers import AccountCarrier
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause
 
 _REDUCE_AT = 2
 _HALT_AT = 4
@@ -79,9 +79,11 @@ class Reconciler:
         """By instrument id: looks in a row that found another position."""
         self._news: Counter[str] = Counter()
         """By instrument id: fills and funding that were booked."""
-        self._has_reduced = False
+        self._unexplained: dict[str, str] = {}
+        """By instrument id: the figures of a position that nothing has explained for too many looks."""
         self._cash = {one.venue: CashCheck(one.wallet_of) for one in accounts}
-        self._begun: set[str] = set()
+        self._begun_with_ns: dict[str, int] = {}
+        """By venue: when the balances that its cash began with were asked for, UTC ns."""
         self._carrier: AccountCarrier | None = None
         self._away: dict[str, str] = {}
         """By venue: why its account could not be compared when it was asked last; empty: it could."""
@@ -131,10 +133,6 @@ class Reconciler:
         if self._task is not None:
             self._task.cancel()
 
-    def leave_to_person(self) -> None:
-        """A person has paused or resumed: that is not undone, unless the next look finds it unexplained still."""
-        self._has_reduced = False
-
     def _book(self, news: Fill | FundingPayment) -> None:
         self._news[news.instrument.id] += 1
         cash = self._cash.get(news.instrument.venue)
@@ -142,8 +140,8 @@ class Reconciler:
             return
         if isinstance(news, Fill):
             cash.apply(news)
-        else:
-            cash.pay(news)
+        elif news.ts_ns >= self._begun_with_ns.get(news.instrument.venue, 0):
+            cash.pay(news)  # an older one, told late, lay in the balances that it began with
 
     async def _run(self) -> None:
         while True:
@@ -186,7 +184,7 @@ class Reconciler:
     async def _look(self, account: AccountQuestions) -> None:
         own = [one for one in self._instruments.values() if one.venue == account.venue]
         await self._find_trades(account, [one for one in own if self._is_traded(one)])
-        before = self._state(own)
+        before, asked_ns = self._state(own), self._clock.now_ns()
         holdings = await account.holdings()
         if any(self._differs(one, holdings) for one in own):
             # Something moved it: somebody else's trades, or one of ours that is not told.
@@ -200,7 +198,7 @@ class Reconciler:
             if before[one.id] == after[one.id] and not after[one.id][1]:
                 self._compare(one, holdings)
         if before == after and not any(pending for _, pending, _ in after.values()):
-            await self._compare_cash(account, holdings)
+            await self._compare_cash(account, holdings, asked_ns)
 
     def _is_traded(self, instrument: Instrument) -> bool:
         """Whether an order of ours is, or lately was, on its way there."""
@@ -278,8 +276,9 @@ class Reconciler:
         missing = self._differs(instrument, holdings)
         if not missing:
             self._looks.pop(instrument.id, None)
+            self._unexplained.pop(instrument.id, None)
             return
-        if instrument.venue not in self._begun and instrument.id in self._desk.portfolio.quarantine:
+        if instrument.venue not in self._begun_with_ns and instrument.id in self._desk.portfolio.quarantine:
             self._beside[instrument.id] += missing  # it was there at the start, and a person knows
             return
         self._looks[instrument.id] += 1
@@ -289,24 +288,24 @@ class Reconciler:
         words = f"{instrument.id}: {figures}: {missing:+f} is explained by nothing"
         if looks == _REDUCE_AT:
             self._event("error", words)
+        if looks >= _REDUCE_AT:
+            self._unexplained[instrument.id] = words
+            self._settle_state()
         if looks == _HALT_AT:
             self._desk.gate.halt(words)
-        elif looks >= _REDUCE_AT and self._desk.gate.state is TradingState.ACTIVE:
-            # At every look: it may have been reduced for another reason by then, which has ended since.
-            self._has_reduced = True
-            self._desk.gate.reduce(words)
 
     def _settle_state(self) -> None:
-        if self._has_reduced and not any(looks >= _REDUCE_AT for looks in self._looks.values()):
-            self._has_reduced = False
-            self._desk.gate.resume("the accounts are what fills make again")
+        if self._unexplained:
+            self._desk.gate.reduce(Cause.ACCOUNT, "; ".join(self._unexplained.values()))
+        else:
+            self._desk.gate.resume(Cause.ACCOUNT, "the accounts are what fills make again")
 
     # Cash
 
-    async def _compare_cash(self, account: AccountQuestions, holdings: Holdings) -> None:
+    async def _compare_cash(self, account: AccountQuestions, holdings: Holdings, asked_ns: int) -> None:
         cash, carrier = self._cash[account.venue], self._carrier
-        if account.venue not in self._begun:
-            self._begun.add(account.venue)
+        if account.venue not in self._begun_with_ns:
+            self._begun_with_ns[account.venue] = asked_ns
             cash.begin(holdings.balances, holdings.positions)
             return
         moving = () if carrier is None else carrier.moving(account.venue)

@@ -20,7 +20,8 @@ from bot.clock import Clock, pause
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus
 from bot.engine.accounts.abandoned import abandon
-from bot.engine.accounts.left_behind import ADOPTED, LeftBehind
+from bot.engine.accounts.left_behind import LeftBehind
+from bot.engine.accounts.runs_before import ADOPTED
 from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
@@ -221,11 +222,22 @@ class Recovery:
             if left is None:
                 strange[fill.instrument.id].append(fill)
                 self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
+                self._tell_late(fill)
             elif self._count(left, fill):
                 self._event(
                     "warning", f"fill {fill.fill_id} of order {fill.client_order_id} was missed: journalled now"
                 )
         return strange
+
+    def _tell_late(self, fill: Fill) -> None:
+        """Say what an order of ours was filled with after its pair was over: of spot no position shows it."""
+        pair_id = self._left.orders_over.get(fill.client_order_id)
+        if pair_id is None or fill.instrument.is_perpetual:
+            return
+        what = f"fill {fill.fill_id} ({fill.side} {fill.quantity:f} at {fill.price:f}) of order {fill.client_order_id}"
+        why = f"{what} came when pair {pair_id} was over, and no pair holds it"
+        self.quarantined[fill.instrument.id] = why
+        self._event("error", f"QUARANTINE {fill.instrument.id}: {why}; nothing new is opened there")
 
     def _held(self) -> Mapping[str, Decimal]:
         """By instrument: what the fills of all pairs that are left come to, venue units."""

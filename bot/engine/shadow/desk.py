@@ -16,6 +16,7 @@ from bot.clock import Clock
 from bot.domain.order import Fill, Order
 from bot.domain.route import Opportunity, Route
 from bot.domain.shadow import ShadowStatus
+from bot.engine.halt_words import causes_by_name
 from bot.engine.pairs import PairDesk
 from bot.engine.route_state import RouteState
 from bot.engine.shadow.half import Half
@@ -25,8 +26,9 @@ from bot.engine.shadow.twins import Twins, Walk
 from bot.engine.witness import Witness
 from bot.execution.pair import Pair, PairState
 from bot.execution.reasons import FLATTEN
+from bot.masking import masked
 from bot.ports import Journal
-from bot.risk.gate import TradingState
+from bot.risk.gate import Cause, TradingState
 from bot.risk.limits import Proposal, Refused
 
 CHAIN = "chain"
@@ -75,8 +77,6 @@ class ShadowDesk(Witness):
         self._no_orders_at = no_orders_at
         self._by_paper: dict[str, Twins] = {}
         self._by_real: dict[str, Twins] = {}
-        self._is_followed = False
-        """The real gate reduces since the paper one does."""
         self.tally = ShadowTally(journal, clock)
         self._opening: Twins | None = None
         """Whose twin is being opened."""
@@ -167,17 +167,15 @@ class ShadowDesk(Witness):
         """A paper order is final."""
         self._settle(self._by_paper.get(_pair_id(order)))
 
-    def entered(self, state: TradingState, why: str) -> None:
-        """The paper gate is in a new state: the real one follows."""
-        gate = self._real.gate
-        if state is TradingState.HALTED:
+    def entered(self, why: str) -> None:
+        """The paper gate is in a new state, or for another cause: the real one follows to where it is by now."""
+        gate, paper = self._real.gate, self._paper.gate
+        if paper.state is TradingState.HALTED:
             gate.halt(why, lasting=False)  # whether it lasts is the paper gate's to say, and it has
-        elif state is TradingState.REDUCING:
-            self._is_followed = self._is_followed or gate.state is TradingState.ACTIVE
-            gate.reduce(why)
-        elif self._is_followed:
-            self._is_followed = False
-            gate.resume(why)
+        elif paper.state is TradingState.REDUCING:
+            gate.reduce(Cause.PAPER, "; ".join(paper.causes.values()))
+        else:
+            gate.resume(Cause.PAPER, why)
 
     def on_meeting(self, order: Order, walk: Walk) -> None:
         """A paper order is about to meet the book."""
@@ -249,10 +247,12 @@ class ShadowDesk(Witness):
     def status(self) -> ShadowStatus:
         """How the twins stand now."""
         total, by_venue, by_route = self.tally.told()
+        gate = self._real.gate
         return ShadowStatus(
             run_id=self._run_id,
             money=self._money,
-            state=self._real.gate.state.value,
+            state=gate.state.value,
+            why_not_active=masked(gate.halted_because) or "; ".join(causes_by_name(gate).values()),
             shadowed=self.tally.shadowed,
             not_shadowed=dict(self.tally.not_shadowed),
             open_twins=len(self._real.executor.pairs),

@@ -82,10 +82,10 @@ class MinimumSizeActions:
             return "it belongs to no twin"
         leg = pair.leg_of(order.instrument)
         base = order.quantity * order.instrument.contract_multiplier
-        if order.side is not leg.side:
-            held = abs(leg.net)
-            return None if base <= held else f"{base:f} {order.instrument.base}, and {held:f} are held"
-        return self._adds_too_much(pair, leg, order, base)
+        held = max(-order.side.sign * leg.net, Decimal(0))  # a leg that was traded away twice is held the other way
+        if order.side is leg.side and base > held:
+            return self._adds_too_much(pair, leg, order, base)
+        return None if base <= held else f"{base:f} {order.instrument.base}, and {held:f} are held"
 
     def _adds_too_much(self, pair: Pair, leg: PairLeg, order: Order, base: Decimal) -> str | None:
         grid = size_grid(pair.buy.instrument, pair.sell.instrument, self._price_cap_bps)

@@ -20,7 +20,7 @@ from bot.domain.shadow import ShadowStatus
 from bot.domain.standing import VenueStanding
 from bot.engine import run_record
 from bot.engine.accounts.earlier_results import realised_today
-from bot.engine.accounts.left_behind import LeftBehind, left_behind, write_missing
+from bot.engine.accounts.left_behind import LeftBehind, in_order_of_adoption, left_behind, write_missing
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
 from bot.engine.accounts.recovery import Recovery, tell_adopted
@@ -177,7 +177,7 @@ class ShadowRun:
             StorageError: If the journal cannot be read.
         """
         now_ns, accounts = self._clock.now_ns(), self._side.accounts
-        self._left = left_behind(self._data_dir, accounts, self._instruments)
+        self._left = left_behind(self._data_dir, accounts, self._instruments, now_ns)
         strangers = [one.pair.id for one in self._left.pairs if not is_twin(one.pair.id)]
         if strangers:
             what = "close it first (without --shadow: --mode flatten), or start without --shadow"
@@ -204,7 +204,7 @@ class ShadowRun:
     def start(self) -> None:
         """Follow from now on. A twin of an earlier run has nobody beside it any more: it is closed."""
         self.desk.start()
-        for left in self._pairs:
+        for left in in_order_of_adoption(self._pairs):
             what = f"{left.pair.id}, which was {left.pair.state}, and holds {left.held_words()}"
             self.event("warning", f"adopted twin {what}")
             self.desk.adopt(left)

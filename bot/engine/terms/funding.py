@@ -4,7 +4,7 @@ A venue tells the next settlement in its own time, and soon after it the rate of
 told of a settlement is kept until it is due, and it is due by the venue's clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -13,6 +13,7 @@ from bot.clock import Clock, Timer
 from bot.domain.account import FundingPayment
 from bot.engine.slot import ASSUMED_INTERVAL_H, HOUR_NS, InstrumentSlot
 from bot.execution.ledger import Ledger
+from bot.matching.cash import exact
 from bot.ports import Journal, QuoteDrivenVenue, RecordKind
 
 _WAKE_NS = 2_000_000_000
@@ -89,12 +90,15 @@ class FundingClock:
         if payment is not None:
             self.book(payment, assumed=coming.assumed)
 
-    def book(self, payment: FundingPayment, *, assumed: bool = False) -> None:
-        """Share a payment out to the pairs that held the position, and write it down; once, if it is told twice."""
+    def book(self, payment: FundingPayment, *, assumed: bool = False) -> Collection[str] | None:
+        """Share a payment out to the pairs that held the position, and write it down.
+
+        Returns the pairs, which may be over by now; None where it was told before: it counts once.
+        """
         if self._ledger.knows(payment):
-            return
+            return None
         shares = self._ledger.on_funding(payment)
-        rest = payment.amount - sum(shares.values(), Decimal(0))
+        rest = _rest(payment, shares.values())
         parts = [*shares.items(), *([(None, rest)] if rest else [])]
         for pair, amount in parts:
             body = {
@@ -110,6 +114,13 @@ class FundingClock:
                 "parts": [[whose, str(part)] for whose, part in parts],
             }
             self._journal.record(RecordKind.FUNDING, payment.instrument.id, payment.ts_ns, body)
+        return shares.keys()
+
+
+@exact
+def _rest(payment: FundingPayment, shares: Iterable[Decimal]) -> Decimal:
+    """What is nobody's."""
+    return payment.amount - sum(shares, Decimal(0))
 
 
 def _next_due(slot: InstrumentSlot, now_ns: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from bot.domain.network import canonical_transaction
 from bot.domain.terms import PastTransfer, WalletMove
 
 _MOST = 10_000
@@ -106,8 +107,4 @@ def joined(moves: Iterable[WalletMove]) -> list[PastTransfer]:
 
 
 def _transaction(move: WalletMove) -> str:
-    # Venues differ in whether they write hexadecimal with a prefix, and in capitals; other ids differ by case.
-    text = move.tx_id.strip()
-    bare = text[2:] if text[:2] in ("0x", "0X") else text
-    is_hex = all(character in "0123456789abcdefABCDEF" for character in bare)
-    return bare.lower() if is_hex else text
+    return canonical_transaction(move.tx_id)

@@ -8,7 +8,7 @@ It also sees that the wall clock went on by more or less than the monotonic one:
 from collections.abc import Callable
 
 from bot.clock import Clock, Timer
-from bot.risk.gate import RiskGate, TradingState
+from bot.risk.gate import Cause, RiskGate, TradingState
 from bot.settings.risk import RiskSettings
 
 LOOK_S = 0.25
@@ -19,7 +19,7 @@ _SURE_NS = 10_000_000
 
 
 class LagWatch:
-    """Looks four times a second. A reduction that a person asked for, and a halt, are left as they are."""
+    """Looks four times a second. Owns `Cause.LOOP`."""
 
     def __init__(
         self,
@@ -63,10 +63,6 @@ class LagWatch:
         if self._timer is not None:
             self._timer.cancel()
 
-    def leave_to_person(self) -> None:
-        """A person has said what should be: it is not undone when the loop is calm."""
-        self._calm_from_ns = None
-
     def _tick(self) -> None:
         now_ns = self._clock.monotonic_ns()
         self._look(now_ns, now_ns - self._due_ns)
@@ -79,9 +75,7 @@ class LagWatch:
             self._reduce(now_ns, f"the loop stood still for {late_ns / 1e9:.1f} s")
         elif self._calm_from_ns is not None and now_ns >= self._calm_from_ns:
             self._calm_from_ns = None
-            self._gate.resume("loop and clock are steady again")
-        elif self._calm_from_ns is not None:
-            self._gate.reduce("loop or clock were not steady a moment ago")  # another reason has just ended
+            self._gate.resume(Cause.LOOP, "loop and clock are steady again")
 
     def _watch_wall(self) -> None:
         before_ns, wall_ns, now_ns = self._clock.monotonic_ns(), self._clock.now_ns(), self._clock.monotonic_ns()
@@ -95,9 +89,7 @@ class LagWatch:
             self._reduce(now_ns, f"our clock was set by {step_ns / 1e9:+.1f} s")
 
     def _reduce(self, now_ns: int, why: str) -> None:
-        if self._calm_from_ns is not None or self._gate.state is TradingState.ACTIVE:
-            self._calm_from_ns = now_ns + round(self._calm_ns)
-        if self._gate.state is TradingState.ACTIVE:
-            self._gate.reduce(why)
-        else:
-            self._event("warning", why)
+        if self._calm_from_ns is not None or self._gate.state is TradingState.HALTED:
+            self._event("warning", why)  # the gate tells of a cause when it comes, and not when it goes on
+        self._calm_from_ns = now_ns + round(self._calm_ns)
+        self._gate.reduce(Cause.LOOP, why)

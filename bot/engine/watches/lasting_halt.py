@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.clock import Clock
 from bot.masking import masked
-from bot.risk.halt_flag import raise_flag, who_asks
+from bot.risk.halt_flag import raise_flag, read_flag, who_asks
 
 _WAIT_S = 2.0
 """For the disk, when the run ends: it has been halted for something, and the next one should know."""
@@ -45,8 +45,8 @@ class LastingHalt:
         """Whether the disk has taken it."""
 
     def keep(self, why: str) -> None:
-        """Let it hold for later runs as well."""
-        if self._thread is None:
+        """Let it hold for later runs as well; also if a person has taken away the flag of an earlier reason."""
+        if self._thread is None or not self._thread.is_alive():
             # A bug of ours may quote what it stumbled over, and that may have been a signed request.
             self._thread = threading.Thread(target=self._write, args=(masked(why),), daemon=True)
             self._thread.start()
@@ -65,6 +65,7 @@ class LastingHalt:
             is_last = self._ended.wait(_AGAIN_S)
 
     def _is_taken(self, why: str) -> bool:
+        is_news = not self.is_kept or read_flag(self._data_dir) is None
         try:
             raise_flag(self._data_dir, why, f"the bot itself, {who_asks()}", self._clock.now_ns(), is_bots=True)
         except OSError as error:
@@ -73,7 +74,8 @@ class LastingHalt:
                 self._tell("error", self._failed(error.strerror or type(error).__name__))
             return False
         self.is_kept = True
-        self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
+        if is_news:
+            self._tell("warning", "the halt holds after a restart, too: --mode resume --halt ends it")
         return True
 
     def _tell(self, level: str, text: str) -> None:

@@ -71,10 +71,10 @@ class RunWatches:
 
     @property
     def sees_flag(self) -> bool:
-        """Whether the HALT flag stands in the data directory."""
-        return (self._kill is not None and self._kill.sees_flag) or (
-            self._lasting is not None and self._lasting.is_kept
-        )
+        """Whether the HALT flag stands in the data directory, and halts the next start too."""
+        if self._kill is not None:
+            return self._kill.sees_flag
+        return self._lasting is not None and self._lasting.is_kept
 
     def standings(self) -> tuple[VenueStanding, ...]:
         """How we stand with the venues."""
@@ -85,12 +85,6 @@ class RunWatches:
         for watch in (self._kill, self._storage, self._lag, self._venues, self._dead_man, self._tokens):
             if watch is not None:
                 watch.start()
-
-    def leave_to_person(self) -> None:
-        """A person has spoken: what was reduced by itself is not resumed by itself."""
-        for watch in (self._storage, self._lag):
-            if watch is not None:
-                watch.leave_to_person()
 
     def stop(self) -> None:
         """Look no further; the venues' own switches stay armed until no order is out any more."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.clock import Clock, Timer
-from bot.risk.gate import RiskGate, TradingState
+from bot.risk.gate import Cause, RiskGate
 from bot.settings import JournalSettings
 
 _LOOK_S = 0.5
@@ -27,7 +27,7 @@ class Disk(Protocol):
 
 
 class StorageWatch:
-    """Looks twice a second. A reduction that a person asked for, and a halt, are left as they are."""
+    """Looks twice a second. Owns `Cause.DISK`."""
 
     def __init__(
         self,
@@ -58,7 +58,6 @@ class StorageWatch:
         self._settings = settings
         self._free_bytes = free_bytes
         self._timer: Timer | None = None
-        self._reduced = False
         self._is_low = False
         self._has_failed = False
 
@@ -76,13 +75,8 @@ class StorageWatch:
         """Open nothing new until the disk is well again."""
         if self._disk.is_lost:
             self._gate.halt(why, lasting=False)  # the next start reads the journal, or ends beside it
-        elif self._gate.state is TradingState.ACTIVE:
-            self._reduced = True
-            self._gate.reduce(why)
-
-    def leave_to_person(self) -> None:
-        """A person has said what should be: it is not undone when the disk is well."""
-        self._reduced = False
+        else:
+            self._gate.reduce(Cause.DISK, why)
 
     def look(self) -> None:
         """Reduce or resume, as the disk fares now."""
@@ -92,9 +86,8 @@ class StorageWatch:
             self.reduce(self._disk.failed)
         elif behind_s * 1e3 > self._settings.max_behind_ms:
             self.reduce(f"the disk is slow: the journal has waited {behind_s:.1f} s for it")
-        elif self._reduced:
-            self._reduced = False
-            self._gate.resume("the disk takes the journal again, and has everything that waited")
+        else:
+            self._gate.resume(Cause.DISK, "the disk takes the journal again, and has everything that waited")
 
     def _tell_failed(self, why: str | None) -> None:
         """An alarm, once: somebody has to make room, while being REDUCING is told as what comes and goes."""

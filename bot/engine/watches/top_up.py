@@ -157,24 +157,31 @@ class TopUp:
         text = f"{wallet.wallet} is {wallet.distance_bps:.0f} bps from its liquidation, {expected_bps:.0f} expected"
         text += f": moving {amount:f} {asset} from {source.wallet}"
         now_ns = self._clock.now_ns()
+        self._event("warning", text)
+        self._count(now_ns, amount, asset)
+        going = self._go(wallet, asset, amount, source.wallet, name, now_ns)
+        self._moving = asyncio.get_running_loop().create_task(going)
+
+    def _count(self, moved_ns: int, amount: Decimal, asset: str) -> None:
+        """Towards what is moved in 24 hours; below zero: what did not move after all counts no more."""
         body = {
             "level": "info",
             "text": f"counted: {amount:f} {asset}",
             "amount": f"{amount:f}",
             "asset": asset,
-            "moved_ns": now_ns,
+            "moved_ns": moved_ns,
         }
-        self._moved.append((now_ns, amount))
-        self._event("warning", text)
-        self._journal.record(RecordKind.EVENT, TOP_UP, now_ns, body)
-        going = self._go(wallet, asset, amount, source.wallet, name)
-        self._moving = asyncio.get_running_loop().create_task(going)
+        self._moved.append((moved_ns, amount))
+        self._journal.record(RecordKind.EVENT, TOP_UP, self._clock.now_ns(), body)
 
-    async def _go(self, wallet: MarginAfter, asset: str, amount: Decimal, source: str, target: str) -> None:
+    async def _go(
+        self, wallet: MarginAfter, asset: str, amount: Decimal, source: str, target: str, counted_ns: int
+    ) -> None:
         rest_s = _REST_S
         try:
             await self._move(wallet.venue, asset, amount, source.partition(".")[2], target.partition(".")[2])
         except (TransferRefused, VenueError) as error:
+            self._count(counted_ns, -amount, asset)
             self._event("error", f"{wallet.wallet} was not topped up: {error}")
         except TransferOutcomeUnknown as error:
             self._is_over = True

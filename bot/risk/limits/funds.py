@@ -5,6 +5,7 @@ from math import inf
 
 from bot.domain.margin import MarginSource
 from bot.domain.order import Side
+from bot.domain.route import TradeLeg
 from bot.risk.limits.base import Refused, at_least, at_most, is_within, unknown
 from bot.risk.limits.inputs import Portfolio
 from bot.risk.margin import MarginAfter
@@ -18,7 +19,8 @@ FAR_BPS = 10_000.0
 class CoveredByBalance:
     """Both wallets must cover their leg before the first order is written, at the worst price that it may take.
 
-    Through a chain the same amount goes on: only its first trade spends what is there already.
+    Two legs that are paid from one asset in one wallet have it once: spot and perpetual of one unified account. Through
+    a chain the same amount goes on: only its first trade spends what is there already.
     """
 
     price_cap_bps: float = 0.0
@@ -26,7 +28,9 @@ class CoveredByBalance:
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
         """What each leg spends from stock against what its wallet covers beyond what pairs have reserved."""
         route = proposal.route
-        for leg in route.opening[:1] if route.chain else route.opening:
+        legs = route.opening[:1] if route.chain else route.opening
+        taken: list[tuple[TradeLeg, float]] = []
+        for leg in legs:
             price = proposal.price(leg)
             covered = portfolio.affordable_notional(leg.instrument, leg.side, price)
             # What a wallet pays in base, to sell spot, does not depend on the price.
@@ -34,8 +38,12 @@ class CoveredByBalance:
             needed = proposal.quantity * price * (1.0 if pays_base else 1.0 + self.price_cap_bps / 1e4)
             if covered is None:
                 return unknown(f"balance {leg.instrument.feed}")
+            for other, part in taken:
+                if other.instrument.venue == leg.instrument.venue and portfolio.is_one_purse(other, leg):
+                    covered *= 1.0 - part
             if not is_within(needed, covered):
                 return at_most(f"balance {leg.instrument.feed}", needed, covered, leg.instrument.quote)
+            taken.append((leg, needed / covered if covered else 1.0))
         return None
 
 

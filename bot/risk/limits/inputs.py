@@ -10,7 +10,7 @@ from bot.domain.instrument import Feed, Instrument
 from bot.domain.legs import TransferLeg
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
-from bot.domain.route import Route
+from bot.domain.route import Route, TradeLeg
 from bot.ports import FeedState
 from bot.risk.margin import MarginAfter
 from bot.risk.proposed import Proposal
@@ -94,6 +94,9 @@ class Portfolio(Protocol):
 
     def affordable_notional(self, instrument: Instrument, side: Side, price: float) -> float | None:
         """What the wallet still covers on this side, less what pairs have reserved."""
+
+    def is_one_purse(self, one: TradeLeg, other: TradeLeg) -> bool:
+        """Whether both legs are paid from one asset in one wallet: what one takes the other has not."""
 
     def margin_after(self, proposal: Proposal) -> Sequence[MarginAfter] | None:
         """Every margin wallet that the proposal touches, once it is filled; none where it trades spot alone."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from bot.clock import Clock
+from bot.clock import Clock, pause
 from bot.errors import PreflightFailed
 from bot.storage.mongo.uri import Client, MongoTarget, connect, told
 
@@ -18,6 +18,8 @@ LEASES = "account_leases"
 HELD_S = 30.0
 """Clocks of two machines may be seconds apart; a bot that was killed keeps others away for no longer than this."""
 _RENEW_S = 10.0
+_LOOK_S = 1.0
+"""How often a start looks whether who holds an account lives."""
 _S = 1_000_000_000
 
 
@@ -52,11 +54,16 @@ class AccountLease:
         self._leases = self._client[target.database][LEASES]
         self._renewing: asyncio.Task[None] | None = None
         self._is_away = False
+        self._held_until: dict[str, int] = {}
+        """By account: until when another bot had it at the last look, UTC ns of that bot's clock."""
         self.on_lost: Callable[[str], None] = lambda why: None
         """Called when another bot holds an account that this one trades on."""
 
     async def take(self) -> None:
         """Hold every account from now on; a database that is away is said, and does not stop the start.
+
+        An account that is held is waited for until its holder shows that it lives: a bot that was killed and started
+        again finds its own lease of a moment ago, and pairs may be open.
 
         Raises:
             PreflightFailed: If another bot holds one of them.
@@ -64,13 +71,28 @@ class AccountLease:
         for account in self._ids:
             held_by = await self._hold(account)
             if held_by is not None:
+                held_by = await self._outlast(account, held_by)
+            if held_by is not None:
                 await self.release()
                 venue = account.partition(":")[0]
                 raise PreflightFailed(
                     f"the account at {venue} is traded on by {held_by}, says MongoDB ({self._target.name}): stop that "
-                    f"bot first; one that was killed is forgotten after {HELD_S:g} s"
+                    f"bot first"
                 )
         self._renewing = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _outlast(self, account: str, held_by: str) -> str | None:
+        """Who holds it still, and has renewed it meanwhile; None: it has run out, and is ours."""
+        venue = account.partition(":")[0]
+        words = f"{held_by} held the account at {venue} a moment ago, says MongoDB: waiting whether it lives"
+        self._log("warning", f"{words}, {HELD_S:g} s at most")
+        clock, known = self._clock, self._held_until.get(account)
+        give_up_ns = clock.monotonic_ns() + round((HELD_S + _RENEW_S) * _S)
+        still: str | None = held_by
+        while still is not None and self._held_until.get(account) == known and clock.monotonic_ns() < give_up_ns:
+            await pause(clock, _LOOK_S)
+            still = await self._hold(account)
+        return still
 
     async def release(self) -> None:
         """Let another bot have them; calling it twice does nothing."""
@@ -100,10 +122,10 @@ class AccountLease:
         free = {"_id": account, "$or": [{"holder": self._holder}, {"until_ns": {"$lt": now_ns}}]}
         ours = {"$set": {"holder": self._holder, "until_ns": now_ns + round(HELD_S * _S)}}
         try:
-            await self._leases.update_one(free, ours, upsert=True)
-        except DuplicateKeyError:
-            other = await self._leases.find_one({"_id": account})
-            return str(other["holder"]) if other is not None else "another bot"
+            try:
+                await self._leases.update_one(free, ours, upsert=True)
+            except DuplicateKeyError:
+                return await self._holder_of(account)
         except PyMongoError as error:
             if not self._is_away:
                 why = told(error, self._target)
@@ -112,3 +134,10 @@ class AccountLease:
             return None
         self._is_away = False
         return None
+
+    async def _holder_of(self, account: str) -> str:
+        other = await self._leases.find_one({"_id": account})
+        if other is None:
+            return "another bot"
+        self._held_until[account] = int(other["until_ns"])
+        return str(other["holder"])

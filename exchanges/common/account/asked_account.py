@@ -8,11 +8,12 @@ from bot.domain.order import Fill, Order
 from bot.ports.account import Holdings, KnownFill, OrderFound
 from exchanges.common.account.order_carrier import OrderGateway
 from exchanges.common.account.order_desk import OrderDesk, OrderReport
+from exchanges.common.account.venue_state import VenueState
 from exchanges.common.account.wallet_book import WalletBook
 
 UNKNOWN_FOR_S = 2.0
 """A venue's copies of an order may be so far behind; its own request window is shorter."""
-
+_REFUSED_S = 60.0
 
 LONGEST_NS = 90 * 86_400_000_000_000
 """Trades are asked for no further back: a question reaches over a day or a week, and each costs."""
@@ -50,8 +51,6 @@ class LoadedAccount(Protocol):
 class AskedAccount:
     """Implements `bot.ports.account.AccountQuestions`."""
 
-    unknown_for_s = UNKNOWN_FOR_S
-
     def __init__(
         self,
         venue: str,
@@ -60,19 +59,29 @@ class AskedAccount:
         account: LoadedAccount,
         wallets: WalletBook,
         desk: OrderDesk,
+        state: VenueState,
         between_s: float = 0.0,
+        unknown_for_s: float = UNKNOWN_FOR_S,
     ) -> None:
-        """Ask `venue` through these; `desk` and `wallets` are those that its streams fill.
+        """Ask `venue` through these; `desk` and `wallets` are those that its streams fill, `state` knows of our key.
 
         `between_s`: the whole account is looked at no more often, where a look takes much of what may be asked.
+        `unknown_for_s`: after so long an order that the venue still does not know never arrived.
         """
         self.venue = venue
-        self.between_s = between_s
+        self._state = state
+        self._between_s = between_s
+        self.unknown_for_s = unknown_for_s
         self._history = history
         self._orders = orders
         self._account = account
         self._wallets = wallets
         self._desk = desk
+
+    @property
+    def between_s(self) -> float:
+        """The whole account is looked at no more often; once a minute where our key is refused."""
+        return max(self._between_s, _REFUSED_S * self._state.is_refused)
 
     def wallet_of(self, instrument: Instrument) -> str:
         """Which wallet trades of it are paid from."""

@@ -8,7 +8,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Order
 from bot.errors import AuthenticationFailed, VenueError
 from exchanges.common.background import Log, report_failure
-from exchanges.common.requests.refusals import Refusal
+from exchanges.common.requests.refusals import Code, Refusal
 
 _LAST_WORD_S = 2.0
 """So long an orderly end waits for the switches to be put away."""
@@ -28,6 +28,9 @@ class DeadManGateway(Protocol):
             VenueError: It could not be asked.
         """
 
+    def scope(self, instrument: Instrument) -> str:
+        """What a word about it is about: the instruments of one scope are armed and put away together."""
+
 
 class DeadManSwitch:
     """Knows which instruments need it. All calls come on the loop's thread."""
@@ -46,6 +49,8 @@ class DeadManSwitch:
         self._within_s = 0.0
         self._armed: frozenset[Instrument] = frozenset()
         self._is_refused = False
+        self._told: set[Code | None] = set()
+        """Refusals that a person knows of, by the venue's code."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def pet(self, within_s: float) -> None:
@@ -54,8 +59,9 @@ class DeadManSwitch:
         wanted = self._wanted()
         if within_s:
             self._ask(wanted, within_s)
-        elif gone := self._armed - wanted:  # what rests all the same is better cancelled by the venue than forgotten
-            self._ask(gone, 0.0)
+        else:  # what rests all the same is better cancelled by the venue than forgotten
+            kept = {self._gateway.scope(one) for one in wanted}
+            self._ask(frozenset(one for one in self._armed if self._gateway.scope(one) not in kept), 0.0)
         self._armed = wanted if within_s else frozenset()
 
     def on_submit(self, order: Order) -> None:
@@ -84,16 +90,23 @@ class DeadManSwitch:
     async def _set(self, instruments: frozenset[Instrument], within_s: float) -> None:
         try:
             await self._gateway.set(instruments, within_s)
-        except (Refusal, AuthenticationFailed) as refusal:
+        except AuthenticationFailed as refusal:
             self.on_refused(str(refusal))
+        except Refusal as refusal:
+            # Of one instrument, it may be: one that is being taken off must not leave all others without.
+            self._tell_refusal(str(refusal), refusal.code)
         except VenueError as error:
             # The next turn asks again; until the venue's own time is over, the one before still holds.
             self._log("warning", f"the dead-man switch could not be set: {error}")
 
     def on_refused(self, why: str) -> None:
         """The venue does not offer it to this account: said once, and not asked again."""
-        if not self._is_refused:
-            self._is_refused = True
+        self._tell_refusal(why, None)
+        self._is_refused = True
+
+    def _tell_refusal(self, why: str, code: Code | None) -> None:
+        if not self._is_refused and code not in self._told:
+            self._told.add(code)
             self._log("warning", f"no dead-man switch: {why}; orders that rest stay if this program dies")
 
     def _ended(self, task: asyncio.Task[None]) -> None:

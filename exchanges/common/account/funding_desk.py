@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from bot.domain.account import FundingPayment
 
 OnFunding = Callable[[FundingPayment], None]
+LATE_NS = 60_000_000_000
+"""A venue's books may tell of a payment so much later than of another that was settled after it."""
 _REMEMBERED = 10_000
 
 

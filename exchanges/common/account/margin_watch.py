@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bot.clock import Clock
-from bot.errors import VenueError
+from bot.errors import AuthenticationFailed, VenueError
 from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.background import Log, pause
 
@@ -13,6 +13,8 @@ BETWEEN_S = 0.5
 """At least, between two questions: a burst of fills is one change."""
 AT_LEAST_EVERY_S = 5.0
 """While a position is open: Binance's stream tells no margin at all, and marks move without a word from anybody."""
+_REFUSED_S = 60.0
+"""Who does not take our key is not asked again and again."""
 
 
 class MarginGateway(Protocol):
@@ -82,6 +84,7 @@ class MarginWatch:
             if not self._failing:  # the same line every few seconds tells nothing new
                 self._log("warning", f"margins could not be asked for: {error}")
             self._failing = True
-            await pause(self._clock, error.retry_after_s or 0.0)
+            refused_s = _REFUSED_S * isinstance(error, AuthenticationFailed)
+            await pause(self._clock, max(refused_s, error.retry_after_s or 0.0))
         else:
             self._failing = False

@@ -12,8 +12,9 @@ behind), its fills are told, and what is left of it is cancelled.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from itertools import chain, repeat
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Order, OrderType
@@ -23,7 +24,7 @@ from exchanges.common.background import Log, pause, report_failure
 
 ORDER_WINDOW_MS = 1000
 """A venue refuses an order request that is older than this when it arrives."""
-_NEVER_COMES_S = ORDER_WINDOW_MS / 1e3 + 0.5
+NEVER_COMES_S = ORDER_WINDOW_MS / 1e3 + 0.5
 """After this time an order that the venue does not know will not come: the window, and what clocks may differ."""
 _ASK_AFTER_S = (0.25, 0.5, 1.0, 2.0)
 _NEGATIVE_APART_S = 2.0
@@ -75,6 +76,17 @@ class OrderGateway(Protocol):
         """
 
 
+@runtime_checkable
+class WritesAtOnce(Protocol):
+    """A gateway that need not wait for anything to write an order."""
+
+    def write(self, order: Order) -> Callable[[Order], Awaitable[None]]:
+        """Write it; what is returned goes on as `place` does, and is called before the loop turns.
+
+        It takes the order as it was sent; where nothing could be written, it is `place` of another way.
+        """
+
+
 class OrderCarrier:
     """A task per order, from its sending to its final state. All calls come on the loop's thread."""
 
@@ -85,6 +97,7 @@ class OrderCarrier:
         clock: Clock,
         log: Log,
         leaves_trace: Callable[[Order], Awaitable[bool]] | None = None,
+        never_comes_s: float = NEVER_COMES_S,
     ) -> None:
         """Carry orders.
 
@@ -95,11 +108,15 @@ class OrderCarrier:
             log: Takes a level and one line.
             leaves_trace: Whether the venue's open orders or trades name an order; raises `VenueError` where they
                 cannot be asked for. None: the gateway's own answer is enough.
+            never_comes_s: After this time an order that the venue does not know will not come.
         """
         self._desk = desk
         desk.on_stray = self._on_stray
         self._leaves_trace = leaves_trace
+        self._never_comes_s = never_comes_s
         self._gateway = gateway
+        self._place = gateway.place
+        self._write = gateway.write if isinstance(gateway, WritesAtOnce) else None
         self._clock = clock
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,9 +128,23 @@ class OrderCarrier:
         Raises:
             OrderRejected: If its client order id was used before.
         """
-        flight = self._desk.open(order)
+        self.launch(order)(order)
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        """Write it, where the way to the venue allows that; what is returned has to be called before the loop turns.
+
+        It takes the order as it was sent, and follows it.
+
+        Raises:
+            OrderRejected: If its client order id was used before.
+        """
+        self._desk.check(order)
         # Here and not in the task: it would begin a turn of the loop later, after the other leg's.
-        placing = self._gateway.place(flight.order)
+        return partial(self._begin, self._place if self._write is None else self._write(order))
+
+    def _begin(self, place: Callable[[Order], Awaitable[None]], order: Order) -> None:
+        flight = self._desk.open(order)
+        placing = place(flight.order)
         task = self._spawn(self._carry(flight, placing))
         if isinstance(placing, Coroutine):
             task.add_done_callback(lambda _: placing.close())  # a task that is stopped before it begins leaves it so
@@ -154,9 +185,8 @@ class OrderCarrier:
     async def _follow(self, flight: Flight) -> None:
         held_off_s = 0.0
         for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
-            if flight.unknown_since_ns is not None:
-                wait_s = min(wait_s, max(_MOMENT_S, _NEGATIVE_APART_S - self._since_s(flight.unknown_since_ns)))
-            await self._wait(flight, max(held_off_s, _ASK_OPEN_S if _is_resting(flight) else wait_s))
+            next_s = _ASK_OPEN_S if _is_resting(flight) else self._not_later_s(flight, wait_s)
+            await self._wait(flight, max(held_off_s, next_s))
             if flight.is_over:
                 return
             held_off_s = 0.0
@@ -165,6 +195,15 @@ class OrderCarrier:
             except VenueError as error:
                 held_off_s = _held_off_s(error)
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
+
+    def _not_later_s(self, flight: Flight, wait_s: float) -> float:
+        """`wait_s`, unless it can be told before that the order never arrived."""
+        if flight.unknown_since_ns is None:
+            return wait_s
+        apart_s = _NEGATIVE_APART_S - self._since_s(flight.unknown_since_ns)
+        left_s = max(apart_s, self._never_comes_s - self._since_s(flight.begun_ns))
+        # Once that time is over something else keeps it from being told: whoever cannot answer is not asked more often.
+        return min(wait_s, max(_MOMENT_S, left_s)) if left_s > 0 else wait_s
 
     async def _ask(self, flight: Flight) -> None:
         cancelled_ns = flight.cancelled_ns
@@ -189,7 +228,7 @@ class OrderCarrier:
             flight.unknown_since_ns = self._clock.monotonic_ns()
             return
         is_long_ago = self._since_s(flight.unknown_since_ns) >= _NEGATIVE_APART_S
-        if not is_long_ago or self._since_s(flight.begun_ns) <= _NEVER_COMES_S:
+        if not is_long_ago or self._since_s(flight.begun_ns) < self._never_comes_s:
             return
         if self._leaves_trace is not None and await self._leaves_trace(flight.order):
             flight.known.set()

@@ -99,8 +99,8 @@ class OrderDesk:
         """How many of them there are."""
         return len(self._flying)
 
-    def open(self, order: Order) -> Flight:
-        """Take an order that is about to be sent.
+    def check(self, order: Order) -> None:
+        """Whether `open` will take it.
 
         Raises:
             OrderRejected: If its client order id was used before; the listener hears nothing then.
@@ -110,6 +110,15 @@ class OrderDesk:
             raise InvariantError(f"{order.instrument.venue} was given an order before it was given a listener")
         if self.find(order.client_order_id) is not None:
             raise OrderRejected(order.client_order_id, "duplicate client order id")
+
+    def open(self, order: Order) -> Flight:
+        """Take an order that is about to be sent.
+
+        Raises:
+            OrderRejected: If its client order id was used before; the listener hears nothing then.
+            InvariantError: If nobody listens.
+        """
+        self.check(order)
         if order.ts_sent_ns is None:
             order = order.model_copy(update={"ts_sent_ns": self._clock.now_ns()})
         flight = self._flying[order.client_order_id] = Flight(order, self._clock.monotonic_ns())

@@ -43,6 +43,7 @@ class PolledActions(StreamedActions):
         rng: random.Random,
         log: Log,
         questions: AccountQuestions,
+        never_comes_s: float,
     ) -> None:
         told = _ToldByAnswers(orders, desk)
         super().__init__(
@@ -59,6 +60,7 @@ class PolledActions(StreamedActions):
             rng=rng,
             log=log,
             questions=questions,
+            never_comes_s=never_comes_s,
         )
         self._poll = told.poll = AccountPoll(account, state, clock, log, self._carrier.look_again)
         self._polling: asyncio.Task[None] | None = None

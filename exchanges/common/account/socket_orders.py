@@ -1,6 +1,7 @@
 """Orders over a venue's socket while there is one, and by REST while there is none; never both for one order."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from bot.domain.instrument import Feed
@@ -38,6 +39,19 @@ class SocketOrders:
         if socket is not None:
             socket.prepare(order)
 
+    def write(self, order: Order) -> Callable[[Order], Awaitable[None]]:
+        """Write it over a socket, before this returns; what is returned goes on from there, or by REST.
+
+        It is called before the loop turns, with the order as it was sent.
+        """
+        socket = self._sockets.get(order.instrument.feed)
+        answer = None if socket is None else socket.write(order)
+        # Whether it goes by REST is settled before a byte of it is written.
+        return self._rest.place if answer is None else partial(self._settle, answer)
+
+    def _settle(self, answer: Callable[[], Awaitable[None]], order: Order) -> Awaitable[None]:
+        return self._rest.settle(order, answer())
+
     def place(self, order: Order) -> Awaitable[None]:
         """Send it; over a socket it has been written when this returns.
 
@@ -46,10 +60,7 @@ class SocketOrders:
             OrderOutcomeUnknown: It was written, and what became of it is not known.
             VenueError: It did not arrive.
         """
-        socket = self._sockets.get(order.instrument.feed)
-        sending = None if socket is None else socket.place(order)
-        # Whether it goes by REST is settled before a byte of it is written.
-        return self._rest.place(order) if sending is None else self._rest.settle(order, sending)
+        return self.write(order)(order)
 
     async def cancel(self, order: Order) -> None:
         """Ask to cancel it; an order that is final or unknown is left as it is.

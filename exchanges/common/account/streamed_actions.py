@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from bot.clock import Clock
@@ -16,9 +16,10 @@ from bot.errors import AuthenticationFailed, InvariantError, VenueError
 from bot.ports import AccountQuestions, OrderListener
 from bot.settings import ConnectionSettings
 from exchanges.common.account.dead_man import DeadManGateway, DeadManSwitch
+from exchanges.common.account.funding_asker import FundingAsker
 from exchanges.common.account.funding_desk import FundingDesk, OnFunding
 from exchanges.common.account.margin_watch import MarginWatch
-from exchanges.common.account.order_carrier import OrderCarrier, OrderGateway
+from exchanges.common.account.order_carrier import NEVER_COMES_S, OrderCarrier, OrderGateway
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.private_stream import PrivateProtocol, PrivateStream
 from exchanges.common.account.socket_orders import SocketOrders
@@ -33,8 +34,6 @@ _BETWEEN_REPAIRS_S = 1.0
 """A stream that talks nonsense must not make us ask without end."""
 _REFUSED_S = 60.0
 """Who does not take our key is not asked again and again."""
-_FUNDING_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
-_FUNDING_RETRY_S = (1.0, 2.0, 5.0, 10.0)
 
 
 class AccountGateway(Protocol):
@@ -106,17 +105,19 @@ class StreamedActions:
         log: Log,
         trade_sockets: Sequence[TradeSocket] = (),
         questions: AccountQuestions,
+        never_comes_s: float = NEVER_COMES_S,
     ) -> None:
         self._desk = desk
         self.questions = questions
         """The account as the venue itself knows it."""
         self._wallets = wallets
         self._funding = funding
+        self._funding_asker = FundingAsker(account, funding, clock, log)
         self._account = account
         self._log = log
         self._state = state
         self._orders = orders
-        self._carrier = OrderCarrier(desk, orders, clock, log, self._leaves_trace)
+        self._carrier = OrderCarrier(desk, orders, clock, log, self._leaves_trace, never_comes_s)
         self.switch = DeadManSwitch(dead_man, log, self._resting)
         """The venue's dead-man switch."""
         self._gap = asyncio.Event()
@@ -197,7 +198,7 @@ class StreamedActions:
         self._is_open = True
         loop = asyncio.get_running_loop()
         self._chores = [
-            loop.create_task(chore) for chore in (self._ask_for_funding(), self._fill_gaps(), self._margins.run())
+            loop.create_task(chore) for chore in (self._funding_asker.run(), self._fill_gaps(), self._margins.run())
         ]
         for chore in self._chores:
             chore.add_done_callback(report_failure)
@@ -221,10 +222,22 @@ class StreamedActions:
             OrderRejected: If the client order id was used before; the listener hears nothing then.
             InvariantError: If nobody listens, or it was not started.
         """
+        self.launch(order)(order)
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        """Write it, where that is a socket; what is returned does the rest of `submit`, before the loop turns.
+
+        Raises:
+            OrderRejected: As `submit`.
+            InvariantError: As `submit`.
+        """
         if not self._is_open:
             raise InvariantError(f"{order.instrument.venue} was given an order while it was not started")
-        self._carrier.submit(order)
-        self.switch.on_submit(order)
+        return partial(self._follow, self._carrier.launch(order))
+
+    def _follow(self, follow: Callable[[Order], None], sent: Order) -> None:
+        follow(sent)
+        self.switch.on_submit(sent)
 
     def prepare(self, order: Order) -> None:
         """Spell and sign what `submit` of this order will write, where that is a socket; nothing is sent."""
@@ -291,35 +304,12 @@ class StreamedActions:
             wait_s = _BETWEEN_REPAIRS_S
             try:
                 await self._account.load_account()
-                await self._take_funding()
+                await self._funding_asker.take()
             except VenueError as error:
                 self._log("error", f"what was missed could not be asked for: {error}")
                 self._gap.set()
                 wait_s = max(wait_s, error.retry_after_s or 0.0, _REFUSED_S * isinstance(error, AuthenticationFailed))
             if not self._gap.is_set():
                 self._state.on_repaired()
+                self._funding.due.set()  # its books may be behind, and what was settled meanwhile in none of them yet
             await pause(self._clock, wait_s)
-
-    async def _ask_for_funding(self) -> None:
-        """Whenever some is due; a venue's books may be a little behind its streams."""
-        while True:
-            await self._funding.due.wait()
-            self._funding.due.clear()
-            for wait_s in _FUNDING_AFTER_S:
-                await pause(self._clock, wait_s)
-                if await self._answered_funding():
-                    break
-
-    async def _answered_funding(self) -> bool:
-        """Whether there was any; asked until the venue answers, for nobody says a second time that it was due."""
-        for wait_s in chain(_FUNDING_RETRY_S, repeat(_FUNDING_RETRY_S[-1])):
-            try:
-                return await self._take_funding() > 0
-            except VenueError as error:
-                self._log("warning", f"funding could not be asked for: {error}")
-                await pause(self._clock, max(wait_s, error.retry_after_s or 0.0))
-        raise AssertionError("the waits have no end")
-
-    async def _take_funding(self) -> int:
-        """Tell of payments that were not told before; answers how many."""
-        return sum([self._funding.take(payment) for payment in await self._account.missed_funding()])

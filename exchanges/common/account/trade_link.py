@@ -125,8 +125,16 @@ class TradeLink(WSListener):
             AnswerLost: It was written, and no answer came in time.
             VenueError: What the venue answered.
         """
+        self.write(request)
+        return self.answer(number, request, within_s)
+
+    def write(self, request: Request) -> None:
+        """Write a request, before this returns; `answer` has to be called for it before the loop turns."""
         assert self._transport is not None, "asked on a link that is connected"
         self._transport.send(_TEXT, request.text)
+
+    def answer(self, number: str, request: Request, within_s: float) -> asyncio.Future[None]:
+        """What the venue says to a request that has just been written; raises as that of `ask` does."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         answered.add_done_callback(_seen)
         deadline = self._clock.call_later(within_s, lambda: self._too_late(number, within_s))

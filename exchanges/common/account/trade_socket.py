@@ -18,7 +18,7 @@ from exchanges.common.account.trade_link import Request, TradeLink, TradeProtoco
 from exchanges.common.background import Log, pause, report_failure
 from exchanges.common.market.connection import backoff_s
 from exchanges.common.requests.keyed_rest import lane_of
-from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_budget import RequestBudget, Ticket
 from exchanges.common.requests.request_pool import Lane
 
 ANSWER_S = 1.0
@@ -28,6 +28,7 @@ _FRESH_NS = 100_000_000
 """A request that was prepared longer ago is spelled anew: its time stands in it, and venues refuse old ones."""
 _Spell = Callable[[str, Order], Request | None]
 _Numbered = tuple[str, Request]
+_Answer = Callable[[], asyncio.Future[None]]
 
 
 class _Prepared(NamedTuple):
@@ -107,11 +108,18 @@ class TradeSocket:
             AnswerLost: It was written, and no answer came.
             VenueError: What the venue answered.
         """
-        return self._ask(self._prepared_or_new, order, lane_of(order))
+        answer = self.write(order)
+        return None if answer is None else answer()
+
+    def write(self, order: Order) -> _Answer | None:
+        """As `place`, but for what can be done once it has been written: that is what is returned, for the same turn
+        of the loop."""
+        return self._write(self._prepared_or_new, order, lane_of(order))
 
     def cancel(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request that cancels it, as `place` does."""
-        return self._ask(lambda order: self._numbered(self._protocol.cancel, order), order, Lane.REDUCE)
+        answer = self._write(lambda order: self._numbered(self._protocol.cancel, order), order, Lane.REDUCE)
+        return None if answer is None else answer()
 
     def _prepared_or_new(self, order: Order) -> _Numbered | None:
         prepared = self._prepared.pop(order.client_order_id, None)
@@ -124,9 +132,7 @@ class TradeSocket:
         request = spell(number, order)
         return None if request is None else (number, request)
 
-    def _ask(
-        self, spelled: Callable[[Order], _Numbered | None], order: Order, lane: Lane
-    ) -> asyncio.Future[None] | None:
+    def _write(self, spelled: Callable[[Order], _Numbered | None], order: Order, lane: Lane) -> _Answer | None:
         link = self._link
         if link is None or not self.is_ready:
             return None
@@ -138,9 +144,8 @@ class TradeSocket:
             ticket = self._budget.take(request.cost, lane)
         except VenueError:
             return None  # the other way refuses it by name, or waits for room, as its lane may
-        answered = link.ask(number, request, ANSWER_S)
-        answered.add_done_callback(lambda _: ticket.settle())
-        return answered
+        link.write(request)
+        return partial(_answer, link, number, request, ticket)
 
     def _number(self) -> str:
         """One that no request of ours had before."""
@@ -241,6 +246,12 @@ class TradeSocket:
                 attempt += 1
                 self._log("warning", f"{self._protocol.name}: its replacement has to wait: {error}")
         return await link.ended()
+
+
+def _answer(link: TradeLink, number: str, request: Request, ticket: Ticket) -> asyncio.Future[None]:
+    answered = link.answer(number, request, ANSWER_S)
+    answered.add_done_callback(lambda _: ticket.settle())
+    return answered
 
 
 def _finish(future: asyncio.Future[None]) -> None:

@@ -74,6 +74,11 @@ class VenueState:
     # What may be done
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it does not take our key."""
+        return self._refused is not None
+
+    @property
     def is_in_maintenance(self) -> bool:
         """Whether announced maintenance goes on, or is about to."""
         return self._maintenance_ends_ns() is not None

@@ -25,10 +25,12 @@ from bot.ports import FeedState, FrameTap
 from bot.settings import ConnectionSettings
 from exchanges.common.market.link import Link
 from exchanges.common.market.plan import StreamPlan, printable
+from exchanges.common.requests.ban_clock import BanClock
 
 __all__ = ["StreamPlan", "SupervisedConnection"]
 
 _GOODBYE_S = 1.0
+_FIREWALL = 403
 _CHECKS = 4
 """How often silence is looked for within the shorter of its two limits."""
 
@@ -74,6 +76,7 @@ class SupervisedConnection:
         self._task: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
         self._state = FeedState.CLOSED
+        self._bans = BanClock(plan.feed.venue, clock)
         self._watchdog: Timer | None = None
         self._seen_ns = 0
         self._idle_since_ns = 0
@@ -89,7 +92,7 @@ class SupervisedConnection:
         """Connect; returns when the first data frame has come.
 
         Raises:
-            GeoBlocked: If the venue does not serve this place.
+            GeoBlocked: If the venue, or its firewall, does not serve this place.
             NothingServed: If it acknowledges and sends nothing within the first-frame limit.
             VenueUnavailable: If it cannot be reached in that time.
         """
@@ -127,7 +130,9 @@ class SupervisedConnection:
                 why = await self._keep(await self._open())
             except VenueError as error:
                 why, failure = str(error), error
-            attempt = 0 if self._was_healthy() else attempt
+            if self._was_healthy():
+                attempt = 0
+                self._bans.answered()
             wait_s = backoff_s(attempt, self._settings, self._rng)
             if failure is not None:
                 wait_s = max(wait_s, failure.retry_after_s or 0.0)
@@ -232,13 +237,21 @@ class SupervisedConnection:
         status = int(error.response.status)
         venue = self._plan.feed.venue
         if status in self._plan.refused_status:
-            return GeoBlocked(venue, f"{self._plan.name}: {self._plan.refused_status[status]}")
+            return self._refused(status, self._plan.refused_status[status])
         kind = {429: RateLimited, 418: Banned}.get(status, VenueUnavailable)
         wait = error.response.headers.get("Retry-After", "")
         retry_after_s = float(wait) if wait.isascii() and wait.isdigit() else None
         return kind(
             venue, f"{self._plan.name}: the handshake was refused with HTTP {status}", retry_after_s=retry_after_s
         )
+
+    def _refused(self, status: int, words: str) -> VenueError:
+        """A firewall's 403, where we have been served before, passes by itself: 451 does not."""
+        venue, words = self._plan.feed.venue, f"{self._plan.name}: {words}"
+        if status != _FIREWALL or self._started is None or not self._started.done():
+            return GeoBlocked(venue, words)
+        self._bans.sit_out(Banned(venue, words))
+        return Banned(venue, words, retry_after_s=self._bans.left_s)
 
     def _unavailable(self, words: str) -> VenueUnavailable:
         return VenueUnavailable(self._plan.feed.venue, f"{self._plan.name}: {words}")
@@ -263,7 +276,8 @@ class SupervisedConnection:
                 return await self._open()
             except VenueError as error:
                 self._tell(FeedState.LIVE, f"the planned reconnect has to wait: {error}")
-            await self._pause(backoff_s(attempt, self._settings, self._rng))
+                wait_s = max(backoff_s(attempt, self._settings, self._rng), error.retry_after_s or 0.0)
+            await self._pause(wait_s)
             attempt += 1
         return old
 

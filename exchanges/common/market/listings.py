@@ -6,7 +6,7 @@ from typing import Any
 import pydantic_core
 
 from bot.domain.instrument import ListingStatus
-from bot.errors import VenueUnavailable
+from bot.errors import VenueError, VenueUnavailable
 from exchanges.common.requests.public_http import PublicHttp
 
 _NEVER_MS = 4_102_444_800_000
@@ -31,14 +31,27 @@ def listing_status(word: str, words: Mapping[str, ListingStatus], delivery: int 
 async def asked(venue: str, urls: Sequence[str]) -> list[Any]:
     """The answers to public questions, one after another, as JSON.
 
+    A question that the venue refuses for what it asks (a symbol that it has no longer) has none, and spoils no other.
+
     Raises:
-        VenueError: One of them was not answered with JSON.
+        VenueError: One of them was not answered with JSON, or all were refused.
     """
     http = PublicHttp(venue)
+    answers: list[Any] = []
+    refused: VenueError | None = None
     try:
-        return [_json(venue, await http.get(url)) for url in urls]
+        for url in urls:
+            try:
+                answers.append(_json(venue, await http.get(url)))
+            except VenueError as error:
+                if type(error) is not VenueError:
+                    raise
+                refused = error
     finally:
         await http.close()
+    if refused is not None and not answers:
+        raise refused
+    return answers
 
 
 def rows_under(venue: str, answer: Any, *path: str) -> list[Any]:

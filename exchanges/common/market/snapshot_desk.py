@@ -1,4 +1,5 @@
-"""Fetches the order books that builders want: one at a time, for the venue counts them, until one fits."""
+"""Fetches the order books that builders want: one at a time and so many a minute, for the venue counts them, until one
+fits."""
 
 import asyncio
 import random
@@ -9,6 +10,12 @@ from bot.clock import Clock
 from bot.errors import VenueError
 from bot.settings import ConnectionSettings
 from exchanges.common.market.connection import backoff_s
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane, Rate
+
+_BOOKS = "books"
+_PATIENCE_S = 3600.0
+"""Nobody waits longer than two minutes: one at a time has its turn."""
 
 
 class SnapshotDesk:
@@ -23,6 +30,7 @@ class SnapshotDesk:
         clock: Clock,
         rng: random.Random,
         on_trouble: Callable[[str], None],
+        per_minute: int,
     ) -> None:
         """Nothing is fetched before it is wanted.
 
@@ -33,6 +41,7 @@ class SnapshotDesk:
             clock: Drives them.
             rng: Their jitter.
             on_trouble: Hears, in a line for a person, why a book could not be fetched.
+            per_minute: So many are asked for at most: orders of ours are counted at the same address.
         """
         self._fetch = fetch
         self._deliver = deliver
@@ -43,6 +52,7 @@ class SnapshotDesk:
         self._attempts: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
+        self._pace = RequestBudget("", [Rate(_BOOKS, per_minute, 60.0)], clock)
 
     def want(self, symbol: str) -> None:
         """Fetch its book; a symbol that has been wanted and has not become right since waits longer every time."""
@@ -68,8 +78,7 @@ class SnapshotDesk:
         while True:
             await self._pause(symbol, retry_after_s)
             try:
-                async with self._turn:
-                    raw = await self._fetch(symbol)
+                raw = await self._fetched(symbol)
             except VenueError as error:
                 self._on_trouble(f"the order book of {symbol}: {error}")
                 retry_after_s = error.retry_after_s or 0.0
@@ -78,6 +87,14 @@ class SnapshotDesk:
             self._tasks.pop(symbol)
             self._deliver(symbol, raw)
             return
+
+    async def _fetched(self, symbol: str) -> bytes:
+        async with self._turn:
+            leave = await self._pace.acquire({_BOOKS: 1}, Lane.REDUCE, _PATIENCE_S)
+            try:
+                return await self._fetch(symbol)
+            finally:
+                leave.settle()
 
     async def _pause(self, symbol: str, at_least_s: float) -> None:
         attempt = self._attempts.get(symbol, 0)

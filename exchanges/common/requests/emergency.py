@@ -7,8 +7,11 @@ away and a disk that is full. So this is the standard library alone: a connectio
 import hashlib
 import hmac
 import http.client
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
@@ -18,7 +21,9 @@ from bot.clock import Clock
 from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
 
 TIMEOUT_S = 2.0
-"""Of one request: cancels may be tried again, and a slow answer is still one."""
+"""Without a byte: cancels may be tried again, and a slow answer is still one."""
+_LONGEST_S = 5.0
+"""Of one request: an answer that comes in drops would never end."""
 _MOST_BYTES = 8_000_000
 
 
@@ -169,7 +174,10 @@ class Sender:
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection = self._connection(parts.hostname or "", parts.port)
+        limit: threading.Timer | None = None
         try:
+            connection.connect()
+            limit = _limited(connection.sock)
             connection.request(method, target, body, dict(headers))
             answer = connection.getresponse()
             text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
@@ -179,12 +187,28 @@ class Sender:
             words = f"{type(error).__name__}: {getattr(error, 'strerror', None) or 'no answer'}"
             raise Unanswered(words, nobody=isinstance(error, ConnectionRefusedError)) from error
         finally:
+            if limit is not None:
+                limit.cancel()
             connection.close()
 
     def _connection(self, host: str, port: int | None) -> http.client.HTTPConnection:
         if self._tls is None:
             return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
         return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+
+
+def _limited(connected: socket.socket) -> threading.Timer:
+    """Ends the connection when the request has taken too long."""
+    limit = threading.Timer(_LONGEST_S, _cut, (connected,))
+    limit.daemon = True
+    limit.start()
+    return limit
+
+
+def _cut(connected: socket.socket) -> None:
+    """Whoever reads from it reads its end. Not by TLS's own way: that is for the thread that reads."""
+    with suppress(OSError):  # it has ended by itself
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def _seconds(text: str | None) -> float:

@@ -25,6 +25,8 @@ from exchanges.common.requests.venue_http import Answer, VenueHttp
 READ_S = 5.0
 ORDER_S = 1.0
 READ_WINDOW_MS = 5000
+_MOVED_NS = 1_000_000_000
+"""Less is no reason for a venue to refuse a time."""
 
 _T = TypeVar("_T")
 _AnswerT = TypeVar("_AnswerT")
@@ -67,6 +69,16 @@ class KeyedRest(ABC, Generic[_AnswerT]):
             VenueError: It cannot be asked.
         """
         self._offset_ns, _ = await measure_offset(self._server_time_ms, self._clock)
+
+    async def clock_moved(self) -> bool:
+        """Measure the venue's clock again: whether what was stamped until now may have been refused for its time alone.
+
+        Raises:
+            VenueError: It cannot be asked.
+        """
+        before_ns = self._offset_ns
+        await self.open()
+        return abs(self._offset_ns - before_ns) > _MOVED_NS
 
     @abstractmethod
     async def _server_time_ms(self) -> int:

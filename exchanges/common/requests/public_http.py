@@ -8,7 +8,15 @@ from bot.errors import Banned, GeoBlocked, RateLimited, VenueError, VenueUnavail
 from exchanges.common.requests.ban_clock import BanClock
 
 MAX_ANSWER_BYTES = 16_777_216
-_BY_STATUS: dict[int, type[VenueError]] = {403: Banned, 418: Banned, 429: RateLimited, 451: GeoBlocked}
+_BY_STATUS: dict[int, type[VenueError]] = {
+    400: VenueError,
+    403: Banned,
+    404: VenueError,
+    418: Banned,
+    429: RateLimited,
+    451: GeoBlocked,
+}
+"""400 and 404 are about what was asked; it is not answered otherwise another time."""
 
 
 class PublicHttp:

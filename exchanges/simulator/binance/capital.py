@@ -38,6 +38,8 @@ _DEPOSIT_STATUS = {
     TransferState.DONE: 1,
     TransferState.FAILED: 2,
 }
+_LOOKED_THROUGH_NS = 7 * 86_400 * 10**9
+"""For a `withdrawOrderId` that comes without times."""
 
 
 def coins(call: Call) -> list[dict[str, object]]:
@@ -150,12 +152,16 @@ def _stamp(ts_ns: int) -> str:
 
 
 def withdrawals(call: Call) -> list[dict[str, object]]:
-    """`capital/withdraw/history`, newest first."""
+    """`capital/withdraw/history`, newest first; by `withdrawOrderId` of the last seven days, if none are named."""
     wanted_id, status = call.parameters.text("withdrawOrderId"), call.parameters.integer("status")
+    times = [call.parameters.integer(name) for name in ("startTime", "endTime")]
+    since_ns = call.desk.now_ns() - _LOOKED_THROUGH_NS if wanted_id and times == [None, None] else 0
     rows = [
         _withdrawal(view)
         for view in _matching(call, call.account.withdrawals())
-        if wanted_id in ("", view.client_id) and status in (None, _WITHDRAWAL_STATUS[view.state])
+        if wanted_id in ("", view.client_id)
+        and view.created_ns >= since_ns
+        and status in (None, _WITHDRAWAL_STATUS[view.state])
     ]
     return _page(call, rows)
 

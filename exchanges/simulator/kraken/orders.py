@@ -18,7 +18,10 @@ from exchanges.simulator.kraken.pairs import Pair, Pairs
 
 Values = Mapping[str, str]
 _S = 1_000_000_000
+_SOONEST_NS, _LATEST_NS = 3 * _S // 2, 60 * _S
+"""Of a deadline. Kraken says two seconds and sixty, and not where it begins to count: half a second is the way's."""
 _NAME = re.compile(r"[ -~]{1,18}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_AT_ONCE, _MOST_ORDERS_AT_ONCE = 20, 50
 _KINDS = {"limit": Kind.LIMIT, "market": Kind.MARKET}
 _LIFETIMES = {"GTC": Lifetime.GTC, "IOC": Lifetime.IOC, "": Lifetime.GTC}
 
@@ -37,8 +40,8 @@ class KrakenDesk:
             ApiError: It was refused.
         """
         pair = self._pair(values)
-        if "deadline" in values and _time_ns(values["deadline"]) <= now_ns:
-            raise ApiError("EService:Deadline elapsed")
+        if "deadline" in values:
+            _check_deadline(_time_ns(values["deadline"]) - now_ns)
         order = _new_order(pair, values)
         placed = self._account.place(order, now_ns)
         if isinstance(placed, Refusal):
@@ -68,8 +71,15 @@ class KrakenDesk:
         return self._rows(values, is_final=True)
 
     def query(self, values: Values) -> dict[str, Row]:
-        """Orders by id; one that is not there is left out."""
-        wanted = [number_in(one) for one in values.get("txid", "").split(",")]
+        """Orders by id; one that is not there is left out.
+
+        Raises:
+            ApiError: None is named, or more than fifty are.
+        """
+        names = list(filter(None, values.get("txid", "").split(",")))
+        if not 0 < len(names) <= _MOST_ORDERS_AT_ONCE:
+            raise ApiError("EGeneral:Invalid arguments:txid")
+        wanted = [number_in(one) for one in names]
         rows = {order_id(view.number): (pair, view) for pair, view in self._all() if view.number in wanted}
         fills = self._account.fills(None) if "trades" in values else None
         return {name: order_row(pair, view, fills) for name, (pair, view) in rows.items()}
@@ -82,8 +92,14 @@ class KrakenDesk:
         return self._trades(found[at : at + 50]), len(found)
 
     def query_trades(self, values: Values) -> dict[str, Row]:
-        """Trades by id."""
-        wanted = set(values.get("txid", "").split(","))
+        """Trades by id.
+
+        Raises:
+            ApiError: None is named, or more than twenty are.
+        """
+        wanted = set(filter(None, values.get("txid", "").split(",")))
+        if not 0 < len(wanted) <= _MOST_AT_ONCE:
+            raise ApiError("EGeneral:Invalid arguments:txid")
         rows = self._trades(self._account.fills(None))
         return {name: row for name, row in rows.items() if name in wanted}
 
@@ -139,6 +155,13 @@ def _number(text: str) -> Decimal:
     if not number.is_finite() or number < 0:
         raise ApiError("EGeneral:Invalid arguments:volume")
     return number
+
+
+def _check_deadline(left_ns: int) -> None:
+    if left_ns <= 0:
+        raise ApiError("EService:Deadline elapsed")
+    if not _SOONEST_NS <= left_ns <= _LATEST_NS:
+        raise ApiError("EGeneral:Invalid arguments:deadline")
 
 
 def _time_ns(text: str) -> int:
