@@ -413,8 +413,9 @@ def _words(body: Body) -> str:
 
 def _to_stderr(line: str) -> None:
     # It may be a file on the disk that is full, or a pipe that nobody reads any more: the record waits in memory still.
+    # In one write: the engine's thread says its lines on the same stream, and one of them must not get into this one.
     with suppress(OSError, ValueError):
-        print("not in the journal:", line, file=sys.stderr, flush=True)
+        print(f"not in the journal: {line}\n", end="", file=sys.stderr, flush=True)
 
 
 def _make_directory(path: Path) -> None:

@@ -3,11 +3,13 @@
 import json
 import sqlite3
 import stat
+import sys
 import threading
 import time
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -273,6 +275,19 @@ def test_a_record_that_cannot_be_written_fails_the_journal(tmp_path, body):
     with pytest.raises(StorageError, match="our bug"):
         journal.close()
     assert rows(tmp_path) == []
+
+
+def test_what_is_handed_out_is_said_in_one_write(tmp_path, monkeypatch):
+    # The engine's thread says its lines on the same stream: between two writes stood one of its own.
+    said = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=said.append, flush=lambda: None))
+    journal = SqliteJournal(tmp_path, "r1")
+    journal.record(RecordKind.EVENT, "bad", 1, {"x": object()})
+    with pytest.raises(StorageError, match="our bug"):
+        journal.close()
+    [line] = filter(None, said)
+    head, _, body = line.partition(": ")
+    assert (head, json.loads(body)["key"], line[-1]) == ("not in the journal", "bad", "\n")
 
 
 def test_after_close_nothing_is_taken(tmp_path):
