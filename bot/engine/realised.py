@@ -42,13 +42,14 @@ class Realised:
     def take_late(self, pair_id: str) -> None:
         """One that an earlier run had counted as over is in hand again: what it comes to counts, and its route does not
         wait for it."""
-        self._counted[pair_id] = self._base_prices[pair_id] = Decimal(0)
+        self._counted[pair_id] = Decimal(0)
 
     def recount(self, pair_id: str, now_ns: int) -> bool:
-        """Count one anew that was over before; False where it was not."""
-        if pair_id in self._counted:
+        """Count one anew that is over; False where it is not, or a late fill has opened it again: its end will."""
+        is_over = pair_id in self._counted and self._context.ledger.pair(pair_id).is_closed
+        if is_over:
             self.count(pair_id, self._base_prices[pair_id], now_ns)
-        return pair_id in self._counted
+        return is_over
 
     def failed(self, state: RouteState, what: str, why: str) -> None:
         """One more of a route's `what` (`pairs`, `chains`) failed: each costs something, and too many halt."""

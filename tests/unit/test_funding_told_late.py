@@ -9,6 +9,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Side
 from bot.execution.ledger import Ledger
 from bot.ports import RecordKind
+from bot.risk.gate import TradingState
 from exchanges.bybit.account_requests import WALLET, funding_of
 from exchanges.bybit.private_schemas import ExecutionRow
 from exchanges.common.account.wallet_book import WalletBook
@@ -141,6 +142,30 @@ def test_the_result_of_a_pair_that_is_over_is_counted_anew() -> None:
     assert [body["pair"] for body in bench.journal.of(RecordKind.FUNDING)] == [held.id]
     assert desk.ledger.unallocated_funding() == {}
     assert abs(desk.portfolio.realised_today(now_ns) - before - float(told.amount)) < 1e-9
+
+
+def test_a_pair_that_a_late_fill_has_opened_again_has_no_result_before_it_is_over() -> None:
+    """What it holds by then is bought or sold, and not lost or earned: counted as that, it would halt."""
+    bench = Bench()
+    bench.warm()
+    bench.linear(2_010, *DEAR)
+    bench.clock.advance_to(bench.clock.now_ns() + 90_000_000)
+    desk = bench.engine.desk
+    (held,) = desk.executor.pairs.values()
+    told = bench.paper.settle_funding(LINEAR, D("0.001"), D("1003.5"))
+    assert told is not None
+    desk.executor.flatten()
+    for _ in closing(bench):
+        pass
+    before = desk.portfolio.realised_today(bench.clock.now_ns())
+    sale = next(order for order, name, _ in held.orders.values() if name == "open_sell")
+    desk.on_fill(fill("late", LINEAR, SELL, "1", bench.clock.now_ns()).model_copy(
+        update={"client_order_id": sale.client_order_id}
+    ))  # fmt: skip
+    assert held.id in desk.executor.pairs
+    desk.on_funding(told)
+    assert desk.portfolio.realised_today(bench.clock.now_ns()) == before
+    assert desk.gate.state is TradingState.ACTIVE
 
 
 def test_a_payment_of_many_digits_leaves_no_rest_that_is_nobodys() -> None:

@@ -82,7 +82,10 @@ class AccountLease:
         self._renewing = asyncio.get_running_loop().create_task(self._renew())
 
     async def _outlast(self, account: str, held_by: str) -> str | None:
-        """Who holds it still, and has renewed it meanwhile; None: it has run out, and is ours."""
+        """Who holds it still, and has renewed it meanwhile; None: it has run out, and is ours.
+
+        A database that goes away meanwhile does not say that it has.
+        """
         venue = account.partition(":")[0]
         words = f"{held_by} held the account at {venue} a moment ago, says MongoDB: waiting whether it lives"
         self._log("warning", f"{words}, {HELD_S:g} s at most")
@@ -91,7 +94,8 @@ class AccountLease:
         still: str | None = held_by
         while still is not None and self._held_until.get(account) == known and clock.monotonic_ns() < give_up_ns:
             await pause(clock, _LOOK_S)
-            still = await self._hold(account)
+            found = await self._hold(account)
+            still = held_by if self._is_away else found
         return still
 
     async def release(self) -> None:
@@ -125,7 +129,9 @@ class AccountLease:
             try:
                 await self._leases.update_one(free, ours, upsert=True)
             except DuplicateKeyError:
-                return await self._holder_of(account)
+                held_by = await self._holder_of(account)
+                self._is_away = False
+                return held_by
         except PyMongoError as error:
             if not self._is_away:
                 why = told(error, self._target)
