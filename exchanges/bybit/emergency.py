@@ -95,7 +95,7 @@ class BybitEmergency:
 
     def _rows(self, path: str, values: dict[str, str]) -> Iterator[dict[str, Any]]:
         for _ in range(_MOST_PAGES):
-            query = urlencode(values)
+            query = urlencode(values, safe="%")  # a cursor comes percent-encoded, and goes back as it came
             reply = self._sender.send("GET", f"{self._base}{path}?{query}", self._headers(query))
             result = _understood(reply)
             rows = result.get("list")

@@ -69,7 +69,7 @@ class TwoVenues:
 
     async def ask_bybit(self, method: str, path: str, /, **parameters: object) -> Any:
         stamp = str(self.now_ms)
-        payload = json.dumps(parameters) if method == "POST" else urlencode(parameters)
+        payload = json.dumps(parameters) if method == "POST" else urlencode(parameters, safe="%")
         headers = {
             "X-BAPI-API-KEY": self.key, "X-BAPI-TIMESTAMP": stamp, "X-BAPI-RECV-WINDOW": "5000",
             "X-BAPI-SIGN": self._sign(stamp + self.key + "5000" + payload),

@@ -221,6 +221,7 @@ def test_executions_are_paged_by_a_cursor(http):
         cursor = page["nextPageCursor"]
     assert [row["execId"] for row in paged] == [row["execId"] for row in whole]
     assert len(paged) >= 3
+    assert page["list"] == [], "the last page with rows has a cursor too, as Bybit's has"
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ async def test_oversized_bodies_and_queries_are_refused():
         ("/v5/market/orderbook?category=linear&symbol=BTCUSDT&limit=x", 10001),
         ("/v5/market/orderbook?category=spot&symbol=%00", 170121),
         ("/v5/market/instruments-info?category=linear&cursor=page_token%3D-5", 10001),
+        ("/v5/market/instruments-info?category=linear&cursor=page_token%253D0", 10001),
         ("/v5/market/kline?category=linear&symbol=BTCUSDT&interval=7", 10001),
         ("/v5/account/info", 10003),
     ],

@@ -117,17 +117,23 @@ class Params:
         return [Params(row) for row in value]
 
 
-def page(rows: list[Any], params: Params, *, default: int, most: int) -> tuple[list[Any], str]:
-    """One page of `rows` and the cursor of the next, empty at the end.
+def page(
+    rows: list[Any], params: Params, *, default: int, most: int, is_end_told: bool = False
+) -> tuple[list[Any], str]:
+    """One page of `rows` and the cursor of the next, percent-encoded as Bybit hands it out: it goes back as it came.
+
+    The last page has one too, and after it there is a page without rows and without a cursor; of public lists the
+    end is told (`is_end_told`).
 
     Raises:
         ApiError: `limit` or `cursor` is none of ours.
     """
     limit = params.integer("limit", default, least=1, most=most)
-    cursor = params.text("cursor", "").replace("%3D", "=")
+    cursor = params.text("cursor", "")
     key, _, offset = cursor.partition("=")
     if cursor and (key != "page_token" or not (offset.isascii() and offset.isdigit()) or len(offset) > 12):
         raise ApiError(10001, "params error: cursor is invalid")
     start = int(offset) if cursor else 0
-    end = start + limit
-    return rows[start:end], f"page_token%3D{end}" if end < len(rows) else ""
+    shown = rows[start : start + limit]
+    goes_on = start + limit < len(rows) if is_end_told else bool(shown)
+    return shown, f"page_token%3D{start + len(shown)}" if goes_on else ""

@@ -59,7 +59,7 @@ def instruments(call: Call) -> dict[str, Any]:
     rows = [row for row in rows if not status or row["status"] == status]
     if category == "spot":
         return {"category": category, "list": rows}
-    rows, cursor = page(rows, call.params, default=500, most=1000)
+    rows, cursor = page(rows, call.params, default=500, most=1000, is_end_told=True)
     return {"category": category, "list": rows, "nextPageCursor": cursor}
 
 
