@@ -27,6 +27,11 @@ _TRADES_AT_ONCE = 19
 """Trades that are asked for by one call: ccxt splits them by twenty, and of a number that twenty divides it asks for
 none of them at last, which Kraken refuses."""
 _PAGE = 50
+_EACH_TRADE = {"consolidate_taker": "false"}
+"""Kraken would else tell all that an order took at once as one trade, at a rounded mean, and under an id by which
+`QueryTrades`, which cannot be asked so, need not know the same."""
+_WITH_TRADES = {"trades": "true"}
+"""As Kraken spells what is true; ccxt says `True`."""
 _MOST_PAGES = 20
 
 
@@ -59,7 +64,9 @@ class KrakenDialect:
     async def find(self, client: Any, order: Order, venue_order_id: str | None) -> Row | None:
         """By Kraken's id where that is known; else among the open orders, and then among the closed ones."""
         if venue_order_id is not None:
-            rows = await client.fetch_orders_by_ids([venue_order_id], order.instrument.symbol)
+            rows = await client.fetch_orders_by_ids(
+                [venue_order_id], order.instrument.symbol, _WITH_TRADES | _EACH_TRADE
+            )
             return next((row for row in rows if row["id"] == venue_order_id), None)
         name = wire_id(order.client_order_id)
         for ask in (client.fetch_open_orders, client.fetch_closed_orders):
@@ -93,7 +100,7 @@ class KrakenDialect:
         found: dict[str, Row] = {}
         for page in range(_MOST_PAGES):
             # A second earlier: Kraken's `start` is in whole seconds, and excludes the moment itself.
-            rows = await client.fetch_my_trades(None, since_ms - 1_000, None, {"ofs": page * _PAGE})
+            rows = await client.fetch_my_trades(None, since_ms - 1_000, None, {"ofs": page * _PAGE} | _EACH_TRADE)
             found |= {str(row["id"]): row for row in rows if row.get("symbol") in symbols}
             if len(rows) < _PAGE:
                 return [row for row in found.values() if row["timestamp"] >= since_ms]

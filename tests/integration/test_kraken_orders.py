@@ -75,6 +75,8 @@ async def test_an_order_of_many_trades_has_every_one_of_them(levels: int) -> Non
         done = await final(here, LONG)
         assert (done.status, len(here.heard.fills(LONG))) == (OrderStatus.FILLED, levels)
         assert added_up(here.heard.fills(LONG)) == done.quantity
+        told = await actions.questions.trades([BTC], 0, lambda instrument, fill: False)
+        assert {fill.fill_id: fill for fill in told} == {fill.fill_id: fill for fill in here.heard.fills(LONG)}
 
 
 async def test_an_order_that_kraken_does_not_answer_is_asked_for_before_it_is_evened_at_the_market() -> None:

@@ -4,6 +4,7 @@ Source: https://docs.kraken.com/exchange/api-reference/account-data/query-orders
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,24 @@ from exchanges.simulator.kraken.pairs import Pair
 Row = dict[str, Any]
 _S = 1_000_000_000
 _STATES = {OrderState.NEW: "open", OrderState.PARTIALLY_FILLED: "open", OrderState.FILLED: "closed"}
+
+
+def told(fills: Sequence[AccountFill], *, are_consolidated: bool) -> Sequence[AccountFill]:
+    """An account's trades as they are asked for; `consolidate_taker`, which holds unless it is denied, makes one of all
+    that an order took at once: at their mean, called like the first of them, and Kraken rounds it to a price's digits.
+    """
+    if not are_consolidated:
+        return fills
+    taken: dict[tuple[int, int, int], AccountFill] = {}
+    for fill in fills:
+        key = (fill.order_number, fill.ts_ns, fill.trade_id if fill.is_maker else -1)
+        if (first := taken.get(key)) is None:
+            taken[key] = fill
+            continue
+        quantity = first.quantity + fill.quantity
+        mean = (first.price * first.quantity + fill.price * fill.quantity) / quantity
+        taken[key] = replace(first, price=mean, quantity=quantity, fee=first.fee + fill.fee)
+    return list(taken.values())
 
 
 def order_row(pair: Pair, view: OrderView, trades: Sequence[AccountFill] | None = None) -> Row:

@@ -13,7 +13,7 @@ from exchanges.simulator.core.ports import Account
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderView, Refusal
 from exchanges.simulator.kraken.errors import ApiError, refused
 from exchanges.simulator.kraken.ids import number_in, order_id
-from exchanges.simulator.kraken.order_rows import Row, order_row, sentence, trade_row
+from exchanges.simulator.kraken.order_rows import Row, order_row, sentence, told, trade_row
 from exchanges.simulator.kraken.pairs import Pair, Pairs
 
 Values = Mapping[str, str]
@@ -81,13 +81,13 @@ class KrakenDesk:
             raise ApiError("EGeneral:Invalid arguments:txid")
         wanted = [number_in(one) for one in names]
         rows = {order_id(view.number): (pair, view) for pair, view in self._all() if view.number in wanted}
-        fills = self._account.fills(None) if "trades" in values else None
+        fills = self._fills(values) if values.get("trades") == "true" else None
         return {name: order_row(pair, view, fills) for name, (pair, view) in rows.items()}
 
     def trades(self, values: Values) -> tuple[dict[str, Row], int]:
         """The newest fifty from `ofs` on, and how many there are."""
         since_ns = _number(values.get("start") or "0") * _S
-        found = [fill for fill in reversed(self._account.fills(None)) if fill.ts_ns > since_ns]
+        found = [fill for fill in reversed(self._fills(values)) if fill.ts_ns > since_ns]
         at = int(values.get("ofs") or 0)
         return self._trades(found[at : at + 50]), len(found)
 
@@ -123,6 +123,9 @@ class KrakenDesk:
             for pair, view in self._all()
             if view.state.is_final is is_final and name in (None, view.request.client_id)
         }
+
+    def _fills(self, values: Values) -> Sequence[AccountFill]:
+        return told(self._account.fills(None), are_consolidated=values.get("consolidate_taker") != "false")
 
     def _trades(self, fills: Sequence[AccountFill]) -> dict[str, Row]:
         pairs = [(self._pairs.at(fill.listing), fill) for fill in fills]
