@@ -30,6 +30,7 @@ from bot.execution.chain_executor import ChainExecutor
 from bot.execution.context import ExecutionContext
 from bot.execution.journal_replay import LeftPair
 from bot.execution.ledger import Ledger
+from bot.execution.netting import NETTED
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_record import pair_record
 from bot.execution.quote_executor import QuoteExecutor
@@ -366,9 +367,11 @@ class PairDesk:
         self.on_booked(fill)
 
     def _on_pair_fill(self, pair: Pair, leg: str, fill: Fill) -> None:
+        self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
+        if fill.client_order_id == NETTED:
+            return  # two pairs have settled it between them: no account has changed
         self.fills += 1
         self.portfolio.on_wallets()
-        self.ledger.on_fill(pair.id, pair.leg_of(fill.instrument).side, fill)
         self.on_booked(fill)
         self.witness.filled(pair, fill)
 

@@ -28,6 +28,7 @@ from bot.execution.episode import Stage
 from bot.execution.forced import shares
 from bot.execution.grid import decimal_price
 from bot.execution.leg_recovery import LegRecovery
+from bot.execution.netting import Netting
 from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_orders import PairOrders, is_to_be_hedged, less_than_a_lot
@@ -93,6 +94,7 @@ class PairExecutor:
         self.dust = DustLedger(dust_records(journal, clock))
         self._recovery = LegRecovery(self._orders, context, self._takes_risk)
         self._closing = Closing(self._orders, context.quotes, self.dust)
+        self._netting = Netting(self._pairs, self._orders, context.quotes, journal, clock)
 
     @property
     def pairs(self) -> Mapping[str, Pair]:
@@ -385,7 +387,7 @@ class PairExecutor:
         self._closing.expect_exit(pair)
         left = self._closing.left(pair)
         if not left:
-            if not pair.pending:
+            if not pair.pending and not self._net(pair):
                 self._over(pair, PairState.CLOSED)
             return
         if pair.must_pause:
@@ -394,8 +396,20 @@ class PairExecutor:
         orders = self._closing.next_orders(pair, left)
         if orders:
             self._try(pair, orders)
-        elif not pair.pending:
+        elif not pair.pending and not self._net(pair):
             self._pause.begin(pair)
+
+    def _net(self, pair: Pair) -> bool:
+        """What no venue takes of it goes to a pair that holds as little the other way round; False: there is none."""
+        found = self._netting.match(pair)
+        for one, leg_name, fill in found or ():
+            one.count(fill)
+            one.fruitless_rounds = 0
+            self._on_pair_fill(one, leg_name, fill)
+        for one, _, _ in found or ():
+            self._pause.end(one)
+            self._next(one)
+        return found is not None
 
     def _over(self, pair: Pair, state: PairState) -> None:
         if (stuck := less_than_a_lot(pair)) is not None:

@@ -53,6 +53,18 @@ class PairOrders:
             return leg.closable() > 0
         return self._is_taken(pair, leg, leg.closable())
 
+    def is_stuck(self, pair: Pair, leg: PairLeg) -> bool:
+        """Whether a closing pair holds a position here that its venue takes no order for, and nothing is on its way.
+
+        It is less than the minimum, and what other pairs hold keeps it from shrinking the account's position; or less
+        than a lot.
+        """
+        if pair.state is not PairState.CLOSING or pair.is_frozen or pair.pending:
+            return False
+        if not leg.instrument.is_perpetual or not leg.held or self._others_trade(pair, leg.instrument):
+            return False
+        return not self._is_taken(pair, leg, leg.closable())
+
     def can_complete(self, pair: Pair, behind: PairLeg) -> bool:
         """Whether the venue of the leg that is missing something takes an order for it."""
         quantity = ahead_by(pair, behind)

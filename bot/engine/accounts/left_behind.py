@@ -13,6 +13,7 @@ from bot.domain.instrument import Instrument
 from bot.engine.accounts.left_open import left_open
 from bot.engine.accounts.runs_before import asked_since_ns, is_on, needed, shares
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
+from bot.execution.netting import NETTED
 from bot.execution.pair import PairState
 from bot.ports import Journal, RecordKind
 from bot.storage.queries import JournalReader
@@ -22,11 +23,11 @@ BEFORE_NS = 600_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class FundingPart:
-    """What one pair, or nobody, had of a funding payment: a record of the journal, written or not."""
+class MissingPart:
+    """What one pair, or nobody, had of a funding payment; or what one of two pairs had of what they matched."""
 
     key: str
-    """The instrument."""
+    """The instrument; of a fill its id."""
     ts_ns: int
     body: Mapping[str, Any]
     kind: RecordKind = RecordKind.FUNDING
@@ -45,8 +46,8 @@ class LeftBehind:
     """Instrument and fill id of every fill since then that the journal has, and of others' that a start was told of."""
     payments: set[tuple[str, int]] = field(default_factory=set)
     """Instrument and time of every funding payment since then that the journal has."""
-    missing_parts: list["FundingPart"] = field(default_factory=list)
-    """Parts of such payments that a crash took: `write_missing` makes up for them."""
+    missing_parts: list["MissingPart"] = field(default_factory=list)
+    """Parts of such payments, and of matched rests, that a crash took: `write_missing` makes up for them."""
     orders_over: dict[str, str] = field(default_factory=dict)
     """Orders of pairs that are over, by client order id, and whose: what is filled of them now belongs to nobody."""
     told: list[str] = field(default_factory=list)
@@ -77,6 +78,8 @@ def left_behind(
             told = []
         replay = JournalReplay({one.id: one for one in instruments})
         parts: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+        matched: dict[str, MissingPart] = {}
+        fills: set[str] = set()
         # Runs that had more venues count too: they may have taken over what these left, and ended it.
         beside = [run for run in runs if shares(run, accounts or {})]
         last_ns = asked_since_ns(reader, beside)
@@ -88,7 +91,13 @@ def left_behind(
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
                 if record.kind is RecordKind.FUNDING:
                     parts.setdefault((record.key, record.ts_ns), []).append(record.body)
+                elif record.kind is RecordKind.FILL and record.body["client_order_id"] == NETTED:
+                    fills.add(record.key)
+                    if (other := record.body.get(NETTED)) is not None:  # one that was missing names none
+                        part = MissingPart(other["fill_id"], record.ts_ns, other, RecordKind.FILL)
+                        matched[part.key] = part
         found.missing_parts = [part for (key, ts_ns), told in parts.items() for part in _missing(key, ts_ns, told)]
+        found.missing_parts += [part for key, part in matched.items() if key not in fills]
         for part in found.missing_parts:
             replay.take(part)
         found.orders_over = replay.orders_over()
@@ -97,7 +106,8 @@ def left_behind(
 
 
 def write_missing(journal: Journal, left: LeftBehind) -> None:
-    """Write down what a crash took of funding payments, so that their parts sum to what the venue paid."""
+    """Write down what a crash took, so that the parts of a payment sum to what the venue paid, and matched rests to
+    nothing."""
     for part in left.missing_parts:
         journal.record(part.kind, part.key, part.ts_ns, part.body)
 
@@ -107,14 +117,14 @@ def in_order_of_adoption(pairs: Sequence[LeftPair]) -> list[LeftPair]:
     return sorted(pairs, key=lambda left: left.pair.state is PairState.CLOSING)
 
 
-def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterator[FundingPart]:
+def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterator[MissingPart]:
     """The parts of one payment that its records name, and that none of them is."""
     written = {body["pair"] for body in told}
     for whose, amount in told[0].get("parts", ()):
         if whose not in written:
             # Alone, and not of all: a later start may read this part and not the run that wrote the others.
             part = {name: value for name, value in told[0].items() if name != "parts"}
-            yield FundingPart(key, ts_ns, {**part, "pair": whose, "payment": amount})
+            yield MissingPart(key, ts_ns, {**part, "pair": whose, "payment": amount})
 
 
 def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, object]) -> None:
