@@ -25,6 +25,13 @@ _TRADES = {
     "Settle": "delisting",
 }
 """Kinds of execution that trade, and which of them no order of ours asked for; the last two close what is taken off."""
+_CREATED = {
+    "CreateByLiq": "liquidation",
+    "CreateByTakeOver_PassThrough": "liquidation",
+    "CreateByAdl_PassThrough": "adl",
+    "CreateBySettle": "delisting",
+}
+"""By whom an order was placed: liquidation step by step is an order of Bybit's that trades as any other."""
 
 
 class BybitOrders:
@@ -130,7 +137,7 @@ def fill_of(instrument: Instrument, row: ExecutionRow) -> Fill | None:
     if row.kind not in _TRADES or row.quantity <= 0 or row.price <= 0:
         return None
     return Fill(
-        forced=_TRADES[row.kind],
+        forced=_TRADES[row.kind] or _CREATED.get(row.created_by, ""),
         fill_id=row.exec_id,
         client_order_id=row.client_order_id,
         instrument=instrument,

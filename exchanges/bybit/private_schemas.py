@@ -76,6 +76,7 @@ class ExecutionRow(_Row):
     symbol: str
     exec_id: str = Field(validation_alias="execId")
     kind: str = Field(validation_alias="execType")
+    created_by: str = Field(default="", validation_alias="createType")
     client_order_id: str = Field(default="", validation_alias="orderLinkId")
     side: BybitSide
     price: Amount = Field(validation_alias="execPrice")

@@ -275,7 +275,7 @@ async def test_a_liquidation_at_binance_is_named_by_its_client_id() -> None:
 
 
 @pytest.mark.parametrize(("kind", "exec_type", "created_by"), [
-    ("liquidation", "BustTrade", "CreateByLiq"), ("deleveraging", "AdlTrade", "CreateByAdl_PassThrough"),
+    ("liquidation", "Trade", "CreateByLiq"), ("deleveraging", "AdlTrade", "CreateByAdl_PassThrough"),
 ])  # fmt: skip
 async def test_forced_trades_at_bybit_are_named_by_their_type(kind: str, exec_type: str, created_by: str) -> None:
     async with connected() as here, here.listening("bybit", LINEAR) as ears:
@@ -287,9 +287,9 @@ async def test_forced_trades_at_bybit_are_named_by_their_type(kind: str, exec_ty
         account = here.sim.server.bybit.accounts[0]
         assert account.positions()[0].unrealised > 0
         here.sim.order(f"{kind},venue=bybit")
-        await until(lambda: any(row["execType"] == exec_type for row in ears.of("execution")))
-        row = next(row for row in ears.of("execution") if row["execType"] == exec_type)
-        assert (row["createType"], row["orderLinkId"]) == (created_by, "")
+        await until(lambda: any(row["createType"] == created_by for row in ears.of("execution")))
+        row = next(row for row in ears.of("execution") if row["createType"] == created_by)
+        assert (row["execType"], row["orderLinkId"]) == (exec_type, "")
         forced = next(one for one in ears.of("order") if one["orderId"] == row["orderId"])
         assert (forced["createType"], forced["orderLinkId"]) == (created_by, "")
         answer = await here.bybit("GET", "/v5/execution/list", category="linear")

@@ -66,12 +66,13 @@ def binance_event(name: str, state: str = "FILLED") -> dict[str, Any]:
     return {"e": "ORDER_TRADE_UPDATE", "E": 1795000000001, "T": 1795000000000, "o": order}
 
 
-def bybit_event(kind: str) -> dict[str, Any]:
+def bybit_event(kind: str, created_by: str = "") -> dict[str, Any]:
     """A message of `execution` as Bybit documents it."""
     row = {
         "category": "linear", "symbol": "BTCUSDT", "execId": "77", "execPrice": "50000", "execQty": "0.5",
         "execType": kind, "execFee": "12.5", "feeCurrency": "", "feeRate": "0.0005", "isMaker": False,
         "orderId": "1", "orderLinkId": "", "side": "Sell", "execTime": "1795000000000", "execPnl": "3",
+        "createType": created_by,
     }  # fmt: skip
     return {"id": "1", "topic": "execution", "creationTime": 1795000000001, "data": [row]}
 
@@ -81,7 +82,11 @@ FORCED = [
     ("binance", binance_event("adl_autoclose"), "adl"),
     ("binance", binance_event("settlement_autoclose-1795000000000"), "delisting"),
     ("bybit", bybit_event("BustTrade"), "liquidation"),
+    ("bybit", bybit_event("Trade", "CreateByLiq"), "liquidation"),
+    ("bybit", bybit_event("BustTrade", "CreateByTakeOver_PassThrough"), "liquidation"),
     ("bybit", bybit_event("AdlTrade"), "adl"),
+    ("bybit", bybit_event("Trade", "CreateByAdl_PassThrough"), "adl"),
+    ("bybit", bybit_event("Trade", "CreateBySettle"), "delisting"),
     ("bybit", bybit_event("Delivery"), "delisting"),
     ("bybit", bybit_event("Settle"), "delisting"),
 ]

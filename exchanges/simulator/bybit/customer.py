@@ -259,7 +259,10 @@ class Customer:
 
 
 def _forced(view: OrderView) -> tuple[str, str] | None:
-    """`execType` and `createType` of an order that the exchange placed; Bybit gives these no link id."""
+    """`execType` and `createType` of an order that the exchange placed; Bybit gives these no link id.
+
+    `BustTrade` is a takeover by the liquidation engine; what is liquidated in the book trades as any order does.
+    """
     if is_liquidation(view):
-        return "BustTrade", "CreateByLiq"
+        return "Trade", "CreateByLiq"
     return ("AdlTrade", "CreateByAdl_PassThrough") if is_deleveraging(view) else None
