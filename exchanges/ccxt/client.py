@@ -6,7 +6,6 @@ What is raised never holds ccxt's own words: they hold the whole URL, and with i
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,10 +88,19 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
     budget = manners.budget
 
     class Guarded(exchange):  # type: ignore[misc]  # ccxt is loaded late, and has no types
-        async def fetch2(self, path: str, api: str | Sequence[str] = "public", *args: Any, **more: Any) -> Any:
-            ask = partial(super().fetch2, path, api, *args, **more)
+        async def fetch2(
+            self, path: str, api: str | Sequence[str] = "public", method: str = "GET", params: Any = None,
+            *args: Any, **more: Any,
+        ) -> Any:  # fmt: skip
             name = "/".join([*([api] if isinstance(api, str) else api), path])
-            cost = manners.cost(name)
+            cost, send = manners.cost(name), super().fetch2
+
+            def ask() -> Awaitable[Any]:
+                sent: Awaitable[Any] = send(
+                    path, api, method, {**(params or {}), **manners.besides(name)}, *args, **more
+                )
+                return sent
+
             try:
                 return await self._paid(cost, ask)
             except ClockSkew:

@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderType
-from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, VenueError, VenueUnavailable
+from bot.errors import (
+    AuthenticationFailed,
+    ClockSkew,
+    OrderOutcomeUnknown,
+    OrderRejected,
+    VenueError,
+    VenueUnavailable,
+)
 from exchanges.ccxt.dialect import Dialect, Row
 from exchanges.ccxt.errors import translated
 from exchanges.ccxt.reports import fill_of, report_of
@@ -170,6 +177,6 @@ class CcxtOrders:
             return outcome
         if isinstance(error, Refusal) or type(error) is VenueError:
             return OrderOutcomeUnknown(name, str(error))
-        if isinstance(error, AuthenticationFailed | VenueUnavailable):
+        if isinstance(error, AuthenticationFailed | ClockSkew | VenueUnavailable):
             self._session.on_error(error)
         return error

@@ -6,7 +6,7 @@ unknown outcomes for refusals, and a lost answer for a connection that was refus
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,6 +26,15 @@ def _nothing(status: int, answer: Any) -> VenueError | None:
     return None
 
 
+Besides = Callable[[str], Mapping[str, Any]]
+"""What a request is told besides what it asks for, by ccxt's name of it; asked for when it is about to be signed."""
+
+
+def nothing_besides(name: str) -> Mapping[str, Any]:
+    """A `Besides`: nothing, whatever is asked."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Manners:
     """One venue's."""
@@ -37,6 +46,7 @@ class Manners:
     """What an answer (status; its JSON, None where it is none) says is wrong, by code; None: ask ccxt."""
     once: Collection[str] = ()
     """What is never sent again, by ccxt's name; all else is where it was turned away unread for its number."""
+    besides: Besides = nothing_besides
 
 
 _LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)

@@ -1,6 +1,9 @@
 """Orders at Kraken, spot, through ccxt; there is no stream of the account: what became of them is asked for."""
 
+from functools import partial
+
 from bot.domain.order import Order
+from bot.errors import ClockSkew, VenueError, VenueUnavailable
 from exchanges.ccxt.gateway import CcxtGateway
 from exchanges.ccxt.history import CcxtHistory
 from exchanges.ccxt.orders import CcxtOrders
@@ -12,10 +15,15 @@ from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.polled_actions import PolledActions
 from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.offset_watch import OffsetWatch
+from exchanges.common.requests.refusals import ServerFault
 from exchanges.common.requests.request_pool import Lane
+from exchanges.common.requests.venue_http import AnswerLost
+from exchanges.kraken.clock import asking_time
 from exchanges.kraken.dead_man import KrakenDeadMan
-from exchanges.kraken.dialect import NEVER_COMES_S, KrakenDialect
-from exchanges.kraken.endpoints import SPOT, VENUE, rest_url
+from exchanges.kraken.deadlines import NEVER_COMES_S, Deadlines
+from exchanges.kraken.dialect import KrakenDialect
+from exchanges.kraken.endpoints import SPOT, VENUE, rest_url, stream_url
 from exchanges.kraken.manners import manners
 from exchanges.kraken.request_costs import new_order_cost, rates
 
@@ -35,12 +43,19 @@ class KrakenActions(PolledActions):
         settings, clock = setup.settings, setup.clock
         own = {one.id: one for listed in setup.listed_at(VENUE).values() for one in listed.values()}
         budget = setup.budget_of(VENUE, rates())
-        session = Session(VENUE, rest_url(settings), setup.keys, manners(budget))
-        state = setup.state_of(budget, [new_order_cost()])
-        session.on_error = state.on_error
+        self._deadlines = Deadlines(clock)
+        self._offsets = OffsetWatch(
+            partial(asking_time, stream_url(settings)),
+            clock,
+            on_offset=self._deadlines.on_offset,
+            on_trouble=lambda why: setup.log("warning", f"{VENUE}: {why}"),
+        )
+        session = Session(VENUE, rest_url(settings), setup.keys, manners(budget, self._deadlines.terms))
+        self._venue_state = state = setup.state_of(budget, [new_order_cost()])
+        session.on_error = self._on_error
         desk = OrderDesk(clock, setup.listener)
         wallets = WalletBook(lambda _: str(SPOT), setup.fees, settings.paper.initial_margin_ratio, locks_margin=False)
-        dialect = KrakenDialect(clock)
+        dialect = KrakenDialect()
         orders = CcxtOrders(session, dialect, own)
         account = CcxtGateway(session, SPOT, wallets)
         history = CcxtHistory(session, dialect, orders, own, clock)
@@ -61,6 +76,31 @@ class KrakenActions(PolledActions):
             ),
             never_comes_s=NEVER_COMES_S,
         )
+
+    async def start(self) -> None:
+        """Measure Kraken's clock, connect, and ask for balances.
+
+        Raises:
+            VenueError: Why it cannot; everything is closed again.
+        """
+        try:
+            await self._offsets.begin()
+            if not self._deadlines.is_measured:
+                raise VenueUnavailable(VENUE, "does not tell its time, by which it would judge our orders")
+            await super().start()
+        except BaseException:  # a cancelled start too leaves nothing open
+            await self._offsets.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close everything. Idempotent."""
+        await self._offsets.stop()
+        await super().stop()
+
+    def _on_error(self, error: VenueError) -> None:
+        self._venue_state.on_error(error)
+        if isinstance(error, ClockSkew | VenueUnavailable) and not isinstance(error, AnswerLost | ServerFault):
+            self._offsets.begin()  # turned away, perhaps for its time
 
     async def _leaves_trace(self, order: Order) -> bool:
         # A small counter: in the lane of what can wait this would take longer than a leg may be uneven.

@@ -1,26 +1,18 @@
-"""Kraken's way with orders, through ccxt: names of its own length, fees in the quote, a deadline for every order.
+"""Kraken's way with orders, through ccxt: names of its own length, fees in the quote.
 
 Source: https://docs.kraken.com/exchange/api-reference/trading/add-order (and its neighbours).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.clock import Clock
 from bot.domain.order import Order, OrderType, TimeInForce
 from bot.errors import VenueUnavailable
 from exchanges.ccxt.dialect import Row
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.order_ids import own_id, wire_id
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTC"}
-_WINDOW_MS = 2_800
-"""Kraken refuses a `deadline` that is less than two seconds away when it looks at it: two, and the way there, and what
-its clock may be ahead of ours. No more than that: a leg that is not answered for is evened after three."""
-NEVER_COMES_S = _WINDOW_MS / 1e3 + 0.9
-"""After this time an order that Kraken does not know will not come: the window, and what its clock may be behind."""
 _AT_ONCE = 20
 """Orders that may be asked for by one request."""
 _TRADES_AT_ONCE = 19
@@ -40,17 +32,9 @@ class KrakenDialect:
 
     venue = VENUE
 
-    def __init__(self, clock: Clock) -> None:
-        """`clock` says when an order is too old to be taken."""
-        self._clock = clock
-
     def terms(self, order: Order) -> dict[str, Any]:
-        """Fees in the quote, whichever side; and Kraken takes nothing that is older than `deadline` says."""
-        terms: dict[str, Any] = {
-            "clientOrderId": wire_id(order.client_order_id),
-            "oflags": "fciq",
-            "deadline": self._deadline(),
-        }
+        """Fees in the quote, whichever side."""
+        terms: dict[str, Any] = {"clientOrderId": wire_id(order.client_order_id), "oflags": "fciq"}
         if order.type is OrderType.LIMIT:
             terms["timeInForce"] = _LIFETIMES[order.time_in_force]
             if order.time_in_force is TimeInForce.POST_ONLY:
@@ -114,7 +98,3 @@ class KrakenDialect:
             rows = await client.fetch_orders_by_ids(ids[at : at + _AT_ONCE])
             names |= {str(row["id"]): self.own_id(row) for row in rows}
         return names
-
-    def _deadline(self) -> str:
-        until_us = self._clock.now_ns() // 1_000 + _WINDOW_MS * 1_000
-        return (_EPOCH + timedelta(microseconds=until_us)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,7 +1,8 @@
 """What Kraken's errors mean for a request: refused, turned away, or nobody knows.
 
 Kraken has no numbers: an error is `E`, a category, a type and sometimes more, between colons. Category and type are
-what it documents, and stand here for the code; what follows them is for people.
+what it documents, and stand here for the code; what follows them is for people, but for `EGeneral:Invalid arguments`,
+where it alone says what is wrong.
 
 Source: https://support.kraken.com/hc/en-us/articles/360001491786-API-error-messages.
 """
@@ -33,6 +34,8 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "ETrade:User Locked": AuthenticationFailed,
     "ETrade:Locked": AuthenticationFailed,
     "EAPI:Invalid nonce": ClockSkew,
+    # Of a deadline that is too near, by Kraken's own clock.
+    "EGeneral:Invalid arguments:deadline": ClockSkew,
     "EAPI:Rate limit exceeded": RateLimited,
     "EOrder:Rate limit exceeded": RateLimited,
     "EGeneral:Too many requests": RateLimited,
@@ -51,6 +54,7 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "EGeneral:Unknown error": ServerFault,
     "EDatabase:Internal error": ServerFault,
 }
+_INVALID = "EGeneral:Invalid arguments"
 _WAIT_S: dict[type[VenueError], float] = {RateLimited: 15.0, Banned: _LOCKOUT_S}
 _RESTRICTED = "EAccount:Invalid permissions"
 """Of one asset: `USDT trading restricted for DE`. It says nothing of the key."""
@@ -59,7 +63,7 @@ _DEFINITE = (
     "EOrder:",
     "EQuery:",
     "ETrade:",
-    "EGeneral:Invalid arguments",
+    _INVALID,
     "EGeneral:Unknown method",
     "EFunding:",
 )
@@ -96,7 +100,7 @@ def complaint(status: int, answer: Any) -> VenueError | None:
 
 def of_text(text: str) -> VenueError:
     """What one error means; `text` as Kraken spells it."""
-    code = ":".join(text.split(":")[:2])
+    code = ":".join(text.split(":")[: 3 if text.startswith(_INVALID) else 2])
     kind = _BY_CODE.get(code)
     words = printable(text)
     if kind is None:

@@ -64,7 +64,7 @@ class Kraken:
         return ApiKeys(key=SecretStr(found.api_key), secret=SecretStr(found.secret))
 
     def settings(self) -> Settings:
-        here = EndpointSettings(rest_url=self.url)
+        here = EndpointSettings(rest_url=self.url, stream_url=f"ws{self.url.removeprefix('http')}/kraken/v2")
         return Settings.model_validate({"venues": {"kraken": {"spot": here}}, "market": "simulated"})
 
     def actions(self, keys: ApiKeys | None = None, **more: Any) -> KrakenActions:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import traceback
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +13,12 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
-from bot.errors import Banned, OrderRejected, RateLimited, VenueError
+from bot.errors import Banned, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.requests.emergency import Account
+from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.emergency import KrakenEmergency
+from exchanges.kraken.endpoints import VENUE
+from exchanges.kraken.request_costs import ORDERS, rates
 from modes.kill_venue import Silencer
 from tests.integration.actions_rig import an_order, until
 from tests.integration.kraken_rig import BTC, PRIVATE, Kraken, kraken, trading
@@ -237,15 +241,49 @@ async def test_an_order_that_is_too_old_on_arrival_is_refused() -> None:
         assert here.orders() == 0
 
 
-async def test_a_deadline_is_one_that_kraken_takes_although_its_clock_is_ahead() -> None:
-    """It refuses one that is less than two seconds away, whatever else the order says."""
+@pytest.mark.parametrize("drift_s", [-30, 0, 30])
+async def test_a_deadline_is_by_krakens_clock_however_far_it_is_from_ours(drift_s: int) -> None:
+    """It refuses one that is less than two seconds away; and one that is far away lets a lost order come late."""
+    async with kraken() as here:
+        here.exchange.drift_ns = drift_s * 1_000_000_000
+        taken, inner, left_s = here.requests, here.requests.handle, list[float]()
+
+        async def timed(request: web.Request, handler: Any) -> web.StreamResponse:
+            if request.path.endswith("AddOrder"):
+                deadline = datetime.fromisoformat(str((await request.post())["deadline"]))
+                left_s.append(deadline.timestamp() - here.exchange.now_ns() / 1e9)
+            return await inner(request, handler)
+
+        taken.handle = timed  # type: ignore[method-assign]
+        async with trading(here) as actions:
+            actions.submit(an_order("taken", BTC))
+            assert (await final(here, "taken")).status is OrderStatus.FILLED
+        assert 2 < left_s[0] < 2.9
+
+
+async def test_a_clock_that_moves_is_measured_again_once_an_order_is_refused_for_it() -> None:
     async with kraken() as here, trading(here) as actions:
-        here.exchange.drift_ns = 500_000_000
-        actions.submit(an_order("taken", BTC))
-        assert (await final(here, "taken")).status is OrderStatus.FILLED
         here.exchange.drift_ns = 2_000_000_000
         actions.submit(an_order("short", BTC))
         assert "Invalid arguments:deadline" in ((await final(here, "short")).reason or "")
+        await actions._offsets.begin()
+        actions.submit(an_order("taken", BTC))
+        assert (await final(here, "taken")).status is OrderStatus.FILLED
+
+
+async def test_an_order_that_waits_for_room_has_its_whole_deadline_afterwards() -> None:
+    budget = RequestBudget(VENUE, rates(), SystemClock())
+    async with kraken() as here, trading(here, budget=budget) as actions:
+        budget.hold([ORDERS], 0.9)
+        actions.submit(an_order("evens", BTC, reduces_risk=True))
+        assert (await final(here, "evens")).status is OrderStatus.FILLED
+
+
+async def test_a_kraken_that_does_not_tell_its_time_is_not_traded_at() -> None:
+    async with kraken() as here:
+        here.requests.answer["GET /kraken/v2"] = lambda: web.Response(status=503)
+        with pytest.raises(VenueUnavailable, match="does not tell its time"):
+            await here.actions().start()
 
 
 async def test_trades_of_an_earlier_process_are_found_with_their_names() -> None:

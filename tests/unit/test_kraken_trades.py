@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from bot.clock import VirtualClock
 from bot.errors import VenueUnavailable
 from exchanges.kraken.dialect import KrakenDialect
 
@@ -22,14 +21,14 @@ class Client:
         ]
 
     async def fetch_my_trades(
-        self, symbol: Any, since: int, limit: Any, params: dict[str, int]
+        self, symbol: Any, since: int, limit: Any, params: dict[str, Any]
     ) -> list[dict[str, Any]]:
         assert since <= SINCE_MS
         return self.rows[params["ofs"] : params["ofs"] + 50]
 
 
 def asked(trades: int) -> int:
-    dialect = KrakenDialect(VirtualClock())
+    dialect = KrakenDialect()
     return len(asyncio.run(dialect.trades_since(Client(trades), {"BTC/USD"}, SINCE_MS)))
 
 

@@ -41,7 +41,14 @@ class OffsetWatch:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> asyncio.Task[None]:
-        """Measure now, and from then on regularly; the task ends with this measurement, and raises nothing."""
+        """Measure now, and from then on regularly; the task ends with this measurement, and raises nothing.
+
+        Once it has begun: measure now instead of later, unless that is being done.
+        """
+        if self._task is not None and not self._task.done():
+            return self._task
+        if self._timer is not None:
+            self._timer.cancel()
         self._task = asyncio.get_running_loop().create_task(self._measure())
         self._timer = self._clock.call_later(_EVERY_S, self._again)
         return self._task

@@ -18,8 +18,8 @@ from exchanges.simulator.kraken.pairs import Pair, Pairs
 
 Values = Mapping[str, str]
 _S = 1_000_000_000
-_SOONEST_NS, _LATEST_NS = 3 * _S // 2, 60 * _S
-"""Of a deadline. Kraken says two seconds and sixty, and not where it begins to count: half a second is the way's."""
+_SOONEST_NS, _LATEST_NS = 2 * _S, 60 * _S
+"""Of a deadline, from when it is looked at."""
 _NAME = re.compile(r"[ -~]{1,18}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_AT_ONCE, _MOST_ORDERS_AT_ONCE = 20, 50
 _KINDS = {"limit": Kind.LIMIT, "market": Kind.MARKET}
