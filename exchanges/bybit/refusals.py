@@ -14,8 +14,8 @@ from exchanges.common.market.plan import printable
 from exchanges.common.requests.refusals import Refusal, RefusalCodes, ServerFault
 from exchanges.common.requests.venue_http import Answer
 
-_UNKNOWN = frozenset({10000, 10016, 170001, 170007, 170032, 170146, 170147, 170234})
-"""Faults inside Bybit, and creating or cancelling that it gave up waiting for."""
+_UNKNOWN = frozenset({10000, 10016, 131001, 131003, 131200, 131201, 170001, 170007, 170032, 170146, 170147, 170234})
+"""Faults inside Bybit (131xxx: its service errors), and creating or cancelling that it gave up waiting for."""
 _REQUEST = frozenset({10001, 10017, 10020, 10027, 10029, 10404})
 
 

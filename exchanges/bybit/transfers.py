@@ -22,7 +22,7 @@ from urllib3.exceptions import NewConnectionError
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Segment
 from bot.domain.network import AssetNetwork
-from bot.errors import BotError, TransferOutcomeUnknown, VenueError, VenueUnavailable
+from bot.errors import BotError, TransferOutcomeUnknown, TransferRefused, VenueError, VenueUnavailable
 from bot.ports.transfers import InternalMove, MoveState, Seen, Withdrawal, no_look
 from bot.settings import Settings
 from exchanges.bybit.endpoints import rest_url
@@ -136,7 +136,8 @@ class BybitTransfers:
             "fromAccountType": _ACCOUNTS[move.source],
             "toAccountType": _ACCOUNTS[move.target],
         }
-        await self._once(move.id, lambda: self._client.create_internal_transfer(**sent))
+        answer = await self._once(move.id, lambda: self._client.create_internal_transfer(**sent))
+        _require_done(move.id, answer)
 
     async def moved(self, move: InternalMove) -> MoveState | None:
         """What became of it, by its id.
@@ -371,6 +372,16 @@ def _seen(row: Any, venue_id: str, state: MoveState, begun_ns: int) -> Seen:
         tx_id=row.get("txID") or "",
         begun_ns=begun_ns,
     )
+
+
+def _require_done(transfer_id: str, answer: Any) -> None:
+    """Code 0 says that a move was taken; whether it is done stands in its status."""
+    result = answer.get("result")
+    state = _MOVED.get(str(result.get("status"))) if isinstance(result, dict) else None
+    if state is MoveState.FAILED:
+        raise TransferRefused(transfer_id, "Bybit took it, and gave it up")
+    if state is not MoveState.DONE:
+        raise TransferOutcomeUnknown(transfer_id, "Bybit took it, and has not said that it is done")
 
 
 def _of_code(error: InvalidRequestError) -> VenueError:

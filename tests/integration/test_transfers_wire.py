@@ -146,6 +146,29 @@ async def test_a_move_that_never_arrived_is_not_taken_for_one_like_it(money: Ben
     assert any("nobody knows what became of" in text for _, text in money.events)
 
 
+@pytest.mark.parametrize(("status", "states", "kind"), [
+    ("FAILED", ["intent", "refused"], TransferRefused),
+    ("PENDING", ["intent", "unknown"], TransferOutcomeUnknown),
+    ("STATUS_UNKNOWN", ["intent", "unknown"], TransferOutcomeUnknown),
+])  # fmt: skip
+async def test_bybit_may_take_a_move_that_is_not_done(
+    money: Bench, status: str, states: list[str], kind: type[Exception]
+) -> None:
+    told = {"retCode": 0, "retMsg": "success", "result": {"transferId": "x", "status": status}}
+    money.here.requests.answer[MOVE["bybit"]] = lambda: web.json_response(told)
+    with pytest.raises(kind):
+        await money.desk(deadline_s=0.5).move("bybit", "USDT", D(100), *WALLETS["bybit"])
+    assert money.states() == states
+
+
+@pytest.mark.parametrize("code", [131001, 131003, 131200, 131201])
+async def test_a_service_error_of_bybits_leaves_a_withdrawal_in_doubt(money: Bench, code: int) -> None:
+    told = {"retCode": code, "retMsg": "Service error", "result": {}}
+    money.here.requests.answer[WITHDRAW["bybit"]] = lambda: web.json_response(told)
+    await money.allow("bybit")
+    assert (await money.desk().withdraw("bybit", "USDT", D(50), "there")).is_unknown
+
+
 @pytest.mark.parametrize("venue", VENUES)
 async def test_a_withdrawal_leaves_once_its_intent_is_durable(money: Bench, venue: str) -> None:
     await money.allow(venue)
