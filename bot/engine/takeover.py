@@ -55,6 +55,8 @@ class Takeover:
         self._patience = patience
         self._left = LeftBehind()
         self._dust: Mapping[str, Decimal] = {}
+        self._realised = Decimal(0)
+        """What earlier runs realised today."""
 
     def read(self) -> list[str]:
         """Read the journal, before this run writes to it; a line for each pair that cannot be taken over here.
@@ -66,8 +68,8 @@ class Takeover:
             return []
         instruments, now_ns = self._market.instruments, self._market.clock.now_ns()
         self._left = left_behind(self._data_dir, self._accounts, instruments, now_ns)
-        earlier = realised_today(self._data_dir, self._accounts, instruments, now_ns)
-        self._engine.desk.portfolio.restore_today(earlier, now_ns)
+        self._realised = realised_today(self._data_dir, self._accounts, instruments, now_ns)
+        self._engine.desk.portfolio.restore_today(self._realised, now_ns)
         self._dust = dust_left(self._data_dir, self._accounts)
         return self._left.told
 
@@ -101,6 +103,10 @@ class Takeover:
         recovery = Recovery(left, accounts, instruments, self._journal, clock, settings, engine.event, wait_s)
         pairs = await recovery.settle()
         engine.desk.portfolio.quarantine.update(recovery.quarantined)
+        if left.reopened:
+            now_ns = clock.now_ns()
+            others = realised_today(self._data_dir, self._accounts, instruments, now_ns, left.reopened)
+            engine.desk.portfolio.restore_today(others - self._realised, now_ns)
         return pairs
 
     def go_on(self, pairs: Sequence[LeftPair]) -> Reconciler | None:

@@ -18,6 +18,7 @@ from bot.execution.episode import Episode
 from bot.execution.leg_words import words
 from bot.execution.order_record import cost_record
 from bot.execution.pair import PairState
+from bot.execution.reasons import LATE_FILL
 from bot.matching.cash import cash_asset, cash_flow, exact
 from bot.ports.transfers import Carriage, CarryNews, CarryState
 
@@ -220,6 +221,11 @@ class Chain:
         """Nothing of it goes on any more; the first reason stays."""
         self.has_given_up = True
         self.close_reason = self.close_reason or reason
+
+    def reopen(self) -> None:
+        """It was over, and an order of it was filled after all: what that brought goes home."""
+        self.state, self.closed_ns = PairState.CLOSING, None
+        self.give_up(LATE_FILL)
 
     @property
     def came_through(self) -> bool:

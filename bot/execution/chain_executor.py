@@ -29,7 +29,7 @@ from bot.execution.dust import DustLedger, dust_records
 from bot.execution.episode import Stage
 from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import PairState
-from bot.execution.reasons import FLATTEN, LATE_FILL, NOT_SENT
+from bot.execution.reasons import FLATTEN, NOT_SENT
 from bot.execution.retry_pause import RetryPause
 from bot.execution.unhedged import Unhedged
 from bot.ports import RecordKind
@@ -238,9 +238,8 @@ class ChainExecutor:
         self.on_alarm(chain, f"a fill of order {order.client_order_id} came after its final state: {held_words(chain)}")
         if not chain.state.is_over:
             return
-        chain.state, chain.closed_ns = PairState.CLOSING, None
+        chain.reopen()
         self._chains[chain.id] = chain
-        chain.give_up(LATE_FILL)
         self._changed(chain)
 
     def on_order(self, order: Order) -> None:

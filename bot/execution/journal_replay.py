@@ -154,12 +154,13 @@ class JournalReplay:
         return {order_id: pair_id for pair_id, told in self._over.items() for order_id in told.orders}
 
     def rebuilt(self, pair_id: str) -> LeftPair:
-        """One of them, which must not be over.
+        """One of them, or of those that ended last.
 
         Raises:
+            KeyError: If it is neither.
             StorageError: If a record of it is not what this version writes.
         """
-        told = self._pairs[pair_id]
+        told = self._pairs.get(pair_id) or self._over[pair_id]
         try:
             pair = self._taken_up(pair_id, told)
             for order_id, body in told.orders.items():

@@ -15,6 +15,7 @@ from bot.domain.order import Fill, Order, OrderStatus, Side
 from bot.domain.route import Opportunity
 from bot.execution.episode import Episode
 from bot.execution.grid import decimal_price
+from bot.execution.reasons import LATE_FILL
 
 
 class PairState(StrEnum):
@@ -196,6 +197,14 @@ class Pair:
         self.filled[fill.client_order_id] = self.filled.get(fill.client_order_id, Decimal(0)) + fill.quantity
         self.leg_of(fill.instrument).on_fill(fill)
         return True
+
+    def reopen(self) -> None:
+        """It was over, and an order of it was filled after all: what that brought is seen off."""
+        keeps = self.state is PairState.CLOSED and not self.opportunity.route.closing
+        self.state = PairState.OPENING if keeps else PairState.CLOSING
+        self.has_given_up = True
+        self.close_reason = self.close_reason or LATE_FILL
+        self.closed_ns = None
 
     def carried(self) -> dict[str, str]:
         """What its legs take along of the dust that lay there, as the journal keeps it."""

@@ -33,7 +33,7 @@ from bot.execution.order_rounds import OrderRounds
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_orders import PairOrders, is_to_be_hedged, less_than_a_lot
 from bot.execution.pair_record import pair_record
-from bot.execution.reasons import FLATTEN, LATE_FILL, TOO_SMALL
+from bot.execution.reasons import FLATTEN, TOO_SMALL
 from bot.execution.retry_pause import RetryPause
 from bot.execution.unhedged import Unhedged, UnhedgedWatch
 from bot.ports import RecordKind
@@ -246,11 +246,7 @@ class PairExecutor:
         self.on_alarm(pair, f"a fill of order {order.client_order_id} came after its final state: {held}")
         if not pair.state.is_over:
             return
-        keeps = pair.state is PairState.CLOSED and not pair.opportunity.route.closing
-        pair.state = PairState.OPENING if keeps else PairState.CLOSING
-        pair.has_given_up = True
-        pair.close_reason = pair.close_reason or LATE_FILL
-        pair.closed_ns = None
+        pair.reopen()
         self._pairs[pair.id] = pair
         self._changed(pair)
 

@@ -53,6 +53,13 @@ def test_the_days_loss_of_an_earlier_run_counts(tmp_path: Path) -> None:
     assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS + DAY_NS) == 0, "midnight UTC begins a new day"
 
 
+def test_a_pair_that_is_in_hand_again_counts_when_it_ends(tmp_path: Path) -> None:
+    opening, closing, lost = a_lost_pair(NOON_NS)
+    write_at(tmp_path, "run", [*opening, *closing], NOON_NS)
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS, ["another"]) == lost
+    assert realised_today(tmp_path, MINE, INSTRUMENTS, NOON_NS, ["run-1"]) == 0
+
+
 def test_a_pair_that_was_opened_yesterday_and_closed_by_another_run_counts_whole(tmp_path: Path) -> None:
     opening, closing, lost = a_lost_pair(NOON_NS)
     write_at(tmp_path, "run", opening, NOON_NS - DAY_NS)

@@ -96,6 +96,44 @@ def test_a_pair_of_other_accounts_is_named_and_not_taken_over(tmp_path: Path) ->
     assert left_behind(tmp_path, None, INSTRUMENTS).told == [line]
 
 
+def closed() -> tuple[list[Any], list[Any]]:
+    """The records of a pair that was opened and closed: until it was open, and from then on."""
+    bench = Bench()
+    pair = bench.open()
+    bench.answer(Side.BUY, SPOT)
+    bench.answer(Side.SELL, PERP)
+    records = len(bench.journal.records)
+    bench.executor.close(pair, "edge_gone")
+    bench.answer(Side.SELL, SPOT)
+    bench.answer(Side.BUY, PERP)
+    assert pair.state is PairState.CLOSED
+    return bench.journal.records[:records], bench.journal.records[records:]
+
+
+def test_a_pair_that_is_over_can_be_taken_up_whole_and_not_where_its_beginning_is_not_read(tmp_path: Path) -> None:
+    opening, closing = closed()
+    end_ns = 3 * BEFORE_NS
+    write(tmp_path, "run", MINE, opening, ts_ns=1)
+    told = {"level": "info", "text": "", "pairs": ["run-1"]}
+    write(tmp_path, "second", MINE, [(RecordKind.EVENT, ADOPTED, told), *closing], ts_ns=end_ns)
+    found = left_behind(tmp_path, MINE, INSTRUMENTS)
+    left = found.take_up("run-1")
+    assert left is not None
+    assert (left.pair.state, len(left.fills)) == (PairState.CLOSED, 4)
+    assert [leg.held for leg in left.pair.legs] == [0, 0]
+    nothing = (RecordKind.EVENT, ADOPTED, {**told, "pairs": []})
+    write(tmp_path, "third", MINE, [nothing], ts_ns=end_ns + 1, begun_ns=end_ns + 1 - MINUTE_NS)
+    found = left_behind(tmp_path, MINE, INSTRUMENTS)
+    assert set(found.orders_over.values()) == {"run-1"}, "what closed it is read, since it was lately"
+    assert found.take_up("run-1") is None
+
+
+def test_what_a_person_had_forgotten_is_not_taken_up(tmp_path: Path) -> None:
+    over = {**opened()[-1][2], "state": "failed", "close_reason": "abandoned"}
+    write(tmp_path, "run", MINE, [*opened(), (RecordKind.PAIR, "run-1", over)])
+    assert left_behind(tmp_path, MINE, INSTRUMENTS).take_up("run-1") is None
+
+
 async def test_paper_money_holds_again_what_it_held(tmp_path: Path) -> None:
     write(tmp_path, "run", {"paper": "live"}, opened())
     (left,) = left_behind(tmp_path, {"paper": "live"}, INSTRUMENTS).pairs

@@ -277,6 +277,49 @@ async def test_fault_32_a_fill_that_came_when_its_pair_was_over_is_told_and_noth
     assert rig.says("web-1") == 0, "what a person traded while nobody ran is the person's"
 
 
+def over(rig: Rig) -> dict[Side, Order]:
+    """The rig's journal tells of a pair that was missed: both orders expired. Returns them."""
+    here = Bench()
+    here.open()
+    orders = {order.side: order for order in here.inbox}
+    for order in orders.values():
+        here.end(order, status=OrderStatus.EXPIRED)
+    replay = JournalReplay({one.id: one for one in (SPOT, PERP)})
+    for record in kept(here):
+        replay.take(record)
+    assert replay.left() == []
+    rig.left.orders_over, rig.left.take_up = replay.orders_over(), replay.rebuilt
+    return orders
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_fault_32_a_pair_that_was_over_is_taken_up_for_a_fill_that_a_start_finds_and_closed(side: Side) -> None:
+    rig = Rig(with_pair=False)
+    late = fill(over(rig)[side], "0.50")
+    rig.at["a" if side is Side.BUY else "b"].told = [late]
+    rig.at["b"].positions = [held("-0.50")] if side is Side.SELL else []
+    recovery = rig.recovery()
+    (left,) = await recovery.settle()
+    assert (left.pair.state, left.pair.close_reason, left.fills) == (PairState.CLOSING, "late_fill", [late])
+    assert recovery.quarantined == {}
+    assert rig.left.reopened == ["run-1"]
+    assert [kind for kind, _, _ in rig.journal.records] == [RecordKind.PAIR, RecordKind.FILL], "a kill loses neither"
+    assert rig.says("ALARM: pair run-1 was over, and its order") == 1
+    there = Bench()
+    there.executor.adopt(left.pair)
+    there.answer(side.opposite, late.instrument)
+    assert left.pair.state is PairState.CLOSED
+
+
+async def test_a_pair_that_was_over_stays_so_where_a_person_has_closed_what_there_was() -> None:
+    rig = Rig(with_pair=False)
+    rig.at["a"].told = [fill(over(rig)[Side.BUY], "0.50")]
+    recovery = rig.recovery(pairs="abandon")
+    assert await recovery.settle() == []
+    assert recovery.quarantined.keys() == {SPOT.id}
+    assert rig.written(RecordKind.PAIR) == []
+
+
 async def test_a_position_that_the_pairs_explain_lets_the_bot_start() -> None:
     rig = Rig()
     rig.both_filled()

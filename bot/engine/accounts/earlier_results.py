@@ -1,6 +1,6 @@
 """What earlier runs on the same accounts realised today: a restart must not make the day's loss limit anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -21,13 +21,18 @@ _DAY_NS = 86_400_000_000_000
 
 
 def realised_today(
-    data_dir: Path, accounts: Mapping[str, str] | None, instruments: Sequence[Instrument], now_ns: int
+    data_dir: Path,
+    accounts: Mapping[str, str] | None,
+    instruments: Sequence[Instrument],
+    now_ns: int,
+    without: Collection[str] = (),
 ) -> Decimal:
     """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
 
     Also in runs that had more venues, or fewer: naming one more in the settings must not make the limit anew either.
     As the running bot counts it (`profit_in_quote`). What a person had the bot forget is no part of it: its fills are
-    those of a half that somebody else closed, and would count what it was opened for as a loss, or a gain.
+    those of a half that somebody else closed, and would count what it was opened for as a loss, or a gain. Pairs
+    `without` are in hand again, and count when they end.
 
     Raises:
         StorageError: If the journal cannot be read.
@@ -39,7 +44,11 @@ def realised_today(
         ended: dict[str, Mapping[str, Any]] = {}
         for run in (run for run in mine if run.last_ns >= midnight_ns):
             ended |= {one.key: one.body for one in reader.records(run.run_id, RecordKind.PAIR)}
-        ended = {pair_id: body for pair_id, body in ended.items() if _ended_since(body, midnight_ns)}
+        ended = {
+            pair_id: body
+            for pair_id, body in ended.items()
+            if pair_id not in without and _ended_since(body, midnight_ns)
+        }
         if not ended:
             return Decimal(0)
         # One of these may have begun on other venues than these, in a run that another took over from.

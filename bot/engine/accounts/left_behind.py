@@ -4,14 +4,15 @@ Each run that has taken over what was left says so, once (`ADOPTED`): a start re
 the beginnings of the pairs that are named there. Pairs of other accounts are nobody's here, and only named.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bot.domain.instrument import Instrument
+from bot.engine.accounts.abandoned import ABANDONED
 from bot.engine.accounts.left_open import left_open
-from bot.engine.accounts.runs_before import asked_since_ns, is_on, needed, shares
+from bot.engine.accounts.runs_before import asked_since_ns, begun_by, is_on, needed, shares
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
 from bot.execution.netting import NETTED
 from bot.execution.pair import PairState
@@ -50,6 +51,10 @@ class LeftBehind:
     """Parts of such payments, and of matched rests, that a crash took: `write_missing` makes up for them."""
     orders_over: dict[str, str] = field(default_factory=dict)
     """Orders of pairs that are over, by client order id, and whose: what is filled of them now belongs to nobody."""
+    take_up: Callable[[str], LeftPair | None] = lambda pair_id: None
+    """One of those that are over, as it was; None where it is not this run's to go on with."""
+    reopened: list[str] = field(default_factory=list)
+    """Pairs that were over and have been taken up: they are counted again once they are over again."""
     told: list[str] = field(default_factory=list)
     """A line for each pair that cannot be taken over here."""
 
@@ -85,7 +90,8 @@ def left_behind(
         last_ns = asked_since_ns(reader, beside)
         since_ns = max(0, (last_ns if now_ns is None else min(last_ns, now_ns)) - BEFORE_NS)
         found = LeftBehind(told=told, since_ns=since_ns)
-        for run in needed(reader, beside, since_ns):
+        read = needed(reader, beside, since_ns)
+        for run in read:
             for record in reader.records(run.run_id, *KINDS):
                 replay.take(record)
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
@@ -102,6 +108,9 @@ def left_behind(
             replay.take(part)
         found.orders_over = replay.orders_over()
         found.pairs = replay.left({run.run_id for run in mine})
+        # One whose beginning was not read is told of in part: it would be taken for what it never was.
+        whole = {run.run_id for run in mine} & {run.run_id for run in read}
+        found.take_up = lambda pair_id: _taken_up(replay, pair_id) if begun_by(pair_id) in whole else None
         return found
 
 
@@ -115,6 +124,11 @@ def write_missing(journal: Journal, left: LeftBehind) -> None:
 def in_order_of_adoption(pairs: Sequence[LeftPair]) -> list[LeftPair]:
     """Those that are held first: one that a late fill has opened again is closed beside the one that its route has."""
     return sorted(pairs, key=lambda left: left.pair.state is PairState.CLOSING)
+
+
+def _taken_up(replay: JournalReplay, pair_id: str) -> LeftPair | None:
+    left = replay.rebuilt(pair_id)
+    return None if left.pair.close_reason == ABANDONED else left
 
 
 def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterator[MissingPart]:

@@ -26,6 +26,7 @@ from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueU
 from bot.execution.chain import Chain
 from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import Pair
+from bot.execution.pair_record import pair_record
 from bot.ports import AccountQuestions, Journal, OrderFound, RecordKind
 from bot.settings.reconciliation import ReconciliationSettings
 
@@ -95,6 +96,7 @@ class Recovery:
             if self._trouble is not None:
                 raise VenueUnavailable(self._trouble.venue, f"the account {words}: {self._trouble}") from error
             raise PreflightFailed(f"the accounts {words}") from error
+        self._left.take_up = lambda pair_id: None
         # Only now: where a venue still holds some of it, the start is refused, and the next one has to know the pair.
         self._forget(given_up)
         return self._left.pairs
@@ -206,7 +208,7 @@ class Recovery:
         return broken or self._foreign(lines)
 
     async def _strange_trades(self, account: AccountQuestions) -> Mapping[str, Sequence[Fill]]:
-        """Trades that the journal does not have, by instrument; those of pairs that are left are journalled."""
+        """Trades that the journal does not have, by instrument; those of pairs, also of those over, are journalled."""
         since_ns = self._left.since_ns
         if since_ns is None:
             return {}
@@ -215,10 +217,9 @@ class Recovery:
         fills = await self._asked(
             lambda: account.trades(self._instruments, since_ns, lambda *key: key in self._left.fill_ids)
         )
-        of_order = {order_id: left for left in self._left.pairs for order_id in left.pair.orders}
         strange: dict[str, list[Fill]] = defaultdict(list)
         for fill in fills:
-            left = of_order.get(fill.client_order_id)
+            left = await self._owner(fill.client_order_id)
             if left is None:
                 strange[fill.instrument.id].append(fill)
                 self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
@@ -228,6 +229,26 @@ class Recovery:
                     "warning", f"fill {fill.fill_id} of order {fill.client_order_id} was missed: journalled now"
                 )
         return strange
+
+    async def _owner(self, order_id: str) -> LeftPair | None:
+        """The pair that an order belongs to; one that is over is taken up again, as a run does that hears of it."""
+        left = next((left for left in self._left.pairs if order_id in left.pair.orders), None)
+        pair_id = self._left.orders_over.get(order_id)
+        if left is not None or pair_id is None or self._settings.pairs == "abandon":
+            return left
+        left = self._left.take_up(pair_id)
+        if left is None or not self._is_here(left.pair):
+            return None
+        pair = left.pair
+        pair.reopen()
+        record = pair.record() if isinstance(pair, Chain) else pair_record(pair)
+        self._journal.record(RecordKind.PAIR, pair_id, self._clock.now_ns(), record)
+        self._event("error", f"ALARM: {left.name} was over, and its order {order_id} was filled: it is closed again")
+        self._left.pairs.append(left)
+        self._left.reopened.append(pair_id)
+        for pending in sorted(pair.pending):
+            await self._settle_order(left, pending)
+        return left
 
     def _tell_late(self, fill: Fill) -> None:
         """Say what an order of ours was filled with after its pair was over: of spot no position shows it."""

@@ -182,7 +182,10 @@ class ShadowRun:
         if strangers:
             what = "close it first (without --shadow: --mode flatten), or start without --shadow"
             raise PreflightFailed("\n".join(f"pair {one} is of a run without --shadow: {what}" for one in strangers))
-        self.desk.portfolio.restore_today(realised_today(self._data_dir, accounts, self._instruments, now_ns), now_ns)
+        take_up = self._left.take_up
+        self._left.take_up = lambda pair_id: take_up(pair_id) if is_twin(pair_id) else None
+        self._realised = realised_today(self._data_dir, accounts, self._instruments, now_ns)
+        self.desk.portfolio.restore_today(self._realised, now_ns)
         self._record_start(now_ns)
 
     async def open(self) -> None:
@@ -200,6 +203,10 @@ class ShadowRun:
             )
             self._pairs = await recovery.settle()
             self.desk.portfolio.quarantine.update(recovery.quarantined)
+        if self._left.reopened:
+            now_ns, ours = self._clock.now_ns(), self._side.accounts
+            others = realised_today(self._data_dir, ours, self._instruments, now_ns, self._left.reopened)
+            self.desk.portfolio.restore_today(others - self._realised, now_ns)
 
     def start(self) -> None:
         """Follow from now on. A twin of an earlier run has nobody beside it any more: it is closed."""
