@@ -197,8 +197,9 @@ class OrderRounds(Generic[_Of]):
         if not self._left:
             return
         left, self._left = self._left, []
-        for owner, sent in left:
+        for owner, sent in left:  # all of them before the first record, which a full journal does not take
             self._put(owner, sent)
+        for owner, sent in left:
             self._record(owner, sent)
         for owner, sent in left:
             if not sent.time_in_force.rests:

@@ -36,7 +36,7 @@ RINGS = (
     "fees.binance.spot.taker_bps=-10", "fees.bybit.spot.taker_bps=-10", "risk.max_daily_loss=1000",
     "quote_gate.max_age_ms=20000", "quote_gate.max_event_age_ms=20000", "quote_gate.max_skew_ms=20000",
     "execution.order_timeout_ms=60000", "execution.unhedged_alarm_s=50", "execution.unhedged_act_s=60",
-    "execution.unhedged_halt_s=90",
+    "execution.unhedged_halt_s=90", "risk.max_loop_lag_ms=60000", "journal.max_behind_ms=60000",
 )  # fmt: skip
 
 

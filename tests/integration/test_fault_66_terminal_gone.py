@@ -79,7 +79,8 @@ def _take_terminal(descriptor: int) -> None:
 @contextlib.asynccontextmanager
 async def on_screen(data_dir: Path, run: str = RUN):
     """A bot that runs by itself, and a UI attached to it."""
-    async with bot(data_dir) as running:
+    # A busy machine does not make it REDUCING.
+    async with bot(data_dir, "risk.max_loop_lag_ms=60000", "journal.max_behind_ms=60000") as running:
         await running.says("routes over")
         screen = Terminal(data_dir / SOCKET, run)
         try:

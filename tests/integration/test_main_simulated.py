@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EAGER = (
     "arbitrage.warmup_s=1", "arbitrage.min_net_edge_bps=-40", "arbitrage.exit_edge_bps=1000",
     "execution.order_timeout_ms=60000", "quote_gate.max_age_ms=20000", "quote_gate.max_event_age_ms=20000",
-    "quote_gate.max_skew_ms=20000",
+    "quote_gate.max_skew_ms=20000", "execution.unhedged_alarm_s=60", "execution.unhedged_act_s=60",
+    "execution.unhedged_halt_s=60", "risk.max_loop_lag_ms=60000", "journal.max_behind_ms=60000",
 )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ SETTINGS = (
     f"instruments.bybit.spot={SPOT}", "simulator.crosses=true", "execution.order_timeout_ms=60000",
     "quote_gate.max_age_ms=20000", "quote_gate.max_event_age_ms=20000", "quote_gate.max_skew_ms=20000",
     "execution.unhedged_alarm_s=20", "execution.unhedged_act_s=30", "execution.unhedged_halt_s=100",
-    "risk.max_loop_lag_ms=60000", "risk.max_daily_loss=1e6", "risk.max_cumulative_loss=1e6",
+    "risk.max_loop_lag_ms=60000", "journal.max_behind_ms=60000", "risk.max_daily_loss=1e6",
+    "risk.max_cumulative_loss=1e6",
 )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ from modes.kill_accounts import remembered_accounts
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = str(ROOT / "main.py")
 PATIENCE_S = 180
+UNHURRIED = ("--set", "risk.max_loop_lag_ms=60000", "--set", "journal.max_behind_ms=60000")
+"""A run that a busy machine does not make REDUCING."""
 VENUES: dict[str, Callable[..., Emergency]] = {"binance": BinanceEmergency, "bybit": BybitEmergency}
 
 
@@ -133,7 +135,7 @@ async def test_killed_while_the_engine_hangs_and_the_journal_is_locked(data_dir:
 
 
 async def test_paused_from_the_command_line_it_stays_paused_over_a_restart(data_dir: Path) -> None:
-    async with engine(data_dir):
+    async with engine(data_dir, *UNHURRIED):
         await until((data_dir / SOCKET).exists, data_dir)
         _, status = await main(data_dir, "--mode", "status")
         route = status["routes"][0]["route"]
@@ -146,11 +148,10 @@ async def test_paused_from_the_command_line_it_stays_paused_over_a_restart(data_
         assert code == ExitCode.SETTINGS
         assert f"did you mean {route}?" in told["stderr"]
     assert (data_dir / FILE).exists()
-    async with engine(data_dir):
+    async with engine(data_dir, *UNHURRIED):
         await until((data_dir / SOCKET).exists, data_dir)
         code, told = await main(data_dir, "--mode", "resume")
-        assert (code, told["paused"]) == (0, [route])
-        assert "person" not in told["reducing"], "a busy machine may stand in the way itself"
+        assert (code, told["paused"], told["state"]) == (0, [route], "ACTIVE")
         code, told = await main(data_dir, "--mode", "resume", "--route", route)
         assert (code, told["paused"]) == (0, [])
     asked = [text for text in events(data_dir) if f"uid {os.getuid()}, process " in text and " asked to " in text]

@@ -4,7 +4,7 @@ import pytest
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import OrderStatus, OrderType, Side, TimeInForce
-from bot.errors import InvariantError
+from bot.errors import InvariantError, StorageError
 from bot.execution.pair import PairState
 from bot.settings import ExecutionSettings
 from tests.unit.executor_bench import MS, D
@@ -273,6 +273,27 @@ def test_without_a_journal_nothing_is_opened_and_open_pairs_are_still_closed(is_
     assert [(o.side, o.instrument) for o in bench.inbox] == [(Side.SELL, SPOT), (Side.BUY, PERP)]
     assert "disk full" in bench.halts[0]
     assert missed.state is PairState.MISSED
+    bench.answer(Side.SELL, SPOT)
+    bench.answer(Side.BUY, PERP)
+    assert pair.state is PairState.CLOSED
+
+
+def test_an_order_that_has_left_is_not_sent_again_although_nothing_could_be_written_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, pair = opened()
+    bench.journal.is_slow = True
+    bench.executor.close(pair, "max_holding")
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk does not keep up")
+
+    with monkeypatch.context() as now:
+        now.setattr(bench.journal, "record", full)
+        with pytest.raises(StorageError):
+            bench.journal.sync()
+    bench.executor.journal_failed("disk full")
+    assert [(o.side, o.instrument) for o in bench.inbox] == [(Side.SELL, SPOT), (Side.BUY, PERP)]
     bench.answer(Side.SELL, SPOT)
     bench.answer(Side.BUY, PERP)
     assert pair.state is PairState.CLOSED
