@@ -67,7 +67,7 @@ class BinanceActions(StreamedActions):
                 sockets[feed] = TradeSocket(
                     protocol, budget=budget, settings=settings.connection, clock=clock, rng=rng, log=log
                 )
-        orders = BinanceOrders(rests, symbols)
+        orders = BinanceOrders(rests, symbols, clock)
         account = BinanceAccount(rests, own, http, wallets, clock)
         history = BinanceHistory(rests, own, clock)
         super().__init__(

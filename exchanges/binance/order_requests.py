@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from pydantic import TypeAdapter
 
+from bot.clock import Clock
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
@@ -29,15 +30,19 @@ _OWN_ORDERS = {"autoclose-": "liquidation", "adl_autoclose": "adl", "settlement_
 """What Binance calls the orders by which it trades positions away; the last closes what is delivered or taken off."""
 _MOST_TRADES = "1000"
 """Unless it is asked for more, Binance tells five hundred of an order's."""
+_MS, _DAY_NS = 1_000_000, 86_400_000_000_000
+_LATELY_NS, _SPAN_NS = 6 * _DAY_NS, 7 * _DAY_NS
+"""Where no times are named USDⓈ-M tells the trades of the last seven days alone, an order's as well."""
 
 
 class BinanceOrders:
     """An `OrderGateway` over one signed REST client per feed."""
 
-    def __init__(self, rests: Mapping[Feed, SignedRest], symbols: Mapping[str, str]) -> None:
+    def __init__(self, rests: Mapping[Feed, SignedRest], symbols: Mapping[str, str], clock: Clock) -> None:
         """Send orders; `symbols` is Binance's symbol by instrument id."""
         self._rests = rests
         self._symbols = symbols
+        self._clock = clock
 
     async def place(self, order: Order) -> None:
         """Send it, once.
@@ -114,8 +119,17 @@ class BinanceOrders:
         """
         symbol = self._symbols[order.instrument.id]
         values = {"symbol": symbol, "orderId": report.venue_order_id or "", "limit": _MOST_TRADES}
-        rows = await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)
+        rows = await self._trades(order, values)
+        sent_ns = order.ts_sent_ns or order.ts_decision_ns
+        is_old = order.instrument.is_perpetual and self._clock.now_ns() - sent_ns > _LATELY_NS
+        if is_old and sum(row.quantity for row in rows) < report.filled_quantity:
+            start_ns = max(0, sent_ns - _DAY_NS // 24)
+            span = {"startTime": str(start_ns // _MS), "endTime": str((start_ns + _SPAN_NS) // _MS)}
+            rows = await self._trades(order, values | span)
         return [fill_of_trade(order, row) for row in rows if row.is_trade]
+
+    async def _trades(self, order: Order, values: Values) -> list[TradeRow]:
+        return await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)
 
     def _rest(self, order: Order) -> SignedRest:
         return self._rests[order.instrument.feed]

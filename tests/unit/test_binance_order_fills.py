@@ -1,4 +1,4 @@
-"""An order that met many others: Binance tells of all its trades only where it is asked for that many."""
+"""An order's trades: Binance tells of many, and of old ones, only where it is asked for them."""
 
 import asyncio
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import OrderStatus
 from exchanges.binance.order_requests import BinanceOrders
@@ -40,5 +41,40 @@ def test_every_fill_of_an_order_is_told(trades: int) -> None:
     rest: Any = Rest(trades)
     order = an_order("much", BTC, quantity="0.01")
     report = OrderReport("much", OrderStatus.FILLED, Decimal("0.01"), "7")
-    fills = asyncio.run(BinanceOrders({BTC.feed: rest}, {BTC.id: "BTCUSDT"}).fills(order, report))
+    orders = BinanceOrders({BTC.feed: rest}, {BTC.id: "BTCUSDT"}, VirtualClock(1_795_000_000_000_000_000))
+    fills = asyncio.run(orders.fills(order, report))
     assert len(fills) == trades
+
+
+PERP = BTC.model_copy(update={"segment": Segment.LINEAR, "symbol": "BTC/USDT:USDT", "settle": "USDT"})
+HOUR_MS = 3_600_000
+SENT_MS = 1_795_000_000_000
+
+
+class Futures:
+    """Names no times: the last seven days. Its clock is not quite ours."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    async def read(self, path: str, kind: Any, values: dict[str, str], lane: Any = None) -> Any:
+        assert path == "/v1/userTrades"
+        start_ms = int(values.get("startTime", self._now_ms - 168 * HOUR_MS))
+        end_ms = int(values.get("endTime", start_ms + 168 * HOUR_MS))
+        assert end_ms - start_ms <= 168 * HOUR_MS
+        row = {
+            "id": 1, "orderId": 7, "price": "50000", "qty": "0.01", "commission": "0", "maker": False,
+            "commissionAsset": "USDT", "buyer": True, "time": SENT_MS - 90_000,
+        }  # fmt: skip
+        return kind.validate_python([row] if start_ms <= row["time"] <= end_ms else [])
+
+
+@pytest.mark.parametrize("days_ago", [0, 6, 8, 80])
+def test_the_fills_of_an_order_that_is_weeks_old_are_told(days_ago: int) -> None:
+    """A run that begins again after a long time asks for what it left open."""
+    now_ms = SENT_MS + days_ago * 24 * HOUR_MS + HOUR_MS
+    rest: Any = Futures(now_ms)
+    order = an_order("old", PERP, quantity="0.01", ts_sent_ns=SENT_MS * 1_000_000)
+    report = OrderReport("old", OrderStatus.FILLED, Decimal("0.01"), "7")
+    orders = BinanceOrders({PERP.feed: rest}, {PERP.id: "BTCUSDT"}, VirtualClock(now_ms * 1_000_000))
+    assert len(asyncio.run(orders.fills(order, report))) == 1
