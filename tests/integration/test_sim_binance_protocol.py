@@ -138,6 +138,47 @@ async def test_duplicate_and_unknown_orders_have_their_codes(sim: SimBinance, ht
         assert (await signed(sim, http, "GET", path, symbol="BTCUSDT"))[1]["code"] == -1102
 
 
+@pytest.mark.parametrize("path", ["/api/v3/myTrades", "/fapi/v1/userTrades"])
+async def test_trades_are_told_a_page_at_a_time(sim: SimBinance, http: aiohttp.ClientSession, path: str) -> None:
+    """From where the question begins; a question that begins nowhere is told the newest."""
+    order = "/api/v3/order" if "api/v3" in path else "/fapi/v1/order"
+    now_ms = sim.exchange.now_ns() // 1_000_000
+    for _ in range(3):
+        sent = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+        assert (await signed(sim, http, "POST", order, **sent))[0] == 200
+    _, trades = await signed(sim, http, "GET", path, symbol="BTCUSDT")
+    ids = [one["id"] for one in trades]
+    for asked, told in (
+        ({"startTime": now_ms, "limit": 2}, ids[:2]),
+        ({"fromId": ids[1], "limit": 1}, ids[1:2]),
+        ({"limit": 2}, ids[-2:]),
+        ({"endTime": now_ms + 60_000, "limit": 2}, ids[-2:]),
+    ):
+        _, page = await signed(sim, http, "GET", path, symbol="BTCUSDT", **asked)
+        assert [one["id"] for one in page] == told, asked
+
+
+@pytest.mark.parametrize(
+    ("path", "longest_h", "too_long"),
+    [
+        ("/api/v3/myTrades", 24, -1127),
+        ("/api/v3/allOrders", 24, -1127),
+        ("/fapi/v1/userTrades", 168, -4165),
+        ("/fapi/v1/allOrders", 168, -4165),
+    ],
+)
+async def test_a_question_reaches_over_no_more_than_binance_lets_it(
+    sim: SimBinance, http: aiohttp.ClientSession, path: str, longest_h: int, too_long: int
+) -> None:
+    start_ms = sim.exchange.now_ns() // 1_000_000 - longest_h * 3_600_000
+    span = {"symbol": "BTCUSDT", "startTime": start_ms, "endTime": start_ms + longest_h * 3_600_000}
+    assert (await signed(sim, http, "GET", path, **span))[0] == 200
+    assert (await signed(sim, http, "GET", path, **span | {"endTime": span["endTime"] + 1}))[1]["code"] == too_long
+    if "Trades" in path:
+        assert (await signed(sim, http, "GET", path, **span, fromId=1))[1]["code"] == -1128
+        assert (await signed(sim, http, "GET", path, limit=10))[1]["code"] == -1102
+
+
 async def test_modes_that_are_set_already_say_so(sim: SimBinance, http: aiohttp.ClientSession) -> None:
     for path, sent, code in (
         ("marginType", {"symbol": "BTCUSDT", "marginType": "CROSSED"}, -4046),

@@ -7,7 +7,7 @@ from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import wallet_segment
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
-from exchanges.simulator.binance.orders import time_filter
+from exchanges.simulator.binance.orders import page, time_filter
 from exchanges.simulator.core.values import AccountChanged, Cause
 
 _INCOME = {Cause.FUNDING: "FUNDING_FEE", Cause.TRANSFER: "TRANSFER", Cause.INSURANCE: "INSURANCE_CLEAR"}
@@ -30,7 +30,7 @@ def income(call: Call) -> list[dict[str, object]]:
         and kind in ("", row["incomeType"])
         and within(int(str(row["time"])) * 1_000_000)
     ]
-    return chosen[-limit:]
+    return page(call, chosen, limit, "")
 
 
 def _income(symbol: str, kind: str, amount: Decimal, asset: str, ts_ns: int, trade: object) -> dict[str, object]:

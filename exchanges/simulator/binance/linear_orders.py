@@ -20,7 +20,7 @@ from exchanges.simulator.binance.orders import (
     place,
     positive,
     side,
-    time_filter,
+    trades_of,
 )
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderState, OrderView
@@ -174,19 +174,9 @@ def all_orders(call: Call) -> list[dict[str, object]]:
 
 
 def user_trades(call: Call) -> list[dict[str, object]]:
-    """`GET userTrades`, of one symbol or all."""
-    within = time_filter(call)
-    limit, number = call.parameters.limit(500, 1000), call.parameters.integer("orderId")
-    least = call.parameters.integer("fromId", 0)
-    assert least is not None
-    found = [
-        (line, fill)
-        for line in call.lines()
-        for fill in call.account.fills(line.index)
-        if number in (None, fill.order_number) and fill.trade_id >= least and within(fill.ts_ns)
-    ]
-    found.sort(key=lambda pair: pair[1].ts_ns)
-    return [_trade(line, fill) for line, fill in found[-limit:]]
+    """`GET userTrades` of a symbol."""
+    line, fills = trades_of(call)
+    return [_trade(line, fill) for fill in fills]
 
 
 def _trade(line: Line, fill: AccountFill) -> dict[str, object]:

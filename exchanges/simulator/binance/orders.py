@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 from bot.domain.instrument import Segment
 from bot.domain.order import Side
@@ -22,6 +23,8 @@ from exchanges.simulator.core.values import (
     Refusal,
 )
 
+Row = TypeVar("Row")
+
 _BY_SIDE = {text: side for side, text in SIDES.items()}
 _SPOT_LIFETIMES = {"GTC": Lifetime.GTC, "IOC": Lifetime.IOC, "FOK": Lifetime.FOK}
 _LINEAR_LIFETIMES = {**_SPOT_LIFETIMES, "GTX": Lifetime.POST_ONLY}
@@ -30,6 +33,12 @@ _IDS = {
     Segment.LINEAR: (re.compile(r"[.A-Z:/a-z0-9_-]{1,36}"), "^[\\.A-Z\\:/a-z0-9_-]{1,36}$"),
 }
 _SPOT_DIGITS = 8
+_HOUR_MS = 3_600_000
+_TOO_LONG = {
+    Segment.SPOT: (24 * _HOUR_MS, Rejected(-1127, "More than 24 hours between startTime and endTime.")),
+    Segment.LINEAR: (168 * _HOUR_MS, Rejected(-4165, "Maximum time interval is 7 days.")),
+}
+"""Between two times of a question about orders or trades."""
 
 
 def side(parameters: Parameters) -> Side:
@@ -178,14 +187,57 @@ def open_of(call: Call) -> list[tuple[Line, OrderView]]:
 
 
 def all_of(call: Call) -> list[tuple[Line, OrderView]]:
-    """The newest orders of a symbol, or those from `orderId` on."""
-    within = time_filter(call)
+    """The newest orders of a symbol, or those from `orderId` or `startTime` on."""
+    within = span_filter(call)
     line, limit = call.line(), call.parameters.limit(500, 1000)
-    least = call.parameters.integer("orderId")
-    orders = [(line, order) for order in call.account.orders(line.index) if within(order.created_ns)]
-    if least is not None:
-        return [one for one in orders if one[1].number >= least][:limit]
-    return orders[-limit:]
+    least = call.parameters.integer("orderId", 0)
+    assert least is not None
+    orders = [
+        (line, order)
+        for order in call.account.orders(line.index)
+        if order.number >= least and within(order.created_ns)
+    ]
+    return page(call, orders, limit, "orderId")
+
+
+def trades_of(call: Call) -> tuple[Line, list[AccountFill]]:
+    """A page of the trades of a symbol, oldest first: the newest, or those from `fromId` or `startTime` on."""
+    within, line, limit = span_filter(call), call.line(), call.parameters.limit(500, 1000)
+    number, least = call.parameters.integer("orderId"), call.parameters.integer("fromId", 0)
+    assert least is not None
+    timed = call.parameters.has("startTime") or call.parameters.has("endTime")
+    if timed and (call.parameters.has("fromId") or (line.is_spot and number is not None)):
+        raise Rejected(-1128, "Combination of optional parameters invalid.")
+    fills = [
+        fill
+        for fill in call.account.fills(line.index)
+        if number in (None, fill.order_number) and fill.trade_id >= least and within(fill.ts_ns)
+    ]
+    return line, page(call, fills, limit, "fromId")
+
+
+def page(call: Call, rows: list[Row], limit: int, start: str) -> list[Row]:
+    """As many rows as are told at once: from where `startTime` or `start` lets them begin, else the newest."""
+    begins = call.parameters.has("startTime") or call.parameters.has(start)
+    return rows[:limit] if begins else rows[-limit:]
+
+
+def span_filter(call: Call) -> Callable[[int], bool]:
+    """The same as `time_filter`, for a question that may not reach over any length of time.
+
+    One that names no times, and nothing else to begin from, reaches back so far on USDⓈ-M, and without end on spot.
+
+    Raises:
+        Rejected: The segment's code where it reaches too far.
+    """
+    start, end = call.parameters.integer("startTime"), call.parameters.integer("endTime")
+    longest_ms, too_long = _TOO_LONG[call.segment]
+    if start is not None and end is not None and end - start > longest_ms:
+        raise too_long
+    if call.segment is Segment.LINEAR and start is None and end is None and not call.parameters.has("fromId"):
+        since_ns = call.desk.now_ns() - longest_ms * 1_000_000
+        return lambda ts_ns: ts_ns >= since_ns
+    return time_filter(call)
 
 
 def time_filter(call: Call) -> Callable[[int], bool]:

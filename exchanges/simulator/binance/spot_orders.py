@@ -19,7 +19,7 @@ from exchanges.simulator.binance.orders import (
     place,
     positive,
     side,
-    time_filter,
+    trades_of,
 )
 from exchanges.simulator.binance.spot_account import commission_rates
 from exchanges.simulator.binance.user_events import spot_time_in_force, spot_type
@@ -196,16 +196,8 @@ def all_orders(call: Call) -> list[dict[str, object]]:
 
 def my_trades(call: Call) -> list[dict[str, object]]:
     """`GET myTrades` of a symbol."""
-    within = time_filter(call)
-    line, limit = call.line(), call.parameters.limit(500, 1000)
-    number, least = call.parameters.integer("orderId"), call.parameters.integer("fromId", 0)
-    assert least is not None
-    fills = [
-        fill
-        for fill in call.account.fills(line.index)
-        if number in (None, fill.order_number) and fill.trade_id >= least and within(fill.ts_ns)
-    ]
-    return [_trade(line, fill) for fill in fills[-limit:]]
+    line, fills = trades_of(call)
+    return [_trade(line, fill) for fill in fills]
 
 
 def _trade(line: Line, fill: AccountFill) -> dict[str, object]:
