@@ -193,9 +193,7 @@ def all_of(call: Call) -> list[tuple[Line, OrderView]]:
     least = call.parameters.integer("orderId", 0)
     assert least is not None
     orders = [
-        (line, order)
-        for order in call.account.orders(line.index)
-        if order.number >= least and within(order.created_ns)
+        (line, order) for order in call.account.orders(line.index) if order.number >= least and within(order.created_ns)
     ]
     return page(call, orders, limit, "orderId")
 
