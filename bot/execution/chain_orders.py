@@ -10,6 +10,7 @@ from bot.execution.chain import Chain
 from bot.execution.chain_ways import Hop, Ways, sized, way_home
 from bot.execution.context import ExecutionContext
 from bot.execution.grid import capped_price, decimal_price, meets_minimum, plain, touch
+from bot.execution.order_names import order_name
 
 _BPS = Decimal(10_000)
 _ANY_PRICE_BPS = 100.0
@@ -46,6 +47,7 @@ class ChainOrders:
         self._settings = context.settings
         self._quotes = context.quotes
         self._ways = Ways(context.quotes, context.taker_bps)
+        self._run_id = context.id_prefix
         self._count = 0
 
     # What can be traded
@@ -202,10 +204,9 @@ class ChainOrders:
         return order
 
     def _next_id(self, chain: Chain) -> str:
-        # A chain that an earlier run began has orders of its own numbers.
         while True:
             self._count += 1
-            client_order_id = f"{chain.id}-{self._count}"
+            client_order_id = order_name(chain.id, self._run_id, self._count)
             if client_order_id not in chain.orders:
                 return client_order_id
 

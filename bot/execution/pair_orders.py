@@ -8,6 +8,7 @@ from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.context import ExecutionContext
 from bot.execution.evening import decide
 from bot.execution.grid import capped_price, meets_minimum, plain, touch
+from bot.execution.order_names import order_name
 from bot.execution.pair import Pair, PairLeg, PairState, is_opening
 
 
@@ -21,6 +22,7 @@ class PairOrders:
         self._settings = context.settings
         self._quotes = context.quotes
         self._taker_bps = context.taker_bps
+        self._run_id = context.id_prefix
         self._count = 0
 
     # What can be traded
@@ -193,10 +195,9 @@ class PairOrders:
         return order
 
     def _next_id(self, pair: Pair) -> str:
-        # A pair that an earlier run began has orders of its own numbers.
         while True:
             self._count += 1
-            client_order_id = f"{pair.id}-{self._count}"
+            client_order_id = order_name(pair.id, self._run_id, self._count)
             if client_order_id not in pair.orders:
                 return client_order_id
 
