@@ -14,6 +14,12 @@ from bot.errors import VenueUnavailable
 from exchanges.ccxt.errors import translated
 
 _BPS = Decimal(10_000)
+_EARNING = ".F"
+"""What Kraken adds to an asset that earns by itself (`XBT.F`, to ccxt `BTC.F`) and can be spent and withdrawn all the
+same. `.S`, `.M` and `.B` are bound, and assets of their own here.
+
+Source: https://docs.kraken.com/api-reference/account-data/get-account-balance.
+"""
 _MOST_BPS = Decimal(1_000)
 """A rate above 10 % is one in another unit: percent, or bps."""
 
@@ -36,8 +42,14 @@ class CcxtAccount:
         totals = answer.get("total")
         if not isinstance(totals, dict):
             raise self._odd("the balances")
-        read = [self._balance(asset, answer.get(asset)) for asset in totals]
-        return [balance for balance in read if balance.total or balance.locked]
+        read: dict[str, Balance] = {}
+        for name in totals:
+            found = self._balance(name, answer.get(name))
+            if (other := read.get(found.asset)) is not None:
+                sums = {"total": found.total + other.total, "locked": found.locked + other.locked}
+                found = found.model_copy(update=sums)
+            read[found.asset] = found
+        return [balance for balance in read.values() if balance.total or balance.locked]
 
     async def fees(self, symbols: Iterable[str]) -> dict[str, FeeSchedule]:
         """The account's own rates by unified symbol; Kraken's differ from pair to pair.
@@ -56,7 +68,7 @@ class CcxtAccount:
         what = f"the balance of {asset}"
         row = self._mapping(row, what)
         total, locked = self._number(row.get("total"), what), self._number(row.get("used"), what)
-        return Balance(wallet=str(self._feed), asset=asset, total=total, locked=locked)
+        return Balance(wallet=str(self._feed), asset=asset.removesuffix(_EARNING), total=total, locked=locked)
 
     def _schedule(self, symbol: str, row: Any) -> FeeSchedule:
         row = self._mapping(row, f"the fees of {symbol}")

@@ -47,6 +47,19 @@ async def test_balances_are_read_to_the_last_digit(venue: str, expected: dict[st
     assert server.signed
 
 
+async def test_what_earns_at_kraken_by_itself_is_there_to_be_spent_and_what_is_bound_is_not() -> None:
+    """Kraken moves what lies idle to `.F`, and spends it as if it had not; the row without it tells the rest."""
+    async with account("kraken") as (server, one, _):
+        rows = {"XXBT": ("0.2", "0.1"), "XBT.F": ("1", "0.3"), "USD.F": ("50", "0"), "XBT.B": ("7", "0")}
+        server.answers[PRIVATE["kraken"]]["result"] = {
+            name: {"balance": balance, "credit": "0", "credit_used": "0", "hold_trade": hold}
+            for name, (balance, hold) in rows.items()
+        }
+        found = {balance.asset: (balance.total, balance.locked) for balance in await one.balances()}
+    bound = (Decimal(7), Decimal(0))
+    assert found == {"BTC": (Decimal("1.2"), Decimal("0.4")), "USD": (Decimal(50), Decimal(0)), "BTC.B": bound}
+
+
 @pytest.mark.parametrize(("venue", "maker", "taker"), [("kraken", 20, 35), ("coinbase", 60, 80)])
 async def test_fees_are_the_accounts_own(venue: str, maker: int, taker: int) -> None:
     async with account(venue) as (_, one, _client):
