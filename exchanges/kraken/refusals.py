@@ -72,13 +72,14 @@ _CODES = RefusalCodes(
     VENUE,
     no_such_order=frozenset({_UNKNOWN_ORDER, "EOrder:Invalid order", "EOrder:Order not found"}),
     may_exist=frozenset(),
-    exists=frozenset({"EOrder:Duplicate client order id", "EOrder:Client order id already in use"}),
+    exists=frozenset({"EGeneral:Invalid arguments:cl_ord_id not unique"}),
     is_definite=lambda code: str(code).startswith(_DEFINITE),
     rejections={
         "EOrder:Insufficient funds": InsufficientBalance,
         "EOrder:Insufficient initial margin": InsufficientBalance,
         "EOrder:Insufficient margin": InsufficientBalance,
         "EOrder:Order minimum not met": BelowMinimum,
+        "EGeneral:Invalid arguments:volume minimum not met": BelowMinimum,
         "EOrder:Cost minimum not met": BelowMinimum,
     },
 )

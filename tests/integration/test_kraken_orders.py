@@ -13,7 +13,7 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
-from bot.errors import Banned, OrderRejected, RateLimited, VenueError, VenueUnavailable
+from bot.errors import Banned, BelowMinimum, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.requests.emergency import Account
 from exchanges.common.requests.request_budget import RequestBudget
 from exchanges.kraken.emergency import KrakenEmergency
@@ -231,6 +231,25 @@ async def test_a_name_is_used_once() -> None:
         with pytest.raises(OrderRejected, match="duplicate"):
             actions.submit(an_order("once", BTC))
         assert here.requests.count("POST", "AddOrder") == 1
+
+
+async def test_fault_39_an_order_whose_name_kraken_has_already_is_asked_for() -> None:
+    async with kraken() as here, trading(here) as actions:
+        earlier = an_order(LONG, BTC, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.GTC)
+        actions.submit(earlier)
+        await until(lambda: here.orders() == 1)
+        async with trading(here) as later:
+            later.submit(earlier)
+            await until(lambda: any("asking kraken what became of it" in text for _, text in here.log))
+            later.cancel(earlier)
+            assert (await final(here, LONG)).status is OrderStatus.CANCELLED
+        assert here.orders() == 1
+
+
+async def test_a_quantity_below_the_minimum_is_refused_as_one() -> None:
+    async with kraken() as here, trading(here) as actions:
+        with pytest.raises(BelowMinimum):
+            await actions._orders.place(an_order("small", BTC, Side.BUY, "0.00004", "51000"))
 
 
 async def test_an_order_that_is_too_old_on_arrival_is_refused() -> None:

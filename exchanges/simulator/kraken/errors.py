@@ -1,7 +1,7 @@
 """Kraken's refusals as texts, which are all that it has.
 
-Source: https://support.kraken.com/hc/en-us/articles/360001491786-API-error-messages. How it words a client order id
-that an open order has already is not documented: `EOrder:Duplicate client order id` is an assumption.
+Source: https://support.kraken.com/hc/en-us/articles/360001491786-API-error-messages. How it words a quantity below the
+minimum, and a client order id that an open order has already, are as its users report them.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ _TEXTS: Mapping[Refusal, str] = {
     Refusal.NOT_TRADING: "EService:Market in cancel_only mode",
     Refusal.BAD_QUANTITY: "EGeneral:Invalid arguments:volume",
     Refusal.QUANTITY_OFF_GRID: "EGeneral:Invalid arguments:volume",
-    Refusal.QUANTITY_TOO_SMALL: "EOrder:Order minimum not met",
+    Refusal.QUANTITY_TOO_SMALL: "EGeneral:Invalid arguments:volume minimum not met",
     Refusal.QUANTITY_TOO_LARGE: "EGeneral:Invalid arguments:volume",
-    Refusal.PRICE_OFF_GRID: "EOrder:Invalid price",
+    Refusal.PRICE_OFF_GRID: "EOrder:Tick size check failed",
     Refusal.PRICE_OUT_OF_RANGE: "EOrder:Invalid price",
     Refusal.NOTIONAL_TOO_SMALL: "EOrder:Cost minimum not met",
     Refusal.INSUFFICIENT_BALANCE: "EOrder:Insufficient funds",
-    Refusal.DUPLICATE_CLIENT_ID: "EOrder:Duplicate client order id",
+    Refusal.DUPLICATE_CLIENT_ID: "EGeneral:Invalid arguments:cl_ord_id not unique",
     Refusal.UNKNOWN_ORDER: "EOrder:Unknown order",
     Refusal.ALREADY_FINAL: "EOrder:Unknown order",
     Refusal.TOO_MANY_ORDERS: "EOrder:Orders limit exceeded",

@@ -137,6 +137,8 @@ def _new_order(pair: Pair, values: Values) -> NewOrder:
     flags, name = values.get("oflags", "").split(","), values.get("cl_ord_id", "")
     if kind is None or lifetime is None or values.get("type") not in ("buy", "sell"):
         raise ApiError("EGeneral:Invalid arguments:ordertype")
+    if "fciq" not in flags:
+        raise ApiError("EGeneral:Invalid arguments:oflags")  # a fee in the base is not simulated
     if name and not _NAME.fullmatch(name):
         raise ApiError("EGeneral:Invalid arguments:cl_ord_id")
     return NewOrder(
