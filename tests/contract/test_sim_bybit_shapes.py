@@ -200,7 +200,14 @@ async def trade(client):
     deposit = (await client.get("/v5/asset/deposit/query-address", "coin=USDT&chainType=TRX"))["result"]["chains"]
     sent = await client.post(
         "/v5/asset/withdraw/create",
-        {"coin": "USDT", "chain": "TRX", "address": deposit[0]["addressDeposit"], "amount": "50", "accountType": "UTA"},
+        {
+            "coin": "USDT",
+            "chain": "TRX",
+            "address": deposit[0]["addressDeposit"],
+            "amount": "50",
+            "accountType": "UTA",
+            "timestamp": 1,
+        },
     )
     assert missing(documented(REST / "Account/Withdraw.txt"), sent) == []
 

@@ -77,7 +77,8 @@ async def moved(both: TwoVenues) -> None:
     assert (await both.ask_binance("POST", "/sapi/v1/capital/withdraw/apply", **out))[0] == 200
     _, back = await both.ask_binance("GET", "/sapi/v1/capital/deposit/address", coin="USDT", network="TRX")
     for fee_type, amount in ((0, "40"), (1, "50")):
-        sent = {"coin": "USDT", "chain": "TRX", "address": back["address"], "amount": amount, "accountType": "UTA"}
+        sent = {"coin": "USDT", "chain": "TRX", "address": back["address"], "amount": amount, "accountType": "UTA",
+                "timestamp": both.now_ms}  # fmt: skip
         answer = await both.ask_bybit("POST", "/v5/asset/withdraw/create", **sent, feeType=fee_type)
         assert answer["retCode"] == 0, answer
 

@@ -48,7 +48,8 @@ async def test_all_that_there_is_can_leave_binance_and_no_more(both: TwoVenues) 
 
 
 async def out_of_bybit(both: TwoVenues, amount: str, fee_type: int) -> Any:
-    sent = {"coin": "USDT", "chain": "TRX", "address": "Tsomewhere", "amount": amount, "accountType": "UTA"}
+    sent = {"coin": "USDT", "chain": "TRX", "address": "Tsomewhere", "amount": amount, "accountType": "UTA",
+            "timestamp": both.now_ms}  # fmt: skip
     return await both.ask_bybit("POST", "/v5/asset/withdraw/create", **sent, feeType=fee_type)
 
 
@@ -64,7 +65,7 @@ async def test_bybit_adds_the_fee_or_takes_it_out(both: TwoVenues, fee_type: int
 @pytest.mark.parametrize(("fee_type", "amount"), [(0, "9.99"), (1, "10.99"), (1, "0.5"), (1, "1")])
 async def test_bybit_refuses_too_little_without_moving_anything(both: TwoVenues, fee_type: int, amount: str) -> None:
     socket = await both.private_bybit("wallet")
-    assert (await out_of_bybit(both, amount, fee_type))["retCode"] == 131068
+    assert (await out_of_bybit(both, amount, fee_type))["retCode"] == 131096
     assert await both.pages("/v5/asset/withdraw/query-record", "rows") == []
     both.step(1)
     await socket.send_json({"op": "ping"})

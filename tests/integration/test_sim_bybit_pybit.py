@@ -4,6 +4,7 @@ import itertools
 import logging
 import queue
 import threading
+from uuid import UUID
 
 import pytest
 from pybit.exceptions import InvalidRequestError
@@ -19,6 +20,10 @@ NUMBERS = itertools.count(1)
 
 def fresh():
     return f"own-{next(NUMBERS)}"
+
+
+def fresh_uuid():
+    return UUID(int=next(NUMBERS))
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +304,7 @@ def test_accounts_tell_what_they_are(http):
 
 def test_money_moves_between_wallets_and_away(http):
     first = http.create_internal_transfer(
-        transferId=fresh(), coin="USDT", amount="500", fromAccountType="UNIFIED", toAccountType="FUND"
+        transferId=str(fresh_uuid()), coin="USDT", amount="500", fromAccountType="UNIFIED", toAccountType="FUND"
     )["result"]
     assert first["status"] == "SUCCESS"
     held = http.get_coins_balance(accountType="FUND", coin="USDT")["result"]["balance"]
@@ -310,16 +315,26 @@ def test_money_moves_between_wallets_and_away(http):
     chains = http.get_master_deposit_address(coin="USDT", chainType="TRX")["result"]["chains"]
     terms = {
         "coin": "USDT", "chain": "TRX", "address": chains[0]["addressDeposit"], "amount": "100",
-        "timestamp": SystemClock().now_ns() // 10**6, "forceChain": 1, "accountType": "FUND", "requestId": fresh(),
+        "timestamp": SystemClock().now_ns() // 10**6, "forceChain": 1, "accountType": "FUND",
+        "requestId": fresh_uuid().hex,
     }  # fmt: skip
     sent = http.withdraw(**terms)["result"]["id"]
     assert http.withdraw(**terms)["result"]["id"] == sent
     assert [row["withdrawId"] for row in http.get_withdrawal_records()["result"]["rows"]].count(sent) == 1
     assert "rows" in http.get_deposit_records()["result"]
-    for wrong, code in (({"chain": "MOON"}, 131002), ({"amount": "0"}, 131002), ({"amount": "900000"}, 131212)):
+    for wrong, code in (
+        ({"chain": "MOON"}, 131002), ({"amount": "0"}, 131002), ({"amount": "900000"}, 131212),
+        ({"requestId": str(fresh_uuid())}, 131002), ({"requestId": 33 * "a"}, 131002), ({"timestamp": None}, 10001),
+        ({"chain": None}, 10001), ({"accountType": None}, 10001), ({"amount": "5"}, 131096), ({"address": "x"}, 131093),
+    ):  # fmt: skip
         with pytest.raises(InvalidRequestError) as refused:
-            http.withdraw(**(terms | {"requestId": fresh()} | wrong))
+            http.withdraw(**(terms | {"requestId": fresh_uuid().hex} | wrong))
         assert refused.value.status_code == code
+    with pytest.raises(InvalidRequestError) as refused:
+        http.create_internal_transfer(
+            transferId="mine-1", coin="USDT", amount="5", fromAccountType="UNIFIED", toAccountType="FUND"
+        )
+    assert refused.value.status_code == 131203
 
 
 def test_public_topics_reach_pybit(server):

@@ -4,6 +4,7 @@ import asyncio
 import json
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -212,12 +213,12 @@ async def _withdraw(here: Here, venue: str) -> Any:
             "POST", "/sapi/v1/capital/withdraw/apply", coin="USDT", network="TRX", address=address, amount="50"
         )).json  # fmt: skip
     await here.bybit(
-        "POST", "/v5/asset/transfer/inter-transfer", transferId=f"t{here.sim.exchange(venue).now_ns()}", coin="USDT",
-        amount="100", fromAccountType="UNIFIED", toAccountType="FUND",
+        "POST", "/v5/asset/transfer/inter-transfer", transferId=str(UUID(int=here.sim.exchange(venue).now_ns())),
+        coin="USDT", amount="100", fromAccountType="UNIFIED", toAccountType="FUND",
     )  # fmt: skip
     return (await here.bybit(
         "POST", "/v5/asset/withdraw/create", coin="USDT", chain="TRX", address=address, amount="50",
-        timestamp=here.sim.exchange(venue).now_ns() // 1_000_000,
+        timestamp=here.sim.exchange(venue).now_ns() // 1_000_000, accountType="FUND",
     )).json  # fmt: skip
 
 
@@ -228,7 +229,7 @@ async def test_a_halted_network_says_so_and_refuses_until_it_opens(venue: str) -
         shown = await _networks(here, venue)
         assert {name: is_open for name, (_, is_open) in shown.items() if not is_open} == {"TRX": False}
         refused = await _withdraw(here, venue)
-        assert refused.get("code", refused.get("retCode")) == (-4019 if venue == "binance" else 131093)
+        assert refused.get("code", refused.get("retCode")) == (-4019 if venue == "binance" else 131097)
         here.sim.faults.end(number)
         assert all(is_open for _, is_open in (await _networks(here, venue)).values())
         assert "id" in (await _withdraw(here, venue)).get("result", {"id": ""})

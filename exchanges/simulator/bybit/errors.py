@@ -21,10 +21,10 @@ class ApiError(Exception):
 _Answer = tuple[int, str]
 
 _COMMON: Mapping[Refusal, _Answer] = {
-    Refusal.WITHDRAWAL_SUSPENDED: (131093, "Withdraw is suspended"),
+    Refusal.WITHDRAWAL_SUSPENDED: (131097, "Withdrawal of this currency has been closed"),
     Refusal.UNKNOWN_NETWORK: (131002, "Parameter error: chain"),
-    Refusal.BAD_ADDRESS: (131072, "Withdraw address is not in the address book"),
-    Refusal.AMOUNT_TOO_SMALL: (131068, "Withdraw amount is less than the minimum"),
+    Refusal.BAD_ADDRESS: (131093, "The withdrawal address is not in the whitelist"),
+    Refusal.AMOUNT_TOO_SMALL: (131096, "Withdraw amount does not satisfy the lower limit or upper limit"),
     Refusal.NOT_CHANGED: (110043, "leverage not modified"),
 }
 _LINEAR: Mapping[Refusal, _Answer] = {

@@ -3,8 +3,11 @@
 Source: https://bybit-exchange.github.io/docs/v5/asset/withdraw (and its neighbours).
 """
 
+import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from exchanges.simulator.bybit.catalogue import plain
 from exchanges.simulator.bybit.customer import FUND, UNIFIED
@@ -38,6 +41,7 @@ _DEPOSIT = {
     TransferState.FAILED: 4,
 }
 _USER = "24617703"
+_REQUEST = re.compile("[A-Za-z0-9]{1,32}")
 
 
 def coin_info(call: Call) -> dict[str, Any]:
@@ -78,13 +82,16 @@ def withdraw(call: Call) -> dict[str, str]:
     params, own = call.params, call.own
     call.message = "success"
     request = params.text("requestId", "")
+    if request and not _REQUEST.fullmatch(request):
+        raise ApiError(131002, "Parameter error: requestId")
     if request in own.requests:
         return {"id": str(own.requests[request])}
     coin, amount = params.text("coin"), _amount(call)
-    network = _network(call, coin, params.text("chain", ""))
+    network = _network(call, coin, params.text("chain"))
     address, tag = params.text("address"), params.text("tag", "")
-    params.integer("timestamp", call.now_ms)
-    source = params.choice("accountType", ("FUND", "UTA", "FUND,UTA", "UTA,FUND"), "FUND")
+    params.text("timestamp")
+    params.integer("timestamp", 0)
+    source = params.choice("accountType", ("FUND", "UTA", "FUND,UTA"))
     if params.integer("feeType", 0, most=1):
         # 1: what is named leaves the wallet; 0: it arrives, and the fee comes on top.
         amount -= network.withdraw_fee
@@ -143,8 +150,6 @@ def _network(call: Call, coin: str, chain: str) -> Network:
     offered = [one for one in call.own.account.networks() if one.asset == coin]
     if not offered:
         raise transfer_refused(Refusal.UNKNOWN_INSTRUMENT)
-    if not chain and len(offered) == 1:
-        return offered[0]
     wanted = _NETWORKS.get(chain)
     for one in offered:
         if one.id == wanted:
@@ -259,7 +264,7 @@ def deposit_address(call: Call) -> dict[str, Any]:
 def transfer(call: Call) -> dict[str, str]:
     """Move money between the wallets, at once; a `transferId` is good for one transfer."""
     params, own = call.params, call.own
-    name, coin, amount = params.text("transferId"), params.text("coin"), _amount(call)
+    name, coin, amount = _uuid(params.text("transferId")), params.text("coin"), _amount(call)
     source = params.choice("fromAccountType", _WALLETS)
     target = params.choice("toAccountType", _WALLETS)
     if source == target:
@@ -271,6 +276,13 @@ def transfer(call: Call) -> dict[str, str]:
     own.transfers.append({**row, "toAccountType": target, "timestamp": str(call.now_ms), "status": "SUCCESS"})
     call.message = "success"
     return {"transferId": name, "status": "SUCCESS"}
+
+
+def _uuid(text: str) -> str:
+    with suppress(ValueError):
+        if str(UUID(text)) == text:
+            return text
+    raise ApiError(131203, "Request parameter error: transferId is not a UUID")
 
 
 def transfers(call: Call) -> dict[str, Any]:
