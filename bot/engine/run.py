@@ -318,10 +318,12 @@ class EngineRun:
             self.engine.event("error", "the disk has not taken all that was asked for: a restart will not know")
         self.engine.stop()
         result = self._finish(end)
-        self._journal.close()
-        self._control.finished(result.summary)
-        await self._linger()
-        await self._control.stop()
+        try:
+            self._journal.close()
+        finally:  # what the disk has not taken is told by an error; a screen is told how the run ended all the same
+            self._control.finished(result.summary)
+            await self._linger()
+            await self._control.stop()
         return result
 
     def _others(self) -> list[Watch]:

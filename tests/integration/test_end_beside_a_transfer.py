@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from bot.clock import Timer, VirtualClock
+from bot.control.server import ControlServer
 from bot.domain.fees import FeeSchedule, FeeSource
 from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import PrintedQuote, TopOfBook
 from bot.engine.engine import RunInfo
-from bot.engine.run import EngineRun
-from bot.errors import InvariantError
+from bot.engine.run import SOCKET, EngineRun
+from bot.errors import InvariantError, StorageError
 from bot.execution.chain import Chain
 from bot.execution.pair import PairState
 from bot.ports import FrameTap, MarketEnd, MarketSink, QuoteDrivenVenue, RecordKind
@@ -102,8 +103,38 @@ class Ending:
 def test_what_the_carrier_had_not_answered_goes_home_or_travels_before_the_end(
     tmp_path: Path, refuses: bool, state: PairState
 ) -> None:
+    journal = SqliteJournal(tmp_path, "run", group_commit_ms=0.0)
+    asyncio.run(ending(tmp_path, journal, refuses=refuses).run())
+    with JournalReader.open(tmp_path) as reader:
+        bodies = [one.body for one in reader.records("run", RecordKind.PAIR)]
+    assert bodies[-1]["state"] == state
+    (travel,) = bodies[-1]["travels"]
+    assert travel["state"] == ("refused" if refuses else "in_transit")
+
+
+class Full(SqliteJournal):
+    """Its disk does not take the last records."""
+
+    def close(self) -> None:
+        super().close()
+        raise StorageError("the disk is full")
+
+
+def test_screens_hear_the_last_word_where_the_journal_cannot_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(ControlServer, "finished", lambda server, summary: told.append(summary))
+    run = ending(tmp_path, Full(tmp_path, "run", group_commit_ms=0.0), refuses=True)
+    with pytest.raises(StorageError, match="the disk is full"):
+        asyncio.run(run.run())
+    assert len(told) == 1
+    assert not (tmp_path / SOCKET).exists(), "nobody is to knock where nobody is"
+
+
+def ending(tmp_path: Path, journal: SqliteJournal, *, refuses: bool) -> EngineRun:
+    """A run that ends as soon as its carrier has been asked."""
     market, info = Ending(), RunInfo("run", "arbitrage", "recorded", False, "digest", "0")
-    journal = SqliteJournal(tmp_path, info.run_id, group_commit_ms=0.0)
     chosen = Settings.model_validate({"paper": {"balances": BALANCES, "latency_ms": 10}, "data_dir": tmp_path})
     own = {"kinds": ["transfer"], "warmup_s": 0.5, "adverse_moves": False, "networks": {"BTC": ["bitcoin"]},
            "transfer_risk_sd": 0.0, "assumed_rebalancing_bps": 1.0}  # fmt: skip
@@ -117,14 +148,8 @@ def test_what_the_carrier_had_not_answered_goes_home_or_travels_before_the_end(
     def venue(fees: Any) -> QuoteDrivenVenue:
         return PaperActions(market.instruments, fees, chosen.paper, market.clock)
 
-    run = EngineRun(
+    return EngineRun(
         info=info, market=market, strategy=ArbitrageStrategy(ArbitrageSettings.model_validate(own)), venue=venue,
         settings=chosen, journal=journal, log=lambda level, text: None, show_decision=None, terms=Ways(),
         carrier=carrier,
     )  # fmt: skip
-    asyncio.run(run.run())
-    with JournalReader.open(tmp_path) as reader:
-        bodies = [one.body for one in reader.records("run", RecordKind.PAIR)]
-    assert bodies[-1]["state"] == state
-    (travel,) = bodies[-1]["travels"]
-    assert travel["state"] == ("refused" if refuses else "in_transit")

@@ -147,6 +147,18 @@ def test_a_short_wait_is_waited() -> None:
     assert outcome.silent_s >= 1.0
 
 
+@pytest.mark.parametrize("wait", ["inf", "-inf", "nan", "1e999", "-1", "soon"])
+def test_a_wait_that_is_no_number_of_seconds_does_not_end_the_tries(wait: str) -> None:
+    def says(what: tuple[str, str], venue: Venue) -> Answer:
+        if what == OPEN and venue.count(OPEN) == 1:
+            return 429, {"Retry-After": wait}, '{"code": -1003, "msg": "Too many requests."}'
+        return OK[what]
+
+    with served(says) as venue:
+        outcome = silenced(venue)
+    assert outcome.is_silent
+
+
 @pytest.mark.parametrize("text", ["", "<html>maintenance</html>", "null", '{"code": "x"}', "[1]", '[{"symbol": "B"}]'])
 def test_what_is_not_understood_confirms_nothing(text: str) -> None:
     def says(what: tuple[str, str], venue: Venue) -> Answer:

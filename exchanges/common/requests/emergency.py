@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -213,6 +214,7 @@ def _cut(connected: socket.socket) -> None:
 
 def _seconds(text: str | None) -> float:
     try:
-        return max(0.0, float(text or 0))
+        seconds = float(text or 0)
     except ValueError:
         return 0.0
+    return max(0.0, seconds) if isfinite(seconds) else 0.0
