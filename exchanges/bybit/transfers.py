@@ -47,6 +47,7 @@ _PAID_WITHIN_S = 30.0
 _WINDOW_MS = 10_000
 _MS = 1_000_000
 _SKEW_MS = 2_000
+_DAY_MS = 86_400_000
 _WITHDRAW = "/v5/asset/withdraw/create"
 _ACCOUNTS = {"unified": "UNIFIED", "fund": "FUND"}
 _EXISTS = frozenset({131214})
@@ -145,7 +146,10 @@ class BybitTransfers:
         Raises:
             VenueError: Bybit cannot be asked, or refuses.
         """
-        rows = await self._rows(self._client.get_internal_transfer_records, "list", transferId=move.id)
+        # Without a time it looks through the last seven days, whatever the id; with one, through seven days from there.
+        since_ms = move.sent_ns // _MS - _DAY_MS
+        asked = partial(self._client.get_internal_transfer_records, transferId=move.id, startTime=since_ms)
+        rows = await self._rows(asked, "list")
         mine = [row for row in rows if row.get("transferId") == move.id]
         return _MOVED.get(str(mine[0].get("status")), MoveState.IN_TRANSIT) if mine else None
 

@@ -217,6 +217,7 @@ class Rig:
     relay_port: int
     requests: Requests
     relay: Relay
+    bybit: BybitGateway
     heard: Heard = field(default_factory=Heard)
     log: list[tuple[str, str]] = field(default_factory=list)
     way: str = "rest"
@@ -284,7 +285,7 @@ async def rig(limits: BybitOptions = UNLIMITED, chain: Chain | None = None) -> A
     async with _served(venues) as port, _served(between) as relay_port:
         relay.upstream = f"ws://127.0.0.1:{port}"
         try:
-            yield Rig(market, exchanges, pump, port, relay_port, requests, relay)
+            yield Rig(market, exchanges, pump, port, relay_port, requests, relay, bybit)
         finally:
             relay.cut()
             binance.close()

@@ -26,7 +26,7 @@ from bot.errors import (
     VenueUnavailable,
 )
 from bot.ports import RecordKind
-from bot.ports.transfers import AccountOperations, MoveState
+from bot.ports.transfers import AccountOperations, InternalMove, MoveState
 from bot.settings.transfers import TransferSettings
 from bot.transfers.desk import TransferDesk
 from bot.transfers.guard import TransferGuard
@@ -248,6 +248,15 @@ async def test_a_withdrawal_that_left_more_than_a_week_ago_is_found_still(money:
     found = await money.operations[venue].withdrawn(one)
     assert found is not None
     assert (found.state, found.asset) == (MoveState.IN_TRANSIT, "USDT")
+
+
+async def test_a_move_of_more_than_a_week_ago_is_found_still(money: Bench) -> None:
+    """Bybit looks through seven days, from the time that it is told, whatever id it is asked for."""
+    move = InternalMove(str(UUID(int=7)), "USDT", D(5), *WALLETS["bybit"], SystemClock().now_ns() - 9 * 86_400 * 10**9)
+    await money.operations["bybit"].move(move)
+    (customer,) = money.here.bybit._customers.values()
+    customer.transfers[0]["timestamp"] = str(move.sent_ns // 10**6)  # as if the bot had been down since
+    assert await money.operations["bybit"].moved(move) is MoveState.DONE
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -6,6 +6,7 @@ from typing import Any
 
 from exchanges.simulator.bybit.catalogue import Catalogue
 from exchanges.simulator.bybit.customer import Customer
+from exchanges.simulator.bybit.errors import ApiError
 from exchanges.simulator.bybit.hub import Hub
 from exchanges.simulator.bybit.limits import KeyLimits
 from exchanges.simulator.bybit.options import BybitOptions
@@ -14,6 +15,7 @@ from exchanges.simulator.bybit.protection import Protection
 from exchanges.simulator.core.ports import Exchange
 
 _MS = 1_000_000
+_LONGEST_MS = 7 * 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +76,13 @@ class Endpoint:
     def is_signed(self) -> bool:
         """Whether it needs a key."""
         return bool(self.group)
+
+
+def span(call: Call) -> tuple[int, int]:
+    """From when to when, UTC ms: seven days from `startTime` or up to `endTime`, the last seven without either."""
+    start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 0)
+    end = end or (start + _LONGEST_MS if start else 2**53)
+    start = start or max(0, min(end, call.now_ms) - _LONGEST_MS)
+    if end - start > _LONGEST_MS and end != 2**53:
+        raise ApiError(10001, "The time range between startTime and endTime cannot exceed 7 days")
+    return start, end

@@ -13,7 +13,7 @@ from exchanges.simulator.bybit.catalogue import plain
 from exchanges.simulator.bybit.customer import FUND, UNIFIED
 from exchanges.simulator.bybit.errors import ApiError, transfer_refused
 from exchanges.simulator.bybit.params import page
-from exchanges.simulator.bybit.requests import Call, Endpoint
+from exchanges.simulator.bybit.requests import Call, Endpoint, span
 from exchanges.simulator.core.values import Network, Refusal, TransferState, TransferView
 
 _MS = 1_000_000
@@ -286,10 +286,13 @@ def _uuid(text: str) -> str:
 
 
 def transfers(call: Call) -> dict[str, Any]:
-    """Transfers between the wallets, newest first."""
+    """Transfers between the wallets, newest first; those of seven days, whatever is named."""
     name, coin = call.params.text("transferId", ""), call.params.text("coin", "")
+    start, end = span(call)
     rows = [
-        row for row in reversed(call.own.transfers) if name in ("", row["transferId"]) and coin in ("", row["coin"])
+        row
+        for row in reversed(call.own.transfers)
+        if name in ("", row["transferId"]) and coin in ("", row["coin"]) and start <= int(row["timestamp"]) <= end
     ]
     call.message = "success"
     shown, cursor = page(rows, call.params, default=20, most=50)

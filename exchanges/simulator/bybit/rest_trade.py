@@ -14,14 +14,13 @@ from exchanges.simulator.bybit.order_rows import funding_row
 from exchanges.simulator.bybit.orders import MOST_IN_BATCH
 from exchanges.simulator.bybit.params import Params, page
 from exchanges.simulator.bybit.protection import PRODUCTS
-from exchanges.simulator.bybit.requests import Call, Endpoint
+from exchanges.simulator.bybit.requests import Call, Endpoint, span
 from exchanges.simulator.bybit.rest_market import entries_of
 from exchanges.simulator.bybit.wire import Row
 from exchanges.simulator.core.values import AccountChanged, Cause, OrderView, Refusal
 
 _RECENT = 500
 _MS = 1_000_000
-_LONGEST_MS = 7 * 24 * 3_600_000
 
 
 def create(call: Call) -> dict[str, str]:
@@ -164,7 +163,7 @@ def executions(call: Call) -> dict[str, Any]:
     if link and not order:
         named = [(entry, view) for entry in entries for view in _view(call, entry)]
         order = next((order_id(one.segment, call.own.shown(view).number) for one, view in named), "none")
-    start, end = (0, 2**53) if order else _span(call)
+    start, end = (0, 2**53) if order else span(call)
     kind = call.params.text("execType", "")
     # Rows are dear and there may be thousands of fills: only those of the page are made.
     found: list[tuple[int, Callable[[], Row]]] = []
@@ -182,16 +181,6 @@ def executions(call: Call) -> dict[str, Any]:
     shown, cursor = page(found, call.params, default=50, most=100)
     rows = [make() for _, make in shown]
     return {"nextPageCursor": cursor, "category": call.params.text("category"), "list": rows}
-
-
-def _span(call: Call) -> tuple[int, int]:
-    """From when to when, UTC ms: seven days from `startTime` or up to `endTime`, the last seven without either."""
-    start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 0)
-    end = end or (start + _LONGEST_MS if start else 2**53)
-    start = start or max(0, min(end, call.now_ms) - _LONGEST_MS)
-    if end - start > _LONGEST_MS and end != 2**53:
-        raise ApiError(10001, "The time range between startTime and endTime cannot exceed 7 days")
-    return start, end
 
 
 def _fundings(call: Call, entries: list[Entry]) -> list[tuple[int, Callable[[], Row]]]:
