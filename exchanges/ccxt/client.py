@@ -102,19 +102,20 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
                 return sent
 
             try:
-                return await self._paid(cost, ask)
+                return await self._paid(name, cost, ask)
             except ClockSkew:
                 if name in manners.once:
                     raise
                 # Turned away unread: one that was signed later has come first, over another connection, by another
                 # client of the key, or from kill mode. Numbers have grown since.
-                return await self._paid(cost, ask)
+                return await self._paid(name, cost, ask)
 
-        async def _paid(self, cost: Cost, ask: Callable[[], Awaitable[Any]]) -> Any:
+        async def _paid(self, name: str, cost: Cost, ask: Callable[[], Awaitable[Any]]) -> Any:
             """Signed after the wait for the budget, so that who did not have to wait has no higher number."""
             ticket = await budget.acquire(cost, lane())
             try:
-                answer = await ask()
+                async with manners.turn(name, lane()):
+                    answer = await ask()
             except VenueError as refusal:
                 budget.heed(refusal, cost)
                 raise

@@ -7,7 +7,7 @@ unknown outcomes for refusals, and a lost answer for a connection that was refus
 import asyncio
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +35,10 @@ def nothing_besides(name: str) -> Mapping[str, Any]:
     return {}
 
 
+def _no_turn(name: str, lane: Lane) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Manners:
     """One venue's."""
@@ -47,6 +51,8 @@ class Manners:
     once: Collection[str] = ()
     """What is never sent again, by ccxt's name; all else is where it was turned away unread for its number."""
     besides: Besides = nothing_besides
+    turn: Callable[[str, Lane], AbstractAsyncContextManager[None]] = _no_turn
+    """What a request is signed and sent within, by ccxt's name and its lane."""
 
 
 _LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)

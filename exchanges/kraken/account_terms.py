@@ -26,7 +26,7 @@ async def account_fees(
         VenueError: Kraken cannot be asked, refuses, or tells a fee that is not understood.
     """
     shared = budget or RequestBudget(VENUE, rates(), clock)
-    async with opened(VENUE, rest_url(settings), keys, manners(shared)) as client:
+    async with opened(VENUE, rest_url(settings), keys, manners(shared, clock)) as client:
         found = await CcxtAccount(SPOT, client).fees([one.symbol for one in instruments])
     now_ns = clock.now_ns()
     values = {one.id: found[one.symbol].model_copy(update={"ts_ns": now_ns}) for one in instruments}

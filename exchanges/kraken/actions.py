@@ -50,7 +50,7 @@ class KrakenActions(PolledActions):
             on_offset=self._deadlines.on_offset,
             on_trouble=lambda why: setup.log("warning", f"{VENUE}: {why}"),
         )
-        session = Session(VENUE, rest_url(settings), setup.keys, manners(budget, self._deadlines.terms))
+        session = Session(VENUE, rest_url(settings), setup.keys, manners(budget, clock, self._deadlines.terms))
         self._venue_state = state = setup.state_of(budget, [new_order_cost()])
         session.on_error = self._on_error
         desk = OrderDesk(clock, setup.listener)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from bot.clock import Clock
 from exchanges.common.requests.request_budget import PATIENCE_S
 from exchanges.common.requests.request_pool import Lane
+from exchanges.kraken.turns import LONGEST_S
 
 NEW_ORDER = "private/AddOrder"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,8 +17,9 @@ _WINDOW_MS = 2_800
 """Kraken refuses one that is less than two seconds away when it looks at it: two, the way there, and what its clock may
 have moved since it was measured."""
 _MOVED_S = 0.4
-NEVER_COMES_S = PATIENCE_S[Lane.REDUCE] + _WINDOW_MS / 1e3 + _MOVED_S
-"""After this time an order that Kraken does not know will not come: its wait for room, the window, and its clock."""
+NEVER_COMES_S = PATIENCE_S[Lane.REDUCE] + LONGEST_S + _WINDOW_MS / 1e3 + _MOVED_S
+"""After this time an order that Kraken does not know will not come: its waits for room and for its turn, the window,
+and Kraken's clock."""
 
 
 class Deadlines:

@@ -66,7 +66,7 @@ class KrakenInspector:
         """
         self._url = keys.hosts.require(rest_url(settings))
         self._keys = keys
-        self._manners = manners(RequestBudget(VENUE, rates(), clock))
+        self._manners = manners(RequestBudget(VENUE, rates(), clock), clock)
 
     async def rights(self) -> KeyRights | None:
         """What the key may do.
