@@ -9,7 +9,7 @@ from bot.execution.context import Quotes
 from bot.execution.dust import DustLedger
 from bot.execution.grid import touch
 from bot.execution.pair import Pair, PairLeg, PairState
-from bot.execution.pair_orders import PairOrders, ahead_by
+from bot.execution.pair_orders import PairOrders, ahead_by, to_go
 from bot.execution.unhedged import must_act
 
 
@@ -49,7 +49,7 @@ class Closing:
 
         None where nothing can be sent now. What a leg is ahead is among the pair's `evening` orders.
         """
-        wanted = [(leg, leg.closable()) for leg in left]
+        wanted = [(leg, to_go(pair, leg)) for leg in left]
         is_held_up = any(pair.is_busy(leg) or self._quotes(leg.instrument) is None for leg in left)
         ahead = self._orders.leg_ahead(pair)
         if is_held_up or ahead is not None or any(pair.is_busy(leg) for leg in pair.legs):

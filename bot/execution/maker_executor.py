@@ -21,7 +21,7 @@ from bot.execution.context import ExecutionContext
 from bot.execution.grid import own_touch, resting_price
 from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_executor import PairExecutor, ToldOfPairs
-from bot.execution.pair_orders import reducing_side
+from bot.execution.pair_orders import reducing_side, to_go
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class MakerExecutor(PairExecutor):
         makers = [leg for leg in _maker_legs(pair) if self._orders.must_go(pair, leg)]
         if makers and not pair.pending and pair.leaves_by_maker:
             pair.leaves_by_maker = False
-            self._let_rest(pair, [(leg, reducing_side(leg), leg.closable(), "close") for leg in makers])
+            self._let_rest(pair, [(leg, reducing_side(leg), to_go(pair, leg), "close") for leg in makers])
             return
         super()._close_step(pair)
 

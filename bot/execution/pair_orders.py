@@ -52,8 +52,8 @@ class PairOrders:
     def must_go(self, pair: Pair, leg: PairLeg) -> bool:
         """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""
         if leg.instrument.is_perpetual:
-            return leg.closable() > 0
-        return self._is_taken(pair, leg, leg.closable())
+            return to_go(pair, leg) > 0
+        return self._is_taken(pair, leg, to_go(pair, leg))
 
     def is_stuck(self, pair: Pair, leg: PairLeg) -> bool:
         """Whether a closing pair holds a position here that its venue takes no order for, and nothing is on its way.
@@ -215,18 +215,33 @@ def ahead_by(pair: Pair, leg: PairLeg) -> Decimal:
     return leg.instrument.floor_quantity(abs(pair.imbalance) / leg.instrument.contract_multiplier)
 
 
+def to_go(pair: Pair, leg: PairLeg) -> Decimal:
+    """What closing trades away of a leg, in the units of its venue, in whole lots.
+
+    All of it, but what hedges a position on the other leg that is less than a lot there: no order closes that.
+    """
+    other = pair.other(leg)
+    stays = Decimal(0)
+    if other.instrument.is_perpetual and other.net * leg.net < 0:
+        stays = abs(other.net) - other.closable() * other.instrument.contract_multiplier
+    if not stays:
+        return leg.closable()
+    return leg.instrument.floor_quantity(max(abs(leg.net) - stays, Decimal(0)) / leg.instrument.contract_multiplier)
+
+
 def is_to_be_hedged(pair: Pair) -> bool:
     """Whether what one leg is ahead is a fault: a round trip is a bet on purpose, until it is to be closed."""
     return not pair.is_round_trip or pair.state is PairState.CLOSING
 
 
 def less_than_a_lot(pair: Pair) -> str | None:
-    """What is left of a derivative that no order closes, in words: its venue has made its lots larger; None: nothing.
+    """What is left of a derivative that no order closes, and hedges it, in words: its venue has made its lots larger.
 
-    Of a pair that has nothing left to close. Less than a lot of spot is dust, and waits for the next pair.
+    None: nothing. Of a pair that has nothing left to close. A rest of spot alone is dust, and waits for the next pair.
     """
     left = [leg for leg in pair.legs if leg.instrument.is_perpetual and leg.held and not leg.closable()]
     if not left:
         return None
-    held = " and ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in left)
-    return f"pair {pair.id} ({pair.state}) holds {held}: less than a lot there, and only a person can close it"
+    held = " and ".join(f"{leg.held:+f} {leg.instrument.base} on {leg.instrument.id}" for leg in pair.legs if leg.held)
+    where = " and ".join(leg.instrument.id for leg in left)
+    return f"pair {pair.id} ({pair.state}) holds {held}: less than a lot on {where}, and only a person can close it"

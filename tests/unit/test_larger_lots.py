@@ -40,10 +40,11 @@ def test_what_no_order_closes_halts_and_is_found_by_the_next_start() -> None:
         for order in list(bench.inbox):
             bench.answer(order.side, order.instrument)
         bench.clock.advance_to(bench.clock.now_ns() + 1_000_000_000)
-    assert (pair.buy.held, pair.sell.held) == (0, D("-0.20"))
+    assert (pair.buy.held, pair.sell.held) == (D("0.20"), D("-0.20")), "what no order closes stays hedged"
     assert not pair.state.is_over
     assert list(bench.executor.pairs) == [pair.id]
     (why,) = set(bench.halts)
-    assert "-0.20 ETH on b:ETH/USDT:USDT: less than a lot there" in why
+    rests = "+0.200 ETH on a:ETH/USDT and -0.20 ETH on b:ETH/USDT:USDT"
+    assert f"holds {rests}: less than a lot on b:ETH/USDT:USDT, and only a person" in why
     (told,) = [body["state"] for kind, _, body in bench.journal.records if kind is RecordKind.PAIR]
     assert told == PairState.CLOSING, "a pair that is over is looked for by nobody"
