@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from bot.domain.instrument import Instrument
+from bot.domain.legs import TradeLeg
+from bot.domain.order import Side
 from bot.domain.route import Route
 from bot.execution.chain import Chain
 
@@ -51,6 +53,13 @@ class ChainExposure:
         """What of an asset at a venue is on its way through it, and nobody else's to spend."""
         held = (one.holdings.get((venue, asset), _NOTHING) for one in self.chains.values())
         return sum((max(amount, _NOTHING) for amount in held), _NOTHING)
+
+    def spending(self, venue: str, asset: str) -> Iterator[TradeLeg]:
+        """The trades at a venue, either way round, by which chains could spend an asset there."""
+        for chain in self.chains.values():
+            for one in chain.route.trades:
+                legs = (TradeLeg(instrument=one.instrument, side=side) for side in Side)
+                yield from (leg for leg in legs if leg.instrument.venue == venue and leg.spends == asset)
 
     def _trading(self, instrument: Instrument) -> Iterator[Chain]:
         for chain in self.chains.values():

@@ -371,6 +371,11 @@ class EnginePortfolio:
         """Quote units, of what this side pays with, that chains have written orders for or hold on their way."""
         paid = _paid_in(instrument, side)
         kept = float(self.chains.kept(instrument.venue, paid))
+        if kept and instrument.is_perpetual:  # in one wallet, what buys a coin is the margin of many times as much
+            at, in_base = Decimal(repr(price)), paid == instrument.base
+            legs = (leg for leg in self.chains.spending(instrument.venue, paid) if (leg.side is Side.SELL) is in_base)
+            weights = (self._weight(leg.instrument, leg.side, at, instrument, side, at) for leg in legs)
+            kept *= float(max(weights, default=_ONE))
         reserved = 0.0 if self._pairs else float(self._reserved(instrument, side, Decimal(repr(price))))
         return reserved + kept * (price if paid == instrument.base else 1.0)
 
