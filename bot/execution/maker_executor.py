@@ -10,7 +10,7 @@
 Nothing is sent on a leg while an order of it rests: it is taken back first, and its final state comes before the next.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Unpack
@@ -100,16 +100,17 @@ class MakerExecutor(PairExecutor):
 
     # What comes next
 
-    def _enter(self, pair: Pair) -> None:
+    def _enter(self, pair: Pair, limits: Sequence[Decimal]) -> None:
         makers = _maker_legs(pair)
         if makers:
+            self._changed(pair)
             quantity = pair.opportunity.quantity
             for leg in makers:
                 leg.expected_price = self._resting_price(leg, leg.side, leg.expected_price)
             wanted = [(leg, leg.side, quantity / leg.instrument.contract_multiplier, "open") for leg in makers]
             self._let_rest(pair, wanted)
         else:
-            super()._enter(pair)
+            super()._enter(pair, limits)
 
     def _flatten(self, pair: Pair) -> None:
         self.take_back(pair)

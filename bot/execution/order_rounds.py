@@ -15,7 +15,7 @@ from bot.execution.context import ExecutionContext
 from bot.execution.order_owner import OrderOwner
 from bot.execution.order_record import order_record
 from bot.execution.unanswered import Unanswered
-from bot.ports import PreparesOrders, RecordKind
+from bot.ports import PreparesOrders, RecordKind, Spelled
 
 _TAKEN_BACK = "not sent: taken back before its intent was durable"
 
@@ -103,12 +103,23 @@ class OrderRounds(Generic[_Of]):
 
     # Sending
 
-    def begin(self, owner: _Of, orders: list[Order]) -> None:
-        """Write the intents; once they are durable, send."""
-        for order in orders:
+    def begin(self, owner: _Of, orders: list[Order], heading: Callable[[], None] | None = None) -> None:
+        """Write the intents; once they are durable, send.
+
+        Args:
+            owner: Whose they are.
+            orders: In the order in which they leave.
+            heading: Writes down what stands before them.
+        """
+        # All of it is put into words first: the first record wakes the journal's thread, which would lie down again
+        # for the interpreter.
+        bodies = [self._body(owner, order) for order in orders]
+        if heading is not None:
+            heading()
+        for order, body in zip(orders, bodies, strict=True):
             owner.pending.add(order.client_order_id)
             self._owners[order.client_order_id] = owner
-            self._record(owner, order)
+            self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
         try:
             self._journal.when_durable(lambda: self._durable(owner, orders))
         except StorageError as error:
@@ -256,9 +267,12 @@ class OrderRounds(Generic[_Of]):
     # Writing down
 
     def _record(self, owner: _Of, order: Order) -> None:
-        _, leg_name, expected = owner.orders[order.client_order_id]
-        body = order_record(order, owner.id, leg_name, expected)
+        body = self._body(owner, order)
         self._journal.record(RecordKind.ORDER, order.client_order_id, self._clock.now_ns(), body)
+
+    def _body(self, owner: _Of, order: Order) -> Spelled:
+        _, leg_name, expected = owner.orders[order.client_order_id]
+        return order_record(order, owner.id, leg_name, expected)
 
     def record_fill(self, owner: _Of, fill: Fill, leg_name: str, expected: Decimal) -> None:
         """Write a fill down: on which leg or link, and the price that was expected of it."""

@@ -15,7 +15,9 @@ time: an alarm, then acting at any price, then HALTED. Even pairs stay even: whi
 other leg is ahead is traded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
 from typing import TypedDict, Unpack
 
 from bot.domain.order import Fill, Order, OrderStatus, Side
@@ -113,23 +115,30 @@ class PairExecutor:
         """Start a pair on both sides of an approved opportunity; MISSED at once where a side cannot take its size."""
         route = opportunity.route
         buy = PairLeg(route.buy, Side.BUY, decimal_price(opportunity.buy_price))
-        pair = self._begin(opportunity, buy, PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)))
-        why = self._orders.too_small(pair)
+        pair = self._new(opportunity, buy, PairLeg(route.sell, Side.SELL, decimal_price(opportunity.sell_price)))
+        limits = self._orders.opening_limits(pair)
+        why = self._orders.too_small(pair, limits)
         if why is not None:
+            self._changed(pair)
             pair.close_reason = why
             self._over(pair, PairState.MISSED)
         else:
-            self._enter(pair)
+            self._enter(pair, limits)
         return pair
 
-    def _enter(self, pair: Pair) -> None:
-        self._rounds.begin(pair, [self._orders.opening(pair, leg) for leg in pair.legs])
+    def _enter(self, pair: Pair, limits: Sequence[Decimal]) -> None:
+        orders = [self._orders.opening(pair, leg, limit) for leg, limit in zip(pair.legs, limits, strict=True)]
+        self._rounds.begin(pair, orders, heading=partial(self._changed, pair))
 
     def _begin(self, opportunity: Opportunity, buy: PairLeg, sell: PairLeg) -> Pair:
+        pair = self._new(opportunity, buy, sell)
+        self._changed(pair)
+        return pair
+
+    def _new(self, opportunity: Opportunity, buy: PairLeg, sell: PairLeg) -> Pair:
         self._pair_count += 1
         pair_id = f"{self._id_prefix}-{self._pair_count}"
         pair = self._pairs[pair_id] = Pair(pair_id, opportunity, buy, sell, opened_ns=opportunity.ts_ns)
-        self._changed(pair)
         return pair
 
     def close(self, pair: Pair, reason: str) -> None:

@@ -1,6 +1,6 @@
 """Which orders a pair needs: how much of a leg has to go, what a venue takes of it, and at which price."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bot.domain.instrument import Instrument
@@ -27,12 +27,21 @@ class PairOrders:
 
     # What can be traded
 
-    def too_small(self, pair: Pair) -> str | None:
-        """What a venue would not take of the size that was decided on: `size binance:BTC/USDT`; None: they take it."""
-        for leg in pair.legs:
+    def opening_limits(self, pair: Pair) -> list[Decimal]:
+        """The worst price of what opens each of its legs."""
+        return [self._capped(leg, leg.side, leg.expected_price) for leg in pair.legs]
+
+    def too_small(self, pair: Pair, limits: Sequence[Decimal]) -> str | None:
+        """What a venue would not take of the size that was decided on: `size binance:BTC/USDT`; None: they take it.
+
+        Args:
+            pair: Not begun yet.
+            limits: Its `opening_limits`.
+        """
+        for leg, limit in zip(pair.legs, limits, strict=True):
             quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
-            price = min(leg.expected_price, self._capped(leg, leg.side, leg.expected_price))
             on_grid = quantity % leg.instrument.lot_size == 0
+            price = min(leg.expected_price, limit)
             if not on_grid or not meets_minimum(leg.instrument, quantity, price, reduces=False):
                 return f"size {leg.instrument.id}"
         return None
@@ -106,11 +115,10 @@ class PairOrders:
 
     # Orders
 
-    def opening(self, pair: Pair, leg: PairLeg) -> Order:
-        """What was decided on, as an IOC order within the price cap."""
+    def opening(self, pair: Pair, leg: PairLeg, limit: Decimal) -> Order:
+        """What was decided on, as an IOC order of this limit."""
         quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
-        price = self._capped(leg, leg.side, leg.expected_price)
-        return self.make(pair, leg, leg.side, quantity, price, leg.expected_price, f"open_{leg.side}")
+        return self.make(pair, leg, leg.side, quantity, limit, leg.expected_price, f"open_{leg.side}")
 
     def completing(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Order | None:
         """An IOC order for what is missing; None where it cannot be had for less than unwinding costs.

@@ -113,7 +113,9 @@ class SqliteJournal:
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._put = self._queue.put
         self._waiting = self._queue.qsize
-        self._hurry = threading.Event()
+        self._unhurried = threading.Lock()
+        """Taken by the writer, let go of by whoever wants it to wait for no more company."""
+        self._unhurried.acquire()
         self._went = threading.Lock()
         """Taken by the engine, let go of by the writer as it goes to the disk."""
         self._closed = False
@@ -184,7 +186,7 @@ class SqliteJournal:
         waiter = _Waiter(callback, threading.Event() if self._deliver is None else None)
         self._went.acquire(blocking=False)  # it may have gone for what came before
         self._put(waiter)
-        self._hurry.set()  # an order waits for this: what comes meanwhile finds company in the next fsync
+        self._hurry()  # an order waits for this: what comes meanwhile finds company in the next fsync
         if waiter.done is None:
             self._stand_aside()
         else:
@@ -214,7 +216,7 @@ class SqliteJournal:
             return
         self._closed = True
         self._put(None)
-        self._hurry.set()
+        self._hurry()
         self._closing.set()
         self._writer.join()
         try:
@@ -239,27 +241,29 @@ class SqliteJournal:
         while is_open:
             batch = self._next_batch() if self.failed is None or self.is_lost else self._batch_of_trouble()
             is_open = not (batch and batch[-1] is None)  # nothing is recorded after close
-            self._at_the_disk(partial(self._settle, batch))
+            self._writing_since_ns = self._clock.monotonic_ns()
+            self._settle(batch)
+            self._writing_since_ns = None
 
     def _next_batch(self) -> Sequence[_Item | None]:
         first = self._first()
-        if not self._hurry.is_set():  # an order that waits has set it by now, as a rule: then no lock is taken
-            self._hurry.wait(self._group_commit_s)
-        self._hurry.clear()  # before the queue is emptied: a hurry that comes later belongs to the next batch
+        # Before the queue is emptied: a hurry that comes later belongs to the next batch.
+        self._unhurried.acquire(timeout=self._group_commit_s)
         return self._fill([first])
 
-    def _at_the_disk(self, work: Callback) -> None:
-        """Do it, and let `behind_s` tell how long it takes."""
-        self._writing_since_ns = self._clock.monotonic_ns()
-        work()
-        self._writing_since_ns = None
+    def _hurry(self) -> None:
+        if self._unhurried.locked():
+            with suppress(RuntimeError):  # another thread was in a hurry, too
+                self._unhurried.release()
 
     def _first(self) -> _Item | None:
         if self._log_room.is_long and not self._closed:
             try:
                 return self._queue.get(timeout=QUIET_S)
             except queue.Empty:
-                self._at_the_disk(self._log_room.clear)
+                self._writing_since_ns = self._clock.monotonic_ns()
+                self._log_room.clear()
+                self._writing_since_ns = None
         return self._queue.get()
 
     def _batch_of_trouble(self) -> Sequence[_Item | None]:
@@ -270,7 +274,7 @@ class SqliteJournal:
     def _fill(self, batch: list[_Item | None]) -> Sequence[_Item | None]:
         while self._waiting():  # nobody else takes from it
             if len(batch) >= _BATCH_LIMIT or (batch and batch[-1] is None):
-                self._hurry.set()  # more is there
+                self._hurry()  # more is there
                 break
             batch.append(self._queue.get_nowait())
         return batch

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RUN = "r1"
 
 WRITER = """
-import os, sys
+import os, sys, time
 from pathlib import Path
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
@@ -36,7 +36,7 @@ while True:
     if number % 3 == 0:
         journal.when_durable(lambda number=number: acknowledge(number))
     if number % 500 == 0:
-        journal._hurry.wait(0.0005)
+        time.sleep(0.0005)
 """
 
 FULL_DISK = """

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from bot.errors import Banned
 from tests.integration.actions_rig import VENUES, an_order
-from tests.integration.trade_socket_rig import START_NS, connected, until
+from tests.integration.trade_socket_rig import START_NS, SocketBench, connected, until
 
 EVERY_VENUE = pytest.mark.parametrize("venue", VENUES)
 
@@ -17,6 +18,10 @@ def stamp_ms(request: dict) -> int:
 
 def price(request: dict) -> str:
     return (request.get("params") or request["args"][0])["price"]
+
+
+def used(bench: SocketBench) -> int:
+    return sum(line.used for line in bench.budget.lines())
 
 
 @EVERY_VENUE
@@ -57,8 +62,34 @@ async def test_what_is_too_old_or_says_something_else_is_spelled_anew(venue: str
 @EVERY_VENUE
 async def test_what_was_never_placed_is_forgotten(venue: str) -> None:
     async with connected(venue) as (_, bench):
+        before = used(bench)
+        bench.socket.prepare(an_order("first", bench.what))
+        of_one = used(bench) - before
+        assert of_one, "what may still leave has its room"
         for number in range(50):
-            bench.socket.prepare(an_order(f"a{number}", bench.what))
             bench.clock.advance_to(bench.clock.now_ns() + 40_000_000)
-        assert len(bench.socket._prepared) <= 3
-        assert not bench.budget.lines()[0].used
+            bench.socket.prepare(an_order(f"a{number}", bench.what))
+        assert used(bench) == before + 3 * of_one
+        bench.clock.advance_to(bench.clock.now_ns() + 100_000_000)
+        assert not bench.socket._prepared
+        assert used(bench) == before
+
+
+@EVERY_VENUE
+async def test_what_a_venue_holds_meanwhile_does_not_leave_with_the_room_it_had(venue: str) -> None:
+    async with connected(venue) as (there, bench):
+        held, banned, gone = (an_order(name, bench.what) for name in "abc")
+        before = used(bench)
+        bench.socket.prepare(held)
+        bench.budget.hold([line.name for line in bench.budget.lines()], 0.04)
+        assert bench.socket.place(held) is None
+        bench.clock.advance_to(bench.clock.now_ns() + 50_000_000)
+        bench.socket.prepare(banned)
+        bench.budget.bans.sit_out(Banned(venue, "for now", retry_after_s=0.04))
+        assert bench.socket.place(banned) is None
+        bench.clock.advance_to(bench.clock.now_ns() + 50_000_000)
+        bench.socket.prepare(gone)
+        await bench.socket.stop()
+        assert bench.socket.place(gone) is None
+        assert used(bench) == before
+        assert not there.orders

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
-from bot.clock import Clock
+from bot.clock import Clock, Timer
 from bot.domain.order import Order
 from bot.errors import AuthenticationFailed, Banned, GeoBlocked, VenueError
 from bot.settings import ConnectionSettings
@@ -28,6 +28,7 @@ _FRESH_NS = 100_000_000
 """A request that was prepared longer ago is spelled anew: its time stands in it, and venues refuse old ones."""
 _Spell = Callable[[str, Order], Request | None]
 _Numbered = tuple[str, Request]
+"""With its number."""
 _Answer = Callable[[], asyncio.Future[None]]
 
 
@@ -35,14 +36,17 @@ class _Prepared(NamedTuple):
     """A request that waits for leave to be written."""
 
     order: Order
+    link: TradeLink
     numbered: _Numbered
+    ticket: Ticket
+    """Taken already: what it would have to look at is looked at while nobody waits."""
     until_ns: int
     """When it is too old, monotonic."""
 
     def is_for(self, order: Order) -> bool:
         """Whether it says what this order says: only its state may be another by now."""
         mine = self.order
-        return (
+        return mine is order or (
             mine.instrument is order.instrument
             and mine.side is order.side
             and mine.type is order.type
@@ -80,6 +84,8 @@ class TradeSocket:
         # A venue remembers numbers across connections: no two runs begin alike.
         self._first = f"{clock.now_ns() // 1000:x}"
         self._prepared: dict[str, _Prepared] = {}
+        self._looking: Timer | None = None
+        """Set while something is prepared."""
         self.reconnects = 0
         """Links after the first, planned ones included."""
 
@@ -91,15 +97,38 @@ class TradeSocket:
 
     def prepare(self, order: Order) -> None:
         """Spell and sign the request for a new order, for `place` to write it; nothing is sent."""
-        if not self.is_ready:
+        link = self._link
+        if link is None or not self.is_ready:
             return
+        self._forget(order.client_order_id)
+        numbered = self._numbered(self._protocol.order, order)
+        if numbered is None:
+            return
+        try:
+            ticket = self._budget.take(numbered[1].cost, lane_of(order))
+        except VenueError:
+            return  # there may be room by then
+        until_ns = self._clock.monotonic_ns() + _FRESH_NS
+        self._prepared[order.client_order_id] = _Prepared(order, link, numbered, ticket, until_ns)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """What was prepared and never leaves gives back what it took."""
+        if self._looking is None:
+            self._looking = self._clock.call_later(_FRESH_NS / 1e9, self._forget_old)
+
+    def _forget_old(self) -> None:
+        self._looking = None
         now_ns = self._clock.monotonic_ns()
         for name in [name for name, old in self._prepared.items() if old.until_ns <= now_ns]:
-            del self._prepared[name]  # it never left
-        numbered = self._numbered(self._protocol.order, order)
-        # Where there is no room now there may be by then. Having looked makes the look that counts a quick one.
-        if numbered is not None and self._budget.short_of(numbered[1].cost, lane_of(order)) is None:
-            self._prepared[order.client_order_id] = _Prepared(order, numbered, now_ns + _FRESH_NS)
+            self._forget(name)
+        if self._prepared:
+            self._look_later()
+
+    def _forget(self, client_order_id: str) -> None:
+        old = self._prepared.pop(client_order_id, None)
+        if old is not None:
+            old.ticket.give_back()
 
     def place(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request for a new order, before this returns. None: nothing was written, another way is free.
@@ -114,29 +143,36 @@ class TradeSocket:
     def write(self, order: Order) -> _Answer | None:
         """As `place`, but for what can be done once it has been written: that is what is returned, for the same turn
         of the loop."""
-        return self._write(self._prepared_or_new, order, lane_of(order))
+        prepared = self._prepared.pop(order.client_order_id, None)
+        if prepared is None:
+            return self._write(self._protocol.order, order, lane_of(order))
+        if not self._may_leave(prepared, order):
+            prepared.ticket.give_back()
+            return self._write(self._protocol.order, order, lane_of(order))
+        number, request = prepared.numbered
+        prepared.link.write(request)
+        return partial(_answer, prepared.link, number, request, prepared.ticket)
+
+    def _may_leave(self, prepared: _Prepared, order: Order) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        is_fresh = now_ns < prepared.until_ns and prepared.is_for(order)
+        return is_fresh and prepared.link is self._link and self.is_ready and not prepared.ticket.is_held(now_ns)
 
     def cancel(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request that cancels it, as `place` does."""
-        answer = self._write(lambda order: self._numbered(self._protocol.cancel, order), order, Lane.REDUCE)
+        answer = self._write(self._protocol.cancel, order, Lane.REDUCE)
         return None if answer is None else answer()
-
-    def _prepared_or_new(self, order: Order) -> _Numbered | None:
-        prepared = self._prepared.pop(order.client_order_id, None)
-        if prepared is not None and prepared.is_for(order) and self._clock.monotonic_ns() < prepared.until_ns:
-            return prepared.numbered
-        return self._numbered(self._protocol.order, order)
 
     def _numbered(self, spell: _Spell, order: Order) -> _Numbered | None:
         number = self._number()
         request = spell(number, order)
         return None if request is None else (number, request)
 
-    def _write(self, spelled: Callable[[Order], _Numbered | None], order: Order, lane: Lane) -> _Answer | None:
+    def _write(self, spell: _Spell, order: Order, lane: Lane) -> _Answer | None:
         link = self._link
         if link is None or not self.is_ready:
             return None
-        numbered = spelled(order)
+        numbered = self._numbered(spell, order)
         if numbered is None:
             return None
         number, request = numbered
@@ -160,6 +196,11 @@ class TradeSocket:
 
     async def stop(self) -> None:
         """Close it; nobody is told what becomes of what was asked. Idempotent."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        for name in list(self._prepared):
+            self._forget(name)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

@@ -38,6 +38,10 @@ class Ticket:
     charges: list[tuple[Pool, Charge]]
     is_settled: bool = False
 
+    def is_held(self, now_ns: int) -> bool:
+        """Whether the venue has said meanwhile that it takes nothing of this now."""
+        return any(pool.held_until_ns > now_ns for pool, _ in self.charges)
+
     def settle(self) -> None:
         """It counts for one window from now on. Idempotent."""
         if not self.is_settled:
