@@ -30,7 +30,9 @@ BTC = Instrument(
     venue="kraken", segment=Segment.SPOT, symbol="BTC/USDT", base="BTC", quote="USDT", tick_size=D("0.1"),
     lot_size=D("0.00000001"), min_quantity=D("0.00005"), min_notional=D("0.5"),
 )  # fmt: skip
-BY_FEED = {BTC.feed: {"BTC/USDT": BTC}}
+OLD = BTC.model_copy(update={"symbol": "BTC/USD", "quote": "USD"})
+"""Of two assets with old names: `XXBTZUSD` in lists of trades, `XBTUSD` in those of orders."""
+BY_FEED = {BTC.feed: {"BTC/USDT": BTC, "BTC/USD": OLD}}
 FEES = {BTC.feed: FeeSchedule(feed=BTC.feed, maker_bps=D(25), taker_bps=D(40), source="settings")}
 PRIVATE = "POST /0/private/"
 
@@ -40,12 +42,13 @@ class ShownMarket(FixedMarket):
 
     def __init__(self) -> None:
         super().__init__()
-        self.listings: Sequence[Listing] = [Listing(BTC, "XBTUSDT", 1, 8)]
+        self.listings: Sequence[Listing] = [Listing(BTC, "XBTUSDT", 1, 8), Listing(OLD, "XXBTZUSD", 1, 8)]
 
     def show(self, bid: str, ask: str, quantity: str = "1") -> None:
         lots = int(D(quantity) / BTC.lot_size)
         ticks = [int(D(price) / BTC.tick_size) for price in (bid, ask)]
-        self.quote(0, {ticks[0]: lots}, {ticks[1]: lots}, (D(bid) + D(ask)) / 2)
+        for index in range(2):
+            self.quote(index, {ticks[0]: lots}, {ticks[1]: lots}, (D(bid) + D(ask)) / 2)
 
 
 @dataclass
@@ -92,7 +95,7 @@ async def kraken(*, is_counting: bool = False) -> AsyncIterator[Kraken]:
     market.show("50000", "50000.1")
     rules = rules_of("kraken")
     rules = replace(rules, bands=dict.fromkeys(rules.bands, PriceBand(D(10), D("0.01"))),
-                    balances={"spot": {"USDT": D(100_000), "BTC": D(2)}})  # fmt: skip
+                    balances={"spot": {"USDT": D(100_000), "USD": D(100_000), "BTC": D(2)}})  # fmt: skip
     exchange = SimulatedExchange("kraken", market, rules=rules, seed=3)
     Pump([exchange], market, clock)
     requests, gateway = Requests(), KrakenGateway(exchange, clock, is_counting=is_counting)

@@ -16,12 +16,13 @@ from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import Banned, BelowMinimum, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.requests.emergency import Account
 from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.kraken.account_terms import account_fees
 from exchanges.kraken.emergency import KrakenEmergency
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.request_costs import ORDERS, rates
 from modes.kill_venue import Silencer
 from tests.integration.actions_rig import an_order, until
-from tests.integration.kraken_rig import BTC, PRIVATE, Kraken, kraken, trading
+from tests.integration.kraken_rig import BTC, OLD, PRIVATE, Kraken, kraken, trading
 
 pytest.importorskip("ccxt", reason="ccxt is not installed")
 
@@ -59,6 +60,22 @@ async def test_an_order_that_takes_is_filled_and_the_wallet_tells_the_same(side:
         assert here.balance("USDT") - before[1] == moved
         await until(lambda: {one.asset: one.total for one in actions.balances()}["USDT"] == before[1] + moved)
         assert here.requests.count("POST", "AddOrder") == 1
+
+
+async def test_a_pair_is_known_by_each_of_krakens_names_of_it() -> None:
+    async with kraken() as here, trading(here) as actions:
+        actions.submit(an_order(LONG, OLD, Side.BUY, "0.5"))
+        assert (await final(here, LONG)).status is OrderStatus.FILLED
+        assert {(fill.instrument.symbol, fill.fee_asset) for fill in here.heard.fills(LONG)} == {("BTC/USD", "USD")}
+        rest = an_order("rests", OLD, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.GTC)
+        actions.submit(rest)
+        await until(lambda: here.orders() == 2)
+        (found,) = await actions.questions.open_orders()
+        assert (found.client_order_id, found.instrument.symbol) == ("rests", "BTC/USD")
+        told = await actions.questions.trades([OLD], 0, lambda instrument, fill: False)
+        assert told == here.heard.fills(LONG)
+        terms = await account_fees([OLD], here.settings(), SystemClock(), here.keys(), None)
+        assert terms.values[OLD.id].taker_bps == D(40)
 
 
 async def test_what_an_order_cannot_take_at_once_is_gone() -> None:

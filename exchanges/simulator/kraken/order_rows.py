@@ -47,7 +47,7 @@ def order_row(pair: Pair, view: OrderView, trades: Sequence[AccountFill] | None 
         "starttm": 0,
         "expiretm": 0,
         "descr": {
-            "pair": pair.id,
+            "pair": pair.altname,
             "type": str(request.side),
             "ordertype": "market" if request.kind is Kind.MARKET else "limit",
             "price": "0" if request.price is None else pair.grid.decimal_price(request.price),
@@ -99,7 +99,7 @@ def sentence(pair: Pair, view: OrderView) -> str:
     """An order in Kraken's words: `buy 0.5 XBTUSDT @ limit 50000.0`."""
     request = view.request
     where = "market" if request.price is None else f"limit {pair.grid.decimal_price(request.price)}"
-    return f"{request.side} {pair.grid.decimal_quantity(view.quantity)} {pair.id} @ {where}"
+    return f"{request.side} {pair.grid.decimal_quantity(view.quantity)} {pair.altname} @ {where}"
 
 
 def _reason(view: OrderView) -> str | None:

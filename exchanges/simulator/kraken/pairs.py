@@ -33,7 +33,13 @@ class Pair:
 
     @property
     def id(self) -> str:
-        """`XBTUSDT`: also its `altname`."""
+        """`XBTUSDT`, and `XXBTZUSD` of two assets with old names: trades and fees are told by it."""
+        assets = self.instrument.base, self.instrument.quote
+        return "".join(map(asset_name if _ASSETS.keys() >= set(assets) else alternative, assets))
+
+    @property
+    def altname(self) -> str:
+        """`XBTUSDT`, `XBTUSD`: orders are told by it."""
         return alternative(self.instrument.base) + alternative(self.instrument.quote)
 
     @property
@@ -57,11 +63,11 @@ class Pairs:
             if one.instrument.venue == venue
         ]
         self._by_index = {pair.index: pair for pair in self.all}
-        self._by_id = {name: pair for pair in self.all for name in (pair.id, pair.old_name)}
+        self._by_id = {name: pair for pair in self.all for name in (pair.id, pair.altname, pair.old_name)}
         self._by_stream = {pair.stream_name: pair for pair in self.all}
 
     def named(self, text: str) -> Pair | None:
-        """By id."""
+        """By id, or by either of its other names."""
         return self._by_id.get(text)
 
     def streamed(self, text: str) -> Pair | None:

@@ -49,7 +49,7 @@ class PublicFacts:
     def _pair_row(self, pair: Pair) -> Any:
         one, status = pair.instrument, self._exchange.market.status(pair.index)
         return {
-            "altname": pair.id,
+            "altname": pair.altname,
             "wsname": pair.old_name,
             "aclass_base": "currency",
             "base": asset_name(one.base),

@@ -6,7 +6,7 @@ Source: https://docs.kraken.com/api/docs/rest-api/get-server-time (and its neigh
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from exchanges.simulator.kraken.signing import Signatures
 _log = logging.getLogger(__name__)
 _S = 1_000_000_000
 _MOST_BODY = 64 * 1024
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +129,24 @@ class KrakenRest:
         }
 
     def _set_switch(self, call: _Call) -> Any:
+        text = call.values.get("timeout", "")
+        if not text.isdigit() or int(text) > _DAY_S:
+            raise ApiError("EGeneral:Invalid arguments:timeout")
+        after_s = int(text)
         if (armed := self._switches.pop(call.key, None)) is not None:
             armed.cancel()
-        try:
-            after_s = float(Decimal(call.values.get("timeout", "0")))
-        except ArithmeticError:
-            raise ApiError("EGeneral:Invalid arguments:timeout") from None
         if after_s:
 
             def fire() -> None:
                 call.desk.cancel_all(self._exchange.now_ns())
 
             self._switches[call.key] = self._clock.call_later(after_s, fire)
-        return {"currentTime": str(call.now_ns), "triggerTime": str(call.now_ns + round(after_s * _S))}
+        ends_ns = call.now_ns + after_s * _S
+        return {"currentTime": _printed(call.now_ns), "triggerTime": _printed(ends_ns) if after_s else "0"}
+
+
+def _printed(ts_ns: int) -> str:
+    return f"{datetime.fromtimestamp(ts_ns // _S, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _enveloped(ask: Callable[[], Any]) -> web.Response:
