@@ -54,7 +54,8 @@ def instruments(call: Call) -> dict[str, Any]:
     symbol, base = call.params.text("symbol", ""), call.params.text("baseCoin", "")
     if symbol:
         entries = [call.venue.catalogue.find(category, symbol)]
-    status = call.params.text("status", "")
+    # Without a symbol, only what trades is told; other states are asked for by name.
+    status = call.params.text("status", "" if symbol else "Trading")
     rows = [_instrument(call, entry) for entry in entries if not base or entry.instrument.base == base]
     rows = [row for row in rows if not status or row["status"] == status]
     if category == "spot":

@@ -109,9 +109,9 @@ def realtime(call: Call) -> dict[str, Any]:
 
 
 def history(call: Call) -> dict[str, Any]:
-    """Closed orders, newest first."""
+    """Closed orders, newest first; one that is open is not told, named or not."""
     if _is_named(call.params):
-        return _named(call)
+        return _named(call, lambda view: view.state.is_final)
     entries = _entries(call, names_needed=False)
     start, end = call.params.integer("startTime", 0), call.params.integer("endTime", 2**53)
     pairs = _orders(call, entries, is_closed=True)
@@ -139,11 +139,11 @@ def _listed(call: Call, pairs: list[tuple[Entry, OrderView]]) -> dict[str, Any]:
     return {"list": rows, "nextPageCursor": cursor, "category": call.params.text("category")}
 
 
-def _named(call: Call) -> dict[str, Any]:
+def _named(call: Call, told: Callable[[OrderView], bool] = lambda view: True) -> dict[str, Any]:
     category, symbol = call.params.text("category"), call.params.text("symbol", "")
     catalogue = call.venue.catalogue
     entries = [catalogue.find(category, symbol)] if symbol else catalogue.of(category)
-    rows = [call.own.order_row(entry, view) for entry in entries for view in _view(call, entry)]
+    rows = [call.own.order_row(entry, view) for entry in entries for view in _view(call, entry) if told(view)]
     return {"list": rows, "nextPageCursor": "", "category": category}
 
 
