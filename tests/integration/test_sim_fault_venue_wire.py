@@ -170,7 +170,7 @@ async def _status(here: Here, venue: str, segment: Segment) -> str:
         path = "/api/v3/exchangeInfo" if segment is SPOT else "/fapi/v1/exchangeInfo"
         rows = (await here.get(path)).json["symbols"]
     else:
-        rows = (await here.get(f"/v5/market/instruments-info?category={segment}")).json["result"]["list"]
+        rows = (await here.get(f"/v5/market/instruments-info?category={segment}&symbol=BTCUSDT")).json["result"]["list"]
     return next(one["status"] for one in rows if one["symbol"] == "BTCUSDT")
 
 
