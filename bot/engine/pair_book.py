@@ -96,6 +96,12 @@ class PairBook:
         for asset, amount in left.funding:
             self._ledger.restore_funding(pair.id, asset, amount)
 
+    def remember(self, left: LeftPair, pair: Pair) -> None:
+        """A pair of an earlier run is over, and may have held what funding is told of now."""
+        fills = ((pair.leg_of(fill.instrument).side, fill) for fill in left.fills)
+        self._ledger.remember(pair.id, pair.opportunity.route, pair.opened_ns, fills, left.funding)
+        self._realised.remember(pair.id, pair.buy.expected_price)
+
     def on_pair(self, pair: Pair) -> None:
         """A pair is in a new state."""
         state = self._routes[pair.opportunity.route.id]

@@ -1,6 +1,6 @@
 """The engine's pairs: from an approved opportunity to the ledger, with the gate between."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from bot.clock import Clock
@@ -188,6 +188,12 @@ class PairDesk:
             state.hold(pair, self._clock.now_ns())
         if isinstance(state.watch, LeavingWatch):
             self._leave_gone(state)
+
+    def remember(self, lately: Iterable[LeftPair]) -> None:
+        """Know pairs of earlier runs that ended lately: funding of what they held may be told only now."""
+        for left in lately:
+            if isinstance(left.pair, Pair) and not self.ledger.has_pair(left.pair.id):
+                self._book.remember(left, left.pair)
 
     def _leave_gone(self, state: RouteState) -> None:
         """Nobody asks a route of no run when to leave what is held on it: at once, or as soon as it is even."""

@@ -39,6 +39,11 @@ class Realised:
         self._counted[pair_id], self._base_prices[pair_id] = profit, base_price
         return profit
 
+    def remember(self, pair_id: str, base_price: Decimal) -> None:
+        """One that is over is counted by the run that it ended in: what is booked to it from now on counts here."""
+        self._counted[pair_id] = profit_in_quote(self._context.ledger.pair(pair_id), base_price, self._context.fees)
+        self._base_prices[pair_id] = base_price
+
     def take_late(self, pair_id: str) -> None:
         """One that an earlier run had counted as over is in hand again: what it comes to counts, and its route does not
         wait for it."""

@@ -118,6 +118,7 @@ class Takeover:
             desk.adopt(left)
         write_missing(self._journal, self._left)
         if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
+            desk.remember(self._left.lately)
             self._venue.ask_for_funding(self._left.since_ns, self._left.payments)
         if self._accounts is not None:
             tell_adopted(self._journal, clock, pairs)

@@ -153,6 +153,10 @@ class JournalReplay:
         """Client order id -> pair, of those pairs that ended last."""
         return {order_id: pair_id for pair_id, told in self._over.items() for order_id in told.orders}
 
+    def over_since(self, ts_ns: int) -> list[str]:
+        """Those of the pairs that ended last that ended since then."""
+        return [pair_id for pair_id, told in self._over.items() if (told.body.get("ts_close_ns") or 0) >= ts_ns]
+
     def rebuilt(self, pair_id: str) -> LeftPair:
         """One of them, or of those that ended last.
 

@@ -6,7 +6,7 @@ a lot grid left of it stays visible as an amount of that asset. Nothing is conve
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -22,6 +22,7 @@ from bot.execution.pair_account import Amounts, PairAccount, PairView, total_amo
 from bot.matching.cash import exact
 
 _NOTHING = Decimal(0)
+_Part = tuple[str, Decimal]
 _LATELY = 1_000
 """Pairs that held a position and are closed: funding may be told of when what it was settled on is gone."""
 
@@ -32,6 +33,8 @@ class Ledger:
     def __init__(self) -> None:
         self._pairs: dict[str, PairAccount] = {}
         self._open: dict[str, PairAccount] = {}
+        self._before: dict[str, PairAccount] = {}
+        """Of earlier runs, and over: what they came to is counted there."""
         self._lately: deque[PairAccount] = deque(maxlen=_LATELY)
         self._realised: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._positions: defaultdict[str, Decimal] = defaultdict(Decimal)
@@ -48,6 +51,28 @@ class Ledger:
         if pair_id in self._pairs:
             raise InvariantError(f"pair {pair_id} was opened twice")
         self._pairs[pair_id] = self._open[pair_id] = PairAccount(pair_id, route, ts_ns)
+
+    @exact
+    def remember(
+        self, pair_id: str, route: Route, ts_ns: int, fills: Iterable[tuple[Side, Fill]], funding: Iterable[_Part]
+    ) -> None:
+        """Know a pair of an earlier run that is over: of all that it came to, funding that is told now counts alone.
+
+        Args:
+            pair_id: As it was called.
+            route: Of the pair.
+            ts_ns: When it was opened.
+            fills: Each with its leg, as `on_fill` takes them.
+            funding: What it had of earlier payments, as (asset, amount).
+        """
+        pair = self._before[pair_id] = PairAccount(pair_id, route, ts_ns)
+        for leg, fill in fills:
+            pair.book_fill(leg, fill)
+        for asset, amount in funding:
+            pair.book_funding(asset, amount)
+        pair.close_requested = True
+        if pair.was_position:
+            self._lately.append(pair)
 
     @exact
     def on_fill(self, pair_id: str, leg: Side | None, fill: Fill) -> bool:
@@ -99,7 +124,7 @@ class Ledger:
         missing, missing_now = (abs(payment.amount - sum(one.values(), _NOTHING)) for one in (settled, present))
         shares = present if missing_now < missing else settled
         for pair_id, part in shares.items():
-            pair = self._pairs[pair_id]
+            pair = self._known(pair_id)
             with self._changing(pair):
                 pair.book_funding(payment.asset, part)
         self._unallocated[payment.asset] += payment.amount - sum(shares.values(), _NOTHING)
@@ -146,6 +171,10 @@ class Ledger:
         with self._changing(pair):
             pair.close_requested = True
         return pair.is_closed
+
+    def has_pair(self, pair_id: str) -> bool:
+        """Whether it was opened, or taken over, here."""
+        return pair_id in self._pairs
 
     def pair(self, pair_id: str) -> PairView:
         """One pair as it stands now; `InvariantError` where it is unknown."""
@@ -194,7 +223,7 @@ class Ledger:
         return tuple(pair.id for pair in self._open.values() if pair.if_closed(quotes, fees) is None)
 
     def _known(self, pair_id: str) -> PairAccount:
-        pair = self._pairs.get(pair_id)
+        pair = self._pairs.get(pair_id) or self._before.get(pair_id)
         if pair is None:
             raise InvariantError(f"pair {pair_id} was never opened")
         return pair

@@ -1,18 +1,24 @@
 """Funding is told of seconds after it was settled: it is whose the position was by then."""
 
+import json
 from collections.abc import Iterator
 from decimal import Decimal
+
+import pytest
 
 from bot.domain.account import FundingPayment, Position
 from bot.domain.fees import fee_asset
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Side
+from bot.execution.journal_replay import JournalReplay
 from bot.execution.ledger import Ledger
 from bot.ports import RecordKind
 from bot.risk.gate import TradingState
+from bot.storage.schema import encode
 from exchanges.bybit.account_requests import WALLET, funding_of
 from exchanges.bybit.private_schemas import ExecutionRow
 from exchanges.common.account.wallet_book import WalletBook
+from tests.unit.test_engine_chains_adopted import Kept
 from tests.unit.test_fault_45_48_52 import DEAR, LINEAR, Bench
 from tests.unit.test_ledger import BUY, OTHER, PERP, SELL, route
 
@@ -142,6 +148,38 @@ def test_the_result_of_a_pair_that_is_over_is_counted_anew() -> None:
     assert [body["pair"] for body in bench.journal.of(RecordKind.FUNDING)] == [held.id]
     assert desk.ledger.unallocated_funding() == {}
     assert abs(desk.portfolio.realised_today(now_ns) - before - float(told.amount)) < 1e-9
+
+
+def test_a_pair_that_was_over_before_a_restart_has_what_is_told_after_it() -> None:
+    before = Bench()
+    before.warm()
+    before.linear(2_010, *DEAR)
+    before.clock.advance_to(before.clock.now_ns() + 90_000_000)
+    (held,) = before.engine.desk.executor.pairs.values()
+    told = before.paper.settle_funding(LINEAR, D("0.001"), D("1003.5"))
+    assert told is not None
+    before.clock.advance_to(before.clock.now_ns() + 1_000_000)
+    before.engine.desk.executor.flatten()
+    for _ in closing(before):
+        pass
+    replay = JournalReplay({one.id: one for one in before.instruments})
+    for kind, key, body in before.journal.records:
+        replay.take(Kept(kind, key, json.loads(encode(body))))
+    ended_ns = held.closed_ns
+    assert ended_ns is not None
+    assert replay.over_since(ended_ns + 1) == []
+    bench = Bench()
+    bench.warm()
+    desk = bench.engine.desk
+    desk.remember([replay.rebuilt(pair_id) for pair_id in replay.over_since(ended_ns)])
+    assert (desk.ledger.realised(), desk.portfolio.realised_total()) == ({}, 0), "it was counted where it ended"
+    desk.on_funding(told)
+    desk.on_funding(told)
+    assert [body["pair"] for body in bench.journal.of(RecordKind.FUNDING)] == [held.id]
+    assert desk.ledger.unallocated_funding() == {}
+    assert desk.ledger.realised() == {"USDT": told.amount}
+    assert desk.portfolio.realised_total() == pytest.approx(float(told.amount))
+    assert list(desk.ledger.pairs()) == []
 
 
 def test_a_pair_that_a_late_fill_has_opened_again_has_no_result_before_it_is_over() -> None:

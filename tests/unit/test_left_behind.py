@@ -1,6 +1,7 @@
 """What a start finds in the journal: pairs of runs on the same accounts, and paper money that held them."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from bot.execution.pair import PairState
 from bot.ports import RecordKind
 from bot.settings import PaperSettings
 from bot.storage.journal import SqliteJournal
+from bot.storage.schema import encode
 from exchanges.paper.actions import PaperActions
 from tests.unit.pair_bench import PERP, SPOT, Bench
 
@@ -119,6 +121,7 @@ def test_a_pair_that_is_over_can_be_taken_up_whole_and_not_where_its_beginning_i
     found = left_behind(tmp_path, MINE, INSTRUMENTS)
     left = found.take_up("run-1")
     assert left is not None
+    assert [one.pair.id for one in found.lately] == ["run-1"], "funding of what it held may still be told"
     assert (left.pair.state, len(left.fills)) == (PairState.CLOSED, 4)
     assert [leg.held for leg in left.pair.legs] == [0, 0]
     nothing = (RecordKind.EVENT, ADOPTED, {**told, "pairs": []})
@@ -126,6 +129,16 @@ def test_a_pair_that_is_over_can_be_taken_up_whole_and_not_where_its_beginning_i
     found = left_behind(tmp_path, MINE, INSTRUMENTS)
     assert set(found.orders_over.values()) == {"run-1"}, "what closed it is read, since it was lately"
     assert found.take_up("run-1") is None
+    assert found.lately == []
+
+
+def test_what_an_older_version_wrote_of_a_pair_that_is_over_does_not_end_a_start(tmp_path: Path) -> None:
+    opening, closing = closed()
+    kind, key, body = closing[-1]
+    odd = {name: value for name, value in json.loads(encode(body)).items() if name != "expected"}
+    write(tmp_path, "run", MINE, [*opening, *closing[:-1], (kind, key, odd)])
+    found = left_behind(tmp_path, MINE, INSTRUMENTS)
+    assert (found.take_up("run-1"), found.lately) == (None, [])
 
 
 def test_what_a_person_had_forgotten_is_not_taken_up(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from bot.domain.instrument import Instrument
 from bot.engine.accounts.abandoned import ABANDONED
 from bot.engine.accounts.left_open import left_open
 from bot.engine.accounts.runs_before import asked_since_ns, begun_by, is_on, needed, shares
+from bot.errors import StorageError
+from bot.execution.chain import Chain
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
 from bot.execution.netting import NETTED
 from bot.execution.pair import PairState
@@ -53,6 +55,8 @@ class LeftBehind:
     """Orders of pairs that are over, by client order id, and whose: what is filled of them now belongs to nobody."""
     take_up: Callable[[str], LeftPair | None] = lambda pair_id: None
     """One of those that are over, as it was; None where it is not this run's to go on with."""
+    lately: list[LeftPair] = field(default_factory=list)
+    """Pairs that ended since then: funding of what they held may still be told."""
     reopened: list[str] = field(default_factory=list)
     """Pairs that were over and have been taken up: they are counted again once they are over again."""
     told: list[str] = field(default_factory=list)
@@ -111,6 +115,8 @@ def left_behind(
         # One whose beginning was not read is told of in part: it would be taken for what it never was.
         whole = {run.run_id for run in mine} & {run.run_id for run in read}
         found.take_up = lambda pair_id: _taken_up(replay, pair_id) if begun_by(pair_id) in whole else None
+        lately = (found.take_up(pair_id) for pair_id in replay.over_since(since_ns))
+        found.lately = [left for left in lately if left is not None and not isinstance(left.pair, Chain)]
         return found
 
 
@@ -127,7 +133,10 @@ def in_order_of_adoption(pairs: Sequence[LeftPair]) -> list[LeftPair]:
 
 
 def _taken_up(replay: JournalReplay, pair_id: str) -> LeftPair | None:
-    left = replay.rebuilt(pair_id)
+    try:
+        left = replay.rebuilt(pair_id)
+    except StorageError:  # it is over: what an older version wrote of it stands in nobody's way
+        return None
     return None if left.pair.close_reason == ABANDONED else left
 
 

@@ -218,6 +218,7 @@ class ShadowRun:
         self.desk.executor.flatten()
         write_missing(self._journal, self._left)
         if self._left.since_ns is not None and isinstance(self.venue, PaysFunding):
+            self.desk.remember(self._left.lately)
             self.venue.ask_for_funding(self._left.since_ns, self._left.payments)
         if self._side.accounts is not None:
             tell_adopted(self._journal, self._clock, self._pairs)
