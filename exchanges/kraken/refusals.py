@@ -56,6 +56,8 @@ _BY_CODE: dict[str, type[VenueError]] = {
 }
 _INVALID = "EGeneral:Invalid arguments"
 _WAIT_S: dict[type[VenueError], float] = {RateLimited: 15.0, Banned: _LOCKOUT_S}
+_COUNTER_S = {"EAPI:Rate limit exceeded": 4.0, "EOrder:Rate limit exceeded": 2.0}
+"""Counters that fall by themselves, by one in three seconds and by one in one: there is room for the next by then."""
 _RESTRICTED = "EAccount:Invalid permissions"
 """Of one asset: `USDT trading restricted for DE`. It says nothing of the key."""
 _DEFINITE = (
@@ -106,4 +108,4 @@ def of_text(text: str) -> VenueError:
     words = printable(text)
     if kind is None:
         return Refusal(_CODES, code, words)
-    return kind(VENUE, words, retry_after_s=_WAIT_S.get(kind))
+    return kind(VENUE, words, retry_after_s=_COUNTER_S.get(code, _WAIT_S.get(kind)))

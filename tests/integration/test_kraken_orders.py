@@ -352,6 +352,26 @@ async def test_fault_26_a_429_of_kraken_is_held_until_its_retry_after() -> None:
         assert "no room for an order" in (actions.blocked("kraken") or "")
 
 
+@pytest.mark.parametrize(
+    ("asked", "error", "pool"),
+    [("AddOrder", "EOrder:Rate limit exceeded", "orders"), ("BalanceEx", "EAPI:Rate limit exceeded", "counter")],
+)
+async def test_fault_26_a_counter_of_kraken_that_is_full_holds_no_hedge_beyond_its_time(
+    asked: str, error: str, pool: str
+) -> None:
+    """It falls by itself: the next request has room long before a leg that stands alone halts the bot."""
+    async with kraken() as here, trading(here) as actions:
+        here.requests.answer[f"{PRIVATE}{asked}"] = said(error)
+        if asked == "AddOrder":
+            actions.submit(an_order("first", BTC))
+            await final(here, "first")
+        else:
+            with pytest.raises(RateLimited):
+                await actions.questions.holdings()
+        (held,) = [one for one in actions.standings()[0].budgets if one.held_s > 0]
+        assert (held.name, held.held_s <= 4) == (pool, True)
+
+
 async def test_fault_27_a_lockout_of_kraken_is_one_clock_for_everything() -> None:
     async with kraken() as here, trading(here) as actions:
         here.requests.answer[f"{PRIVATE}AddOrder"] = said("EGeneral:Temporary lockout")
