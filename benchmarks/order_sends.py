@@ -94,8 +94,8 @@ def rows(rounds: int) -> list[Row]:
     note = (
         f"BTC spot at Binance and Bybit, IOC orders that fill, {_A_SECOND} pairs a second, {_PAIRS} a round; the pair "
         f"executor, the journal on disk, {SCENARIO} exchanges on the other core, of two the journal's thread as well; "
-        "ccxt: the same intents and fsync, then both create_order gathered, its rate limiter off; written: "
-        "transport.send has returned, of ccxt aiohttp is about to give the request to its transport"
+        "ccxt: the same intents and fsync, then both create_order gathered, its rate limiter off; written: to the "
+        "socket, by ours within transport.send, by aiohttp's transport at the end of the loop's turn"
     )
 
     def row(name: str, at: int, target: Target | None, words: str = note) -> Row:

@@ -102,11 +102,18 @@ class CcxtPair:
 
 
 def _stamping_session(venue: str, written: dict[str, int]) -> aiohttp.ClientSession:
-    """As ccxt makes its own, and it notes when a request's body has been given to the transport."""
+    """As ccxt makes its own, and it notes when a request has been written to its socket.
+
+    aiohttp gives it to its transport right after it has called us, and uvloop's transport writes what it was given in a
+    turn when the turn ends: the next thing that the loop calls comes after that.
+    """
     trace = aiohttp.TraceConfig()
 
-    async def on_chunk(session: object, context: object, params: object) -> None:
+    def stamp() -> None:
         written[venue] = perf_counter_ns()
+
+    async def on_chunk(session: object, context: object, params: object) -> None:
+        asyncio.get_running_loop().call_soon(stamp)
 
     trace.on_request_chunk_sent.append(on_chunk)
     return aiohttp.ClientSession(trace_configs=[trace], connector=aiohttp.TCPConnector(limit=0), trust_env=False)
