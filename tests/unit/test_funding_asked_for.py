@@ -127,3 +127,34 @@ async def test_that_one_payment_was_there_does_not_end_the_asking(monkeypatch: p
     desk.due.set()
     await until(lambda: len(heard) == 2)
     task.cancel()
+
+
+class Behind:
+    """Books that are so far behind the stream."""
+
+    def __init__(self, clock: VirtualClock, behind_s: float) -> None:
+        self._clock = clock
+        self._from_ns = clock.now_ns() + round(behind_s * 1e9)
+
+    async def missed_funding(self) -> Sequence[FundingPayment]:
+        payment = FundingPayment(
+            instrument=BTC, wallet="w", asset="USDT", amount=D(1), quantity=D(1), rate=D("0.0001"), mark_price=D(1),
+            ts_ns=HOUR_MS * MS,
+        )  # fmt: skip
+        return [payment] if self._clock.now_ns() >= self._from_ns else []
+
+
+@pytest.mark.parametrize("behind_s", [0, 9, 25, 75])
+async def test_books_that_are_a_minute_behind_are_not_left_until_the_next_settlement(behind_s: float) -> None:
+    clock = VirtualClock(HOUR_MS * MS)
+    heard: list[FundingPayment] = []
+    desk = FundingDesk(heard.append)
+    asker = FundingAsker(Behind(clock, behind_s), desk, clock, lambda level, text: None)
+    task = asyncio.get_running_loop().create_task(asker.run())
+    desk.due.set()
+    for _ in range(1000):
+        await asyncio.sleep(0)
+        if (due_ns := clock.next_due_ns()) is not None:
+            clock.advance_to(due_ns)
+    task.cancel()
+    assert len(heard) == 1

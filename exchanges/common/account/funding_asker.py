@@ -10,7 +10,9 @@ from bot.errors import VenueError
 from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.background import Log, pause
 
-_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
+"""Between the questions: a venue's books may be a minute behind, and nobody says again that there is something in them
+before the next settlement, hours later."""
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
 
 
