@@ -188,6 +188,15 @@ async def test_modes_that_are_set_already_say_so(sim: SimBinance, http: aiohttp.
         assert (await signed(sim, http, "POST", f"/fapi/v1/{path}", **sent))[1]["code"] == code
 
 
+async def test_in_hedge_mode_an_order_without_a_side_of_its_own_is_refused(
+    sim: SimBinance, http: aiohttp.ClientSession
+) -> None:
+    sim.exchange.setup = replace(sim.exchange.setup, is_hedge=True)
+    for more in ({}, {"positionSide": "BOTH"}):
+        assert (await signed(sim, http, "POST", "/fapi/v1/order", **ORDER, **more))[1]["code"] == -4061
+    assert (await signed(sim, http, "POST", "/api/v3/order", **ORDER))[0] == 200
+
+
 # Limits
 
 

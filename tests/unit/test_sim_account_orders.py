@@ -10,6 +10,7 @@ from exchanges.simulator.accounts import live_order
 from exchanges.simulator.accounts.account import SimulatedAccount
 from exchanges.simulator.accounts.exchange import SimulatedExchange
 from exchanges.simulator.accounts.rules import binance_rules, bybit_rules
+from exchanges.simulator.binance.order_words import status
 from exchanges.simulator.core.values import (
     AccountChanged,
     AccountEvent,
@@ -371,6 +372,7 @@ def test_one_does_not_trade_with_oneself_the_resting_order_gives_way(market):
     assert (order.state, order.filled) == (OrderState.FILLED, D("1.5"))
     gone = placed(account.order(listing=PERP, number=mine.number, client_id=None))
     assert (gone.state, gone.reason, gone.filled) == (OrderState.EXPIRED, "self-trade prevention", 0)
+    assert (status(gone), status(order)) == ("EXPIRED_IN_MATCH", "FILLED"), "Binance has a word of its own for it"
 
 
 def test_ones_own_quantity_fills_nothing(market):
@@ -415,8 +417,19 @@ def test_reduce_only_is_cut_to_the_position_and_needs_no_minimum(market):
     assert account.positions()[0].quantity == 0
 
 
+def test_what_rests_leaves_a_reduce_only_limit_order_so_much_less_at_binance(market):
+    _, account = opened(market)
+    placed(account.place(market_order(PERP, Side.BUY, "0.5"), 5))
+    first = placed(account.place(limit(PERP, Side.SELL, "0.3", "104", reduce_only=True), 5))
+    second = placed(account.place(limit(PERP, Side.SELL, "0.4", "105", reduce_only=True), 5))
+    assert (first.quantity, second.quantity) == (D("0.3"), D("0.2"))
+    assert account.place(limit(PERP, Side.SELL, "0.1", "99", reduce_only=True), 5) is Refusal.REDUCE_ONLY
+    # What takes at any price goes first, whatever rests.
+    assert placed(account.place(market_order(PERP, Side.SELL, "0.6", reduce_only=True), 5)).filled == D("0.5")
+
+
 def test_resting_reduce_only_orders_go_with_the_position(market):
-    exchange, account = opened(market)
+    exchange, account = opened(market, open_orders_reduce_first=False)
     placed(account.place(market_order(PERP, Side.BUY, "0.5"), 5))
     first, second = (
         placed(account.place(limit(PERP, Side.SELL, "0.4", price, reduce_only=True), 5)) for price in ("104", "105")

@@ -193,8 +193,8 @@ def test_a_late_order_after_the_listing_stopped_expires(world):
 def test_a_late_reduce_only_order_is_cut_to_what_is_left_to_reduce(world):
     world.place(PERP, Side.BUY, "0.4")
     world.order("late-fill,amount=1,count=2")
-    larger, smaller = (world.place(PERP, Side.SELL, "0.4", "99", reduce_only=True) for _ in range(2))
-    world.place(PERP, Side.SELL, "0.1", "99", reduce_only=True)
+    larger, smaller = (world.place(PERP, Side.SELL, "0.4", reduce_only=True) for _ in range(2))
+    world.place(PERP, Side.SELL, "0.1", reduce_only=True)
     world.to(1)
     assert (world.now(larger).state, world.now(larger).quantity, world.now(larger).filled) == (
         FILLED,
@@ -268,11 +268,11 @@ def test_a_fill_that_is_still_to_be_heard_of_comes_once(world):
 
 def test_a_reduce_only_order_is_not_filled_beyond_the_position_at_its_cancel(world):
     world.place(PERP, Side.BUY, "0.4")
-    first, second = (world.place(PERP, Side.SELL, "0.3", "105", reduce_only=True) for _ in range(2))
+    order = world.place(PERP, Side.SELL, "0.3", "105", reduce_only=True)
+    world.place(PERP, Side.SELL, "0.3")
     world.order("fill-on-cancel")
     world.account.cancel_all(PERP, 0)
-    assert (world.now(first).state, world.now(second).state) == (FILLED, CANCELLED)
-    assert world.now(second).filled == D("0.1")
+    assert (world.now(order).state, world.now(order).filled) == (CANCELLED, D("0.1"))
     assert world.account.positions()[0].quantity == 0
 
 

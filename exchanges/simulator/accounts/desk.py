@@ -26,6 +26,7 @@ from exchanges.simulator.accounts.money import Money
 from exchanges.simulator.accounts.plan import Plan, plan_take
 from exchanges.simulator.accounts.purse import refuse_cost
 from exchanges.simulator.core.values import (
+    SELF_TRADE,
     Kind,
     Lifetime,
     MarketEvent,
@@ -36,7 +37,6 @@ from exchanges.simulator.core.values import (
     TradingStatus,
 )
 
-SELF_TRADE = "self-trade prevention"
 _NOTHING_TO_REDUCE = "reduce-only: nothing to reduce"
 _STOPPED = "stopped after a part of it"
 
@@ -320,7 +320,10 @@ class Desk:
         if request.quantity is None:
             return None
         lots = int(request.quantity // self._house.listings[request.listing].instrument.lot_size)
-        return min(lots, self._reducible(request))
+        left = self._reducible(request)
+        if request.reduce_only and request.kind is Kind.LIMIT and self._house.rules.open_orders_reduce_first:
+            left -= sum(one.left for one in self._orders.open(request.listing) if one.request.side is request.side)
+        return max(0, min(lots, left))
 
     def _reducible(self, request: NewOrder) -> int:
         """How many lots the order may trade: without limit unless it is reduce-only."""

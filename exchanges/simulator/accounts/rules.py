@@ -79,6 +79,9 @@ class VenueRules:
     """The same for a fill-or-kill order that the book does not hold."""
     client_ids_return: bool
     """Whether a client id may be used again when its order is final."""
+    open_orders_reduce_first: bool = False
+    """Whether what rests on the same side leaves a reduce-only limit order so much less to reduce; elsewhere it is cut
+    to the position alone."""
     fee_token: FeeToken | None = None
     """None: the venue has none."""
     pays_in_token: bool = False
@@ -136,6 +139,7 @@ def binance_rules(tier: str = "regular", *, fees_in_bnb: bool = False) -> VenueR
         records_post_only=frozenset(),
         records_fill_or_kill=frozenset({Segment.SPOT}),
         client_ids_return=True,
+        open_orders_reduce_first=True,
         fee_token=BNB,
         pays_in_token=fees_in_bnb,
         fee_tier=tier_at("binance", tier),

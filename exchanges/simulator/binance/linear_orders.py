@@ -7,7 +7,7 @@ from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected, no_such_order
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
-from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
+from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, TIMES_IN_FORCE, average_price, status
 from exchanges.simulator.binance.orders import (
     all_of,
     cancel,
@@ -56,7 +56,7 @@ def _read(call: Call) -> tuple[Line, NewOrder, str]:
     of_side = side(sent)
     kind = _type(sent)
     name = client_id(sent, "newClientOrderId", call.segment)
-    if sent.text("positionSide", "BOTH") != "BOTH":
+    if sent.text("positionSide", "BOTH") != "BOTH" or call.desk.exchange.setup.is_hedge:
         raise Rejected(-4061, "Order's position side does not match user's setting.")
     answer = sent.only("newOrderRespType", ("ACK", "RESULT"), "ACK")
     quantity = positive(sent, "quantity", _NO_QUANTITY)
@@ -110,7 +110,7 @@ def _row(line: Line, order: OrderView) -> dict[str, object]:
     return {
         "orderId": order.number,
         "symbol": line.symbol,
-        "status": STATUSES[order.state],
+        "status": status(order),
         "clientOrderId": order.client_id,
         "price": printer.price(order.request.price),
         "avgPrice": printer.price(average_price(order)),

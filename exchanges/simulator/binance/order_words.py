@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from bot.domain.order import Side
-from exchanges.simulator.core.values import Kind, Lifetime, OrderState, OrderView
+from exchanges.simulator.core.values import SELF_TRADE, Kind, Lifetime, OrderState, OrderView
 
 SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 ORDER_TYPES = {Kind.LIMIT: "LIMIT", Kind.MARKET: "MARKET"}
@@ -16,6 +16,12 @@ STATUSES = {
     OrderState.EXPIRED: "EXPIRED",
     OrderState.REJECTED: "REJECTED",
 }
+
+
+def status(order: OrderView) -> str:
+    """How an order is: one that gave way to another of its owner's has a word of its own."""
+    is_own = order.state is OrderState.EXPIRED and order.reason == SELF_TRADE
+    return "EXPIRED_IN_MATCH" if is_own else STATUSES[order.state]
 
 
 def average_price(order: OrderView) -> Decimal:

@@ -6,7 +6,7 @@ from exchanges.simulator.binance.desk import Line
 from exchanges.simulator.binance.errors import Rejected, missing, unknown_order_sent
 from exchanges.simulator.binance.gateway import Call
 from exchanges.simulator.binance.numbers import milliseconds, money
-from exchanges.simulator.binance.order_words import SIDES, STATUSES
+from exchanges.simulator.binance.order_words import SIDES, status
 from exchanges.simulator.binance.orders import (
     all_of,
     cancel,
@@ -119,7 +119,7 @@ def _amounts(line: Line, order: OrderView) -> dict[str, object]:
         "executedQty": printer.quantity(order.filled),
         "origQuoteOrderQty": money(order.request.quote_quantity or Decimal(0)),
         "cummulativeQuoteQty": money(order.filled_notional),
-        "status": STATUSES[order.state],
+        "status": status(order),
         "timeInForce": spot_time_in_force(order),
         "type": spot_type(order),
         "side": SIDES[order.request.side],

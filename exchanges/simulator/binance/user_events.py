@@ -6,8 +6,16 @@ from decimal import Decimal
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.desk import Desk, Line, wallet_segment
 from exchanges.simulator.binance.numbers import fine, milliseconds, money
-from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price
-from exchanges.simulator.core.values import AccountChanged, BalanceView, Cause, OrderUpdated, OrderView, PositionView
+from exchanges.simulator.binance.order_words import ORDER_TYPES, SIDES, STATUSES, TIMES_IN_FORCE, average_price, status
+from exchanges.simulator.core.values import (
+    AccountChanged,
+    BalanceView,
+    Cause,
+    OrderState,
+    OrderUpdated,
+    OrderView,
+    PositionView,
+)
 
 Event = tuple[str, dict[str, object]]
 """Type and content."""
@@ -28,6 +36,15 @@ def _execution(event: OrderUpdated) -> str:
 # USDⓈ-M
 
 
+def _expiry_reason(order: OrderView) -> str:
+    """Binance's number for it: a self-trade, an IOC order that found no more, a market order that did."""
+    if order.state is not OrderState.EXPIRED:
+        return "0"
+    if status(order) == "EXPIRED_IN_MATCH":
+        return "1"
+    return "9" if ORDER_TYPES[order.request.kind] == "MARKET" else "2"
+
+
 def linear_order_events(line: Line, event: OrderUpdated) -> Iterator[Event]:
     """`ORDER_TRADE_UPDATE`, and `TRADE_LITE` with a fill."""
     order, fill, printer = event.order, event.fill, line.printer
@@ -36,10 +53,10 @@ def linear_order_events(line: Line, event: OrderUpdated) -> Iterator[Event]:
         "s": line.symbol, "c": order.client_id, "S": SIDES[order.request.side], "o": kind,
         "f": TIMES_IN_FORCE[order.request.lifetime], "q": printer.quantity(order.quantity),
         "p": printer.price(order.request.price), "ap": printer.price(average_price(order)), "sp": "0",
-        "x": _execution(event), "X": STATUSES[order.state], "i": order.number, "l": "0",
+        "x": _execution(event), "X": status(order), "i": order.number, "l": "0",
         "z": printer.quantity(order.filled), "L": "0", "T": milliseconds(event.ts_ns), "t": 0, "b": "0", "a": "0",
         "m": False, "R": order.request.reduce_only, "wt": "CONTRACT_PRICE", "ot": kind, "ps": "BOTH", "cp": False,
-        "rp": "0", "pP": False, "si": 0, "ss": 0, "V": "EXPIRE_MAKER", "pm": "NONE", "gtd": 0, "er": "0",
+        "rp": "0", "pP": False, "si": 0, "ss": 0, "V": "EXPIRE_MAKER", "pm": "NONE", "gtd": 0, "er": _expiry_reason(order),
     }  # fmt: skip
     if fill is not None:
         body |= {
@@ -100,8 +117,9 @@ def spot_order_event(line: Line, event: OrderUpdated, cancel_id: str | None) -> 
         "e": "executionReport", "E": ms, "s": line.symbol, "c": cancel_id or order.client_id,
         "S": SIDES[order.request.side], "o": spot_type(order), "f": spot_time_in_force(order),
         "q": printer.quantity(order.quantity), "p": printer.price(order.request.price), "P": printer.price(None),
-        "F": printer.quantity(None), "g": -1, "C": order.client_id if cancel_id else "", "x": _execution(event),
-        "X": STATUSES[order.state], "r": "NONE", "i": order.number, "l": printer.quantity(None),
+        "F": printer.quantity(None), "g": -1, "C": order.client_id if cancel_id else "",
+        "x": "TRADE_PREVENTION" if status(order) == "EXPIRED_IN_MATCH" else _execution(event),
+        "X": status(order), "r": "NONE", "i": order.number, "l": printer.quantity(None),
         "z": printer.quantity(order.filled), "L": printer.price(None), "n": "0", "N": None, "T": ms, "t": -1,
         "I": order.number * 2, "w": not order.state.is_final, "m": False, "M": False,
         "O": milliseconds(order.created_ns), "Z": money(order.filled_notional), "Y": money(Decimal(0)),

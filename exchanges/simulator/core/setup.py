@@ -11,5 +11,6 @@ class Setup:
     may_trade: bool = True
     is_ip_bound: bool = False
     is_hedge: bool = False
-    """Position mode: a long and a short position side by side. Said alone: orders are taken as in one-way mode."""
+    """Position mode: a long and a short position side by side. Binance takes no order then that names neither; Bybit's
+    are taken as in one-way mode."""
     is_multi_asset: bool = False

@@ -205,6 +205,10 @@ class OrderState(StrEnum):
         return self not in (OrderState.NEW, OrderState.PARTIALLY_FILLED)
 
 
+SELF_TRADE = "self-trade prevention"
+"""Why an order of one's own that the next one would have met expired."""
+
+
 # What an account hears.
 
 
