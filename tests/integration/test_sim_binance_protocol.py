@@ -197,6 +197,24 @@ async def test_in_hedge_mode_an_order_without_a_side_of_its_own_is_refused(
     assert (await signed(sim, http, "POST", "/api/v3/order", **ORDER))[0] == 200
 
 
+async def test_a_key_does_what_it_may_do_and_no_more(sim: SimBinance, http: aiohttp.ClientSession) -> None:
+    sim.exchange.setup = replace(sim.exchange.setup, may_trade=False, may_withdraw=False)
+    for method, path, sent in (
+        ("POST", "/api/v3/order", ORDER),
+        ("POST", "/fapi/v1/order", ORDER),
+        ("DELETE", "/fapi/v1/allOpenOrders", {"symbol": "BTCUSDT"}),
+        ("POST", "/fapi/v1/countdownCancelAll", {"symbol": "BTCUSDT", "countdownTime": "1000"}),
+        ("POST", "/sapi/v1/capital/withdraw/apply", {"coin": "USDT", "network": "TRX", "address": "T", "amount": "50"}),
+    ):
+        status, answer = await signed(sim, http, method, path, **sent)
+        assert (status, answer["code"]) == (401, -2015), path
+    assert (await signed(sim, http, "GET", "/api/v3/account"))[0] == 200
+    async with http.ws_connect(f"{sim.ws}/ws-fapi/v1") as socket:
+        await socket.send_json({"id": "1", "method": "order.place", "params": signed_params(sim, **ORDER)})
+        answer = await socket.receive_json()
+    assert (answer["status"], answer["error"]["code"]) == (401, -2015)
+
+
 # Limits
 
 

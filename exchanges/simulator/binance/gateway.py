@@ -13,6 +13,7 @@ from exchanges.simulator.binance.listen_keys import ListenKeys
 from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.binance.user_feed import UserFeeds
 from exchanges.simulator.core.ports import Account
+from exchanges.simulator.core.setup import Setup
 from exchanges.simulator.faults.catalogue import FaultKind
 from exchanges.simulator.faults.desk import FaultDesk
 from exchanges.simulator.faults.orders import OrderFaults
@@ -29,6 +30,21 @@ class Access(Enum):
     """A key in the header."""
     SIGNED = 2
     """Key, signature and timestamp."""
+    TRADES = 3
+    """The same, by a key that may trade."""
+    WITHDRAWS = 4
+    """The same, by a key that may withdraw."""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the request has to be."""
+        return self.value >= Access.SIGNED.value
+
+    def is_right_of(self, setup: Setup) -> bool:
+        """Whether a key with these rights may ask so."""
+        if self is Access.TRADES:
+            return setup.may_trade
+        return self is not Access.WITHDRAWS or setup.may_withdraw
 
 
 class Gateway:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.endpoints import LINEAR, SPOT, WALLET
-from exchanges.simulator.binance.errors import Rejected, bad_key
+from exchanges.simulator.binance.errors import Rejected, bad_key, unknown_key
 from exchanges.simulator.binance.gateway import Access, Call, Endpoint, Gateway
 from exchanges.simulator.binance.limits import Meter
 from exchanges.simulator.binance.parameters import Parameters, parse
@@ -65,8 +65,10 @@ class Rest:
         if endpoint.access is not Access.OPEN:
             call.api_key = _key(request)
             call.signer = account_of(self._desk.exchange, call.api_key)
-        if endpoint.access is Access.SIGNED:
+        if endpoint.access.is_signed:
             self._prove(call, query, body)
+        if not endpoint.access.is_right_of(self._desk.exchange.setup):
+            raise unknown_key()
         return endpoint.run(call)
 
     def _prove(self, call: Call, query: str, body: str) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.domain.instrument import Segment
 from exchanges.simulator.binance.endpoints import LINEAR_WS, SPOT_WS
-from exchanges.simulator.binance.errors import Rejected, illegal, missing
+from exchanges.simulator.binance.errors import Rejected, illegal, missing, unknown_key
 from exchanges.simulator.binance.gateway import Access, Call, Endpoint, Gateway
 from exchanges.simulator.binance.outlet import Outlet
 from exchanges.simulator.binance.parameters import MAX_PARAMETERS, Parameters
@@ -147,11 +147,13 @@ class ApiSession:
         if endpoint.access is not Access.OPEN:
             call.api_key = call.parameters.required("apiKey")
             call.signer = account_of(self._desk.exchange, call.api_key)
-        if endpoint.access is Access.SIGNED:
+        if endpoint.access.is_signed:
             signed = "&".join(f"{name}={values[name]}" for name in sorted(values) if name != "signature")
             payload = signed.encode("utf-8", "surrogatepass")
             check_signature(self._desk.exchange, call.api_key, payload, values.get("signature", ""))
             check_time(call.parameters, self._desk.now_ns())
+        if not endpoint.access.is_right_of(self._desk.exchange.setup):
+            raise unknown_key()
         return endpoint.run(call)
 
     def _error(self, error: Rejected) -> dict[str, object]:
