@@ -56,7 +56,8 @@ def linear_order_events(line: Line, event: OrderUpdated) -> Iterator[Event]:
         "x": _execution(event), "X": status(order), "i": order.number, "l": "0",
         "z": printer.quantity(order.filled), "L": "0", "T": milliseconds(event.ts_ns), "t": 0, "b": "0", "a": "0",
         "m": False, "R": order.request.reduce_only, "wt": "CONTRACT_PRICE", "ot": kind, "ps": "BOTH", "cp": False,
-        "rp": "0", "pP": False, "si": 0, "ss": 0, "V": "EXPIRE_MAKER", "pm": "NONE", "gtd": 0, "er": _expiry_reason(order),
+        "rp": "0", "pP": False, "si": 0, "ss": 0, "V": "EXPIRE_MAKER", "pm": "NONE", "gtd": 0,
+        "er": _expiry_reason(order),
     }  # fmt: skip
     if fill is not None:
         body |= {
