@@ -34,7 +34,7 @@ _STATES = {
 
 
 def order_row(entry: Entry, view: OrderView, closed: Decimal = _ZERO) -> Row:
-    """An order; `closed` is the profit that its fills booked. Contracts have `tpslMode`, spot has not."""
+    """An order; `closed` is the profit that its fills booked. Contracts have `tpslMode` and `createType`."""
     request, is_spot = view.request, entry.is_spot
     is_market = request.kind is Kind.MARKET
     average = view.filled_notional / view.filled if view.filled else None
@@ -94,6 +94,8 @@ def order_row(entry: Entry, view: OrderView, closed: Decimal = _ZERO) -> Row:
     }
     if not is_spot:
         row["tpslMode"] = ""  # ccxt tells contracts from spot by this key
+    else:
+        del row["createType"]
     return row
 
 
@@ -159,9 +161,9 @@ def execution_row(
         "execTime": str(fill.ts_ns // _MS),
         "isMaker": fill.is_maker,
         "seq": seq,
-        "createType": "CreateByUser",
         "extraFees": "",
         "feeRateV2": "",
+        **({} if entry.is_spot else {"createType": "CreateByUser"}),
     }
 
 

@@ -3,6 +3,7 @@
 Source: https://bybit-exchange.github.io/docs/v5/account/wallet-balance (and its neighbours).
 """
 
+from decimal import Decimal
 from typing import Any
 
 from exchanges.simulator.bybit.catalogue import plain
@@ -21,7 +22,11 @@ def wallet_balance(call: Call) -> dict[str, Any]:
     if call.params.text("accountType") != "UNIFIED":
         raise ApiError(10001, "accountType only support UNIFIED.")
     coins = [coin for coin in call.params.text("coin", "").split(",") if coin]
-    return {"list": [call.own.wallet(coins)]}
+    found = call.own.wallet(coins)
+    if not coins:
+        # Coins without any balance are not told.
+        found = {**found, "coin": [row for row in found["coin"] if Decimal(row["walletBalance"])]}
+    return {"list": [found]}
 
 
 def info(call: Call) -> dict[str, Any]:

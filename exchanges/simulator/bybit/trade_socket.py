@@ -77,9 +77,8 @@ class TradeSocket:
 
     def _pong(self, message: dict[str, Any]) -> None:
         conn_id = self._connection.conn_id
-        self._connection.say(
-            {**_req_id(message), "retCode": 0, "op": "pong", "args": [str(self._now_ms)], "connId": conn_id}
-        )
+        pong = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(self._now_ms)], "connId": conn_id}
+        self._connection.say({**_req_id(message), **pong})
 
     def _authenticate(self, message: dict[str, Any]) -> None:
         code, said = 0, "OK"
