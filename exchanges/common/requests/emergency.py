@@ -26,6 +26,12 @@ TIMEOUT_S = 2.0
 _LONGEST_S = 5.0
 """Of one request: an answer that comes in drops would never end."""
 _MOST_BYTES = 8_000_000
+_PROGRAM = "crypto-pipe"
+"""`User-Agent`, which the standard library leaves out: Kraken wants it of every request, and what stands before a
+venue's servers may turn away who does not say.
+
+Source: https://docs.kraken.com/api/docs/guides/spot-rest-intro.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ class Sender:
         try:
             connection.connect()
             limit = _limited(connection.sock)
-            connection.request(method, target, body, dict(headers))
+            connection.request(method, target, body, {"User-Agent": _PROGRAM, **headers})
             answer = connection.getresponse()
             text = answer.read(_MOST_BYTES).decode("utf-8", "replace")
             return Reply(answer.status, text, _seconds(answer.getheader("Retry-After")))

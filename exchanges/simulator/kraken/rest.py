@@ -69,11 +69,15 @@ class KrakenRest:
     async def public(self, request: web.Request) -> web.Response:
         """Answer a question that needs no key."""
         ask = self._public.get(request.match_info["method"])
+        if "User-Agent" not in request.headers:
+            return _nobody()
         return _enveloped(ask) if ask is not None else _error("EGeneral:Unknown method")
 
     async def private(self, request: web.Request) -> web.Response:
         """Answer a signed request."""
         method, body = request.match_info["method"], await request.read()
+        if "User-Agent" not in request.headers:
+            return _nobody()
         if method not in self._private or len(body) > _MOST_BODY:
             return _error("EGeneral:Unknown method")
         return _enveloped(lambda: self._answer(method, request, body))
@@ -157,6 +161,11 @@ def _enveloped(ask: Callable[[], Any]) -> web.Response:
     except Exception:  # noqa: BLE001 - a defect of ours must look like one of the venue's, and the log tells
         _log.exception("a request failed")
         return _error("EGeneral:Internal error")
+
+
+def _nobody() -> web.Response:
+    """Kraken wants every request to say what program sends it; what stands before its servers turns others away."""
+    return web.Response(status=403, text="error code: 1010")
 
 
 def _error(text: str) -> web.Response:
