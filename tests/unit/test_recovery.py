@@ -311,6 +311,27 @@ async def test_fault_32_a_pair_that_was_over_is_taken_up_for_a_fill_that_a_start
     assert left.pair.state is PairState.CLOSED
 
 
+async def test_a_fill_that_a_pair_that_is_over_has_counted_is_no_news() -> None:
+    here = Bench()
+    here.open()
+    known = [here.fill(here.take(side, one)) for side, one in ((Side.BUY, SPOT), (Side.SELL, PERP))]
+    (pair,) = here.executor.pairs.values()
+    for order, _, _ in list(pair.orders.values()):
+        here.end(order, order.quantity)
+    here.executor.close(pair, "edge_gone")
+    here.answer(Side.SELL, SPOT)
+    here.answer(Side.BUY, PERP)
+    replay = JournalReplay({one.id: one for one in (SPOT, PERP)})
+    for record in kept(here):
+        replay.take(record)
+    rig = Rig(with_pair=False)
+    rig.left.orders_over, rig.left.take_up = replay.orders_over(), replay.rebuilt
+    rig.at["a"].told, rig.at["b"].told = known[:1], known[1:]
+    recovery = rig.recovery()
+    assert await recovery.settle() == []
+    assert (rig.journal.records, recovery.quarantined, rig.left.reopened) == ([], {}, [])
+
+
 async def test_a_pair_that_was_over_stays_so_where_a_person_has_closed_what_there_was() -> None:
     rig = Rig(with_pair=False)
     rig.at["a"].told = [fill(over(rig)[Side.BUY], "0.50")]

@@ -219,7 +219,7 @@ class Recovery:
         )
         strange: dict[str, list[Fill]] = defaultdict(list)
         for fill in fills:
-            left = await self._owner(fill.client_order_id)
+            left = await self._owner(fill)
             if left is None:
                 strange[fill.instrument.id].append(fill)
                 self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
@@ -230,8 +230,9 @@ class Recovery:
                 )
         return strange
 
-    async def _owner(self, order_id: str) -> LeftPair | None:
-        """The pair that an order belongs to; one that is over is taken up again, as a run does that hears of it."""
+    async def _owner(self, fill: Fill) -> LeftPair | None:
+        """The pair that a fill belongs to; one that is over is taken up again, as a run does that hears of it."""
+        order_id = fill.client_order_id
         left = next((left for left in self._left.pairs if order_id in left.pair.orders), None)
         pair_id = self._left.orders_over.get(order_id)
         if left is not None or pair_id is None or self._settings.pairs == "abandon":
@@ -240,6 +241,8 @@ class Recovery:
         if left is None or not self._is_here(left.pair):
             return None
         pair = left.pair
+        if (fill.instrument.id, fill.fill_id) in pair.fill_ids:
+            return left  # no news
         pair.reopen()
         record = pair.record() if isinstance(pair, Chain) else pair_record(pair)
         self._journal.record(RecordKind.PAIR, pair_id, self._clock.now_ns(), record)
