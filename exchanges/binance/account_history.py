@@ -5,7 +5,7 @@ A row of the trade history names its order by Binance's own number: whose order 
 
 from collections.abc import Collection, Mapping, Sequence
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument, Segment
@@ -15,6 +15,7 @@ from exchanges.binance.order_requests import ORDER_PATHS, TRADE_PATHS, reason_of
 from exchanges.binance.private_schemas import TRADES, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.account.asked_account import LONGEST_NS
+from exchanges.common.requests.refusals import Refusal
 
 _MS = 1_000_000
 _HOUR_NS = 3_600_000_000_000
@@ -25,7 +26,20 @@ _BY_SYMBOL = {Segment.SPOT: 13, Segment.LINEAR: 39}
 """All open orders at once cost as much as those of so many symbols, asked one by one."""
 _REMEMBERED = 10_000
 _OPEN_PATHS = {Segment.SPOT: "/v3/openOrders", Segment.LINEAR: "/v1/openOrders"}
-_ORDER_ROW = TypeAdapter(OrderRow)
+_BEHIND_NS = 600_000_000_000
+"""What Binance knows of a trade it knows of its order as well, after so long; where it does not by then, it never will:
+USDⓈ-M forgets orders that were placed more than ninety days ago, and a trade may be of one that rested for longer."""
+
+
+class _Named(BaseModel):
+    """An order's name, in whatever state it is: what Binance trades away itself has states of its own."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    client_order_id: str = Field(validation_alias="clientOrderId")
+
+
+_NAMED = TypeAdapter(_Named)
 _ORDERS = TypeAdapter(list[OrderRow])
 
 
@@ -101,7 +115,7 @@ class BinanceHistory:
     async def _fill(self, instrument: Instrument, row: TradeRow) -> Fill:
         return Fill(
             fill_id=row.trade_id,
-            client_order_id=await self._client_order_id(instrument, row.order_id),
+            client_order_id=await self._client_order_id(instrument, row),
             instrument=instrument,
             side=Side.BUY if row.is_buyer else Side.SELL,
             price=row.price,
@@ -112,15 +126,25 @@ class BinanceHistory:
             ts_event_ns=row.ts_ns,
         )
 
-    async def _client_order_id(self, instrument: Instrument, order_id: str) -> str:
-        key = (instrument.id, order_id)
+    async def _client_order_id(self, instrument: Instrument, row: TradeRow) -> str:
+        """Of the order that traded; empty where Binance has forgotten it: it is none of ours then."""
+        key = (instrument.id, row.order_id)
         if key not in self._sent_ids:
-            values = {"symbol": self._symbols[instrument.id], "orderId": order_id}
-            row = await self._rests[instrument.feed].read(ORDER_PATHS[instrument.segment], _ORDER_ROW, values)
+            name = await self._asked_name(instrument, row)
             if len(self._sent_ids) >= _REMEMBERED:
                 del self._sent_ids[next(iter(self._sent_ids))]
-            self._sent_ids[key] = row.client_order_id
+            self._sent_ids[key] = name
         return self._sent_ids[key]
+
+    async def _asked_name(self, instrument: Instrument, row: TradeRow) -> str:
+        values = {"symbol": self._symbols[instrument.id], "orderId": row.order_id}
+        try:
+            named = await self._rests[instrument.feed].read(ORDER_PATHS[instrument.segment], _NAMED, values)
+        except Refusal as refusal:
+            if not refusal.is_no_such_order or self._clock.now_ns() - row.ts_ns < _BEHIND_NS:
+                raise
+            return ""
+        return named.client_order_id
 
 
 def _found(instrument: Instrument, row: OrderRow) -> OrderFound:

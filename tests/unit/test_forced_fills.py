@@ -8,14 +8,16 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Fill, Order, Side
-from bot.errors import MalformedPayload
+from bot.errors import MalformedPayload, VenueError
 from exchanges.binance.account_history import BinanceHistory
 from exchanges.binance.private_streams import UserEvents
+from exchanges.binance.refusals import checked
 from exchanges.bybit.account_history import BybitHistory
 from exchanges.bybit.private_stream import PrivateTopics
 from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.wallet_book import WalletBook
+from exchanges.common.requests.venue_http import Answer
 
 D = Decimal
 
@@ -124,6 +126,42 @@ async def test_a_row_that_is_no_trade_by_its_figures_spoils_no_history_at_binanc
     history = BinanceHistory({what.feed: rest}, {what.feed: {"BTCUSDT": what}}, clock)
     fills = await history.trades([what], 1_794_999_000_000_000_000, lambda instrument, fill: False)
     assert [(fill.fill_id, fill.client_order_id) for fill in fills] == [("77", "mine")]
+
+
+FORGOTTEN = '{"code": -2013, "msg": "Order does not exist."}'
+LIQUIDATED = '{"orderId": 8, "clientOrderId": "autoclose-1", "status": "NEW_INSURANCE", "executedQty": "0.5"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "minutes_ago", "name"),
+    [(400, FORGOTTEN, 60, ""), (400, FORGOTTEN, 1, None), (200, LIQUIDATED, 60, "autoclose-1")],
+    ids=["forgotten", "not there yet", "of the venue's own"],
+)
+async def test_an_order_that_binance_does_not_tell_of_spoils_no_history(
+    status: int, answer: str, minutes_ago: int, name: str | None
+) -> None:
+    """A person's order that rested for more than ninety days is traded: nobody could ask for the account otherwise."""
+    what = perpetual("binance")
+    now_ns = 1_795_000_000_000_000_000
+    trade = {
+        "id": 77, "orderId": 8, "price": "50000", "qty": "0.5", "commission": "1", "commissionAsset": "USDT",
+        "maker": True, "buyer": False, "time": now_ns // 1_000_000 - minutes_ago * 60_000,
+    }  # fmt: skip
+
+    class Rest:
+        async def read(self, path: str, kind: Any, values: Any, lane: Any = None) -> Any:
+            if path.endswith("userTrades"):
+                return kind.validate_python([trade])
+            return kind.validate_json(checked(Answer(status, {}, answer)))
+
+    rest: Any = Rest()
+    history = BinanceHistory({what.feed: rest}, {what.feed: {"BTCUSDT": what}}, VirtualClock(now_ns))
+    asked = history.trades([what], now_ns - 10**13, lambda instrument, fill: False)
+    if name is None:
+        with pytest.raises(VenueError):
+            await asked
+    else:
+        assert [fill.client_order_id for fill in await asked] == [name]
 
 
 @pytest.mark.parametrize(("price", "quantity"), NO_TRADES)
