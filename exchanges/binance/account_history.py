@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import Fill, Side
 from bot.ports.account import KnownFill, OrderFound
-from exchanges.binance.order_requests import ORDER_PATHS, TRADE_PATHS, reason_of
+from exchanges.binance.order_requests import ORDER_PATHS, TRADE_PATHS, forced, reason_of
 from exchanges.binance.private_schemas import TRADES, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
 from exchanges.common.account.asked_account import LONGEST_NS
@@ -113,9 +113,11 @@ class BinanceHistory:
         return await self._rests[instrument.feed].read(TRADE_PATHS[instrument.segment], TRADES, asked)
 
     async def _fill(self, instrument: Instrument, row: TradeRow) -> Fill:
+        name = await self._client_order_id(instrument, row)
         return Fill(
             fill_id=row.trade_id,
-            client_order_id=await self._client_order_id(instrument, row),
+            client_order_id=name,
+            forced=forced(name),
             instrument=instrument,
             side=Side.BUY if row.is_buyer else Side.SELL,
             price=row.price,

@@ -188,7 +188,7 @@ def fill_of_event(instrument: Instrument, event: Execution) -> Fill | None:
         price=event.price,
         quantity=event.quantity,
         fee=event.fee,
-        forced=_forced(event.client_order_id),
+        forced=forced(event.client_order_id),
         # Without a commission Binance names no asset.
         fee_asset=event.fee_asset or fee_asset(instrument, event.side),
         is_maker=event.is_maker,
@@ -214,6 +214,6 @@ def reason_of(status: OrderStatus, words: str) -> str | None:
     return words if status.is_terminal and status is not OrderStatus.FILLED else None
 
 
-def _forced(client_order_id: str) -> str:
-    """What the venue's own orders do; some are told apart by a number behind the name."""
+def forced(client_order_id: str) -> str:
+    """What the venue's own orders do, empty for any other; some are told apart by a number behind the name."""
     return next((why for name, why in _OWN_ORDERS.items() if client_order_id.startswith(name)), "")

@@ -14,6 +14,7 @@ from exchanges.binance.private_streams import UserEvents
 from exchanges.binance.refusals import checked
 from exchanges.bybit.account_history import BybitHistory
 from exchanges.bybit.private_stream import PrivateTopics
+from exchanges.common.account.asked_account import AskedAccount
 from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.wallet_book import WalletBook
@@ -104,6 +105,21 @@ def test_what_the_venue_trades_itself_is_a_fill_that_is_told_once(venue: str, ev
     assert (fill.fee, fill.fee_asset, fill.instrument) == (D("12.5"), "USDT", here.what)
 
 
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_what_is_found_by_asking_and_told_by_the_stream_is_one_fill(asked_first: bool) -> None:
+    here = Here("binance")
+    nothing: Any = None
+    account = AskedAccount("binance", nothing, nothing, nothing, nothing, here.desk, nothing)
+    event = binance_event("autoclose-1795000000000")
+    other = Here("binance")
+    other.take(event)
+    ways = [lambda: account.take(other.fills[0]), lambda: here.take(event)]
+    for tell in ways if asked_first else reversed(ways):
+        assert tell()
+    assert [fill.forced for fill in here.fills] == ["liquidation"]
+    assert not account.take(other.fills[0].model_copy(update={"forced": ""})), "an order that is none of ours"
+
+
 NO_TRADES = [("0", "0.5"), ("-1", "0.5"), ("50000", "0"), ("50000", "-1")]
 
 
@@ -161,7 +177,8 @@ async def test_an_order_that_binance_does_not_tell_of_spoils_no_history(
         with pytest.raises(VenueError):
             await asked
     else:
-        assert [fill.client_order_id for fill in await asked] == [name]
+        (fill,) = await asked
+        assert (fill.client_order_id, fill.forced) == (name, "liquidation" if name else "")
 
 
 @pytest.mark.parametrize(("price", "quantity"), NO_TRADES)

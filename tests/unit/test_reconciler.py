@@ -186,6 +186,32 @@ async def test_fault_32_a_fill_that_came_between_the_looks_of_a_start_and_of_the
         assert here.desk.portfolio.quarantine == {}
 
 
+async def test_fault_50_a_liquidation_that_the_stream_never_told_of_is_booked_and_no_strangers_trade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the pair that lost it would be taken for whole, and its other leg stand alone."""
+    async with rig(monkeypatch) as here:
+        here.desk.on_fill(fill("1", "0.5"))
+        taken = fill("2", "0.5", order="autoclose-1", side=Side.SELL).model_copy(update={"forced": "liquidation"})
+        here.venue.told += [fill("1", "0.5"), taken]
+        here.venue.usdt = D("999.9")
+        await until(lambda: here.desk.ledger.has_fill(A.id, "2"))
+        await here.looks(4)
+        assert here.says("what the venue did itself (liquidation: sell 0.5 at 100) was never told: booked") == 1
+        assert (here.desk.ledger.position(A), here.desk.portfolio.quarantine) == (0, {})
+
+
+async def test_fault_50_what_no_pair_held_of_a_liquidation_quarantines(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(here.desk, "on_fill", lambda one: None)
+        taken = fill("2", "0.5", order="autoclose-1", side=Side.SELL).model_copy(update={"forced": "liquidation"})
+        here.venue.told.append(taken)
+        here.venue.position, here.venue.usdt = D("-0.5"), D("999.95")
+        await until(lambda: A.id in here.desk.portfolio.quarantine)
+        await here.looks(3)
+        assert (here.says("QUARANTINE"), here.says("booked")) == (1, 0)
+
+
 async def test_fault_33_a_trade_that_is_told_again_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(monkeypatch) as here:
         here.desk.on_fill(fill("1", "0.5"))

@@ -251,6 +251,12 @@ class Reconciler:
             if not account.take(fill):
                 self._desk.on_fill(fill)
             return
+        if fill.forced:
+            if not account.take(fill):
+                self._desk.on_fill(fill)
+            if self._is_known(fill.instrument.id, fill.fill_id):
+                self._event("warning", f"what the venue did itself ({fill.forced}: {words}) was never told: booked")
+                return
         self._strange.add((fill.instrument.id, fill.fill_id))
         self._beside[fill.instrument.id] += fill.side.sign * fill.quantity
         self._cash[account.venue].apply(fill)

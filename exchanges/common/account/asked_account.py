@@ -118,8 +118,11 @@ class AskedAccount:
         await self._orders.cancel(order)
 
     def take(self, fill: Fill) -> bool:
-        """Tell the listener of a fill that was found by asking; False where the order is not of this process."""
-        if self._desk.find(fill.client_order_id) is None:
+        """Tell the listener of a fill that was found by asking; False where the order is not of this process.
+
+        The venue's own orders are nobody's: what they trade is told here as well, once, whoever hears of it first.
+        """
+        if self._desk.find(fill.client_order_id) is None and not fill.forced:
             return False
         self._desk.on_fill(fill)
         return True
