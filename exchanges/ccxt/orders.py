@@ -172,11 +172,11 @@ class CcxtOrders:
 
     def _meaning(self, name: str, error: VenueError) -> Exception:
         """What became of a new order that was answered with `error`."""
+        if isinstance(error, AuthenticationFailed | ClockSkew | VenueUnavailable):
+            self._session.on_error(error)
         outcome = outcome_of(name, error)
         if outcome is not None:
             return outcome
         if isinstance(error, Refusal) or type(error) is VenueError:
             return OrderOutcomeUnknown(name, str(error))
-        if isinstance(error, AuthenticationFailed | ClockSkew | VenueUnavailable):
-            self._session.on_error(error)
         return error

@@ -16,7 +16,6 @@ from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.polled_actions import PolledActions
 from exchanges.common.account.wallet_book import WalletBook
 from exchanges.common.requests.offset_watch import OffsetWatch
-from exchanges.common.requests.refusals import ServerFault
 from exchanges.common.requests.request_pool import Lane
 from exchanges.common.requests.venue_http import AnswerLost
 from exchanges.kraken.clock import asking_time
@@ -99,7 +98,7 @@ class KrakenActions(PolledActions):
 
     def _on_error(self, error: VenueError) -> None:
         self._venue_state.on_error(error)
-        if isinstance(error, ClockSkew | VenueUnavailable) and not isinstance(error, AnswerLost | ServerFault):
+        if isinstance(error, ClockSkew | VenueUnavailable) and not isinstance(error, AnswerLost):
             self._offsets.begin()  # turned away, perhaps for its time
 
     async def _leaves_trace(self, order: Order) -> bool:

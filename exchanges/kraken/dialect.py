@@ -46,14 +46,19 @@ class KrakenDialect:
         return own_id(str(row.get("clientOrderId") or ""))
 
     async def find(self, client: Any, order: Order, venue_order_id: str | None) -> Row | None:
-        """By Kraken's id where that is known; else among the open orders, and then among the closed ones."""
+        """By Kraken's id where that is known; else among the open orders, and then among the closed ones.
+
+        An order that must trade at once is looked for among the closed ones alone: the counter is small, and nobody is
+        given up before the open ones have been looked at too.
+        """
         if venue_order_id is not None:
             rows = await client.fetch_orders_by_ids(
                 [venue_order_id], order.instrument.symbol, _WITH_TRADES | _EACH_TRADE
             )
             return next((row for row in rows if row["id"] == venue_order_id), None)
         name = wire_id(order.client_order_id)
-        for ask in (client.fetch_open_orders, client.fetch_closed_orders):
+        lists = [client.fetch_open_orders] if order.time_in_force.rests else []
+        for ask in (*lists, client.fetch_closed_orders):
             rows = await ask(order.instrument.symbol, None, None, {"clientOrderId": name})
             for row in rows:
                 if row.get("clientOrderId") == name:

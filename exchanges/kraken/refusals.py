@@ -42,7 +42,6 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "EService:Throttled": RateLimited,
     "EGeneral:Temporary lockout": Banned,
     # Turned away before the engine saw it.
-    "EService:Deadline elapsed": VenueUnavailable,
     "EService:Market in cancel_only mode": VenueUnavailable,
     "EService:Market in post_only mode": VenueUnavailable,
     "EService:Market in limit_only mode": VenueUnavailable,
@@ -50,6 +49,8 @@ _BY_CODE: dict[str, type[VenueError]] = {
     "EService:Unavailable": ServerFault,
     "EService:Busy": ServerFault,
     "EService:Timeout": ServerFault,
+    # "The order may have been placed despite the timeout": https://docs.kraken.com/exchange/guides/general/errors
+    "EService:Deadline elapsed": ServerFault,
     "EGeneral:Internal error": ServerFault,
     "EGeneral:Unknown error": ServerFault,
     "EDatabase:Internal error": ServerFault,
@@ -103,7 +104,8 @@ def complaint(status: int, answer: Any) -> VenueError | None:
 
 def of_text(text: str) -> VenueError:
     """What one error means; `text` as Kraken spells it."""
-    code = ":".join(text.split(":")[: 3 if text.startswith(_INVALID) else 2])
+    # `EService: Throttled: 1788471234` has room in it.
+    code = ":".join(part.strip() for part in text.split(":")[: 3 if text.startswith(_INVALID) else 2])
     kind = _BY_CODE.get(code)
     words = printable(text)
     if kind is None:
