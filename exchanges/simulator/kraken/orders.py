@@ -13,6 +13,7 @@ from exchanges.simulator.core.ports import Account
 from exchanges.simulator.core.values import AccountFill, Kind, Lifetime, NewOrder, OrderView, Refusal
 from exchanges.simulator.kraken.errors import ApiError, refused
 from exchanges.simulator.kraken.ids import number_in, order_id
+from exchanges.simulator.kraken.limits import OrderCounters
 from exchanges.simulator.kraken.order_rows import Row, order_row, sentence, told, trade_row
 from exchanges.simulator.kraken.pairs import Pair, Pairs
 
@@ -29,9 +30,11 @@ _LIFETIMES = {"GTC": Lifetime.GTC, "IOC": Lifetime.IOC, "": Lifetime.GTC}
 class KrakenDesk:
     """Takes one account's orders."""
 
-    def __init__(self, account: Account, pairs: Pairs) -> None:
+    def __init__(self, account: Account, pairs: Pairs, key: str, counters: OrderCounters) -> None:
         self._account = account
         self._pairs = pairs
+        self._key = key
+        self._counters = counters
 
     def add(self, values: Values, now_ns: int) -> Row:
         """Place an order.
@@ -40,6 +43,7 @@ class KrakenDesk:
             ApiError: It was refused.
         """
         pair = self._pair(values)
+        self._counters.count_new(self._key, pair.index, now_ns)
         if "deadline" in values:
             _check_deadline(_time_ns(values["deadline"]) - now_ns)
         order = _new_order(pair, values)
@@ -56,6 +60,7 @@ class KrakenDesk:
         """
         for pair, view in self._all():
             if not view.state.is_final and _is_named(view, values):
+                self._counters.count_cancel(self._key, pair.index, now_ns - view.created_ns, now_ns)
                 done = self._account.cancel(listing=pair.index, number=view.number, client_id=None, ts_ns=now_ns)
                 if isinstance(done, Refusal):
                     raise refused(done)

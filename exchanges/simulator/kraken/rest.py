@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.clock import Clock, Timer
 from exchanges.simulator.core.ports import Account, Exchange
 from exchanges.simulator.kraken.errors import ApiError
-from exchanges.simulator.kraken.limits import Counters
+from exchanges.simulator.kraken.limits import Counters, OrderCounters
 from exchanges.simulator.kraken.orders import KrakenDesk, Values
 from exchanges.simulator.kraken.pairs import Pairs, asset_name
 from exchanges.simulator.kraken.public import PublicFacts
@@ -45,6 +45,7 @@ class KrakenRest:
         self._clock = clock
         self._signatures = Signatures(exchange)
         self._counters = Counters(is_counting=is_counting)
+        self._order_counters = OrderCounters(is_counting=is_counting)
         self._switches: dict[str, Timer] = {}
         self._private: dict[str, Callable[[_Call], Any]] = {
             "AddOrder": lambda call: call.desk.add(call.values, call.now_ns),
@@ -86,7 +87,7 @@ class KrakenRest:
         now_ns = self._exchange.now_ns()
         key, account, values = self._signatures.account(request.path, request.headers, body)
         self._counters.count(key, method, now_ns)
-        call = _Call(key, account, KrakenDesk(account, self._pairs), values, now_ns)
+        call = _Call(key, account, KrakenDesk(account, self._pairs, key, self._order_counters), values, now_ns)
         return self._private[method](call)
 
     # Private
