@@ -12,6 +12,7 @@ from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInFo
 from bot.errors import MalformedPayload, OrderOutcomeUnknown, OrderRejected, VenueError
 from exchanges.binance.private_schemas import TRADES, Execution, OrderRow, TradeRow
 from exchanges.binance.signed_rest import SignedRest, Values
+from exchanges.common.account.asked_account import LONGEST_NS
 from exchanges.common.account.order_desk import OrderReport
 from exchanges.common.requests.keyed_rest import lane_of
 from exchanges.common.requests.outcome import cancelling
@@ -119,14 +120,15 @@ class BinanceOrders:
         """
         symbol = self._symbols[order.instrument.id]
         values = {"symbol": symbol, "orderId": report.venue_order_id or "", "limit": _MOST_TRADES}
-        rows = await self._trades(order, values)
-        sent_ns = order.ts_sent_ns or order.ts_decision_ns
-        is_old = order.instrument.is_perpetual and self._clock.now_ns() - sent_ns > _LATELY_NS
-        if is_old and sum(row.quantity for row in rows) < report.filled_quantity:
-            start_ns = max(0, sent_ns - _DAY_NS // 24)
-            span = {"startTime": str(start_ns // _MS), "endTime": str((start_ns + _SPAN_NS) // _MS)}
-            rows = await self._trades(order, values | span)
-        return [fill_of_trade(order, row) for row in rows if row.is_trade]
+        rows = {row.trade_id: row for row in await self._trades(order, values)}
+        sent_ns, now_ns = order.ts_sent_ns or order.ts_decision_ns, self._clock.now_ns()
+        if order.instrument.is_perpetual and now_ns - sent_ns > _LATELY_NS:
+            for start_ns in range(max(sent_ns - _DAY_NS // 24, now_ns - LONGEST_NS), now_ns, _SPAN_NS):
+                if sum(row.quantity for row in rows.values()) >= report.filled_quantity:
+                    break
+                span = {"startTime": str(start_ns // _MS), "endTime": str((start_ns + _SPAN_NS) // _MS)}
+                rows |= {row.trade_id: row for row in await self._trades(order, values | span)}
+        return [fill_of_trade(order, row) for row in rows.values() if row.is_trade]
 
     async def _trades(self, order: Order, values: Values) -> list[TradeRow]:
         return await self._rest(order).read(TRADE_PATHS[order.instrument.segment], TRADES, values, Lane.REDUCE)

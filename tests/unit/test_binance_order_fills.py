@@ -54,27 +54,45 @@ SENT_MS = 1_795_000_000_000
 class Futures:
     """Names no times: the last seven days. Its clock is not quite ours."""
 
-    def __init__(self, now_ms: int) -> None:
+    def __init__(self, now_ms: int, *days: int) -> None:
+        """One trade each so long after the order was sent."""
         self._now_ms = now_ms
+        self._traded_ms = [SENT_MS - 90_000 + 24 * HOUR_MS * one for one in days]
 
     async def read(self, path: str, kind: Any, values: dict[str, str], lane: Any = None) -> Any:
         assert path == "/v1/userTrades"
         start_ms = int(values.get("startTime", self._now_ms - 168 * HOUR_MS))
         end_ms = int(values.get("endTime", start_ms + 168 * HOUR_MS))
         assert end_ms - start_ms <= 168 * HOUR_MS
-        row = {
-            "id": 1, "orderId": 7, "price": "50000", "qty": "0.01", "commission": "0", "maker": False,
-            "commissionAsset": "USDT", "buyer": True, "time": SENT_MS - 90_000,
-        }  # fmt: skip
-        return kind.validate_python([row] if start_ms <= row["time"] <= end_ms else [])
+        rows = [
+            {
+                "id": number, "orderId": 7, "price": "50000", "qty": "0.01", "commission": "0", "maker": False,
+                "commissionAsset": "USDT", "buyer": True, "time": at_ms,
+            }
+            for number, at_ms in enumerate(self._traded_ms, 1) if start_ms <= at_ms <= end_ms
+        ]  # fmt: skip
+        return kind.validate_python(rows)
 
 
 @pytest.mark.parametrize("days_ago", [0, 6, 8, 80])
 def test_the_fills_of_an_order_that_is_weeks_old_are_told(days_ago: int) -> None:
     """A run that begins again after a long time asks for what it left open."""
     now_ms = SENT_MS + days_ago * 24 * HOUR_MS + HOUR_MS
-    rest: Any = Futures(now_ms)
+    rest: Any = Futures(now_ms, 0)
     order = an_order("old", PERP, quantity="0.01", ts_sent_ns=SENT_MS * 1_000_000)
     report = OrderReport("old", OrderStatus.FILLED, Decimal("0.01"), "7")
     orders = BinanceOrders({PERP.feed: rest}, {PERP.id: "BTCUSDT"}, VirtualClock(now_ms * 1_000_000))
     assert len(asyncio.run(orders.fills(order, report))) == 1
+
+
+@pytest.mark.parametrize("traded", [(0, 8), (0, 10, 20), (12,)])
+def test_every_fill_of_an_order_that_rested_for_weeks_is_told(traded: tuple[int, ...]) -> None:
+    """Some of it was traded in its first week, some lately, some in between."""
+    now_ms = SENT_MS + 21 * 24 * HOUR_MS
+    rest: Any = Futures(now_ms, *traded)
+    quantity = Decimal("0.01") * len(traded)
+    order = an_order("old", PERP, quantity=str(quantity), ts_sent_ns=SENT_MS * 1_000_000)
+    report = OrderReport("old", OrderStatus.FILLED, quantity, "7")
+    orders = BinanceOrders({PERP.feed: rest}, {PERP.id: "BTCUSDT"}, VirtualClock(now_ms * 1_000_000))
+    fills = asyncio.run(orders.fills(order, report))
+    assert sorted(fill.fill_id for fill in fills) == [str(number) for number in range(1, len(traded) + 1)]
