@@ -25,12 +25,17 @@ _EACH_TRADE = {"consolidate_taker": "false"}
 _WITH_TRADES = {"trades": "true"}
 """As Kraken spells what is true; ccxt says `True`."""
 _MOST_PAGES = 20
+_REMEMBERED = 2_000
 
 
 class KrakenDialect:
     """A `exchanges.ccxt.dialect.Dialect`."""
 
     venue = VENUE
+
+    def __init__(self) -> None:
+        self._trades: dict[str, Row] = {}
+        """Of orders of ours, by Kraken's id."""
 
     def terms(self, order: Order) -> dict[str, Any]:
         """Fees in the quote, whichever side."""
@@ -76,12 +81,16 @@ class KrakenDialect:
             await client.cancel_order("", order.instrument.symbol, named)
 
     async def trades_of(self, client: Any, order: Row) -> Sequence[Row]:
-        """By the ids that the order's own row names."""
+        """By the ids that the order's own row names; each is asked for until it was told, for it stays what it is."""
         named = [str(one) for one in (order.get("info") or {}).get("trades") or ()]
-        trades: list[Row] = []
-        for at in range(0, len(named), _TRADES_AT_ONCE):
-            some = named[at : at + _TRADES_AT_ONCE]
-            trades += await client.fetch_order_trades(order["id"], None, None, None, {"trades": some})
+        missing = [one for one in named if one not in self._trades]
+        for at in range(0, len(missing), _TRADES_AT_ONCE):
+            some = missing[at : at + _TRADES_AT_ONCE]
+            rows = await client.fetch_order_trades(order["id"], None, None, None, {"trades": some})
+            self._trades |= {str(row["id"]): row for row in rows}
+        trades = [self._trades[one] for one in named if one in self._trades]
+        while len(self._trades) > _REMEMBERED:
+            del self._trades[next(iter(self._trades))]
         return trades
 
     async def trades_since(self, client: Any, symbols: Collection[str], since_ms: int) -> Sequence[Row]:

@@ -12,6 +12,8 @@ from bot.domain.order import Fill, Order, OrderStatus, OrderType, Side, TimeInFo
 from bot.errors import AuthenticationFailed, Banned, OrderOutcomeUnknown, VenueUnavailable
 from exchanges.common.account.order_carrier import OrderCarrier
 from exchanges.common.account.order_desk import OrderDesk, OrderReport
+from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane, Rate
 
 D = Decimal
 WHAT = Instrument(
@@ -337,4 +339,30 @@ async def test_an_order_that_may_be_taken_late_is_given_up_late_and_asked_for_no
     await bench.advance_to(4.2)
     assert bench.final.status is OrderStatus.REJECTED
     assert len(bench.venue.asked_at) <= 5
+    await carrier.stop()
+
+
+async def test_who_had_room_to_find_an_order_and_none_to_ask_for_its_fills_does_not_find_it_for_ever(
+    bench: Bench,
+) -> None:
+    """Room comes back one by one, as at Kraken: to find it again would take it from the fills again and again."""
+    budget = RequestBudget("kraken", [Rate("counter", 14, 42.4, leaks=True)], bench.clock)
+    budget.take({"counter": 14}, Lane.REDUCE)
+
+    class Counted(Venue):
+        async def find(self, order: Order) -> OrderReport | None:
+            await budget.acquire({"counter": 1}, Lane.REDUCE)
+            return await super().find(order)
+
+        async def fills(self, order: Order, report: OrderReport) -> Sequence[Fill]:
+            await budget.acquire({"counter": 1}, Lane.REDUCE)
+            return await super().fills(order, report)
+
+    venue = Counted(bench.clock)
+    venue.finding, venue.found_fills = FILLED, [FILL]
+    carrier = OrderCarrier(bench.desk, venue, bench.clock, lambda level, text: bench.log.append(text))
+    carrier.submit(order())
+    await bench.advance_to(8.0)
+    assert bench.events[:1] == [FILL]
+    assert bench.final.status is OrderStatus.FILLED
     await carrier.stop()

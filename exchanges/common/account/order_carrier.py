@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Order, OrderType
-from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, VenueError
+from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, RateLimited, VenueError
 from exchanges.common.account.order_desk import Flight, OrderDesk, OrderReport
 from exchanges.common.background import Log, pause, report_failure
 
@@ -273,10 +273,17 @@ class OrderCarrier:
 
     async def _fetch_fills(self, flight: Flight, report: OrderReport) -> None:
         """Before the report: its final state must not be told ahead of its fills."""
-        if report.filled_quantity <= flight.filled:
+        while report.filled_quantity > flight.filled:
+            try:
+                fills = await self._gateway.fills(flight.order, report)
+            except RateLimited as limited:
+                # Room may come back one by one: to find the order again would take it from this question every time.
+                self._log("warning", f"order {report.client_order_id} could not be asked for its fills: {limited}")
+                await pause(self._clock, max(_ASK_AFTER_S[0], limited.retry_after_s or 0.0))
+                continue
+            for fill in fills:
+                self._desk.on_fill(fill)
             return
-        for fill in await self._gateway.fills(flight.order, report):
-            self._desk.on_fill(fill)
 
     async def _call_back(self, flight: Flight) -> None:
         """Until the venue has taken it: unlike an order, a cancel may be sent again."""
