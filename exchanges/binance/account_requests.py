@@ -1,6 +1,6 @@
 """Binance's wallets: balances, positions and funding, asked over REST."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ from exchanges.common.requests.venue_http import VenueHttp
 _SPOT_ACCOUNT = TypeAdapter(SpotAccount)
 _MS = 1_000_000
 _MINUTE_MS = 60_000
-_MOST_ROWS = "1000"
+_MOST_ROWS = 1_000
 _BACK_NS = 60_000_000_000
 """One instrument's row may come later than another's, and be dated before it: each question reaches back so far."""
 
@@ -147,13 +147,26 @@ class BinanceAccount:
         rest, listed = self._rests.get(LINEAR), self._by_feed.get(LINEAR, {})
         if rest is None:
             return ()
-        since_ms = self._funding_since_ns // _MS
-        values = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": _MOST_ROWS}
-        rows = [row for row in await rest.read("/v1/income", INCOME, values) if row.symbol in listed]
+        incomes = await self._incomes(rest)
+        rows = [row for row in incomes if row.symbol in listed]
         payments = [await self._payment(rest, listed[row.symbol], row) for row in rows]
         self._settled_lately = {(row.symbol, row.ts_ns): payment for row, payment in zip(rows, payments, strict=True)}
-        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns - _BACK_NS for row in rows)])
+        seen = rows if len(incomes) < _MOST_ROWS else incomes  # whole pages of others' rows are not read again
+        self._funding_since_ns = max([self._funding_since_ns, *(row.ts_ns - _BACK_NS for row in seen)])
         return payments
+
+    async def _incomes(self, rest: SignedRest) -> Collection[IncomeRow]:
+        """Page by page: Binance tells the oldest first, and those of instruments that are not of this run too."""
+        found: dict[tuple[str, int], IncomeRow] = {}
+        start_ms = self._funding_since_ns // _MS
+        while True:
+            values = {"incomeType": "FUNDING_FEE", "startTime": str(start_ms), "limit": str(_MOST_ROWS)}
+            page = await rest.read("/v1/income", INCOME, values)
+            found |= {(row.symbol, row.ts_ns): row for row in page}
+            last_ns = max((row.ts_ns for row in page), default=0)
+            if len(page) < _MOST_ROWS or last_ns // _MS <= start_ms:
+                return found.values()
+            start_ms = last_ns // _MS
 
     async def _payment(self, rest: SignedRest, instrument: Instrument, row: IncomeRow) -> FundingPayment:
         known = self._settled_lately.get((row.symbol, row.ts_ns))

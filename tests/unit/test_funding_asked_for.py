@@ -10,6 +10,7 @@ import pytest
 from bot.clock import SystemClock, VirtualClock
 from bot.domain.account import FundingPayment, Position
 from bot.domain.instrument import Instrument, Segment
+from bot.errors import VenueUnavailable
 from exchanges.binance.account_requests import BinanceAccount
 from exchanges.common.account import funding_asker as module
 from exchanges.common.account.funding_asker import FundingAsker
@@ -37,7 +38,7 @@ class Rest:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, int]] = []
-        self.rates_asked = 0
+        self.asked = self.fails_at = self.rates_asked = 0
         self.has_published = True
 
     async def open(self) -> None:
@@ -48,7 +49,11 @@ class Rest:
 
     async def read(self, path: str, kind: Any, values: dict[str, str]) -> Any:
         assert path == "/v1/income"
-        told = [row for row in self.rows if row[1] >= int(values["startTime"])]
+        self.asked += 1
+        if self.asked == self.fails_at:
+            raise VenueUnavailable("binance", "down")
+        told = sorted((row for row in self.rows if row[1] >= int(values["startTime"])), key=lambda row: row[1])
+        told = told[: int(values["limit"])]
         return kind.validate_python(
             [{"symbol": one, "income": "0.25", "asset": "USDT", "time": at} for one, at in told]
         )
@@ -99,6 +104,21 @@ async def test_a_rate_that_is_not_published_yet_is_not_made_of_a_position_that_w
     account = await opened(rest, position="-0.001")  # by now; it was another when it was settled
     (payment,) = await account.missed_funding()
     assert (payment.amount, payment.rate, payment.mark_price) == (D("0.25"), 0, 0)
+
+
+async def test_funding_behind_a_page_of_other_instruments_is_told() -> None:
+    """Another program trades a hundred of them with the account; ours was settled before them and after."""
+    rest = Rest()
+    rest.rows = [(f"OTHER{at}USDT", HOUR_MS + hour * 3_600_000) for hour in range(25) for at in range(100)]
+    rest.rows += [("BTCUSDT", HOUR_MS + 1), ("BTCUSDT", HOUR_MS + 25 * 3_600_000)]
+    account = await opened(rest)
+    rest.fails_at = 3
+    with pytest.raises(VenueUnavailable):
+        await account.missed_funding()
+    assert [one.instrument for one in await account.missed_funding()] == [BTC, BTC]
+    rest.asked = 0
+    assert [one.instrument for one in await account.missed_funding()] == [BTC]
+    assert rest.asked == 1, "what is behind is not read again"
 
 
 class Slow:
