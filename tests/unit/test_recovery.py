@@ -365,6 +365,52 @@ async def test_a_position_that_is_not_what_the_pairs_hold_is_never_quarantined(f
     assert "reconciliation.pairs=abandon" in str(refused.value)
 
 
+@pytest.mark.parametrize("left", ["0", "0.20"])
+async def test_fault_50_what_the_venue_took_away_while_nobody_ran_is_booked_and_the_other_leg_closed(left: str) -> None:
+    """Refused, the start would leave that leg alone until a person comes."""
+    rig = Rig()
+    rig.both_filled()
+    rig.pair.state = PairState.OPEN
+    rig.at["b"].positions = [held(f"-{left}")] if D(left) else []
+    name = {"client_order_id": "autoclose-1", "side": Side.BUY, "forced": "liquidation"}
+    taken = fill(rig.sell, "0.10").model_copy(update={**name, "fill_id": "x"})
+    rest = D("0.40") - D(left)
+    rig.at["b"].told = [taken, taken.model_copy(update={"fill_id": "y", "quantity": rest})]
+    await rig.recovery().settle()
+    assert (rig.pair.buy.held, rig.pair.sell.held) == (D("0.50"), -D(left))
+    booked = [body for body in rig.written(RecordKind.FILL) if body["client_order_id"] == "autoclose-1"]
+    assert [(body["fill_id"], body["pair"], body["leg"]) for body in booked] == [
+        (name, rig.pair.id, "hedge_buy") for name in ("x", "y")
+    ]
+    assert {(PERP.id, "x"), (PERP.id, "y")} <= rig.left.fill_ids, "no news for the run"
+    assert rig.says("ALARM: the venue took 0.10 of b:ETH/USDT:USDT at 1000 away (liquidation)") == 1
+    assert (rig.pair.state, rig.pair.close_reason) == (PairState.CLOSING, "liquidation")
+    there = Bench()
+    there.executor.adopt(rig.pair)
+    while rig.pair.state is not PairState.CLOSED:
+        if not there.inbox:
+            there.wait_for_an_order()
+        order = there.inbox[0]
+        there.answer(order.side, order.instrument)
+    assert (rig.pair.buy.held, rig.pair.sell.held) == (0, 0)
+
+
+@pytest.mark.parametrize(("forced", "position"), [("", "0"), ("liquidation", "-0.30"), ("liquidation", "0.10")])
+async def test_what_the_venue_took_away_is_booked_only_where_it_is_all_that_is_missing(
+    forced: str, position: str
+) -> None:
+    rig = Rig()
+    rig.both_filled()
+    rig.at["b"].positions = [held(position)] if D(position) else []
+    quantity = "0.60" if position == "0.10" else "0.50"
+    taken = fill(rig.sell.model_copy(update={"client_order_id": "autoclose-1", "side": Side.BUY}), quantity)
+    rig.at["b"].told = [taken.model_copy(update={"forced": forced})]
+    with pytest.raises(PreflightFailed, match="others traded"):
+        await rig.recovery().settle()
+    assert rig.pair.sell.held == D("-0.50")
+    assert "autoclose-1" not in {body["client_order_id"] for body in rig.written(RecordKind.FILL)}
+
+
 @pytest.mark.parametrize(
     ("orders", "positions", "words"),
     [

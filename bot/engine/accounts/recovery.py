@@ -24,8 +24,9 @@ from bot.engine.accounts.left_behind import LeftBehind
 from bot.engine.accounts.runs_before import ADOPTED
 from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.chain import Chain
+from bot.execution.forced import shares
 from bot.execution.journal_replay import LeftPair
-from bot.execution.pair import Pair
+from bot.execution.pair import Pair, PairState
 from bot.execution.pair_record import pair_record
 from bot.ports import AccountQuestions, Journal, OrderFound, RecordKind
 from bot.settings.reconciliation import ReconciliationSettings
@@ -178,7 +179,8 @@ class Recovery:
             return False
         left.fills.append(fill)
         self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
-        _, leg, expected = left.pair.orders[fill.client_order_id]
+        of_the_venue = (None, f"hedge_{fill.side}", fill.price)
+        _, leg, expected = left.pair.orders.get(fill.client_order_id, of_the_venue)
         body = {**fill.model_dump(mode="json"), "pair": left.pair.id, "leg": leg, "expected_price": str(expected)}
         self._journal.record(RecordKind.FILL, fill.fill_id, fill.ts_event_ns, body)
         return True
@@ -200,7 +202,7 @@ class Recovery:
             if instrument.venue != account.venue or not instrument.is_perpetual:
                 continue
             told, expected = held.get(instrument.id, _NOTHING), ours.get(instrument.id, _NOTHING)
-            if told != expected:
+            if told != expected and not self._lost(expected, told, strange.get(instrument.id, ())):
                 figures = f"position {told:+f}, and the journal's pairs hold {expected:+f}"
                 if expected:
                     broken.append(f"{instrument.id}: {figures}; {self._explained(strange.get(instrument.id, ()))}")
@@ -229,6 +231,23 @@ class Recovery:
                     "warning", f"fill {fill.fill_id} of order {fill.client_order_id} was missed: journalled now"
                 )
         return strange
+
+    def _lost(self, expected: Decimal, told: Decimal, strange: Sequence[Fill]) -> bool:
+        """Count what the venue took away itself while nobody ran, where that is all that is missing."""
+        taken = [fill for fill in strange if fill.forced]
+        missing = sum((fill.side.sign * fill.quantity for fill in taken), _NOTHING)
+        shrank = expected * told >= 0 and abs(told) < abs(expected)
+        if missing != told - expected or not shrank or len({fill.side for fill in taken}) != 1:
+            return False
+        pairs = [left.pair for left in self._left.pairs if isinstance(left.pair, Pair)]
+        for fill in taken:
+            for pair, part in shares(fill, pairs):
+                self._count(next(left for left in self._left.pairs if left.pair is pair), part)
+                pair.state = PairState.CLOSING if pair.state is PairState.OPEN else pair.state
+                pair.close_reason = pair.close_reason or fill.forced
+                what = f"{part.quantity:f} of {part.instrument.id} at {part.price:f} away ({fill.forced})"
+                self._event("error", f"ALARM: the venue took {what}: the other leg of pair {pair.id} is closed")
+        return True
 
     async def _owner(self, fill: Fill) -> LeftPair | None:
         """The pair that a fill belongs to; one that is over is taken up again, as a run does that hears of it."""
