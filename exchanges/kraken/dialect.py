@@ -36,10 +36,20 @@ class KrakenDialect:
     def __init__(self) -> None:
         self._trades: dict[str, Row] = {}
         """Of orders of ours, by Kraken's id."""
+        self._unread: dict[str, str] = {}
+        """Names of ours that cannot be read out of what Kraken is told, by that."""
+
+    def _wire_id(self, order: Order) -> str:
+        name = wire_id(order.client_order_id)
+        if own_id(name) != order.client_order_id:
+            self._unread[name] = order.client_order_id
+        while len(self._unread) > _REMEMBERED:
+            del self._unread[next(iter(self._unread))]
+        return name
 
     def terms(self, order: Order) -> dict[str, Any]:
         """Fees in the quote, whichever side."""
-        terms: dict[str, Any] = {"clientOrderId": wire_id(order.client_order_id), "oflags": "fciq"}
+        terms: dict[str, Any] = {"clientOrderId": self._wire_id(order), "oflags": "fciq"}
         if order.type is OrderType.LIMIT:
             terms["timeInForce"] = _LIFETIMES[order.time_in_force]
             if order.time_in_force is TimeInForce.POST_ONLY:
@@ -48,7 +58,8 @@ class KrakenDialect:
 
     def own_id(self, row: Row) -> str:
         """Our id out of `cl_ord_id`; empty where there is none."""
-        return own_id(str(row.get("clientOrderId") or ""))
+        name = str(row.get("clientOrderId") or "")
+        return self._unread.get(name) or own_id(name)
 
     async def find(self, client: Any, order: Order, venue_order_id: str | None) -> Row | None:
         """By Kraken's id where that is known; else among the open orders, and then among the closed ones.
@@ -61,7 +72,7 @@ class KrakenDialect:
                 [venue_order_id], order.instrument.symbol, _WITH_TRADES | _EACH_TRADE
             )
             return next((row for row in rows if row["id"] == venue_order_id), None)
-        name = wire_id(order.client_order_id)
+        name = self._wire_id(order)
         lists = [client.fetch_open_orders] if order.time_in_force.rests else []
         for ask in (*lists, client.fetch_closed_orders):
             rows = await ask(order.instrument.symbol, None, None, {"clientOrderId": name})
@@ -77,7 +88,7 @@ class KrakenDialect:
         if venue_order_id is not None:
             await client.cancel_order(venue_order_id, order.instrument.symbol)
         else:
-            named = {"clientOrderId": wire_id(order.client_order_id)}
+            named = {"clientOrderId": self._wire_id(order)}
             await client.cancel_order("", order.instrument.symbol, named)
 
     async def trades_of(self, client: Any, order: Row) -> Sequence[Row]:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.execution.order_names import order_name
+from exchanges.kraken.dialect import KrakenDialect
 from exchanges.kraken.order_ids import own_id, wire_id
+from tests.unit.pair_bench import Bench
 
 _TAKEN = re.compile(r"[A-Za-z0-9_-]{1,18}|[0-9a-f]{32}")
 
@@ -36,3 +39,16 @@ def test_what_others_named_stays_theirs(strange: str) -> None:
 def test_no_foreign_id_is_taken_for_one_of_ours(wire: str) -> None:
     name = own_id(wire)
     assert name == wire or wire_id(name) == wire
+
+
+def test_a_name_that_is_too_long_to_be_read_back_is_known_to_who_gave_it() -> None:
+    """An order that rests would else be a stranger's: its instrument is in quarantine, and a fill of it is nobody's."""
+    bench = Bench()
+    bench.open()
+    name = order_name("20261121T033620-ffff-100", "20261122T033620-1a2b", 7)
+    order = bench.inbox[0].model_copy(update={"client_order_id": name})
+    dialect = KrakenDialect()
+    told = dialect.terms(order)["clientOrderId"]
+    assert own_id(told) == told
+    assert dialect.own_id({"clientOrderId": told}) == name
+    assert dialect.own_id({"clientOrderId": "f" * 32}) == "f" * 32
