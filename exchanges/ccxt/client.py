@@ -112,7 +112,7 @@ def _guarded(exchange: Any, door: Door, manners: Manners) -> Any:
 
         async def _paid(self, name: str, cost: Cost, ask: Callable[[], Awaitable[Any]]) -> Any:
             """Signed after the wait for the budget, so that who did not have to wait has no higher number."""
-            ticket = await budget.acquire(cost, lane())
+            ticket = await budget.acquire(cost, lane(), manners.patience_s.get(name))
             try:
                 async with manners.turn(name, lane()):
                     answer = await ask()

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -53,6 +53,8 @@ class Manners:
     besides: Besides = nothing_besides
     turn: Callable[[str, Lane], AbstractAsyncContextManager[None]] = _no_turn
     """What a request is signed and sent within, by ccxt's name and its lane."""
+    patience_s: Mapping[str, float] = field(default_factory=dict)
+    """How long a request waits for room, by ccxt's name; any other as its lane does."""
 
 
 _LANE: ContextVar[Lane] = ContextVar("lane", default=Lane.READ)

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.clock import SystemClock
+from bot.clock import SystemClock, VirtualClock
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.errors import Banned, BelowMinimum, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.requests.emergency import Account
 from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.request_pool import Lane
 from exchanges.kraken.account_terms import account_fees
 from exchanges.kraken.emergency import KrakenEmergency
 from exchanges.kraken.endpoints import VENUE
-from exchanges.kraken.request_costs import ORDERS, rates
+from exchanges.kraken.request_costs import COUNTER, ORDERS, rates
 from modes.kill_venue import Silencer
 from tests.integration.actions_rig import an_order, until
 from tests.integration.kraken_rig import BTC, OLD, PRIVATE, Kraken, kraken, trading
@@ -413,6 +414,22 @@ async def test_the_counter_is_kept_and_cancels_have_what_is_left_of_it() -> None
         actions.submit(an_order("still", BTC))
         assert (await final(here, "still")).status is OrderStatus.FILLED
         assert not here.requests.too_many
+
+
+async def test_the_dead_man_switch_is_petted_though_questions_for_orders_take_up_the_counter() -> None:
+    """Two orders that rest ask for more than it gives back; who is turned away asks again just when there is room."""
+    clock = VirtualClock()
+    budget = RequestBudget(VENUE, rates(), clock)
+    async with kraken() as here, trading(here, budget=budget) as actions:
+        actions.submit(an_order("rests", BTC, Side.BUY, "0.5", "40000", time_in_force=TimeInForce.POST_ONLY))
+        await until(lambda: here.requests.count("POST", "QueryOrders") > 0)
+        (counter,) = [one for one in budget.lines() if one.name == COUNTER]
+        budget.take({COUNTER: counter.limit - counter.used}, Lane.REDUCE)
+        actions.pet(60)
+        await until(lambda: any(one.waiting for one in budget.lines()) or bool(here.log))
+        clock.advance_to(clock.now_ns() + 3_100_000_000)
+        await until(lambda: here.requests.count("POST", "CancelAllOrdersAfter") > 0)
+        assert not [text for _, text in here.log if "dead-man" in text]
 
 
 async def test_nothing_of_a_key_is_told_whatever_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
