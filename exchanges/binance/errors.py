@@ -17,6 +17,7 @@ from bot.errors import (
 from exchanges.binance.endpoints import REFUSED, VENUE
 from exchanges.binance.library import BinanceAPIException, BinanceRequestException
 from exchanges.common.market.plan import printable
+from exchanges.common.requests.retry_after import seconds_of
 
 _AUTHENTICATION = frozenset({-1002, -1011, -1022, -1035, -1099, -2014, -2015, -2017})
 _RATE = frozenset({-1003, -1015, -1034})
@@ -49,8 +50,7 @@ def _kind(status: int, code: int) -> type[VenueError]:
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """How long an answer says to wait; None where it does not say."""
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+    return seconds_of(headers.get("Retry-After", ""))
 
 
 @contextmanager

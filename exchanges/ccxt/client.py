@@ -20,6 +20,7 @@ from exchanges.common.requests.api_keys import ApiKeys
 from exchanges.common.requests.refusals import ServerFault
 from exchanges.common.requests.request_budget import Cost, RequestBudget
 from exchanges.common.requests.request_pool import Rate
+from exchanges.common.requests.retry_after import seconds_of
 
 _PATIENCE_MS = 10_000
 _REQUESTS = "requests"
@@ -164,7 +165,7 @@ def _wait_s(args: tuple[Any, ...]) -> float | None:
     """`Retry-After` out of what ccxt hands to `handle_errors`: method, headers, body, ..."""
     headers = args[1] if len(args) > 1 and isinstance(args[1], dict) else {}
     text = str(next((value for name, value in headers.items() if name.lower() == "retry-after"), ""))
-    return float(text) if text.isascii() and text.isdigit() else None
+    return seconds_of(text)
 
 
 def _no_redirects(venue: str) -> aiohttp.TraceConfig:

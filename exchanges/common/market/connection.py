@@ -26,6 +26,7 @@ from bot.settings import ConnectionSettings
 from exchanges.common.market.link import Link
 from exchanges.common.market.plan import StreamPlan, printable
 from exchanges.common.requests.ban_clock import BanClock
+from exchanges.common.requests.retry_after import seconds_of
 
 __all__ = ["StreamPlan", "SupervisedConnection"]
 
@@ -240,7 +241,7 @@ class SupervisedConnection:
             return self._refused(status, self._plan.refused_status[status])
         kind = {429: RateLimited, 418: Banned}.get(status, VenueUnavailable)
         wait = error.response.headers.get("Retry-After", "")
-        retry_after_s = float(wait) if wait.isascii() and wait.isdigit() else None
+        retry_after_s = seconds_of(wait)
         return kind(
             venue, f"{self._plan.name}: the handshake was refused with HTTP {status}", retry_after_s=retry_after_s
         )

@@ -6,6 +6,7 @@ from yarl import URL
 from bot.clock import Clock, SystemClock
 from bot.errors import Banned, GeoBlocked, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.requests.ban_clock import BanClock
+from exchanges.common.requests.retry_after import seconds_of
 
 MAX_ANSWER_BYTES = 16_777_216
 _BY_STATUS: dict[int, type[VenueError]] = {
@@ -70,7 +71,7 @@ class PublicHttp:
     def _refusal(self, response: aiohttp.ClientResponse) -> VenueError:
         wait = response.headers.get("Retry-After", "")
         kind = _BY_STATUS.get(response.status, VenueUnavailable)
-        retry_after_s = float(wait) if wait.isascii() and wait.isdigit() else None
+        retry_after_s = seconds_of(wait)
         refusal = kind(self._venue, f"refuses with HTTP {response.status}", retry_after_s=retry_after_s)
         if kind in (Banned, GeoBlocked, RateLimited):
             self._bans.sit_out(refusal)

@@ -16,6 +16,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import AuthenticationFailed, Banned, GeoBlocked, RateLimited, VenueError, VenueUnavailable
 from exchanges.common.account.private_stream import PROTOCOL_PING_S
 from exchanges.common.requests.request_budget import RequestBudget
+from exchanges.common.requests.retry_after import seconds_of
 from exchanges.common.requests.signing_hosts import THIS_MACHINE, SigningHosts
 
 _CONNECT_S = 1.0
@@ -150,6 +151,6 @@ class VenueHttp:
 
 def of_handshake(venue: str, name: str, status: int, retry_after: str = "") -> VenueError:
     """Why `venue` answered the handshake of the socket `name` with this status; `retry_after` is the header's text."""
-    retry_after_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
+    retry_after_s = seconds_of(retry_after)
     kind = _BY_HANDSHAKE.get(status, VenueUnavailable)
     return kind(venue, f"{name} was refused with HTTP {status}", retry_after_s=retry_after_s)
