@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures the bot against its targets and its peers. Takes about seven minutes on a quiet machine; "
+        description="Measures the bot against its targets and its peers. Takes about nine minutes on a quiet machine; "
         "what else runs there stands in the noise columns. Exit 1: a target is not met.",
     )
     parser.add_argument(
