@@ -97,3 +97,30 @@ def test_writing_does_not_wait_for_merging(tmp_path: Path, monkeypatch: pytest.M
         rows = store.rows(Channel.QUOTES, ETH.id, 0, 2**62)
         expected = [by_instrument(quotes(START_NS + at * MINUTE_NS, instruments=(ETH.id,))) for at in range(3)]
         assert rows.num_rows == pa.concat_tables(expected).num_rows // 2
+
+
+def test_what_gets_its_place_while_litter_is_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    with ArchiveStore.open(tmp_path) as store:
+        put, litter = store._root.put, store._manifest.litter
+
+        def slow(path: str, data: memoryview) -> None:
+            begun.set()
+            assert go_on.wait(60)
+            put(path, data)
+
+        def then_written() -> list[tuple[int, str]]:
+            found = litter()
+            go_on.set()
+            writing.join(60)
+            return found
+
+        monkeypatch.setattr(store._root, "put", slow)
+        rows = quotes(START_NS)
+        writing = threading.Thread(target=store.write, args=(Channel.QUOTES, "binance.spot", rows, KNOWN))
+        writing.start()
+        assert begun.wait(60)
+        monkeypatch.setattr(store._manifest, "litter", then_written)
+        store.retain(START_NS, {Channel.QUOTES: DAY_NS}, None)
+        (segment,) = store.segments()
+        assert store.read(segment).equals(by_instrument(rows))

@@ -268,7 +268,9 @@ class ArchiveStore:
     def _sweep(self) -> None:
         """Remove the files that are no part of the archive, but those that are being written."""
         with self._naming:  # litter that nobody writes at this moment nobody will ever name
-            litter = [(token, path) for token, path in self._manifest.litter() if token not in self._begun]
+            # Before the litter is read: a file that gets its place in between is litter no more, and must not go.
+            begun = self._begun.copy()
+            litter = [(token, path) for token, path in self._manifest.litter() if token not in begun]
         for token, path in litter:
             self._root.remove(path)
             self._manifest.forget(token)
