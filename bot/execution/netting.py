@@ -8,7 +8,7 @@ Each of the two records names the other as well (`netted`): of a process that is
 finds both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from bot.clock import Clock
 from bot.domain.order import Fill, Side
 from bot.execution.context import Quotes
 from bot.execution.grid import touch
-from bot.execution.pair import Pair, PairLeg
+from bot.execution.pair import Pair, PairLeg, PairState
 from bot.execution.pair_orders import PairOrders, reducing_side
 from bot.ports import Journal, RecordKind
 
@@ -65,6 +65,20 @@ class Netting:
                 if is_opposite and self._orders.is_stuck(other, across):
                     return self._handed_over((pair, leg), (other, across))
         return None
+
+    def waits(self, pair: Pair) -> Iterator[tuple[str, str]]:
+        """What of a pair waits until others end that are not being closed: the instrument's id, and words for a person.
+
+        Where another is being closed there, that one will do.
+        """
+        for leg in pair.legs:
+            if not self._orders.is_stuck(pair, leg):
+                continue
+            across = ((one, one.leg_of(leg.instrument)) for one in self._pairs.values())
+            others = [one for one, it in across if it.instrument.id == leg.instrument.id and it.held * leg.held < 0]
+            if others and all(one.state is not PairState.CLOSING or one.is_frozen for one in others):
+                what, whose = f"{leg.held:+f} {leg.instrument.base}", " and ".join(one.id for one in others)
+                yield leg.instrument.id, f"{what} on {leg.instrument.id}, which {whose} holds the other way round"
 
     def _handed_over(self, one: tuple[Pair, PairLeg], other: tuple[Pair, PairLeg]) -> tuple[Netted, Netted] | None:
         instrument = one[1].instrument

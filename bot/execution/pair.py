@@ -105,6 +105,8 @@ class Pair:
     retry: Timer | None = None
     """Set while it waits for that moment."""
     close_reason: str | None = None
+    told_waiting: set[str] = field(default_factory=set)
+    """Instruments by id, of which a person has been told that a rest waits there until other pairs end."""
     exit_expected: tuple[Decimal, Decimal] | None = None
     """Buy-back price of the sold side, sell price of the bought side, when closing was decided."""
     closed_ns: int | None = None

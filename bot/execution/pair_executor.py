@@ -402,7 +402,15 @@ class PairExecutor:
         if orders:
             self._try(pair, orders)
         elif not pair.pending and not self._net(pair):
+            self._tell_waiting(pair)
             self._pause.begin(pair)
+
+    def _tell_waiting(self, pair: Pair) -> None:
+        """Say once of a rest that the venue takes no order for: nothing else tells how long it stays."""
+        for instrument_id, what in self._netting.waits(pair):
+            if instrument_id not in pair.told_waiting:
+                pair.told_waiting.add(instrument_id)
+                self.on_alarm(pair, f"pair {pair.id} cannot be closed before others: it holds {what}")
 
     def _net(self, pair: Pair) -> bool:
         """What no venue takes of it goes to a pair that holds as little the other way round; False: there is none."""

@@ -120,6 +120,30 @@ def test_a_pair_that_is_left_alone_is_matched_with_nobody() -> None:
     assert (short.state, long.state) == (PairState.CLOSED, PairState.CLOSED)
 
 
+def test_a_rest_that_only_an_open_pair_holds_the_other_way_round_is_told_of_once_and_goes_with_it() -> None:
+    """The venue takes no order for it, and no pair may be closed for its sake."""
+    bench = Bench()
+    pairs = []
+    for buy, sell in ((SPOT, PERP), (PERP, OTHER)):
+        pairs.append(bench.open("0.50", buy=buy, sell=sell))
+        bench.answer(Side.BUY, buy)
+        bench.answer(Side.SELL, sell)
+    short, long = pairs
+    bench.executor.close(short, "edge_gone")
+    bench.answer(Side.SELL, SPOT)
+    bench.answer(Side.BUY, PERP, "0.49")
+    bench.wait(600_000)
+    assert (short.state, long.state, bench.inbox) == (PairState.CLOSING, PairState.OPEN, [])
+    what = "it holds -0.01 ETH on b:ETH/USDT:USDT, which run-2 holds the other way round"
+    assert bench.alarms == [f"pair run-1 cannot be closed before others: {what}"]
+    bench.executor.close(long, "edge_gone")
+    bench.answer(Side.BUY, OTHER)
+    bench.answer(Side.SELL, PERP, "0.49")
+    bench.wait(10_000)
+    assert (short.state, long.state) == (PairState.CLOSED, PairState.CLOSED)
+    assert len(bench.alarms) == 1
+
+
 def test_less_than_a_lot_is_matched_too() -> None:
     """The venue has made its lots larger: no order closes either, and the account holds nothing."""
     before, *pairs = two_rests("0.20", "0.20")
