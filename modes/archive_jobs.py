@@ -31,14 +31,18 @@ def archive_jobs(
     instruments: Sequence[Instrument],
     books: Sequence[Instrument],
     clock: Clock,
+    durable_ns: Callable[[], int],
 ) -> list[Job]:
-    """What is done in turn to keep the archive; jobs without a schedule are left out."""
+    """What is done in turn to keep the archive; jobs without a schedule are left out.
+
+    `durable_ns` tells, on any thread, up to when the archive has all that was received.
+    """
     traded = chosen(instruments, settings.archive.minute_trades)
     booked = chosen(books, settings.archive.minute_books)
     minutes = MinuteJobs(store, traded, booked, depth_rules=DEPTH_RULES)
 
     def write_minutes() -> str:
-        done = minutes.run(clock.now_ns())
+        done = minutes.run(durable_ns())
         return f"{done.trade_rows} minutes of trades, {done.corrections} corrected, {done.book_rows} of books"
 
     def merge() -> str:

@@ -60,7 +60,12 @@ class Collector:
             sink = self.recorder.keep_books(kept)
             self.readers = depth_readers(books, sink, Wiring(opened.settings, market.clock, tap=tap))
         self.jobs: list[Job] = archive_jobs(
-            settings, store, market.instruments, [market.instruments[slot] for slot in kept], market.clock
+            settings,
+            store,
+            market.instruments,
+            [market.instruments[slot] for slot in kept],
+            market.clock,
+            self.recorder.durable_ns,
         )
 
     def sample_views(self) -> ViewSampler:

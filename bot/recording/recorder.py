@@ -93,7 +93,7 @@ class Recorder:
         self._books: DepthRecorder | None = None
         self._samplers: list[ViewSampler] = []
         self._timer: Timer | None = None
-        self._started_ns = 0
+        self._started_ns = self._handed_ns = 0
         self._minute = 0
         self._said: str | None = None
 
@@ -103,7 +103,7 @@ class Recorder:
         Raises:
             StorageError: If the archive cannot be read.
         """
-        self._started_ns = now_ns = self._clock.now_ns()
+        self._started_ns = self._handed_ns = now_ns = self._clock.now_ns()
         self._minute = self._period(now_ns)
         for channel in _STREAMED:
             for one, until_ns in recorded_until(self._store, channel, self.directory, now_ns).items():
@@ -193,6 +193,7 @@ class Recorder:
         if dropped:
             self._account(dropped, "given up: the disk did not take it in time")
             self._put_gaps(now_ns)
+        self._handed_ns = now_ns
 
     def _put_gaps(self, now_ns: int) -> None:
         for batch in self.gaps.take(now_ns):
@@ -227,6 +228,12 @@ class Recorder:
         waiting_ns = self._writer.status().oldest_ns
         since_ns = max(self._started_ns, self._minute * self._period_ns())
         return max(0, self._clock.now_ns() - (since_ns if waiting_ns is None else min(waiting_ns, since_ns))) / 1e9
+
+    def durable_ns(self) -> int:
+        """Up to when the archive has all that was received, or knows of the gap, UTC ns; may be asked on any thread."""
+        handed_ns = self._handed_ns  # before it is looked at what waits, which may be handed over in between
+        waiting_ns = self._writer.status().oldest_ns
+        return handed_ns if waiting_ns is None else min(handed_ns, waiting_ns)
 
     def size_bytes(self, feed: Feed) -> int:
         """Bytes of the segments that this run wrote of the feed."""

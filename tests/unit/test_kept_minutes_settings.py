@@ -51,7 +51,7 @@ def test_the_job_writes_the_rows_of_those_that_are_named(tmp_path: Path) -> None
         table = pa.Table.from_pylist(rows, schema=SCHEMAS[Channel.TRADES])
         store.write(Channel.TRADES, str(BTC.feed), table, {one.id: one for one in (BTC, ETH)})
         clock = VirtualClock(NOON_NS + 600 * SECOND_NS)
-        jobs = archive_jobs(kept(minute_trades=[ETH.id]), store, [BTC, ETH], [], clock)
+        jobs = archive_jobs(kept(minute_trades=[ETH.id]), store, [BTC, ETH], [], clock, clock.now_ns)
         job = next(job for job in jobs if job.name == "minutes")
         assert job.run() == "2 minutes of trades, 0 corrected, 0 of books"
         assert store.instruments(Channel.MINUTE_TRADES) == [ETH.id]
