@@ -20,7 +20,7 @@ _KINDS: tuple[tuple[str, type[VenueError], str], ...] = (
     ("OperationFailed", ServerFault, "gave no answer that can be used"),
     ("ExchangeError", VenueError, "refused the request"),
 )
-_NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What ccxt itself trips over where an answer is JSON and not what it expects: an order may have been taken by then."""
 
 
@@ -37,7 +37,7 @@ def translated(venue: str) -> Iterator[None]:
         raise
     except error_class("BaseError") as error:
         raise as_venue_error(venue, error) from None
-    except _NOT_UNDERSTOOD as error:
+    except NOT_UNDERSTOOD as error:
         words = f"answered something that ccxt does not understand ({type(error).__name__})"
         raise ServerFault(venue, words) from None
     except OSError as error:

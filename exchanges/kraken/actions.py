@@ -54,7 +54,7 @@ class KrakenActions(PolledActions):
         session.on_error = self._on_error
         desk = OrderDesk(clock, setup.listener)
         wallets = WalletBook(lambda _: str(SPOT), setup.fees, settings.paper.initial_margin_ratio, locks_margin=False)
-        dialect = KrakenDialect()
+        dialect = KrakenDialect(clock)
         orders = CcxtOrders(session, dialect, own)
         account = CcxtGateway(session, SPOT, wallets)
         history = CcxtHistory(session, dialect, orders, own, clock)

@@ -6,14 +6,16 @@ Source: https://docs.kraken.com/exchange/api-reference/trading/add-order (and it
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from bot.clock import Clock
 from bot.domain.order import Order, OrderType, TimeInForce
 from bot.errors import VenueUnavailable
 from exchanges.ccxt.dialect import Row
 from exchanges.kraken.endpoints import VENUE
 from exchanges.kraken.order_ids import own_id, wire_id
+from exchanges.kraken.together import Together
 
 _LIFETIMES = {TimeInForce.IOC: "IOC", TimeInForce.GTC: "GTC", TimeInForce.POST_ONLY: "GTC"}
-_AT_ONCE = 20
+_ORDERS_AT_ONCE = 50
 """Orders that may be asked for by one request."""
 _TRADES_AT_ONCE = 19
 """Trades that are asked for by one call: ccxt splits them by twenty, and of a number that twenty divides it asks for
@@ -33,7 +35,10 @@ class KrakenDialect:
 
     venue = VENUE
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        """`clock`: by which questions of one moment are gathered."""
+        self._asked_orders = Together[Row](clock, _ORDERS_AT_ONCE)
+        self._asked_trades = Together[Row](clock, _TRADES_AT_ONCE)
         self._trades: dict[str, Row] = {}
         """Of orders of ours, by Kraken's id."""
         self._unread: dict[str, str] = {}
@@ -68,10 +73,12 @@ class KrakenDialect:
         given up before the open ones have been looked at too.
         """
         if venue_order_id is not None:
-            rows = await client.fetch_orders_by_ids(
-                [venue_order_id], order.instrument.symbol, _WITH_TRADES | _EACH_TRADE
-            )
-            return next((row for row in rows if row["id"] == venue_order_id), None)
+
+            async def orders(ids: Collection[str]) -> Mapping[str, Row]:
+                rows = await client.fetch_orders_by_ids(list(ids), None, _WITH_TRADES | _EACH_TRADE)
+                return {str(row["id"]): row for row in rows}
+
+            return (await self._asked_orders.ask([venue_order_id], orders)).get(venue_order_id)
         name = self._wire_id(order)
         lists = [client.fetch_open_orders] if order.time_in_force.rests else []
         for ask in (*lists, client.fetch_closed_orders):
@@ -95,10 +102,13 @@ class KrakenDialect:
         """By the ids that the order's own row names; each is asked for until it was told, for it stays what it is."""
         named = [str(one) for one in (order.get("info") or {}).get("trades") or ()]
         missing = [one for one in named if one not in self._trades]
+
+        async def told(ids: Collection[str]) -> Mapping[str, Row]:
+            rows = await client.fetch_order_trades(order["id"], None, None, None, {"trades": list(ids)})
+            return {str(row["id"]): row for row in rows}
+
         for at in range(0, len(missing), _TRADES_AT_ONCE):
-            some = missing[at : at + _TRADES_AT_ONCE]
-            rows = await client.fetch_order_trades(order["id"], None, None, None, {"trades": some})
-            self._trades |= {str(row["id"]): row for row in rows}
+            self._trades |= await self._asked_trades.ask(missing[at : at + _TRADES_AT_ONCE], told)
         trades = [self._trades[one] for one in named if one in self._trades]
         while len(self._trades) > _REMEMBERED:
             del self._trades[next(iter(self._trades))]
@@ -116,10 +126,10 @@ class KrakenDialect:
         raise VenueUnavailable(VENUE, "tells no end of its trades")  # what is cut short would look like all of it
 
     async def names(self, client: Any, venue_order_ids: Collection[str]) -> Mapping[str, str]:
-        """Asked for by Kraken's ids, twenty at a time."""
+        """Asked for by Kraken's ids, as many at a time as it takes."""
         ids = list(venue_order_ids)
         names: dict[str, str] = {}
-        for at in range(0, len(ids), _AT_ONCE):
-            rows = await client.fetch_orders_by_ids(ids[at : at + _AT_ONCE])
+        for at in range(0, len(ids), _ORDERS_AT_ONCE):
+            rows = await client.fetch_orders_by_ids(ids[at : at + _ORDERS_AT_ONCE])
             names |= {str(row["id"]): self.own_id(row) for row in rows}
         return names

@@ -416,6 +416,24 @@ async def test_the_counter_is_kept_and_cancels_have_what_is_left_of_it() -> None
         assert not here.requests.too_many
 
 
+async def test_orders_that_rest_are_asked_for_by_one_question_however_many_there_are() -> None:
+    """With one question each, the counter (one in three seconds) would tell of the last fill half a minute late."""
+    names = [f"rests-{number}" for number in range(12)]
+    async with kraken(is_counting=True) as here, trading(here) as actions:
+        for name in names:
+            actions.submit(an_order(name, BTC, Side.BUY, "0.05", "40000", time_in_force=TimeInForce.POST_ONLY))
+        await until(lambda: here.orders() == len(names) and here.requests.count("POST", "QueryOrders") > 0)
+        resting = list(here.market.resting.items())
+        now_ns = here.exchange.now_ns()
+        here.exchange.on_market([here.market.reach(*key, lots, now_ns) for key, (_, _, lots) in resting])
+        for name in names:
+            done = await final(here, name)
+            assert (done.status, added_up(here.heard.fills(name))) == (OrderStatus.FILLED, D("0.05"))
+        assert here.requests.count("POST", "QueryOrders") < len(names)
+        assert here.requests.count("POST", "QueryTrades") < len(names)
+        assert not here.requests.too_many
+
+
 async def test_the_dead_man_switch_is_petted_though_questions_for_orders_take_up_the_counter() -> None:
     """Two orders that rest ask for more than it gives back; who is turned away asks again just when there is room."""
     clock = VirtualClock()

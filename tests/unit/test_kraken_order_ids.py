@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.clock import SystemClock
 from bot.execution.order_names import order_name
 from exchanges.kraken.dialect import KrakenDialect
 from exchanges.kraken.order_ids import own_id, wire_id
@@ -47,7 +48,7 @@ def test_a_name_that_is_too_long_to_be_read_back_is_known_to_who_gave_it() -> No
     bench.open()
     name = order_name("20261121T033620-ffff-100", "20261122T033620-1a2b", 7)
     order = bench.inbox[0].model_copy(update={"client_order_id": name})
-    dialect = KrakenDialect()
+    dialect = KrakenDialect(SystemClock())
     told = dialect.terms(order)["clientOrderId"]
     assert own_id(told) == told
     assert dialect.own_id({"clientOrderId": told}) == name

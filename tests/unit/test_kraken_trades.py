@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bot.clock import SystemClock
 from bot.errors import RateLimited, VenueUnavailable
 from exchanges.kraken.dialect import KrakenDialect
 
@@ -28,7 +29,7 @@ class Client:
 
 
 def asked(trades: int) -> int:
-    dialect = KrakenDialect()
+    dialect = KrakenDialect(SystemClock())
     return len(asyncio.run(dialect.trades_since(Client(trades), {"BTC/USD"}, SINCE_MS)))
 
 
@@ -61,7 +62,7 @@ class Narrow:
 
 def test_what_has_been_told_of_an_orders_trades_is_not_asked_for_again() -> None:
     """An order of many trades would take up the counter each time, and have all of them never."""
-    dialect, client = KrakenDialect(), Narrow()
+    dialect, client = KrakenDialect(SystemClock()), Narrow()
     named = [str(number) for number in range(50)]
     row = {"id": "O", "info": {"trades": named[:40]}}
     for _ in range(2):

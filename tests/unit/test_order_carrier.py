@@ -224,6 +224,26 @@ async def test_an_order_that_rests_is_asked_for_now_and_then_and_at_once_after_a
     await bench.carrier.stop()
 
 
+async def test_where_one_question_is_put_for_all_orders_that_rest_they_are_asked_for_in_the_same_moments(
+    bench: Bench,
+) -> None:
+    class Resting(Venue):
+        async def find(self, order: Order) -> OrderReport | None:
+            self.finding = OrderReport(order.client_order_id, OrderStatus.SENT, D(0), "7")
+            return await super().find(order)
+
+    venue = Resting(bench.clock)
+    carrier = OrderCarrier(bench.desk, venue, bench.clock, lambda level, text: None, asks_together=True)
+    for name, at in (("a", 0.5), ("b", 1.9), ("c", 3.0)):
+        await bench.advance_to(at)
+        carrier.submit(order(TimeInForce.GTC).model_copy(update={"client_order_id": name}))
+    await bench.advance_to(3.9)
+    venue.asked_at.clear()
+    await bench.advance_to(13.0)
+    assert venue.asked_at == pytest.approx([4.0] * 3 + [8.0] * 3 + [12.0] * 3, abs=0.011)
+    await carrier.stop()
+
+
 async def test_fills_that_a_final_state_lacks_are_asked_for_soon(bench: Bench) -> None:
     bench.carrier.submit(order(TimeInForce.GTC))
     bench.venue.finding = RESTING

@@ -98,6 +98,8 @@ class OrderCarrier:
         log: Log,
         leaves_trace: Callable[[Order], Awaitable[bool]] | None = None,
         never_comes_s: float = NEVER_COMES_S,
+        *,
+        asks_together: bool = False,
     ) -> None:
         """Carry orders.
 
@@ -109,7 +111,9 @@ class OrderCarrier:
             leaves_trace: Whether the venue's open orders or trades name an order; raises `VenueError` where they
                 cannot be asked for. None: the gateway's own answer is enough.
             never_comes_s: After this time an order that the venue does not know will not come.
+            asks_together: Ask for all orders that rest in the same moments, for a gateway that puts one question then.
         """
+        self._asks_together = asks_together
         self._desk = desk
         desk.on_stray = self._on_stray
         self._leaves_trace = leaves_trace
@@ -185,7 +189,7 @@ class OrderCarrier:
     async def _follow(self, flight: Flight) -> None:
         held_off_s = 0.0
         for wait_s in chain(_ASK_AFTER_S, repeat(_ASK_AFTER_S[-1])):
-            next_s = _ASK_OPEN_S if _is_resting(flight) else self._not_later_s(flight, wait_s)
+            next_s = self._rest_s() if _is_resting(flight) else self._not_later_s(flight, wait_s)
             await self._wait(flight, max(held_off_s, next_s))
             if flight.is_over:
                 return
@@ -195,6 +199,12 @@ class OrderCarrier:
             except VenueError as error:
                 held_off_s = _held_off_s(error)
                 self._log("warning", f"order {flight.order.client_order_id} could not be asked for: {error}")
+
+    def _rest_s(self) -> float:
+        if not self._asks_together:
+            return _ASK_OPEN_S
+        left_s = _ASK_OPEN_S - self._clock.monotonic_ns() / 1e9 % _ASK_OPEN_S
+        return left_s if left_s > _MOMENT_S else left_s + _ASK_OPEN_S  # a timer that ended early has had its question
 
     def _not_later_s(self, flight: Flight, wait_s: float) -> float:
         """`wait_s`, unless it can be told before that the order never arrived."""

@@ -61,6 +61,7 @@ class PolledActions(StreamedActions):
             log=log,
             questions=questions,
             never_comes_s=never_comes_s,
+            asks_together=True,
         )
         self._poll = told.poll = AccountPoll(account, state, clock, log, self._carrier.look_again)
         self._polling: asyncio.Task[None] | None = None

@@ -106,6 +106,7 @@ class StreamedActions:
         trade_sockets: Sequence[TradeSocket] = (),
         questions: AccountQuestions,
         never_comes_s: float = NEVER_COMES_S,
+        asks_together: bool = False,
     ) -> None:
         self._desk = desk
         self.questions = questions
@@ -117,7 +118,9 @@ class StreamedActions:
         self._log = log
         self._state = state
         self._orders = orders
-        self._carrier = OrderCarrier(desk, orders, clock, log, self._leaves_trace, never_comes_s)
+        self._carrier = OrderCarrier(
+            desk, orders, clock, log, self._leaves_trace, never_comes_s, asks_together=asks_together
+        )
         self.switch = DeadManSwitch(dead_man, log, self._resting)
         """The venue's dead-man switch."""
         self._gap = asyncio.Event()
