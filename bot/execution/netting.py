@@ -4,8 +4,7 @@ The account is flat there: an order of either would not shrink its position, and
 one has to sell goes to the one that has to buy, at the middle of the quote, without an order and without a fee. The
 cash that leaves one pair comes to the other: ledger, pairs and wallets agree to the last digit.
 
-Each of the two records names the other as well (`netted`): of a process that is killed between them the next start
-finds both.
+Each of the two records names the other as well (`beside`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from bot.clock import Clock
 from bot.domain.order import Fill, Side
+from bot.execution.beside import naming_each_other
 from bot.execution.context import Quotes
 from bot.execution.grid import touch
 from bot.execution.pair import Pair, PairLeg, PairState
@@ -107,7 +107,6 @@ class Netting:
             return Netted(of, f"close_{side}", fill)
 
         parts = part(*one), part(*other)
-        for mine, theirs in (parts, parts[::-1]):
-            body = {**mine.record(), NETTED: theirs.record()}
-            self._journal.record(RecordKind.FILL, mine.fill.fill_id, now_ns, body)
+        for body in naming_each_other([part.record() for part in parts]):
+            self._journal.record(RecordKind.FILL, body["fill_id"], now_ns, body)
         return parts

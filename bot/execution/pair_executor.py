@@ -27,7 +27,7 @@ from bot.execution.closing import Closing
 from bot.execution.context import ExecutionContext
 from bot.execution.dust import DustLedger, dust_records
 from bot.execution.episode import Stage
-from bot.execution.forced import shares
+from bot.execution.forced import leg_of_part, part_records, shares
 from bot.execution.grid import decimal_price
 from bot.execution.leg_recovery import LegRecovery
 from bot.execution.netting import Netting
@@ -231,16 +231,16 @@ class PairExecutor:
         """
         self._rounds.tell_sent()
         found = list(shares(fill, self._pairs.values()))
-        for pair, part in found:
+        lost = [(pair, part) for pair, part in found if pair.count(part)]
+        for body in part_records(lost):  # all of them before anything is done for one
+            self._journal.record(RecordKind.FILL, body["fill_id"], fill.ts_event_ns, body)
+        for pair, part in lost:
+            self._on_pair_fill(pair, leg_of_part(part), part)
+        for pair, part in lost:
             self._lose(pair, part)
         return bool(found)
 
     def _lose(self, pair: Pair, fill: Fill) -> None:
-        if not pair.count(fill):
-            return
-        leg_name = f"hedge_{fill.side}"
-        self._rounds.record_fill(pair, fill, leg_name, fill.price)
-        self._on_pair_fill(pair, leg_name, fill)
         what = f"{fill.quantity:f} of {fill.instrument.id} at {fill.price:f}"
         self.on_alarm(pair, f"the venue took {what} away ({fill.forced}): the other leg of pair {pair.id} is closed")
         pair.has_given_up = True

@@ -14,9 +14,9 @@ from bot.engine.accounts.abandoned import ABANDONED
 from bot.engine.accounts.left_open import left_open
 from bot.engine.accounts.runs_before import asked_since_ns, begun_by, is_on, needed, shares
 from bot.errors import StorageError
+from bot.execution.beside import BESIDE
 from bot.execution.chain import Chain
 from bot.execution.journal_replay import KINDS, JournalReplay, LeftPair
-from bot.execution.netting import NETTED
 from bot.execution.pair import PairState
 from bot.ports import Journal, RecordKind
 from bot.storage.queries import JournalReader
@@ -27,7 +27,7 @@ BEFORE_NS = 600_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class MissingPart:
-    """What one pair, or nobody, had of a funding payment; or what one of two pairs had of what they matched."""
+    """What one pair, or nobody, had of a funding payment; or what one of several pairs had of fills of one event."""
 
     key: str
     """The instrument; of a fill its id."""
@@ -50,7 +50,7 @@ class LeftBehind:
     payments: set[tuple[str, int]] = field(default_factory=set)
     """Instrument and time of every funding payment since then that the journal has."""
     missing_parts: list["MissingPart"] = field(default_factory=list)
-    """Parts of such payments, and of matched rests, that a crash took: `write_missing` makes up for them."""
+    """What of such payments and events a crash took: `write_missing` makes up for it."""
     orders_over: dict[str, str] = field(default_factory=dict)
     """Orders of pairs that are over, by client order id, and whose: what is filled of them now belongs to nobody."""
     take_up: Callable[[str], LeftPair | None] = lambda pair_id: None
@@ -87,8 +87,8 @@ def left_behind(
             told = []
         replay = JournalReplay({one.id: one for one in instruments})
         parts: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-        matched: dict[str, MissingPart] = {}
-        fills: set[str] = set()
+        named: dict[tuple[str, str], MissingPart] = {}
+        fills: set[tuple[str, str]] = set()
         # Runs that had more venues count too: they may have taken over what these left, and ended it.
         beside = [run for run in runs if shares(run, accounts or {})]
         last_ns = asked_since_ns(reader, beside)
@@ -101,13 +101,11 @@ def left_behind(
                 _note(found, record.kind, record.key, record.ts_ns, record.body)
                 if record.kind is RecordKind.FUNDING:
                     parts.setdefault((record.key, record.ts_ns), []).append(record.body)
-                elif record.kind is RecordKind.FILL and record.body["client_order_id"] == NETTED:
-                    fills.add(record.key)
-                    if (other := record.body.get(NETTED)) is not None:  # one that was missing names none
-                        part = MissingPart(other["fill_id"], record.ts_ns, other, RecordKind.FILL)
-                        matched[part.key] = part
+                elif record.kind is RecordKind.FILL and (others := record.body.get(BESIDE)) is not None:
+                    fills.add(_name(record.body))
+                    named |= {_name(one): _missing_fill(one, record.ts_ns) for one in others}
         found.missing_parts = [part for (key, ts_ns), told in parts.items() for part in _missing(key, ts_ns, told)]
-        found.missing_parts += [part for key, part in matched.items() if key not in fills]
+        found.missing_parts += [part for name, part in named.items() if name not in fills]
         for part in found.missing_parts:
             replay.take(part)
         found.orders_over = replay.orders_over()
@@ -121,8 +119,8 @@ def left_behind(
 
 
 def write_missing(journal: Journal, left: LeftBehind) -> None:
-    """Write down what a crash took, so that the parts of a payment sum to what the venue paid, and matched rests to
-    nothing."""
+    """Write down what a crash took, so that the parts of a payment sum to what the venue paid, and fills to what it
+    traded."""
     for part in left.missing_parts:
         journal.record(part.kind, part.key, part.ts_ns, part.body)
 
@@ -150,12 +148,19 @@ def _missing(key: str, ts_ns: int, told: Sequence[Mapping[str, Any]]) -> Iterato
             yield MissingPart(key, ts_ns, {**part, "pair": whose, "payment": amount})
 
 
-def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, object]) -> None:
+def _missing_fill(body: Mapping[str, Any], ts_ns: int) -> MissingPart:
+    return MissingPart(body["fill_id"], ts_ns, {**body, BESIDE: ()}, RecordKind.FILL)
+
+
+def _name(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Instrument and fill id."""
+    return f"{body['instrument']['venue']}:{body['instrument']['symbol']}", body["fill_id"]
+
+
+def _note(found: LeftBehind, kind: RecordKind, key: str, ts_ns: int, body: Mapping[str, Any]) -> None:
     if found.since_ns is None or ts_ns < found.since_ns - BEFORE_NS:
         return
     if kind is RecordKind.FUNDING:
         found.payments.add((key, ts_ns))
     elif kind is RecordKind.FILL:
-        one = body["instrument"]
-        assert isinstance(one, Mapping)
-        found.fill_ids.add((f"{one['venue']}:{one['symbol']}", key))
+        found.fill_ids.add(_name(body))

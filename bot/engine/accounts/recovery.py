@@ -24,7 +24,7 @@ from bot.engine.accounts.left_behind import LeftBehind
 from bot.engine.accounts.runs_before import ADOPTED
 from bot.errors import AuthenticationFailed, PreflightFailed, VenueError, VenueUnavailable
 from bot.execution.chain import Chain
-from bot.execution.forced import shares
+from bot.execution.forced import part_records, shares
 from bot.execution.journal_replay import LeftPair
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_record import pair_record
@@ -179,8 +179,7 @@ class Recovery:
             return False
         left.fills.append(fill)
         self._left.fill_ids.add((fill.instrument.id, fill.fill_id))
-        of_the_venue = (None, f"hedge_{fill.side}", fill.price)
-        _, leg, expected = left.pair.orders.get(fill.client_order_id, of_the_venue)
+        _, leg, expected = left.pair.orders[fill.client_order_id]
         body = {**fill.model_dump(mode="json"), "pair": left.pair.id, "leg": leg, "expected_price": str(expected)}
         self._journal.record(RecordKind.FILL, fill.fill_id, fill.ts_event_ns, body)
         return True
@@ -241,8 +240,12 @@ class Recovery:
             return False
         pairs = [left.pair for left in self._left.pairs if isinstance(left.pair, Pair)]
         for fill in taken:
-            for pair, part in shares(fill, pairs):
-                self._count(next(left for left in self._left.pairs if left.pair is pair), part)
+            parts = [(pair, part) for pair, part in shares(fill, pairs) if pair.count(part)]
+            for body in part_records(parts):
+                self._journal.record(RecordKind.FILL, body["fill_id"], fill.ts_event_ns, body)
+            for pair, part in parts:
+                next(left for left in self._left.pairs if left.pair is pair).fills.append(part)
+                self._left.fill_ids.add((part.instrument.id, part.fill_id))
                 pair.state = PairState.CLOSING if pair.state is PairState.OPEN else pair.state
                 pair.close_reason = pair.close_reason or fill.forced
                 what = f"{part.quantity:f} of {part.instrument.id} at {part.price:f} away ({fill.forced})"
