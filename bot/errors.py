@@ -22,7 +22,8 @@
     ├── OrderError                 carries `client_order_id`
     │   ├── OrderRejected            final
     │   │   ├── InsufficientBalance
-    │   │   └── BelowMinimum
+    │   │   ├── BelowMinimum
+    │   │   └── AboveMaximum
     │   └── OrderOutcomeUnknown      sent, no answer: ask by client id, never send again
     └── TransferError              carries `transfer_id`
         ├── TransferRefused          final: by our guard or by the venue, nothing moved
@@ -170,6 +171,10 @@ class InsufficientBalance(OrderRejected):
 
 class BelowMinimum(OrderRejected):
     """Quantity or notional below the instrument's minimum."""
+
+
+class AboveMaximum(OrderRejected):
+    """Quantity or notional above what the instrument takes in one order."""
 
 
 class OrderOutcomeUnknown(OrderError):

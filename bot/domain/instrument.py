@@ -62,7 +62,7 @@ class Instrument(BaseModel):
     """A venue and ccxt's unified symbol, with the grid on which the venue accepts orders.
 
     `tick_size` is in quote per base, `lot_size` and `min_quantity` in the venue's quantity unit (base units,
-    or contracts where `contract_multiplier` is not 1), `min_notional` in quote units.
+    or contracts where `contract_multiplier` is not 1), `min_notional` in quote units; the largest ones alike.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,6 +79,12 @@ class Instrument(BaseModel):
     lot_size: Decimal = Field(gt=0)
     min_quantity: Decimal = Field(default=Decimal(0), ge=0)
     min_notional: Decimal = Field(default=Decimal(0), ge=0)
+    max_quantity: Decimal | None = Field(default=None, gt=0)
+    """Of one order; None: no limit is known."""
+    max_market_quantity: Decimal | None = Field(default=None, gt=0)
+    """Of one market order, which has to keep to `max_quantity` as well; None: to that alone."""
+    max_notional: Decimal | None = Field(default=None, gt=0)
+    """Of one order, at its limit price; None: no limit is known."""
     contract_multiplier: Decimal = Field(default=Decimal(1), gt=0)
     """Base units a contract (linear), quote units a contract (inverse); 1 where quantity is base units."""
     status: ListingStatus = ListingStatus.TRADING
@@ -106,6 +112,14 @@ class Instrument(BaseModel):
         if self.segment is Segment.INVERSE:
             return quantity * multiplier / price
         return quantity * multiplier
+
+    def most(self, price: Decimal, *, at_market: bool) -> Decimal | None:
+        """The largest quantity that one order may have at `price`, in whole lots; None: no limit is known."""
+        told = [self.max_quantity, self.max_market_quantity if at_market else None]
+        if self.max_notional is not None:
+            worth = self.contract_multiplier * (1 if self.segment is Segment.INVERSE else price)
+            told.append(self.max_notional / worth)
+        return min((self.floor_quantity(one) for one in told if one is not None), default=None)
 
     def floor_quantity(self, quantity: Decimal) -> Decimal:
         """The largest multiple of the lot not above `quantity`; quantities are never rounded up."""

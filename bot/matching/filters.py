@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from bot.domain.instrument import Segment
 from bot.domain.order import Order, OrderType, TimeInForce
-from bot.errors import BelowMinimum, OrderRejected
+from bot.errors import AboveMaximum, BelowMinimum, OrderRejected
 from bot.matching.cash import exact
 
 
@@ -18,6 +18,7 @@ def check_form(order: Order, *, rests: bool = False) -> None:
 
     Raises:
         BelowMinimum: If the quantity is below the instrument's minimum.
+        AboveMaximum: If it is above what the instrument takes in one order of its type.
         OrderRejected: If it has another lifetime (GTC would take and then rest), a number is not positive and finite,
             a price is missing or too much, or a number is off the grid.
     """
@@ -32,6 +33,9 @@ def check_form(order: Order, *, rests: bool = False) -> None:
     minimum = order.instrument.min_quantity
     if order.quantity < minimum:
         raise BelowMinimum(order.client_order_id, f"quantity {order.quantity} is below the minimum {minimum}")
+    for maximum in (order.instrument.max_quantity, _market_maximum(order)):
+        if maximum is not None and order.quantity > maximum:
+            raise AboveMaximum(order.client_order_id, f"quantity {order.quantity} is above the maximum {maximum}")
 
 
 @exact
@@ -40,18 +44,26 @@ def check_notional(order: Order, price: Decimal) -> None:
 
     Raises:
         BelowMinimum: If its notional in quote units is below the instrument's minimum.
+        AboveMaximum: If a limit order's is above the most that the instrument takes in one.
     """
     instrument = order.instrument
-    if order.reduce_only and instrument.segment is not Segment.SPOT:
-        return
     notional = order.quantity * instrument.contract_multiplier
     if instrument.segment is not Segment.INVERSE:
         notional *= price
+    most = instrument.max_notional
+    if most is not None and order.price is not None and notional > most:
+        raise AboveMaximum(order.client_order_id, f"notional {notional} {instrument.quote} is above the maximum {most}")
+    if order.reduce_only and instrument.segment is not Segment.SPOT:
+        return
     if notional < instrument.min_notional:
         raise BelowMinimum(
             order.client_order_id,
             f"notional {notional} {instrument.quote} is below the minimum {instrument.min_notional}",
         )
+
+
+def _market_maximum(order: Order) -> Decimal | None:
+    return order.instrument.max_market_quantity if order.type is OrderType.MARKET else None
 
 
 def _check_number(order: Order, name: str, number: Decimal, step: Decimal) -> None:

@@ -11,7 +11,7 @@ from bot.domain.terms import Listing
 from bot.errors import MalformedPayload, SettingsError
 from exchanges.binance.schemas import AnyFrame, PrintedTicker
 from exchanges.common.market.listings import delivery_ns, listing_status
-from exchanges.common.told import plain
+from exchanges.common.told import Limit, plain
 
 _NAME = len(b'{"stream":"')
 _TICKER = b"@bookTicker"
@@ -40,6 +40,8 @@ class SymbolFilter(BaseModel):
     min_quantity: Decimal | None = Field(default=None, validation_alias="minQty")
     min_notional: Decimal | None = Field(default=None, validation_alias="minNotional")
     notional: Decimal | None = None
+    max_quantity: Limit = Field(default=None, validation_alias="maxQty")
+    max_notional: Limit = Field(default=None, validation_alias="maxNotional")
 
 
 class ListingRow(BaseModel):
@@ -100,6 +102,9 @@ def instrument(row: SymbolRow, feed: Feed) -> Instrument:
         lot_size=plain(lot.step_size),
         min_quantity=plain(lot.min_quantity or Decimal(0)),
         min_notional=plain(notional.min_notional or notional.notional or Decimal(0)),
+        max_quantity=lot.max_quantity,
+        max_market_quantity=row.filter("MARKET_LOT_SIZE").max_quantity,
+        max_notional=notional.max_notional,
         contract_multiplier=plain(row.contract_size),
         status=row.listing.status,
         delivery_ns=row.listing.delivery_ns,

@@ -6,7 +6,7 @@ Source: https://developers.binance.com/docs (error codes of spot and USDⓈ-M).
 import json
 from typing import Any
 
-from bot.errors import BelowMinimum, InsufficientBalance, VenueError, VenueUnavailable
+from bot.errors import AboveMaximum, BelowMinimum, InsufficientBalance, VenueError, VenueUnavailable
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.errors import as_venue_error, retry_after_s
 from exchanges.binance.library import BinanceAPIException
@@ -49,6 +49,7 @@ _CODES = RefusalCodes(
         -4003: BelowMinimum,
         -4004: BelowMinimum,
         -4164: BelowMinimum,
+        -4005: AboveMaximum,
     },
 )
 

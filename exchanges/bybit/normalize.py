@@ -57,6 +57,9 @@ def _of_row(feed: Feed, row: InstrumentRow) -> Instrument:
         lot_size=row.lot_size,
         min_quantity=row.min_quantity,
         min_notional=row.min_notional,
+        max_quantity=row.max_quantity,
+        max_market_quantity=row.max_market_quantity,
+        max_notional=row.max_notional,
         status=listing(row).status,
         delivery_ns=listing(row).delivery_ns,
     )

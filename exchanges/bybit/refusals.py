@@ -6,7 +6,7 @@ Source: https://bybit-exchange.github.io/docs/v5/error.
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 from pydantic import ValidationError
 
-from bot.errors import BelowMinimum, GeoBlocked, InsufficientBalance, VenueError
+from bot.errors import AboveMaximum, BelowMinimum, GeoBlocked, InsufficientBalance, VenueError
 from exchanges.bybit.errors import venue_error
 from exchanges.bybit.normalize import VENUE
 from exchanges.bybit.private_schemas import Envelope
@@ -47,6 +47,8 @@ _CODES = RefusalCodes(
         110094: BelowMinimum,
         170136: BelowMinimum,
         170140: BelowMinimum,
+        170124: AboveMaximum,
+        170135: AboveMaximum,
     },
 )
 

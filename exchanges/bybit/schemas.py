@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from bot.domain.market import PublicTrade, TopOfBook
+from exchanges.common.told import Limit
 
 _MS = 1_000_000
 _INT64 = 2**63
@@ -150,6 +151,21 @@ class InstrumentRow(ListingRow):
             AliasPath("lotSizeFilter", "minNotionalValue"), AliasPath("lotSizeFilter", "minOrderAmt")
         ),
     )
+    max_quantity: Limit = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            # Spot has both, and calls the second one out of use.
+            AliasPath("lotSizeFilter", "maxLimitOrderQty"),
+            AliasPath("lotSizeFilter", "maxOrderQty"),
+        ),
+    )
+    max_market_quantity: Limit = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            AliasPath("lotSizeFilter", "maxMktOrderQty"), AliasPath("lotSizeFilter", "maxMarketOrderQty")
+        ),
+    )
+    max_notional: Limit = Field(default=None, validation_alias=AliasPath("lotSizeFilter", "maxOrderAmt"))
 
 
 class InstrumentPage(_Wire):

@@ -16,6 +16,7 @@ from bot.suggestion import did_you_mean
 from exchanges.ccxt.errors import translated
 from exchanges.ccxt.rows import Description, Grid, Refused, positive
 from exchanges.common.market.wanted import wants_all
+from exchanges.common.told import limit
 
 _TICK_SIZE_MODE = 4
 """ccxt's `precisionMode` in which precisions are steps; in the others 8 would mean eight decimals or digits."""
@@ -115,6 +116,8 @@ def _instrument(feed: Feed, symbol: str, market: Mapping[str, Any], describe: De
         lot_size=grid.lot,
         min_quantity=max(own.min_quantity, positive(_dict(limits, "amount").get("min"), "the smallest quantity")),
         min_notional=max(own.min_notional, positive(_dict(limits, "cost").get("min"), "the smallest notional")),
+        max_quantity=limit(_dict(limits, "amount").get("max")),
+        max_notional=limit(_dict(limits, "cost").get("max")),
     )
 
 

@@ -1,10 +1,10 @@
 """Rows of a venue's answer, each read for itself: one that is missing or odd spoils only itself, and is named."""
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
-from typing import Any, TypeVar
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from bot.domain.terms import Told
 
@@ -63,3 +63,15 @@ def bps_of(rate: Decimal) -> Decimal:
 def plain(number: Decimal) -> Decimal:
     """A number without idle zeros and without an exponent: `0.01000000` is 0.01, `1E+2` is 100."""
     return Decimal(f"{number.normalize():f}")
+
+
+def limit(told: object) -> Decimal | None:
+    """The most that a venue says it takes; None where it says nothing, or 0, which switches a limit off."""
+    try:
+        number = Decimal(str(told))
+    except InvalidOperation:
+        return None
+    return plain(number) if number.is_finite() and number > 0 else None
+
+
+Limit = Annotated[Decimal | None, BeforeValidator(limit)]

@@ -28,7 +28,14 @@ SPOT_ROW: dict[str, Any] = {
         {"filterType": "PRICE_FILTER", "minPrice": "0.01000000", "maxPrice": "1000000.00", "tickSize": "0.01000000"},
         {"filterType": "LOT_SIZE", "minQty": "0.00010000", "maxQty": "9000.00000000", "stepSize": "0.00010000"},
         {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": "2357.34", "stepSize": "0.00000000"},
-        {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True, "avgPriceMins": 5},
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": "5.00000000",
+            "applyMinToMarket": True,
+            "maxNotional": "9000000.00000000",
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        },
     ],
 }
 LINEAR_ROW: dict[str, Any] = {
@@ -43,6 +50,7 @@ LINEAR_ROW: dict[str, Any] = {
     "filters": [
         {"filterType": "PRICE_FILTER", "minPrice": "556.80", "maxPrice": "4529764", "tickSize": "0.10"},
         {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0.001", "maxQty": "120", "stepSize": "0.001"},
         {"filterType": "MIN_NOTIONAL", "notional": "100"},
     ],
 }
@@ -56,6 +64,7 @@ def test_a_spot_row() -> None:
     assert described(SPOT_ROW, SPOT) == Instrument(
         venue="binance", symbol="ETH/USDT", segment="spot", base="ETH", quote="USDT", settle=None,
         tick_size=Decimal("0.01"), lot_size=Decimal("0.0001"), min_quantity=Decimal("0.0001"), min_notional=Decimal(5),
+        max_quantity=Decimal(9000), max_market_quantity=Decimal("2357.34"), max_notional=Decimal(9_000_000),
     )  # fmt: skip
 
 
@@ -63,7 +72,25 @@ def test_a_linear_row() -> None:
     assert described(LINEAR_ROW, LINEAR) == Instrument(
         venue="binance", symbol="BTC/USDT:USDT", segment="linear", base="BTC", quote="USDT", settle="USDT",
         tick_size=Decimal("0.1"), lot_size=Decimal("0.001"), min_quantity=Decimal("0.001"), min_notional=Decimal(100),
+        max_quantity=Decimal(1000), max_market_quantity=Decimal(120),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("told", ["0.00000000", "", "NaN", None])
+def test_a_largest_order_that_is_switched_off_or_not_told_is_no_limit(told: str | None) -> None:
+    lot = SPOT_ROW["filters"][1] | {"maxQty": told}
+    read = described(SPOT_ROW | {"filters": [SPOT_ROW["filters"][0], lot]}, SPOT)
+    assert (read.max_quantity, read.max_market_quantity, read.max_notional) == (None, None, None)
+
+
+def test_the_largest_orders_of_a_recorded_answer() -> None:
+    path = SHARED / "fixtures/basana/binance_btc_usdt_exchange_info.json"
+    if not path.exists():
+        pytest.skip(f"{path} is absent: set CRYPTO_PIPE_SHARED to the folder with the exchanges' payloads")
+    read = described(json.loads(path.read_bytes())["symbols"][0], SPOT)
+    assert (read.max_quantity, read.max_market_quantity) == (Decimal(9000), Decimal("328.37710865"))
+    assert read.most(Decimal(30_000), at_market=False) == 9000
+    assert read.most(Decimal(30_000), at_market=True) == Decimal("328.3771")
 
 
 def test_the_older_name_of_the_notional_filter() -> None:

@@ -22,7 +22,14 @@ LINEAR_ROW = {
     "quoteCoin": "USDT",
     "settleCoin": "USDT",
     "priceFilter": {"minPrice": "0.10", "maxPrice": "1999999.80", "tickSize": "0.10"},
-    "lotSizeFilter": {"minOrderQty": "0.001", "qtyStep": "0.001", "minNotionalValue": "5"},
+    "lotSizeFilter": {
+        "minOrderQty": "0.001",
+        "qtyStep": "0.001",
+        "minNotionalValue": "5",
+        "maxOrderQty": "1190.000",
+        "maxMktOrderQty": "500.000",
+        "postOnlyMaxOrderQty": "1190.000",
+    },
     "fundingInterval": 480,
 }
 SPOT_ROW = {
@@ -59,6 +66,30 @@ def test_a_linear_row():
     assert (read.tick_size, read.lot_size) == (Decimal("0.10"), Decimal("0.001"))
     assert (read.min_quantity, read.min_notional) == (Decimal("0.001"), Decimal(5))
     assert read.contract_multiplier == 1
+
+
+def largest(read):
+    return read.max_quantity, read.max_market_quantity, read.max_notional
+
+
+def test_the_largest_orders_of_each_category():
+    assert largest(instrument(LINEAR, LINEAR_ROW)) == (1190, 500, None)
+    assert largest(instrument(SPOT, SPOT_ROW)) == (None, None, None)
+    spot = {**SPOT_ROW["lotSizeFilter"], "maxOrderQty": "71.7", "maxOrderAmt": "4000000"}
+    assert largest(instrument(SPOT, changed(SPOT_ROW, lotSizeFilter=spot))) == (Decimal("71.7"), None, 4_000_000)
+    spot |= {"maxLimitOrderQty": "83", "maxMarketOrderQty": "41.5", "maxOrderAmt": ""}
+    assert largest(instrument(SPOT, changed(SPOT_ROW, lotSizeFilter=spot))) == (83, Decimal("41.5"), None)
+
+
+@pytest.mark.parametrize(
+    ("file", "feed", "told"),
+    [("GetLinearInverseSymbols", LINEAR, (100, 100, None)), ("GetSpotSymbols", SPOT, ("71.73956243", None, 2_000_000))],
+)
+def test_the_largest_orders_of_a_recorded_answer(file, feed, told):
+    path = shared("jkorf", "Bybit", "Endpoints", "V5Api", "ExchangeData", f"{file}.txt")
+    answer = path.read_text()
+    row = json.JSONDecoder().raw_decode(answer, answer.index("{", answer.index('"list"')))[0]
+    assert largest(instrument(feed, row)) == tuple(None if one is None else Decimal(one) for one in told)
 
 
 def test_a_spot_row():
@@ -141,7 +172,8 @@ def test_documented_answers_are_read(feed, name):
 
 def test_shipped_metadata_and_fees():
     assert set(INSTRUMENTS[LINEAR]) == set(INSTRUMENTS[SPOT]) == {"BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"}
-    assert INSTRUMENTS[LINEAR]["BTCUSDT"] == instrument(LINEAR, LINEAR_ROW)
+    unlimited = {"max_quantity": None, "max_market_quantity": None}
+    assert INSTRUMENTS[LINEAR]["BTCUSDT"] == instrument(LINEAR, LINEAR_ROW).model_copy(update=unlimited)
     assert INSTRUMENTS[SPOT]["SOLUSDT"].symbol == "SOL/USDT"
     assert (FEES[LINEAR].maker_bps, FEES[LINEAR].taker_bps) == (Decimal(2), Decimal("5.5"))
     assert (FEES[SPOT].maker_bps, FEES[SPOT].taker_bps) == (Decimal(10), Decimal(10))

@@ -87,6 +87,15 @@ async def test_what_agrees_is_an_instrument() -> None:
     assert set((await read(COINBASE, coinbase_market())).instruments) == {"BTC-USD"}
 
 
+async def test_the_largest_order_is_what_ccxt_tells_and_none_where_it_tells_none() -> None:
+    told = coinbase_market(limits__amount__max="3400", limits__cost__max="150000000")
+    most = (await read(COINBASE, told)).instruments["BTC-USD"]
+    assert (most.max_quantity, most.max_market_quantity, most.max_notional) == (3400, None, 150_000_000)
+    none = kraken_market(limits__amount__max=None, limits__cost__max=0)
+    most = (await read(KRAKEN, none)).instruments["BTC/USD"]
+    assert (most.max_quantity, most.max_market_quantity, most.max_notional) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("market", "reason"),
     [

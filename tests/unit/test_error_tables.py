@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from bot.clock import VirtualClock
 from bot.errors import (
+    AboveMaximum,
     AuthenticationFailed,
     Banned,
     BelowMinimum,
@@ -58,7 +59,7 @@ BINANCE: list[tuple[int, int, Kind]] = [
     (400, -2027, InsufficientBalance), (400, -2016, OrderRejected), (400, -2020, OrderRejected),
     (400, -2021, OrderRejected), (400, -2022, OrderRejected), (400, -2023, OrderRejected), (400, -2025, OrderRejected),
     (400, -4003, BelowMinimum), (400, -4004, BelowMinimum), (400, -4164, BelowMinimum),
-    (400, -4001, OrderRejected), (400, -4005, OrderRejected), (400, -4014, OrderRejected), (400, -4016, OrderRejected),
+    (400, -4001, OrderRejected), (400, -4005, AboveMaximum), (400, -4014, OrderRejected), (400, -4016, OrderRejected),
     (400, -4023, OrderRejected), (400, -4024, OrderRejected), (400, -4061, OrderRejected), (400, -4108, OrderRejected),
     (400, -4120, OrderRejected), (400, -4131, OrderRejected), (400, -5021, OrderRejected), (400, -5022, OrderRejected),
     # an order of this id exists, or may
@@ -83,8 +84,9 @@ BYBIT: list[tuple[int, int, Kind]] = [
     *((200, code, InsufficientBalance) for code in (110004, 110006, 110007, 110012, 110044, 110045, 110051, 110052,
                                                     110053, 131212, 170033, 170131)),
     *((200, code, BelowMinimum) for code in (110094, 170136, 170140)),
+    *((200, code, AboveMaximum) for code in (170124, 170135)),
     *((200, code, OrderRejected) for code in (
-        10001, 10404, 110003, 110017, 110020, 110030, 110043, 110074, 110079, 170121, 170124, 170130, 170134, 170137,
+        10001, 10404, 110003, 110017, 110020, 110030, 110043, 110074, 110079, 170121, 170130, 170134, 170137,
         170193, 170344, 170810, 131002, 131004)),
     # an order of this id exists, or may: it is asked for
     (200, 110072, OrderOutcomeUnknown), (200, 170141, OrderOutcomeUnknown), (200, 10014, OrderOutcomeUnknown),

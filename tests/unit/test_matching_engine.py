@@ -9,7 +9,7 @@ from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Order, OrderStatus, OrderType, Side, TimeInForce
-from bot.errors import BelowMinimum, InsufficientBalance, OrderRejected
+from bot.errors import AboveMaximum, BelowMinimum, InsufficientBalance, OrderRejected
 from bot.matching.accounts import Accounts
 from bot.matching.book import VisibleBook
 from bot.matching.matching_engine import NO_QUOTE, MatchingEngine, MatchResult
@@ -131,6 +131,25 @@ def test_what_is_refused_and_why(desk: Desk, error: type[OrderRejected], reason:
     assert result.order.reason.replace("1.0 USDT", "1.00 USDT").startswith(reason)
     assert (result.fills, desk.accounts.balances()) == ((), before)
     assert not desk.books[SPOT.id].is_used
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price", "reason"),
+    [
+        ("3.01", "1000.1", "quantity 3.01 is above the maximum 3"),
+        ("1.01", None, "quantity 1.01 is above the maximum 1"),
+        ("2.01", "1000", "notional 2010.00 USDT is above the maximum 2000"),
+        ("2", "1000", None),
+        ("1", None, None),
+    ],
+)
+def test_what_is_above_the_most_that_one_order_may_be_is_refused(
+    desk: Desk, quantity: str, price: str | None, reason: str | None
+) -> None:
+    most = {"max_quantity": D(3), "max_market_quantity": D(1), "max_notional": D(2000)}
+    result = desk.send(SPOT.model_copy(update=most), Side.BUY, quantity, price)
+    assert isinstance(result.rejection, AboveMaximum) is (reason is not None)
+    assert reason is None or result.order.reason == reason
 
 
 def test_a_feed_without_fees_takes_no_orders() -> None:

@@ -52,6 +52,15 @@ def test_a_cost_is_written_down_as_its_model_says(cost: Cost) -> None:
     assert list(cost_record(cost)) == list(said)
 
 
+def test_an_instrument_of_an_older_journal_has_no_largest_order_that_is_known() -> None:
+    written = INSTRUMENTS[0].model_dump(mode="json")
+    older = {name: value for name, value in written.items() if not name.startswith("max_")}
+    read = Instrument.model_validate(older)
+    assert len(written) == len(older) + 3
+    assert read == INSTRUMENTS[0]
+    assert read.most(Decimal(1000), at_market=True) is None
+
+
 def test_a_new_listing_of_an_instrument_is_not_taken_for_the_old_one() -> None:
     an_order = Order(
         client_order_id="a", instrument=INSTRUMENTS[0], side=Side.BUY, type=OrderType.MARKET,

@@ -61,7 +61,8 @@ def _refuse_quantity(house: House, listing: Listing, order: NewOrder) -> Refusal
         return Refusal.BAD_QUANTITY
     if quantity < instrument.min_quantity:
         return Refusal.QUANTITY_TOO_SMALL
-    if quantity * instrument.contract_multiplier > house.rules.max_quantity.get(instrument.base, Decimal("Infinity")):
+    most = instrument.max_market_quantity if order.kind is Kind.MARKET else None
+    if any(told is not None and quantity > told for told in (instrument.max_quantity, most)):
         return Refusal.QUANTITY_TOO_LARGE
     return Refusal.QUANTITY_OFF_GRID if quantity % instrument.lot_size else None
 
@@ -80,14 +81,17 @@ def _refuse_price(house: House, listing: Listing, order: NewOrder) -> Refusal | 
 
 def _refuse_notional(house: House, listing: Listing, order: NewOrder) -> Refusal | None:
     instrument = listing.instrument
-    if order.reduce_only and instrument.segment is not Segment.SPOT:
-        return None
     notional = order.quote_quantity
     if notional is None:
         assert order.quantity is not None, "checked before"
         price = house.market.mark(order.listing) if order.price is None else order.price
         notional = order.quantity * instrument.contract_multiplier
         notional *= 1 if instrument.segment is Segment.INVERSE else price
+    most = instrument.max_notional
+    if most is not None and order.price is not None and notional > most:
+        return Refusal.NOTIONAL_TOO_LARGE
+    if order.reduce_only and instrument.segment is not Segment.SPOT:
+        return None
     return Refusal.NOTIONAL_TOO_SMALL if notional < instrument.min_notional else None
 
 

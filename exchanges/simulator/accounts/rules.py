@@ -65,8 +65,6 @@ class VenueRules:
     """Where deposits arrive and withdrawals leave from."""
     fees: Mapping[Segment, FeeSchedule]
     bands: Mapping[Segment, PriceBand]
-    max_quantity: Mapping[str, Decimal]
-    """Of one order, base units, by base asset; no limit for others."""
     max_open_orders: int
     """A listing."""
     default_leverage: int
@@ -131,7 +129,6 @@ def binance_rules(tier: str = "regular", *, fees_in_bnb: bool = False) -> VenueR
             Segment.SPOT: PriceBand(Decimal(5), Decimal("0.2"), Decimal("0.2"), Decimal(5)),
             Segment.LINEAR: PriceBand(Decimal("1.05"), Decimal("0.95")),
         },
-        max_quantity={"BTC": Decimal(1000), "ETH": Decimal(10_000)},
         max_open_orders=200,
         default_leverage=20,
         max_leverage=125,
@@ -164,7 +161,6 @@ def bybit_rules(tier: str = "regular") -> VenueRules:
             Segment.SPOT: PriceBand(Decimal("1.05"), Decimal("0.95")),
             Segment.LINEAR: PriceBand(Decimal("1.02"), Decimal("0.98")),
         },
-        max_quantity={"BTC": Decimal(1500), "ETH": Decimal(7_000)},
         max_open_orders=500,
         default_leverage=10,
         max_leverage=100,
@@ -188,7 +184,6 @@ def kraken_rules(tier: str = "regular") -> VenueRules:
         funding_wallet="spot",
         fees={Segment.SPOT: KRAKEN_FEES},
         bands={Segment.SPOT: PriceBand(Decimal("1.1"), Decimal("0.9"))},
-        max_quantity={"BTC": Decimal(1000), "ETH": Decimal(10_000)},
         max_open_orders=60,
         default_leverage=1,
         max_leverage=1,

@@ -73,6 +73,7 @@ _SPOT: _Table = {
     Refusal.PRICE_OFF_GRID: (-1013, "Filter failure: PRICE_FILTER"),
     Refusal.PRICE_OUT_OF_RANGE: (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
     Refusal.NOTIONAL_TOO_SMALL: (-1013, "Filter failure: NOTIONAL"),
+    Refusal.NOTIONAL_TOO_LARGE: (-1013, "Filter failure: NOTIONAL"),
     Refusal.INSUFFICIENT_BALANCE: _BALANCE,
     Refusal.INSUFFICIENT_MARGIN: _BALANCE,
     Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),

@@ -39,8 +39,12 @@ def linear_info(call: Call) -> dict[str, object]:
     return {"futuresType": "U_MARGINED", **_head(call), "assets": assets, "symbols": symbols}
 
 
-def _eight(number: Decimal) -> str:
-    return f"{number:.8f}"
+def _eight(number: Decimal | None) -> str:
+    return f"{number or 0:.8f}"
+
+
+def _most(number: Decimal | None) -> str:
+    return plain(number or Decimal(0))
 
 
 def _spot_filters(line: Line) -> list[dict[str, object]]:
@@ -48,16 +52,17 @@ def _spot_filters(line: Line) -> list[dict[str, object]]:
     return [
         {"filterType": "PRICE_FILTER", "minPrice": _eight(one.tick_size), "maxPrice": "1000000.00000000",
          "tickSize": _eight(one.tick_size)},
-        {"filterType": "LOT_SIZE", "minQty": _eight(one.min_quantity), "maxQty": "9000.00000000",
+        {"filterType": "LOT_SIZE", "minQty": _eight(one.min_quantity), "maxQty": _eight(one.max_quantity),
          "stepSize": _eight(one.lot_size)},
         {"filterType": "ICEBERG_PARTS", "limit": 10},
-        {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": "9000.00000000", "stepSize": "0.00000000"},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0.00000000", "maxQty": _eight(one.max_market_quantity),
+         "stepSize": "0.00000000"},
         {"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": 10, "maxTrailingAboveDelta": 2000,
          "minTrailingBelowDelta": 10, "maxTrailingBelowDelta": 2000},
         {"filterType": "PERCENT_PRICE_BY_SIDE", "bidMultiplierUp": "5", "bidMultiplierDown": "0.2",
          "askMultiplierUp": "5", "askMultiplierDown": "0.2", "avgPriceMins": 5},
         {"filterType": "NOTIONAL", "minNotional": _eight(one.min_notional), "applyMinToMarket": True,
-         "maxNotional": "9000000.00000000", "applyMaxToMarket": False, "avgPriceMins": 5},
+         "maxNotional": _eight(one.max_notional), "applyMaxToMarket": False, "avgPriceMins": 5},
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
     ]  # fmt: skip
@@ -101,8 +106,10 @@ def _linear_filters(line: Line) -> list[dict[str, object]]:
     return [
         {"filterType": "PRICE_FILTER", "minPrice": price(one.tick_size), "maxPrice": "4529764",
          "tickSize": price(one.tick_size)},
-        {"filterType": "LOT_SIZE", "minQty": plain(one.min_quantity), "maxQty": "1000", "stepSize": step},
-        {"filterType": "MARKET_LOT_SIZE", "minQty": plain(one.min_quantity), "maxQty": "1000", "stepSize": step},
+        {"filterType": "LOT_SIZE", "minQty": plain(one.min_quantity), "maxQty": _most(one.max_quantity),
+         "stepSize": step},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": plain(one.min_quantity), "maxQty": _most(one.max_market_quantity),
+         "stepSize": step},
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
         {"filterType": "MIN_NOTIONAL", "notional": plain(one.min_notional)},

@@ -16,6 +16,7 @@ from exchanges.simulator.binance.parameters import Parameters
 from exchanges.simulator.core.values import (
     AccountEvent,
     AccountFill,
+    Kind,
     Lifetime,
     NewOrder,
     OrderUpdated,
@@ -133,6 +134,8 @@ def order_refusal(call: Call, line: Line, order: NewOrder, why: Refusal) -> Reje
     if why is Refusal.NOTIONAL_TOO_SMALL and not line.is_spot:
         least = f"{line.instrument.min_notional.normalize():f}"
         return Rejected(-4164, f"Order's notional must be no smaller than {least} (unless you choose reduce only).")
+    if why is Refusal.QUANTITY_TOO_LARGE and line.is_spot and order.kind is Kind.MARKET:
+        return Rejected(-1013, "Filter failure: MARKET_LOT_SIZE")
     if why is Refusal.PRICE_OUT_OF_RANGE and not line.is_spot:
         code, word, multiple = _WORDS[order.side]
         bound = line.printer.price(call.desk.mark(line) * multiple)

@@ -29,8 +29,6 @@ _STATUS = {
 _EMPTY = ("inverse", "option")
 _MOST_DEPTH = {"linear": 500, "spot": 200}
 _MOST_LEVERAGE = 100
-_MOST_QUANTITY = Decimal(1000)
-_MOST_SPOT_VALUE = 4_000_000
 
 
 def time(call: Call) -> dict[str, str]:
@@ -77,7 +75,6 @@ def _instrument(call: Call, entry: Entry) -> dict[str, Any]:
 
 
 def _spot(own: Instrument) -> dict[str, Any]:
-    most = plain(_MOST_QUANTITY)
     return {
         "innovation": "0",
         "marginTrading": "utaOnly",
@@ -87,12 +84,12 @@ def _spot(own: Instrument) -> dict[str, Any]:
             "basePrecision": plain(own.lot_size),
             "quotePrecision": "0.0000001",
             "minOrderQty": plain(own.min_quantity),
-            "maxOrderQty": most,
+            "maxOrderQty": _most(own.max_quantity),
             "minOrderAmt": plain(own.min_notional),
-            "maxOrderAmt": str(_MOST_SPOT_VALUE),
-            "maxLimitOrderQty": most,
-            "maxMarketOrderQty": most,
-            "postOnlyMaxLimitOrderSize": most,
+            "maxOrderAmt": _most(own.max_notional),
+            "maxLimitOrderQty": _most(own.max_quantity),
+            "maxMarketOrderQty": _most(own.max_market_quantity),
+            "postOnlyMaxLimitOrderSize": _most(own.max_quantity),
         },
         "priceFilter": {"tickSize": plain(own.tick_size)},
         "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.05"},
@@ -109,11 +106,11 @@ def _linear(own: Instrument, tick: str, lot: str) -> dict[str, Any]:
         "leverageFilter": {"minLeverage": "1", "maxLeverage": f"{_MOST_LEVERAGE}.00", "leverageStep": "0.01"},
         "priceFilter": {"minPrice": tick, "maxPrice": "1999999.80", "tickSize": tick},
         "lotSizeFilter": {
-            "maxOrderQty": plain(_MOST_QUANTITY),
+            "maxOrderQty": _most(own.max_quantity),
             "minOrderQty": plain(own.min_quantity),
             "qtyStep": lot,
-            "postOnlyMaxOrderQty": plain(_MOST_QUANTITY),
-            "maxMktOrderQty": plain(_MOST_QUANTITY),
+            "postOnlyMaxOrderQty": _most(own.max_quantity),
+            "maxMktOrderQty": _most(own.max_market_quantity),
             "minNotionalValue": plain(own.min_notional),
         },
         "unifiedMarginTrade": True,
@@ -128,6 +125,10 @@ def _linear(own: Instrument, tick: str, lot: str) -> dict[str, Any]:
         "displayName": "",
         "symbolType": "",
     }
+
+
+def _most(number: Decimal | None) -> str:
+    return plain(number or Decimal(0))
 
 
 def orderbook(call: Call) -> dict[str, Any]:

@@ -168,6 +168,7 @@ class Refusal(StrEnum):
     PRICE_OUT_OF_RANGE = "price_out_of_range"
     """Too far from the mark."""
     NOTIONAL_TOO_SMALL = "notional_too_small"
+    NOTIONAL_TOO_LARGE = "notional_too_large"
     INSUFFICIENT_BALANCE = "insufficient_balance"
     INSUFFICIENT_MARGIN = "insufficient_margin"
     REDUCE_ONLY = "reduce_only"

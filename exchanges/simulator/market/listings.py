@@ -64,6 +64,17 @@ _CROSS_GRIDS: Mapping[str, tuple[str, str, str, str]] = {
     "binance": ("0.00001", "0.0001", "0.0001", "0.0001"),
     "bybit": ("0.000001", "0.0001", "0.0001", "0.0001"),
 }
+# By venue and base: the largest order, and the largest market order, base units. Binance's of 2024; Bybit's are
+# plausible figures. Kraken tells none.
+_LARGEST: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("binance", "BTC"): ("1000", "120"),
+    ("binance", "ETH"): ("10000", "2000"),
+    ("bybit", "BTC"): ("1500", "500"),
+    ("bybit", "ETH"): ("7000", "2000"),
+}
+_LARGEST_OF_OTHERS = ("9000000", "900000")
+_LARGEST_NOTIONAL: Mapping[str, Decimal] = {"binance": Decimal(9_000_000), "bybit": Decimal(4_000_000)}
+"""Of a spot order, by venue."""
 # Second assets are quieter and thinner than bitcoin: as ether was in the measured window.
 _RATE_OF_OTHERS = 0.82
 _SIZE_OF_OTHERS = 0.22
@@ -167,7 +178,8 @@ def _tail_listing(base: str, model: Instrument) -> Listing:
     return _listing(instrument, f"{base}{model.quote}")
 
 
-def _listing(instrument: Instrument, symbol: str) -> Listing:
+def _listing(unlimited: Instrument, symbol: str) -> Listing:
+    instrument = _limited(unlimited)
     if instrument.venue == "binance" and instrument.segment is Segment.SPOT:
         # Binance's spot prints eight digits whatever the grid.
         return Listing(instrument, symbol, price_digits=8, quantity_digits=8)
@@ -178,6 +190,15 @@ def _listing(instrument: Instrument, symbol: str) -> Listing:
         price_digits=_digits(instrument.tick_size) if price_digits is None else price_digits,
         quantity_digits=_digits(instrument.lot_size),
     )
+
+
+def _limited(instrument: Instrument) -> Instrument:
+    if instrument.venue not in VENUES:
+        return instrument
+    most, at_market = _LARGEST.get((instrument.venue, instrument.base), _LARGEST_OF_OTHERS)
+    notional = _LARGEST_NOTIONAL[instrument.venue] if instrument.segment is Segment.SPOT else None
+    update = {"max_quantity": Decimal(most), "max_market_quantity": Decimal(at_market), "max_notional": notional}
+    return instrument.model_copy(update=update)
 
 
 def _digits(step: Decimal) -> int:
