@@ -68,7 +68,8 @@ class Takeover:
             return []
         instruments, now_ns = self._market.instruments, self._market.clock.now_ns()
         self._left = left_behind(self._data_dir, self._accounts, instruments, now_ns)
-        self._realised = realised_today(self._data_dir, self._accounts, instruments, now_ns)
+        missing = self._left.missing_parts
+        self._realised = realised_today(self._data_dir, self._accounts, instruments, now_ns, missing=missing)
         self._engine.desk.portfolio.restore_today(self._realised, now_ns)
         self._dust = dust_left(self._data_dir, self._accounts)
         return self._left.told
@@ -105,18 +106,19 @@ class Takeover:
         engine.desk.portfolio.quarantine.update(recovery.quarantined)
         if left.reopened:
             now_ns = clock.now_ns()
-            others = realised_today(self._data_dir, self._accounts, instruments, now_ns, left.reopened)
+            who = self._data_dir, self._accounts, instruments
+            others = realised_today(*who, now_ns, left.reopened, left.missing_parts)
             engine.desk.portfolio.restore_today(others - self._realised, now_ns)
         return pairs
 
     def go_on(self, pairs: Sequence[LeftPair]) -> Reconciler | None:
         """Hand the pairs to the desk; what compares the accounts from now on, None where there is nobody to ask."""
         desk, clock = self._engine.desk, self._market.clock
+        write_missing(self._journal, self._left)  # before the end of a pair that it is part of
         for left in in_order_of_adoption(pairs):
             what = f"{left.name}, which was {left.pair.state}, and holds {left.held_words()}"
             self._engine.event("warning", f"adopted {what}")
             desk.adopt(left)
-        write_missing(self._journal, self._left)
         if self._left.since_ns is not None and isinstance(self._venue, PaysFunding):
             desk.remember(self._left.lately)
             self._venue.ask_for_funding(self._left.since_ns, self._left.payments)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bot.domain.order import Fill, OrderStatus, Side
+from bot.engine.accounts.earlier_results import realised_today
 from bot.engine.accounts.left_behind import left_behind, write_missing
 from bot.execution.journal_replay import JournalReplay, replay_ledger
 from bot.execution.pair import Pair, PairState
@@ -192,6 +193,23 @@ def test_killed_after_any_record_a_start_finds_both_sides_of_it_or_none(tmp_path
         journal.close()
         assert left_behind(data_dir, MINE, tuple(KNOWN.values())).missing_parts == []
     assert sum(missing) == 1, "between the two records alone"
+
+
+def test_killed_twice_the_third_start_counts_what_both_pairs_came_to(tmp_path: Path) -> None:
+    """The second run was killed when it had written their ends, and not yet the fill that was missing."""
+    bench, _, _ = two_rests()
+    told = kept(bench)
+    first = next(at for at, one in enumerate(told) if one.body.get("client_order_id") == "netted")
+    write(tmp_path, "run", told[: first + 1])
+    second = Bench()
+    for left in left_behind(tmp_path, MINE, tuple(KNOWN.values())).pairs:
+        second.executor.adopt(left.pair)
+    assert not second.executor.pairs
+    write(tmp_path, "second", kept(second))
+    found = left_behind(tmp_path, MINE, tuple(KNOWN.values()))
+    assert (found.pairs, len(found.missing_parts)) == ([], 1)
+    realised = realised_today(tmp_path, MINE, tuple(KNOWN.values()), 1, missing=found.missing_parts)
+    assert realised == flows([fill for fill in bench.counted if fill.client_order_id != "netted"])
 
 
 def write(data_dir: Path, run_id: str, records: list[Kept], *, is_open: bool = False) -> SqliteJournal:

@@ -1,6 +1,6 @@
 """What earlier runs on the same accounts realised today: a restart must not make the day's loss limit anew."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -11,11 +11,11 @@ from bot.domain.instrument import Instrument
 from bot.engine.accounts.abandoned import ABANDONED
 from bot.engine.accounts.runs_before import agrees, begun_by, shares
 from bot.execution.in_quote import profit_in_quote
-from bot.execution.journal_replay import KINDS, replay_ledger
+from bot.execution.journal_replay import KINDS, Entry, replay_ledger
 from bot.execution.ledger import Ledger
 from bot.execution.pair import PairState
 from bot.ports import RecordKind
-from bot.storage.queries import JournalReader, Record, Run
+from bot.storage.queries import JournalReader, Run
 
 _DAY_NS = 86_400_000_000_000
 
@@ -26,13 +26,14 @@ def realised_today(
     instruments: Sequence[Instrument],
     now_ns: int,
     without: Collection[str] = (),
+    missing: Iterable[Entry] = (),
 ) -> Decimal:
     """Profit of the pairs that ended since midnight UTC in runs on `accounts` (venue -> whose), quote units.
 
     Also in runs that had more venues, or fewer: naming one more in the settings must not make the limit anew either.
     As the running bot counts it (`profit_in_quote`). What a person had the bot forget is no part of it: its fills are
     those of a half that somebody else closed, and would count what it was opened for as a loss, or a gain. Pairs
-    `without` are in hand again, and count when they end.
+    `without` are in hand again, and count when they end. `missing` is what a crash took of their records.
 
     Raises:
         StorageError: If the journal cannot be read.
@@ -55,7 +56,7 @@ def realised_today(
         runs = [run for run in runs if any(shares(run, one.start["accounts"]) for one in mine)]
         records = chain.from_iterable(reader.records(run.run_id, *KINDS) for run in runs[_first(runs, ended) :])
         # Of other pairs these runs may hold an end, or a fill that a start found, and not their beginning.
-        wanted = (one for one in records if one.kind is RecordKind.RUN or _pair_of(one) in ended)
+        wanted = (one for one in chain(records, missing) if one.kind is RecordKind.RUN or _pair_of(one) in ended)
         ledger = replay_ledger(wanted, {one.id: one for one in instruments})
         fees = _fees(runs)
     return sum((_in_quote(ledger, pair_id, body, fees) for pair_id, body in ended.items()), Decimal(0))
@@ -74,7 +75,7 @@ def _first(runs: Sequence[Run], pairs: Mapping[str, Any]) -> int:
     return min(at for at, run in enumerate(runs) if run.run_id in begun)
 
 
-def _pair_of(record: Record) -> str | None:
+def _pair_of(record: Entry) -> str | None:
     return record.key if record.kind is RecordKind.PAIR else record.body.get("pair")
 
 
