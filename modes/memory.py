@@ -165,6 +165,7 @@ class Memory:
 
     async def _stop_collecting(self, collector: "Collector") -> None:
         await asyncio.gather(*(reader.stop() for reader in collector.readers), return_exceptions=True)
+        collector.recorder.stop()
         lost = await asyncio.to_thread(collector.recorder.close)
         if lost:
             self._log("error", f"archive: {lost:,} rows could not be saved")

@@ -142,6 +142,7 @@ async def record(
         meter.stop()
         if timer is not None:
             timer.cancel()
+        recorder.stop()
         unsaved = await asyncio.to_thread(recorder.close, patience_s)
     elapsed_s = (clock.monotonic_ns() - begun_ns) / 1e9
     return _summary(market, recorder, end, meter.rates(), elapsed_s, unsaved, stopped=stop.is_set())
@@ -221,5 +222,5 @@ def _summary(
 
 
 def _lost(unsaved: int, dropped: int) -> list[str]:
-    words = [(dropped, "rows were given up while the disk did not take them"), (unsaved, "rows could not be saved")]
+    words = [(dropped, "rows were given up: the archive did not take them"), (unsaved, "rows could not be saved")]
     return [f"{count} {what}" for count, what in words if count]

@@ -93,6 +93,7 @@ class Recorder:
         self._books: DepthRecorder | None = None
         self._samplers: list[ViewSampler] = []
         self._timer: Timer | None = None
+        self._is_stopped = False
         self._started_ns = self._handed_ns = 0
         self._minute = 0
         self._said: str | None = None
@@ -199,17 +200,24 @@ class Recorder:
         for batch in self.gaps.take(now_ns):
             self._writer.put(batch)
 
-    def close(self, patience_s: float = 30.0) -> int:
-        """Make everything durable and end.
-
-        Returns:
-            Rows that the disk did not take within `patience_s`: they are lost.
-        """
+    def stop(self) -> None:
+        """Take nothing more and hand over what came: on the thread of the clock, whose timers are its own to end."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
         for sampler in self._samplers:
             sampler.stop()
         self.flush()
+
+    def close(self, patience_s: float = 30.0) -> int:
+        """Make everything durable and end; after `stop` on any thread, else it does that itself.
+
+        Returns:
+            Rows that the disk did not take within `patience_s`: they are lost.
+        """
+        self.stop()
         unsaid_s = patience_s / 15  # two seconds of thirty: nobody waits longer without a word
         is_durable = self._writer.drain(unsaid_s)
         if not is_durable:

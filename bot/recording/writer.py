@@ -32,7 +32,7 @@ class WriterStatus:
     size_bytes: int
     """Of the segments written."""
     dropped_rows: int
-    """Given up because the disk did not take them."""
+    """Given up because the disk did not take them, or no archive could."""
     trouble: str | None
     """Why the batch in turn is not written; None while all is well."""
 
@@ -146,9 +146,10 @@ class ArchiveWriter:
             except StorageError as error:
                 self._wait(str(error))
             except Exception as error:  # noqa: BLE001 - a batch that cannot be encoded must not hold up all that follow
-                self._done(batch, 0)
+                # Before it leaves the queue: whoever finds that empty asks next what could not be written.
                 with self._changed:
                     self._unusable.append((batch, f"{type(error).__name__}: {error}"))
+                self._done(batch, None)
             else:
                 self._done(batch, written)
 
@@ -171,15 +172,19 @@ class ArchiveWriter:
             self._is_writing = False
             self._changed.wait_for(lambda: self._gives_up, self._retry_s)
 
-    def _done(self, batch: Batch, size_bytes: int) -> None:
+    def _done(self, batch: Batch, size_bytes: int | None) -> None:
+        """The batch leaves the queue; without a size it is not in the archive, and never will be."""
         with self._changed:
             self._queue.popleft()
             self._is_writing = False
             self._trouble = None
             self._waiting_rows -= _weight(batch)
-            self._rows += batch.rows
-            self._bytes += size_bytes
-            self._bytes_of[batch.scope] = self._bytes_of.get(batch.scope, 0) + size_bytes
+            if size_bytes is None:
+                self._dropped += batch.rows
+            else:
+                self._rows += batch.rows
+                self._bytes += size_bytes
+                self._bytes_of[batch.scope] = self._bytes_of.get(batch.scope, 0) + size_bytes
             self._changed.notify_all()
 
 
