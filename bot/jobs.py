@@ -108,7 +108,7 @@ class Timetable:
         self._triggers = {job.name: trigger_of(job.schedule) for job in jobs}
         self._due: dict[str, datetime | None] = {}
         """The next turn of each job that nothing is known of yet."""
-        self._is_started = False
+        self._is_started = self._is_stopping = False
         self._scheduler = AsyncIOScheduler(timezone=UTC, logger=_SILENT)
         self._scheduler.add_listener(self._on_turn, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
         for job in jobs:
@@ -158,6 +158,7 @@ class Timetable:
         if not self._is_started:
             return
         self._is_started = False  # the scheduler itself ends a turn of the loop later
+        self._is_stopping = True
         self._scheduler.pause()  # its own shutdown cancels what runs
         for name, task in self._running.items():
             if self._jobs[name].is_cut_short:
@@ -181,6 +182,8 @@ class Timetable:
         return list(self._states.values())
 
     async def _run(self, name: str) -> None:
+        if self._is_stopping:
+            return  # its turn had come, and nobody would wait for its end
         if name in self._running:
             return  # its turn came while somebody has it run out of its turn, or the other way round
         task = asyncio.current_task()

@@ -155,7 +155,8 @@ class Notifier:
             self._outbox.put(self._again_deliver)
         if self._waiting:
             self._send_when_due(self._clock.monotonic_ns())
-        if self._is_owed or self._outbox.is_busy:
+        is_busy = self._outbox.is_busy  # asked first: what is under way may end, and be owed, between the two
+        if is_busy or self._is_owed:
             self._look_later()
 
     def _deliver(self, text: str) -> None:

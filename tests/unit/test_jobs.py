@@ -99,6 +99,28 @@ async def test_a_job_that_is_still_running_misses_its_turn_and_is_never_there_tw
     assert kept.records[0][2]["missed"] >= 1
 
 
+async def test_a_job_whose_turn_comes_while_others_are_waited_for_does_not_begin() -> None:
+    release, started = asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        started.append("slow")
+        await release.wait()
+
+    def late() -> None:
+        started.append("late")
+
+    table, kept, _ = timetable(Job("slow", "every 1h", slow), Job("late", "every 1h", late))
+    table.start()
+    running = asyncio.create_task(table.run_now("slow"))
+    await until(lambda: started == ["slow"])
+    stopping = asyncio.create_task(table.stop())
+    await asyncio.sleep(0)
+    await table.run_now("late")
+    release.set()
+    await asyncio.gather(running, stopping)
+    assert [key for _, key, _ in kept.records] == ["slow"], "what it works on is taken away once nobody waits"
+
+
 async def test_every_job_says_when_it_is_next_due() -> None:
     table, _, _ = timetable(Job("daily", "5 0 * * *", lambda: None))
     assert table.status()[0].next_ns is None

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from bot.domain.order import Side
 from bot.engine.accounts.halted_start import refused, stay_halted
 from bot.engine.pauses import Pause, Pauses
 from bot.engine.person import Person
+from bot.engine.watches import lasting_halt
 from bot.engine.watches.lasting_halt import LastingHalt
 from bot.errors import ExitCode
 from bot.execution.journal_replay import LeftPair
@@ -80,6 +82,29 @@ def test_what_comes_after_a_person_has_taken_the_flag_away_is_kept_and_what_they
     assert flag is not None, "a restart would trade, and nobody has looked at the pair"
     assert flag.why == "pair run-1 is uneven for 12 s"
     kept.halt.finish()
+
+
+def test_what_comes_while_the_disk_takes_a_flag_that_a_person_takes_away_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_there, go_on = threading.Event(), threading.Event()
+
+    def slow(*words: Any, **more: Any) -> None:
+        raise_flag(*words, **more)
+        is_there.set()
+        assert go_on.wait(60)
+
+    monkeypatch.setattr(lasting_halt, "raise_flag", slow)
+    kept = Kept(tmp_path)
+    kept.halt.keep("the day's realised loss 60.00 reached the limit 50.00")
+    assert is_there.wait(60)
+    lower_flag(tmp_path)
+    kept.halt.keep("pair run-1 is uneven for 12 s")
+    go_on.set()
+    until(lambda: not alive(kept.halt))
+    flag = read_flag(tmp_path)
+    assert flag is not None, "a restart would trade, and nobody has looked at the pair"
+    assert flag.why == "pair run-1 is uneven for 12 s"
 
 
 def alive(halt: LastingHalt) -> bool:

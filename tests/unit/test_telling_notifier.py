@@ -123,6 +123,24 @@ def test_what_a_service_did_not_take_is_tried_again_until_it_does() -> None:
     assert not pigeon.tried_again.acquire(blocking=False)
 
 
+def test_what_is_refused_at_the_moment_of_a_look_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pigeon, clock = Pigeon(works=False), VirtualClock()
+    pigeon.may_fly.clear()
+    told = notifier(pigeon, clock)
+    told.tell("error", "HALTED: no venue is answering")
+
+    def at_this_moment(outbox: Outbox) -> bool:
+        pigeon.may_fly.set()
+        until(lambda: outbox._done == outbox._given)
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Outbox, "is_busy", property(at_this_moment))
+        clock.advance_to(30_000_000_000)
+    clock.advance_to(60_000_000_000)
+    assert pigeon.tried_again.acquire(timeout=60), "nobody told that it was halted"
+
+
 def test_what_found_no_room_is_sent_when_there_is_some() -> None:
     pigeon, clock = Pigeon(), VirtualClock()
     told = notifier(pigeon, clock, queue_limit=1)

@@ -39,6 +39,10 @@ class LastingHalt:
         self._deliver = deliver
         self._event = event
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        """Reasons to be kept, the first and the newest; the thread takes them, and ends where there is none."""
+        self._is_writing = False
         self._ended = threading.Event()
         self._has_told = False
         self.is_kept = False
@@ -46,10 +50,15 @@ class LastingHalt:
 
     def keep(self, why: str) -> None:
         """Let it hold for later runs as well; also if a person has taken away the flag of an earlier reason."""
-        if self._thread is None or not self._thread.is_alive():
-            # A bug of ours may quote what it stumbled over, and that may have been a signed request.
-            self._thread = threading.Thread(target=self._write, args=(masked(why),), daemon=True)
-            self._thread.start()
+        # A bug of ours may quote what it stumbled over, and that may have been a signed request.
+        why = masked(why)
+        with self._lock:
+            # Also beside a write: a person may take that flag away before it has ended.
+            self._waiting = [*self._waiting[:1], why]
+            if not self._is_writing:
+                self._is_writing = True
+                self._thread = threading.Thread(target=self._write, daemon=True)
+                self._thread.start()
 
     def finish(self) -> None:
         """The run ends: wait for a disk that has not taken it yet, for a moment."""
@@ -59,10 +68,16 @@ class LastingHalt:
             if not self.is_kept and not self._has_told:
                 self._event("error", self._failed("the disk has not taken it"))
 
-    def _write(self, why: str) -> None:
-        is_last = False
-        while not self._is_taken(why) and not is_last:
-            is_last = self._ended.wait(_AGAIN_S)
+    def _write(self) -> None:
+        while (why := self._next()) is not None:
+            is_last = False
+            while not self._is_taken(why) and not is_last:
+                is_last = self._ended.wait(_AGAIN_S)
+
+    def _next(self) -> str | None:
+        with self._lock:
+            self._is_writing = bool(self._waiting)
+            return self._waiting.pop(0) if self._waiting else None
 
     def _is_taken(self, why: str) -> bool:
         is_news = not self.is_kept or read_flag(self._data_dir) is None
