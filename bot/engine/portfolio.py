@@ -318,7 +318,7 @@ class EnginePortfolio:
         return ((pair, leg) for pair in self._pairs.values() for leg in pair.legs)
 
     def _covered(self, instrument: Instrument, side: Side, price: float) -> float:
-        """The venue's own answer, kept until something may have changed it.
+        """The venue's own answer, quote units, kept until something may have changed it.
 
         It takes tens of microseconds, and depends on the price in one way only: what is paid in base is worth more
         quote units at a higher price.
@@ -345,7 +345,7 @@ class EnginePortfolio:
         for pair in running:
             if not pair.pending:
                 continue
-            for order, _, _ in pair.orders.values():
+            for order, _, expected in pair.orders.values():
                 of = order.instrument
                 if (
                     order.status is OrderStatus.INTENT
@@ -353,19 +353,24 @@ class EnginePortfolio:
                     and not order.reduce_only
                     and _paid_in(of, order.side) == paid
                 ):
-                    at = order.price or price
-                    notional = order.quantity * of.contract_multiplier * (at if paid != of.base else price)
-                    total += notional * self._weight(of, order.side, at, instrument, side, price)
-        return total
+                    at = order.price or expected
+                    pays = order.quantity * of.contract_multiplier * (at if paid != of.base else _ONE)
+                    total += pays * self._weight(of, order.side, at, instrument, side, price)
+        return total * (price if paid == instrument.base else _ONE)
 
     def _weight(
         self, of: Instrument, of_side: Side, at: Decimal, instrument: Instrument, side: Side, price: Decimal
     ) -> Decimal:
-        """How much of what a wallet covers for `instrument` each quote unit of an order on `of` takes; at least all."""
+        """How much of what a wallet covers for `instrument` each unit paid by an order on `of` takes; at least all."""
         if of.segment is instrument.segment or not self._is_one_wallet(of, instrument):
             return _ONE
-        covered, covered_of = self._covered(instrument, side, float(price)), self._covered(of, of_side, float(at))
+        covered, covered_of = self._covering(instrument, side, price), self._covering(of, of_side, at)
         return Decimal(covered / covered_of) if covered > covered_of > 0.0 else _ONE
+
+    def _covering(self, instrument: Instrument, side: Side, price: Decimal) -> float:
+        """The same in units of what this side pays with."""
+        covered = self._covered(instrument, side, float(price))
+        return covered / float(price) if _paid_in(instrument, side) == instrument.base else covered
 
     def _travelling(self, instrument: Instrument, side: Side, price: float) -> float:
         """Quote units, of what this side pays with, that chains have written orders for or hold on their way."""
