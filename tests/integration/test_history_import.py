@@ -1,11 +1,13 @@
 """History into a real archive: from loopback servers that break, from processes that are killed."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +23,7 @@ from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.store import ArchiveStore
 from bot.storage.archive_queries import archive_queries
 from bot.storage.imports.importer import import_history
-from bot.storage.imports.ledger import ImportLedger, imported_spans
+from bot.storage.imports.ledger import FILE_NAME, ImportLedger, imported_spans
 from bot.storage.imports.ports import ImportProgress, ImportReport
 from bot.storage.queries import JournalReader
 from exchanges.binance.history import BinanceHistory
@@ -310,6 +312,55 @@ def test_local_files_are_checked_and_stay(house: House, tmp_path: Path) -> None:
     path.with_name(path.name + ".CHECKSUM").write_text("1" * 64)
     with pytest.raises(RecordingError, match="is not what its checksum says"):
         house.take(file)
+
+
+def test_rows_of_another_instrument_are_not_taken_for_those_of_an_import_that_was_broken_off(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eth = BINANCE_LINEAR.model_copy(update={"symbol": "ETH/USDT:USDT", "base": "ETH"})
+    of_btc, of_eth = (
+        BinanceHistory().local(zipped(tmp_path / f"{name}-aggTrades-2024-08-08.zip", lines), one)
+        for name, one, lines in (
+            ("BTCUSDT", BINANCE_LINEAR, agg_trades(5)),
+            ("ETHUSDT", eth, [line.replace("60", "30") for line in agg_trades(5)]),
+        )
+    )
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.store, "write", full)
+        with pytest.raises(StorageError, match="is full"):
+            house.take(of_btc)
+    assert house.take(of_eth).rows == 5
+    assert house.take(of_btc).rows == 5
+    assert len(house.rows()) == len(house.rows(instrument=eth.id)) == 5
+
+
+def test_a_ledger_that_is_older_than_the_archive_doubles_nothing(house: House, tmp_path: Path) -> None:
+    # As a backup has them that was made during an import: the ledger is copied first.
+    day_ms = 86_400_000
+    month = zipped(tmp_path / "BTCUSDT-aggTrades-2024-08.zip", agg_trades(40, DAY_MS, day_ms // 10))
+    file, older = BinanceHistory().local(month, BINANCE_LINEAR), tmp_path / "older.db"
+    wrote = house.ledger.wrote
+
+    def then_copied(sha256: str, written: int, after: int) -> None:
+        wrote(sha256, written, after)
+        if written == 1:
+            with closing(sqlite3.connect(older)) as copy, closing(sqlite3.connect(house.data_dir / FILE_NAME)) as now:
+                now.backup(copy)
+
+    house.ledger.wrote = then_copied  # type: ignore[method-assign]
+    assert house.take(file).rows == 40
+    assert len(house.store.segments()) == 4
+    house.ledger.close()
+    for path in house.data_dir.glob(f"{FILE_NAME}*"):
+        path.unlink()
+    older.rename(house.data_dir / FILE_NAME)
+    house.ledger = ImportLedger.open(house.data_dir)
+    assert house.take(file).rows == 0
+    assert len(house.rows()) == 40
 
 
 def test_rows_that_are_there_are_not_imported_from_another_file(house: House, tmp_path: Path) -> None:

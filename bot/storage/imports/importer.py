@@ -13,6 +13,7 @@ from pathlib import Path
 from bot.clock import Clock
 from bot.errors import SettingsError, StorageError
 from bot.storage.archive.channels import Channel
+from bot.storage.archive.errors import SegmentRemoved
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
 from bot.storage.imports.ledger import Begun, ImportLedger
 from bot.storage.imports.ports import ImportProgress, ImportReport, Skipped, SourceFile
@@ -141,8 +142,8 @@ class _Import:
         channel, scope, after = _channel(file), str(file.instrument.feed), begun.after
         for number, piece in enumerate(pieces[begun.written :], begun.written):
             table = spool.table(piece)
-            # Only the first one may be there without our knowing: the note of it is written before the next.
-            segment = self._found(channel, scope, piece, after) if number == begun.written else None
+            # Written before a kill that its note did not outlive, or before a backup that copied the ledger earlier.
+            segment = self._found(file, piece, after)
             if segment is None:
                 segment = self._store.write(channel, scope, table, {file.instrument.id: file.instrument})
                 assert segment is not None
@@ -151,16 +152,24 @@ class _Import:
             after = segment.number
             self._ledger.wrote(sha256, number + 1, after)
 
-    def _found(self, channel: Channel, scope: str, piece: Piece, after: int) -> SegmentInfo | None:
+    def _found(self, file: SourceFile, piece: Piece, after: int) -> SegmentInfo | None:
         """A segment with the piece's rows that was written after the ledger's last word."""
         written = self._store.segments(
-            channel, after=after, start_ns=piece.start_ns, stop_ns=piece.stop_ns, written=True
+            _channel(file), after=after, start_ns=piece.start_ns, stop_ns=piece.stop_ns, written=True
         )
         for one in written:
             inside = piece.start_ns <= one.start_ns and one.stop_ns <= piece.stop_ns
-            if one.scope == scope and one.rows == piece.rows and inside:
+            if one.scope == str(file.instrument.feed) and one.rows == piece.rows and inside and self._is_of(file, one):
                 return one
         return None
+
+    def _is_of(self, file: SourceFile, segment: SegmentInfo) -> bool:
+        """Whether its rows are of the file's instrument: another one has as many bars in a day."""
+        try:
+            names = self._store.read(segment, ["instrument"]).column("instrument").unique().to_pylist()
+        except SegmentRemoved:
+            return False
+        return bool(names == [file.instrument.id])
 
     def _newest(self) -> int:
         return max((segment.number for segment in self._store.segments(written=True)), default=0)
