@@ -118,7 +118,7 @@ class Instrument(BaseModel):
         told = [self.max_quantity, self.max_market_quantity if at_market else None]
         if self.max_notional is not None:
             worth = self.contract_multiplier * (1 if self.segment is Segment.INVERSE else price)
-            told.append(self.max_notional / worth)
+            told.append(self.max_notional / worth * (_MARKET_ROOM if at_market else 1))
         return min((self.floor_quantity(one) for one in told if one is not None), default=None)
 
     def floor_quantity(self, quantity: Decimal) -> Decimal:
@@ -133,6 +133,10 @@ class Instrument(BaseModel):
         """The smallest multiple of the tick not below `price`."""
         floor = _floor(price, self.tick_size)
         return floor if floor == price else floor + self.tick_size
+
+
+_MARKET_ROOM = Decimal("0.95")
+"""What a market order is worth is not known before, and venues have prices of their own for it."""
 
 
 @lru_cache(maxsize=256)

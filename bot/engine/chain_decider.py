@@ -4,13 +4,11 @@ from bot.domain.legs import TransferLeg
 from bot.domain.route import Opportunity
 from bot.engine.chain_sizer import ChainSizer, average_prices
 from bot.engine.route_state import RouteState
-from bot.pricing.chain_sizing import ROUNDING, ChainSize
+from bot.pricing.chain_sizing import ChainSize
 from bot.pricing.watch import NET_EDGE, PriceWatch
 from bot.risk.gate import RiskGate
 from bot.risk.limits import Portfolio, Proposal, Refused
 from bot.settings import Settings
-
-SIZE = "size"
 
 
 class ChainDecider:
@@ -30,7 +28,7 @@ class ChainDecider:
 
     def _asked(self, state: RouteState, ts_ns: int, size: ChainSize) -> Opportunity | Refused:
         if not size.links:
-            return Refused(ROUNDING if size.limit == ROUNDING else SIZE, *size.figures)
+            return Refused(size.reason, *size.figures)
         watch = state.watch
         assert isinstance(watch, PriceWatch), "who watches a chain prices its links"
         unpriced = watch.unpriced_at(size.quantity)

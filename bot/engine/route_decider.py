@@ -45,7 +45,7 @@ class RouteDecider:
             return
         size = self.sizer.size(state, ts_ns)
         if not size.lots:
-            self.refuse(state, ts_ns, "size", size.figures)
+            self.refuse(state, ts_ns, size.reason, size.figures)
             return
         answer = self._proposed(state, ts_ns, size)
         if isinstance(answer, Refused):

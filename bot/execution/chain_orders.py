@@ -9,7 +9,7 @@ from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.chain import Chain
 from bot.execution.chain_ways import Hop, Ways, sized, way_home
 from bot.execution.context import ExecutionContext
-from bot.execution.grid import capped_price, decimal_price, meets_minimum, plain, touch
+from bot.execution.grid import capped_price, decimal_price, meets_minimum, one_order, orders_for, plain, touch
 from bot.execution.order_names import order_name
 
 _BPS = Decimal(10_000)
@@ -59,6 +59,7 @@ class ChainOrders:
                 continue
             price = min(decimal_price(link.price), self._capped(leg.instrument, leg.side, decimal_price(link.price)))
             on_grid = link.quantity % leg.instrument.lot_size == 0
+            on_grid = on_grid and orders_for(leg.instrument, link.quantity, price, at_market=False) == 1
             if not on_grid or not meets_minimum(leg.instrument, link.quantity, price, reduces=False):
                 return f"size {leg.instrument.id}"
         return None
@@ -189,13 +190,15 @@ class ChainOrders:
     def make(self, chain: Chain, plan: Plan) -> Order:
         """The order of a plan, entered in its chain as an intent."""
         hop, price = plan.hop, plan.price
+        # Of what the venue does not take in one order it is a part: the rest lies there still when that has ended.
+        quantity = one_order(hop.instrument, plan.quantity, price or plan.expected, at_market=price is None)
         order = Order(
             client_order_id=self._next_id(chain),
             instrument=hop.instrument,
             side=hop.side,
             type=OrderType.MARKET if price is None else OrderType.LIMIT,
             time_in_force=TimeInForce.IOC,
-            quantity=plain(plan.quantity, hop.instrument.lot_size),
+            quantity=plain(quantity, hop.instrument.lot_size),
             price=None if price is None else plain(price, hop.instrument.tick_size),
             reduces_risk=bool(chain.fill_ids),
             ts_decision_ns=self._clock.now_ns(),

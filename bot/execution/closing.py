@@ -54,6 +54,8 @@ class Closing:
         ahead = self._orders.leg_ahead(pair)
         if is_held_up or ahead is not None or any(pair.is_busy(leg) for leg in pair.legs):
             wanted = [] if ahead is None or pair.is_busy(ahead) else [(ahead, ahead_by(pair, ahead))]
+        if len(wanted) > 1:
+            wanted = self._orders.in_step(pair, wanted)
         orders = []
         for leg, quantity in wanted:
             order = self._orders.closing(pair, leg, quantity, at_any_price=leg is ahead and must_act(pair))

@@ -1,4 +1,4 @@
-"""What of a quantity a venue takes as an order: price caps, lots and minimums."""
+"""What of a quantity a venue takes as an order: price caps, lots, minimums and maximums."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -64,3 +64,22 @@ def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, 
         return quantity > 0
     notional = quantity * instrument.contract_multiplier * price
     return quantity >= max(instrument.min_quantity, instrument.lot_size) and notional >= instrument.min_notional
+
+
+def orders_for(instrument: Instrument, quantity: Decimal, price: Decimal, *, at_market: bool) -> int:
+    """How many orders a quantity (venue units) takes at `price`: more than one where its venue takes less in one."""
+    most = instrument.most(price, at_market=at_market)
+    if most is None or quantity <= most:
+        return 1
+    whole, rest = divmod(quantity, max(most, instrument.lot_size))
+    return int(whole) + bool(rest)
+
+
+def part(quantity: Decimal, count: int, lot: Decimal) -> Decimal:
+    """The first of `count` parts of a quantity, about equal: no rest is left at the end that is below a minimum."""
+    return quantity if count == 1 else quantity // lot // count * lot
+
+
+def one_order(instrument: Instrument, quantity: Decimal, price: Decimal, *, at_market: bool) -> Decimal:
+    """What of a quantity goes into the next order: all of it where its venue takes that."""
+    return part(quantity, orders_for(instrument, quantity, price, at_market=at_market), instrument.lot_size)

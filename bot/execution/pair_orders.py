@@ -7,9 +7,10 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.context import ExecutionContext
 from bot.execution.evening import decide
-from bot.execution.grid import capped_price, meets_minimum, plain, touch
+from bot.execution.grid import capped_price, meets_minimum, one_order, orders_for, part, plain, touch
 from bot.execution.order_names import order_name
 from bot.execution.pair import Pair, PairLeg, PairState, is_opening
+from bot.pricing.sizing import size_grid
 
 
 class PairOrders:
@@ -41,6 +42,7 @@ class PairOrders:
         for leg, limit in zip(pair.legs, limits, strict=True):
             quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
             on_grid = quantity % leg.instrument.lot_size == 0
+            on_grid = on_grid and orders_for(leg.instrument, quantity, limit, at_market=False) == 1
             price = min(leg.expected_price, limit)
             if not on_grid or not meets_minimum(leg.instrument, quantity, price, reduces=False):
                 return f"size {leg.instrument.id}"
@@ -154,6 +156,21 @@ class PairOrders:
         side = reducing_side(leg)
         return self._at_market(pair, leg, side, ahead_by(pair, leg), f"hedge_{side}")
 
+    def in_step(self, pair: Pair, wanted: list[tuple[PairLeg, Decimal]]) -> list[tuple[PairLeg, Decimal]]:
+        """As much of both legs as each venue takes in one order near its quote: an even pair stays even."""
+        count = max(self._orders_for(leg, quantity) for leg, quantity in wanted)
+        if count == 1:
+            return wanted
+        least = min(quantity * leg.instrument.contract_multiplier for leg, quantity in wanted)
+        base = part(least, count, size_grid(pair.buy.instrument, pair.sell.instrument).lot)
+        return [(leg, base / leg.instrument.contract_multiplier or quantity) for leg, quantity in wanted]
+
+    def _orders_for(self, leg: PairLeg, quantity: Decimal) -> int:
+        side, quote = reducing_side(leg), self._quotes(leg.instrument)
+        expected = leg.expected_price if quote is None else touch(quote, side)
+        worst = self._capped(leg, side, expected, 1 + self._settings.complete_tries)
+        return orders_for(leg.instrument, quantity, max(expected, worst), at_market=False)
+
     def closing(self, pair: Pair, leg: PairLeg, quantity: Decimal, *, at_any_price: bool) -> Order | None:
         """An IOC order near the quote, further off with each try in vain; None where it would not be taken now."""
         quote = self._quotes(leg.instrument)
@@ -184,8 +201,12 @@ class PairOrders:
         leg_name: str,
         lifetime: TimeInForce = TimeInForce.IOC,
     ) -> Order:
-        """An order of a pair, entered there as an intent; `price` None is a market order."""
+        """An order of a pair, entered there as an intent; `price` None is a market order.
+
+        Of what a venue does not take in one order it is a part: what is left is found once the order has ended.
+        """
         opens = is_opening(leg_name)
+        quantity = one_order(leg.instrument, quantity, price or expected, at_market=price is None)
         reduces = not opens and self._reduces_position(pair, leg.instrument, side, quantity)
         order = Order(
             client_order_id=self._next_id(pair),

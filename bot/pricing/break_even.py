@@ -134,7 +134,11 @@ def break_even(
     take_at = sheet.take_at(min_net_bps)
     # Of a chain its links say more: they count what whole lots leave over.
     short = priced.net_edge_bps < min_net_bps if links else offered_bps < take_at
-    in_the_way = InTheWay(NET_EDGE, priced.net_edge_bps, min_net_bps, "bps") if short else why_not
+    in_the_way = (
+        InTheWay(NET_EDGE, priced.net_edge_bps, min_net_bps, "bps")
+        if short
+        else why_not or _too_large(grid, quantity, tops)
+    )
     return BreakEven(
         notional=notional,
         quantity=quantity,
@@ -157,6 +161,14 @@ def _walked(
     chain = stages(route, inputs, ladders)
     found = SIZE if chain is None else walk(chain, quantity)
     return ((), InTheWay(SIZE, 0.0, 1.0, f"links that take it ({found})")) if isinstance(found, str) else (found, None)
+
+
+def _too_large(grid: SizeGrid | None, quantity: Decimal, tops: Sequence[float]) -> InTheWay | None:
+    """The side whose venue does not take so much in one order; a chain's links say so themselves."""
+    for most, top in zip(() if grid is None else grid.largest, (tops[0], tops[-1]), strict=False):
+        if float(quantity) > most.at(top):
+            return InTheWay(most.name, float(quantity), most.at(top), "base units")
+    return None
 
 
 def _of_trades(route: Route, links: Sequence[Link]) -> list[float]:

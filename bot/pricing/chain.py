@@ -17,10 +17,18 @@ from bot.domain.route import Link, Route
 from bot.ports import TransferEstimate
 from bot.pricing.inputs import PricingInputs
 from bot.pricing.ladder import Ladder
-from bot.pricing.sizing import EXIT_ROOM
+from bot.pricing.sizing import EXIT_ROOM, largest_order
 
 _NOTHING = Decimal(0)
 _ONE = Decimal(1)
+
+DEPTH = "depth"
+LOT = "lot"
+"""What arrives at a link makes no whole lot of it."""
+MINIMUM = "minimum"
+"""What arrives at a link is less than its venue takes as an order."""
+MIN_WITHDRAW = "min_withdraw"
+MAX_WITHDRAW = "max_withdraw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,14 @@ class Trading:
     min_quantity: Decimal
     min_notional: Decimal
     """Quote units at the expected price, so that the order at its limit price still has what the venue asks for."""
+    end: str = DEPTH
+    """What is in the way beyond `levels`: `depth`, or the name of the largest order that its venue takes."""
 
     def turn(self, amount: Decimal) -> Link | str:
-        """As much of `amount` as makes whole lots; what kept it from that (`depth`, `lot`, `minimum`) otherwise."""
+        """As much of `amount` as makes whole lots; what kept it from that (its `end`, `lot`, `minimum`) otherwise."""
         quantity = self._bought_with(amount) if self.buys else amount
         if quantity is None:
-            return DEPTH
+            return self.end
         return self.take(quantity - quantity % self.lot, amount)
 
     def take(self, quantity: Decimal, most: Decimal | None = None) -> Link | str:
@@ -55,7 +65,7 @@ class Trading:
             return LOT
         notional = self.notional(quantity)
         if notional is None:
-            return DEPTH
+            return self.end
         if self.buys and most is not None and notional > most:  # the quotient was rounded up to a whole lot
             return self.take(quantity - self.lot, most)
         if quantity < self.min_quantity or notional < self.min_notional:
@@ -150,14 +160,6 @@ class Sending:
 
 Stage = Trading | Sending
 
-DEPTH = "depth"
-LOT = "lot"
-"""What arrives at a link makes no whole lot of it."""
-MINIMUM = "minimum"
-"""What arrives at a link is less than its venue takes as an order."""
-MIN_WITHDRAW = "min_withdraw"
-MAX_WITHDRAW = "max_withdraw"
-
 
 def stages(
     route: Route, inputs: PricingInputs, ladders: Sequence[Ladder], price_cap_bps: float = 0.0
@@ -198,9 +200,12 @@ def _sending(estimate: TransferEstimate) -> Sending:
 
 def _trading(of: Instrument, ladder: Ladder, leg: TradeLeg, keeps: Decimal, price_cap_bps: float) -> Trading:
     at_limit = max(_ONE - _decimal(price_cap_bps) / 10_000, Decimal("0.0001"))
+    most = largest_order(of, price_cap_bps)
+    floats, is_cut = _up_to(ladder, most.at(ladder.best_price) if ladder.levels else 0.0)
     return Trading(
-        levels=tuple((_decimal(price), _decimal(quantity)) for price, quantity in ladder.levels),
-        floats=ladder.levels,
+        levels=tuple((_decimal(price), _decimal(quantity)) for price, quantity in floats),
+        floats=floats,
+        end=most.name if is_cut else DEPTH,
         buys=leg.brings == of.base,
         keeps=keeps,
         keeps_float=float(keeps),
@@ -209,6 +214,19 @@ def _trading(of: Instrument, ladder: Ladder, leg: TradeLeg, keeps: Decimal, pric
         min_quantity=max(of.min_quantity, of.lot_size) / EXIT_ROOM,
         min_notional=of.min_notional / EXIT_ROOM / at_limit,
     )
+
+
+def _up_to(ladder: Ladder, most: float) -> tuple[Sequence[tuple[float, float]], bool]:
+    """The levels as far as one order goes, in base units, and whether that is less than all of them."""
+    if ladder.depth <= most:
+        return ladder.levels, False
+    found, left = [], most
+    for price, offered in ladder.levels:
+        found.append((price, min(offered, left)))
+        left -= offered
+        if left <= 0.0:
+            break
+    return found, True
 
 
 def part_kept(leg: TradeLeg, inputs: PricingInputs) -> Decimal | None:

@@ -15,8 +15,8 @@ from decimal import Decimal
 from math import inf
 
 from bot.domain.route import Link
-from bot.pricing.chain import DEPTH, LOT, MAX_WITHDRAW, Sending, Stage, Trading, least_first, walk
-from bot.pricing.sizing import EDGE, FIXED_COSTS, Cap
+from bot.pricing.chain import DEPTH, LOT, MIN_WITHDRAW, MINIMUM, Sending, Stage, Trading, least_first, walk
+from bot.pricing.sizing import EDGE, FIXED_COSTS, LARGEST, SIZE, Cap
 
 ROUNDING = "rounding"
 """It would bring its costs, were it not for what whole lots leave over on the way."""
@@ -29,6 +29,7 @@ _GOLDEN = (5.0**0.5 - 1.0) / 2.0
 _SECTIONS = 24
 _ROUNDING = 1.0 + 1e-9
 """A depth that was found by halving is a little less than it is; whether a quantity is there is told by walking it."""
+_BEYOND = 1.0 + 1e-6
 _NOTHING = Decimal(0)
 
 
@@ -87,11 +88,16 @@ class ChainSize:
     below zero."""
     limit: str
     """What kept it from being more, or from being at all: `depth`, `edge`, `fixed_costs`, `rounding`, a link's
-    `minimum`, or a cap's name."""
+    `minimum` or `largest_order`, or a cap's name."""
     most: float
     """Base units of the first link that books and caps let pass."""
     least: float
     """Base units of the first link with which every link has what its venue takes at least; `inf` where none has."""
+
+    @property
+    def reason(self) -> str:
+        """What a chain without a size is refused by: `size`, `rounding`, or a largest order that is too small."""
+        return self.limit if self.limit == ROUNDING or self.limit.startswith(LARGEST) else SIZE
 
     @property
     def figures(self) -> tuple[float, float, str]:
@@ -120,7 +126,9 @@ def best_chain(chain: Sequence[Stage], asked: Asked, caps: Sequence[Cap] = (), *
         return _none(DEPTH, 0.0, inf)
     cap = min(caps, key=lambda one: one.quantity, default=None)
     depth = _depth(chain, asked, float(sum((quantity for _, quantity in first.levels), _NOTHING)))
-    most, limit = (cap.quantity, cap.name) if cap is not None and cap.quantity < depth else (depth, DEPTH)
+    most, limit = (
+        (cap.quantity, cap.name) if cap is not None and cap.quantity < depth else (depth, _end(chain, depth * _BEYOND))
+    )
     least = least_first(chain, last.least(), takes_minimums=True)
     if least is None or float(least) > most * _ROUNDING:
         return _none(limit, most, inf if least is None else float(least))
@@ -189,7 +197,7 @@ class _Search:
         """The next first trade that reaches one more lot of the last link; while none is walked, one lot more."""
         links = walk(self._chain, quantity)
         if isinstance(links, str):
-            return None if links in (DEPTH, MAX_WITHDRAW) else quantity + self._first.lot
+            return quantity + self._first.lot if links in (LOT, MINIMUM, MIN_WITHDRAW) else None
         following = least_first(self._chain, links[-1].quantity + self._last.lot)
         return None if following is None else max(following, quantity + self._first.lot)
 
@@ -228,6 +236,20 @@ def _depth(chain: Sequence[Stage], asked: Asked, first: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if asked.without_grids(chain, middle) > -inf else (low, middle)
     return low
+
+
+def _end(chain: Sequence[Stage], quantity: float) -> str:
+    """What a quantity of the first link meets that is more than all books hold, or than all orders may be."""
+    amount = quantity
+    for at, stage in enumerate(chain):
+        if isinstance(stage, Sending):
+            amount = amount * (1.0 - float(stage.ratio)) - float(stage.fee)
+            continue
+        base, notional = _taken(stage, amount, in_quote=at > 0 and stage.buys)
+        if base is None:
+            return stage.end
+        amount = (base if stage.buys else notional) * stage.keeps_float
+    return DEPTH
 
 
 def _top(curve: Callable[[float], float], low: float, high: float) -> float:

@@ -26,8 +26,44 @@ _NOTHING = Decimal(0)
 EXIT_ROOM = Decimal("0.95")
 """Spot is opened so large that 95 % of it could still be sold: the fee takes base, and the price may fall."""
 
+SIZE = "size"
+"""What a route without a size is refused by."""
+LARGEST = "largest_order"
+"""The most that an instrument takes in one order; its id follows."""
+PRICE_ROOM = 0.95
+"""A limit of notional is used up to here: the price may rise before what was opened is closed."""
+
 _LEAST_PRICE = 1e-4
 """Of the quote: a cap of 100 % and more lets a sell's limit fall to the lowest tick, and no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The most of an instrument that one order may be, whatever it is for: opening, closing, unwinding."""
+
+    name: str
+    quantity: float
+    """Base units; infinite where no limit is known, as is `notional`."""
+    notional: float
+    """Quote units at the quote."""
+
+    def at(self, price: float) -> float:
+        """Base units at `price`."""
+        return min(self.quantity, self.notional / price)
+
+
+def largest_order(instrument: Instrument, price_cap_bps: float = 0.0) -> Largest:
+    """What one order of an instrument may be, at limits `price_cap_bps` off the quote.
+
+    A leg is opened by a limit order, closed by another, and unwound by a market order, which may be far smaller.
+    """
+    told = [one for one in (instrument.max_quantity, instrument.max_market_quantity) if one is not None]
+    notional = inf if instrument.max_notional is None else float(instrument.max_notional)
+    return Largest(
+        name=f"{LARGEST} {instrument.id}",
+        quantity=float(min(told) * instrument.contract_multiplier) if told else inf,
+        notional=notional * PRICE_ROOM / (1.0 + price_cap_bps / 1e4),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +80,8 @@ class SizeGrid:
     buy_multiplier: float
     """Base units per venue unit of the bought side."""
     sell_multiplier: float
+    largest: tuple[Largest, Largest]
+    """Of the bought and of the sold side."""
 
     def smallest(self, price: float) -> float:
         """The least base quantity that both sides take at `price`."""
@@ -64,6 +102,7 @@ def size_grid(buy: Instrument, sell: Instrument, price_cap_bps: float = 0.0) -> 
         min_notional=float(min_notional) / max(1.0 - price_cap_bps / 1e4, _LEAST_PRICE),
         buy_multiplier=float(buy.contract_multiplier),
         sell_multiplier=float(sell.contract_multiplier),
+        largest=(largest_order(buy, price_cap_bps), largest_order(sell, price_cap_bps)),
     )
 
 
@@ -133,6 +172,11 @@ class Size:
     """Base units that both sides take at least."""
 
     @property
+    def reason(self) -> str:
+        """What a route without a size is refused by: `size`, or the largest order that is too small for it."""
+        return self.limit if self.limit.startswith(LARGEST) else SIZE
+
+    @property
     def figures(self) -> tuple[float, float, str]:
         """What there was, what there should have been at least, and the unit."""
         return (self.most, self.least, "base units")
@@ -146,7 +190,7 @@ def best_size(grid: SizeGrid, buy: Ladder, sell: Ladder, terms: Terms, caps: Seq
         buy: What is offered to the buying leg, cheapest first.
         sell: What is bid to the selling leg, dearest first.
         terms: What it costs, and the least that it must earn.
-        caps: What else limits it; of equal ones the first is named.
+        caps: What else limits it, beside the largest orders of the grid; of equal ones the first is named.
 
     Returns:
         The size; without lots where nothing that both sides take would earn enough, with the reason.
@@ -156,7 +200,7 @@ def best_size(grid: SizeGrid, buy: Ladder, sell: Ladder, terms: Terms, caps: Seq
     wanted, depth = _wanted(buy, sell, terms.needed_bps)
     if wanted == 0.0:
         return _no_size(grid, buy, sell, EDGE, depth)  # what follows the best levels is worse
-    cap = min(caps, key=_quantity, default=_NO_CAP)
+    cap = min((*caps, *_largest(grid, buy, sell)), key=_quantity)
     most, limit = (cap.quantity, cap.name) if cap.quantity < depth else (depth, DEPTH)
     whole = _lots(most, grid)
     lots = whole
@@ -194,6 +238,11 @@ def _no_size(grid: SizeGrid, buy: Ladder, sell: Ladder, limit: str, most: float)
     if limit not in (EDGE, FIXED_COSTS) and most < least == grid.lot_float:
         limit = LOT
     return Size(0, _NOTHING, bought, sold, 0.0, limit, most, least)
+
+
+def _largest(grid: SizeGrid, buy: Ladder, sell: Ladder) -> list[Cap]:
+    sides = zip(grid.largest, (buy.best_price, sell.best_price), strict=True)
+    return [Cap(one.name, one.at(price)) for one, price in sides]
 
 
 def _wanted(buy: Ladder, sell: Ladder, needed_bps: float) -> tuple[float, float]:
@@ -241,6 +290,3 @@ def _lots(quantity: float, grid: SizeGrid) -> int:
 
 def _quantity(cap: Cap) -> float:
     return cap.quantity
-
-
-_NO_CAP = Cap("", inf)

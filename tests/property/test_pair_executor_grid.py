@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
-from bot.execution.grid import capped_price, decimal_price, meets_minimum, touch
+from bot.execution.grid import capped_price, decimal_price, meets_minimum, one_order, orders_for, touch
 from bot.pricing.ladder import ladder
 from bot.pricing.sizing import Cap, Terms, best_size, size_grid
 
@@ -32,6 +32,9 @@ def instruments(draw: st.DrawFn) -> Instrument:
         lot_size=draw(steps),
         min_quantity=draw(st.sampled_from([D(0), D("0.01"), D(3)])),
         min_notional=draw(st.sampled_from([D(0), D(5), D(100)])),
+        max_quantity=draw(st.sampled_from([None, D("0.3"), D(7), D(1000)])),
+        max_market_quantity=draw(st.sampled_from([None, D("0.7"), D(5), D("333.3")])),
+        max_notional=draw(st.sampled_from([None, D(500), D(100_000)])),
         contract_multiplier=D(1) if segment is Segment.SPOT else draw(st.sampled_from([D(1), D("0.01"), D(10)])),
     )
 
@@ -103,7 +106,27 @@ def test_what_is_opened_is_taken_by_both_venues_at_their_limits_and_spot_can_be_
         price = decimal_price(min(at_buy.ask_price, at_sell.bid_price)) * (1 - D(str(cap_bps)) / 10_000)
         assert touch(quote, side) * (1 + D("1e-12")) >= price
         assert meets_minimum(instrument, quantity, price * (1 + D("1e-9")), reduces=False)
+        worst = touch(quote, side) * (1 + D(str(cap_bps)) / 10_000)
+        assert orders_for(instrument, quantity, worst, at_market=False) == 1
+        assert orders_for(instrument, quantity, touch(quote, side), at_market=True) == 1
         if instrument.segment is Segment.SPOT:
             left = instrument.floor_quantity(quantity * D("0.999"))
             assert left > 0
             assert left >= instrument.min_quantity or instrument.min_quantity % instrument.lot_size
+
+
+@given(instrument=instruments(), lots=st.integers(1, 10**6), price=prices, at_market=st.booleans())
+def test_parts_are_on_the_lot_within_the_maximum_and_as_few_as_can_be(
+    instrument: Instrument, lots: int, price: float, at_market: bool
+) -> None:
+    whole, at = lots * instrument.lot_size, decimal_price(price)
+    told = instrument.most(at, at_market=at_market)
+    most = max(whole if told is None else told, instrument.lot_size)
+    count = orders_for(instrument, whole, at, at_market=at_market)
+    assert (count - 1) * most < whole <= count * most
+    first = one_order(instrument, whole, at, at_market=at_market)
+    assert 0 < first <= most
+    assert first % instrument.lot_size == 0
+    assert first * count > whole - count * instrument.lot_size
+    left = whole - first
+    assert not left or orders_for(instrument, left, at, at_market=at_market) == count - 1

@@ -61,7 +61,7 @@ BIDS = ladder((60_180.0, 0.1), (60_120.0, 1.0))
 
 
 def asked(notional: float, ladders: Sequence[Ladder | None] = (ASKS, BIDS), **more: Any) -> BreakEven:
-    grid = size_grid(HERE, THERE)
+    grid = more.pop("grid", size_grid(HERE, THERE))
     given = {"inputs": inputs(), "route": route(), "min_net_bps": 1.0} | more
     return break_even(given["route"], given["inputs"], ladders, grid, notional, min_net_bps=given["min_net_bps"],
                       ts_ns=NOW_NS)  # fmt: skip
@@ -91,6 +91,14 @@ def test_a_size_that_the_top_takes_by_hand() -> None:
     assert found.net_bps == pytest.approx(30.0 - 10.0 - 11.0 * 1.003, abs=1e-9)
     assert found.in_the_way is None
     assert {cost.name for cost in found.costs} >= {"fee open buy binance.linear", "fee close buy bybit.linear"}
+
+
+def test_a_size_beyond_the_largest_order_of_a_side_names_it() -> None:
+    grid = size_grid(HERE, THERE.model_copy(update={"max_market_quantity": D("0.049")}))
+    assert asked(2_950, grid=grid).in_the_way is None
+    found = asked(3_000, grid=grid).in_the_way
+    assert found is not None
+    assert (found.limit, found.observed, found.allowed) == (f"largest_order {THERE.id}", 0.05, 0.049)
 
 
 def test_a_size_beyond_the_top_pays_the_average_of_its_levels() -> None:

@@ -94,6 +94,31 @@ def test_too_small_a_cap_is_refused_by_its_minimums_and_not_rounded_up() -> None
     assert bench.of(RING)[-1] == (Outcome.REFUSED, "size")
 
 
+@pytest.mark.parametrize(
+    ("at", "most", "spends"),
+    [(0, {"max_market_quantity": D("0.005")}, (299, 301)), (1, {"max_quantity": D("0.1")}, (299, 301)),
+     (2, {"max_notional": D(300)}, (280, 285))],
+)  # fmt: skip
+def test_a_chain_is_no_larger_than_one_order_of_any_link(at: int, most: dict[str, D], spends: tuple[int, int]) -> None:
+    ring = [BTC, CROSS, ETH]
+    ring[at] = ring[at].model_copy(update=most)
+    bench = Bench(tuple(ring))
+    bench.warm()
+    bench.quote(ring[2], 3_020.0, 3_020.5)
+    (chain,) = bench.engine.desk.chains.chains.values()
+    assert spends[0] < chain.opportunity.links[0].spends <= spends[1]
+    bench.wait(500)
+    assert chain.state == "closed"
+
+
+def test_a_link_whose_largest_order_is_too_small_refuses_by_name() -> None:
+    small = ETH.model_copy(update={"max_quantity": D("0.001")})
+    bench = Bench((BTC, CROSS, small))
+    bench.warm()
+    bench.quote(small, 3_020.0, 3_020.5)
+    assert bench.of(RING)[-1] == (Outcome.REFUSED, "largest_order binance:ETH/USDT")
+
+
 def test_coarse_lots_that_eat_the_edge_refuse_by_name() -> None:
     first, coarse = (one.model_copy(update={"lot_size": D(lot), "min_quantity": D(lot)}) for one, lot in
                      ((BTC, "0.01"), (CROSS, "0.5")))  # fmt: skip
