@@ -5,7 +5,7 @@ from decimal import Decimal
 from math import nextafter
 
 from bot.clock import Clock
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Feed, Instrument, Segment
 from bot.domain.order import OrderStatus, Side
 from bot.domain.route import Route, TradeLeg, TransferLeg
 from bot.engine.chain_exposure import ChainExposure
@@ -185,15 +185,17 @@ class EnginePortfolio:
         """What the wallet still covers on this side, quote units, less what pairs have reserved.
 
         Orders that are written down and not yet sent are reserved in full: the venue does not know of them. A pair
-        also sells what it bought and buys back what it sold: spot that it needs for that is not for another pair.
+        also sells what it bought and buys back what it sold: what it needs for that is not for another pair, whatever
+        market would take it.
         """
         covered = self._covered(instrument, side, price)
         if self.chains.chains:
             covered -= self._travelling(instrument, side, price)
         if not self._pairs:
             return covered
-        covered -= float(self._reserved(instrument, side, Decimal(repr(price))))
-        return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side)) * price
+        at = Decimal(repr(price))
+        covered -= float(self._reserved(instrument, side, at))
+        return covered if instrument.is_perpetual else covered - float(self._spoken_for(instrument, side, at))
 
     def is_one_purse(self, one: TradeLeg, other: TradeLeg) -> bool:
         """Whether both legs are paid from one asset in one wallet; also where nobody tells which wallet pays."""
@@ -384,16 +386,19 @@ class EnginePortfolio:
         reserved = 0.0 if self._pairs else float(self._reserved(instrument, side, Decimal(repr(price))))
         return reserved + kept * (price if paid == instrument.base else 1.0)
 
-    def _spoken_for(self, instrument: Instrument, side: Side) -> Decimal:
-        """Base units that open pairs will have to trade on this side of a spot instrument."""
-        return sum(
-            (
-                max(abs(leg.held), pair.opportunity.quantity if pair.state is PairState.OPENING else _NOTHING)
-                for pair, leg in self._legs()
-                if leg.instrument.id == instrument.id and leg.side is not side
-            ),
-            _NOTHING,
-        )
+    def _spoken_for(self, instrument: Instrument, side: Side, price: Decimal) -> Decimal:
+        """Quote units that open pairs will have to pay on spot of this venue with what this side pays with."""
+        paid, total = _paid_in(instrument, side), _NOTHING
+        for pair, leg in self._legs():
+            of, back = leg.instrument, leg.side.opposite
+            if of.segment is not Segment.SPOT or of.venue != instrument.venue or _paid_in(of, back) != paid:
+                continue
+            quantity, at = abs(leg.held), leg.expected_price
+            if of.id == instrument.id:
+                quantity = max(quantity, pair.opportunity.quantity if pair.state is PairState.OPENING else _NOTHING)
+                at = price
+            total += quantity if back is Side.SELL else quantity * at
+        return total * (price if paid == instrument.base else _ONE)
 
 
 def _whole(pair: Pair, leg: PairLeg) -> Decimal:

@@ -1,4 +1,4 @@
-"""Orders that are written down and not sent yet: what they will pay is taken off in the currency of who asks."""
+"""What orders that are not sent yet will pay, and open pairs when they are closed: in the currency of who asks."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +9,15 @@ from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.engine.portfolio import EnginePortfolio
+from bot.execution.pair import PairLeg, PairState
 from bot.settings import RiskSettings
 from tests.unit.executor_bench import D, spot
 
 BTC_USDT = spot("a", "BTC", "USDT", "0.01", "0.0001", "5")
 ETH_BTC = spot("a", "ETH", "BTC", "0.00001", "0.001", "0.0001")
 ETH_USDT = spot("a", "ETH", "USDT", "0.01", "0.0001", "5")
+BTC_USDC = spot("a", "BTC", "USDC", "0.01", "0.0001", "5")
+THERE = ETH_USDT.model_copy(update={"venue": "b"})
 USDT_BRL = spot("a", "USDT", "BRL", "0.01", "0.01", "5")
 LINEAR = BTC_USDT.model_copy(update={"symbol": "BTC/USDT:USDT", "segment": Segment.LINEAR, "settle": "USDT"})
 INVERSE = BTC_USDT.model_copy(
@@ -43,6 +46,15 @@ def written(instrument: Instrument, side: str, quantity: str, price: str | None 
     )  # fmt: skip
 
 
+def following(covered: dict[Instrument, float], pair: object) -> EnginePortfolio:
+    wallet: Any = OneWallet(covered)
+    portfolio = EnginePortfolio(wallet, VirtualClock(), {}, {}, RiskSettings())
+    executor: Any = SimpleNamespace(pairs={"run-1": pair}, unresolved=lambda venue: 0)
+    chains: Any = SimpleNamespace(chains={}, unresolved=lambda venue: 0)
+    portfolio.follow(executor, chains)
+    return portfolio
+
+
 @pytest.mark.parametrize(
     ("order", "asked", "side", "price", "covered", "left"),
     [
@@ -64,10 +76,33 @@ def written(instrument: Instrument, side: str, quantity: str, price: str | None 
 def test_what_an_order_will_pay_is_taken_off_once_and_in_the_right_currency(
     order: Order, asked: Instrument, side: str, price: float, covered: dict[Instrument, float], left: float
 ) -> None:
-    wallet: Any = OneWallet(covered)
-    portfolio = EnginePortfolio(wallet, VirtualClock(), {}, {}, RiskSettings())
     pair = SimpleNamespace(pending={"run-1-1"}, orders={"run-1-1": (order, "", order.price or D(3000))}, legs=())
-    executor: Any = SimpleNamespace(pairs={"run-1": pair}, unresolved=lambda venue: 0)
-    chains: Any = SimpleNamespace(chains={}, unresolved=lambda venue: 0)
-    portfolio.follow(executor, chains)
+    portfolio = following(covered, pair)
+    assert portfolio.affordable_notional(asked, Side(side), price) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("held_on", "held", "asked", "side", "price", "covered", "left"),
+    [
+        # Half of the coin that is there will be sold when the pair is closed.
+        (BTC_USDT, "0.5", BTC_USDT, "sell", 6e4, 6e4, 3e4),
+        (BTC_USDT, "0.5", BTC_USDC, "sell", 6e4, 6e4, 3e4),
+        (BTC_USDT, "0.5", ETH_BTC, "buy", 0.05, 1.0, 0.5),
+        (BTC_USDT, "0.5", BTC_USDT, "buy", 6e4, 6e4, 6e4),
+        # One that was sold will be bought back.
+        (ETH_USDT, "-1", ETH_USDT, "buy", 3e3, 1e4, 7e3),
+        (ETH_USDT, "-1", BTC_USDT, "buy", 6e4, 1e4, 7e3),
+        (ETH_USDT, "-1", ETH_BTC, "sell", 0.05, 1.0, 1.0),
+        (THERE, "-1", BTC_USDT, "buy", 6e4, 1e4, 1e4),
+        (LINEAR, "-1", BTC_USDT, "buy", 6e4, 1e4, 1e4),
+    ],
+)
+def test_what_a_pair_needs_to_be_closed_is_nobody_elses_on_whatever_market(
+    held_on: Instrument, held: str, asked: Instrument, side: str, price: float, covered: float, left: float
+) -> None:
+    leg = PairLeg(held_on, Side.BUY if D(held) > 0 else Side.SELL, D(3000), held=D(held))
+    pair = SimpleNamespace(
+        pending=set(), orders={}, legs=(leg,), state=PairState.OPEN, opportunity=SimpleNamespace(quantity=abs(D(held)))
+    )
+    portfolio = following({asked: covered}, pair)
     assert portfolio.affordable_notional(asked, Side(side), price) == pytest.approx(left)
