@@ -195,6 +195,7 @@ class MongoShipper:
             self._be(State.AWAY, str(error))
         if self._state is State.AWAY:
             await self._refresh()
+            self._woken.clear()
             await self._pause(self._backoff_s())
 
     async def _prepared(self, database: Database) -> frozenset[str] | None:
@@ -240,12 +241,12 @@ class MongoShipper:
         """Wait, on the clock; `wake` and `stop` end it."""
         if self._stopping:
             return
-        self._woken.clear()
         timer = self._clock.call_later(seconds, self._woken.set)
         try:
             await self._woken.wait()
         finally:
             timer.cancel()
+            self._woken.clear()  # and not later: who wakes during the look that follows may have what it has missed
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
