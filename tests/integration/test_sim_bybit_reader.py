@@ -10,6 +10,7 @@ from bot.domain.instrument import Feed
 from bot.ports import Wiring
 from bot.settings import Settings
 from exchanges.bybit.venue import BybitVenue
+from exchanges.simulator.market.listings import default_listings
 from tests.integration.sim_bybit_server import serving
 
 
@@ -55,7 +56,8 @@ async def test_the_bot_reads_it(name):
         here = {"rest_url": server.http, "stream_url": server.ws}
         settings = Settings.model_validate({"venues": {"bybit": {str(feed.segment): here}}})
         listed = await BybitVenue().instruments(feed, ["BTC/USDT:USDT" if "linear" in name else "BTC/USDT"], settings)
-        assert listed == {"BTCUSDT": BybitVenue().shipped_instruments(feed)["BTCUSDT"]}
+        known = [one.instrument for one in default_listings("bybit") if one.instrument.feed == feed]
+        assert listed == {"BTCUSDT": known[0]}
         sink = Sink()
         slots = {"BTCUSDT": 0, "ETHUSDT": 1}
         reader = BybitVenue().reader(feed, slots, sink, Wiring(settings, SystemClock(), random.Random(1)))
