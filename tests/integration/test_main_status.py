@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,11 +89,14 @@ async def test_an_engine_that_says_nothing_is_exit_code_5(
     monkeypatch.setattr(status, "PATIENCE_S", 0.2)
     path = data_dir / SOCKET
     os.makedirs(path.parent)
-    end = asyncio.Event()
+    end, is_gone = asyncio.Event(), asyncio.Event()
 
     async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await end.wait()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        is_gone.set()
 
     silent = await asyncio.start_unix_server(say_nothing, path=str(path))
     settings = Settings.model_validate({"data_dir": data_dir})
@@ -103,6 +107,6 @@ async def test_an_engine_that_says_nothing_is_exit_code_5(
         end.set()
         silent.close()
         await silent.wait_closed()
-        await asyncio.sleep(0.05)  # the connection that was taken is let go of in the next turns of the loop
+        await is_gone.wait()
     assert code == ExitCode.VENUE
     assert "does not answer" in capsys.readouterr().err
