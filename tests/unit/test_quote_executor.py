@@ -111,6 +111,20 @@ def test_there_and_back_by_resting_orders(bench: Bench) -> None:
     assert entry.client_order_id != out.client_order_id
 
 
+def test_an_exit_beyond_one_order_rests_in_parts(bench: Bench) -> None:
+    pair = bench.open()
+    pair.buy.instrument = PERP.model_copy(update={"max_quantity": D("0.30")})  # its venue takes less by now
+    bench.fill("0.50")
+    bench.end(OrderStatus.FILLED, "0.50", bench.inbox[0])
+    bench.fill("0.25")
+    bench.end(OrderStatus.FILLED, "0.25")
+    bench.pass_s(1)
+    assert [order.quantity for order in bench.inbox] == [D("0.50"), D("0.25"), D("0.25")]
+    bench.fill("0.25")
+    bench.end(OrderStatus.FILLED, "0.25")
+    assert (pair.state, pair.buy.held, bench.halts) == (PairState.CLOSED, 0, [])
+
+
 def test_a_short_goes_out_by_a_buy(bench: Bench) -> None:
     pair = bench.entered(side=Side.SELL)
     entry, out = bench.inbox
