@@ -28,8 +28,8 @@ def _listing(venue: str, segment: Segment) -> Listing:
     instrument = Instrument(
         venue=venue, segment=segment, symbol="BTC/USDT" if is_spot else "BTC/USDT:USDT", base="BTC", quote="USDT",
         settle=None if is_spot else "USDT", tick_size=D(1), lot_size=D("0.001"), min_quantity=D("0.001"),
-        min_notional=D(5), max_quantity=D(1000), max_market_quantity=D(120),
-        max_notional=D(90_000) if is_spot else None,
+        min_notional=D(5), max_quantity=D(1000), max_market_quantity=D(950),
+        max_notional=D(100_900) if is_spot else None,
     )  # fmt: skip
     return Listing(instrument, "BTCUSDT", 0, 3)
 
