@@ -118,9 +118,9 @@ class PairOrders:
     # Orders
 
     def opening(self, pair: Pair, leg: PairLeg, limit: Decimal) -> Order:
-        """What was decided on, as an IOC order of this limit."""
+        """What was decided on, as an IOC order of this limit; no `too_small` pair's."""
         quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
-        return self.make(pair, leg, leg.side, quantity, limit, leg.expected_price, f"open_{leg.side}")
+        return self.make(pair, leg, leg.side, quantity, limit, leg.expected_price, f"open_{leg.side}", is_one=True)
 
     def completing(self, pair: Pair, ahead: PairLeg, behind: PairLeg) -> Order | None:
         """An IOC order for what is missing; None where it cannot be had for less than unwinding costs.
@@ -200,13 +200,17 @@ class PairOrders:
         expected: Decimal,
         leg_name: str,
         lifetime: TimeInForce = TimeInForce.IOC,
+        *,
+        is_one: bool = False,
     ) -> Order:
         """An order of a pair, entered there as an intent; `price` None is a market order.
 
         Of what a venue does not take in one order it is a part: what is left is found once the order has ended.
+        `is_one`: that its venue takes it has been asked already.
         """
         opens = is_opening(leg_name)
-        quantity = one_order(leg.instrument, quantity, price or expected, at_market=price is None)
+        if not is_one:
+            quantity = one_order(leg.instrument, quantity, price or expected, at_market=price is None)
         reduces = not opens and self._reduces_position(pair, leg.instrument, side, quantity)
         order = Order(
             client_order_id=self._next_id(pair),
