@@ -42,6 +42,33 @@ def move_aside(name: str) -> None:
                 os.sched_setaffinity(thread.native_id, {_CORES[-1]})
 
 
+@contextmanager
+def kept_awake() -> Iterator[None]:
+    """The servers' core does not sleep until the block ends: what has nothing to do there turns in a circle.
+
+    It gives way to whatever has something to do. Without it each message to a server wakes a processor, and the host
+    of a virtual machine that has none to spare stops the sender's for that, which no server on another machine does.
+    Where the system has no such class of processes, or one core, nothing is kept awake.
+    """
+    if len(_CORES) < 2 or not hasattr(os, "SCHED_IDLE"):
+        yield
+        return
+    process = multiprocessing.get_context("spawn").Process(target=_turn, args=(_CORES[-1],), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _turn(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while os.getppid() != 1:  # whoever is killed takes it along
+        pass
+
+
 def _serve(cores: list[int], serve: Callable[..., None], *arguments: object) -> None:
     # Told and not looked up: a process starts with what its parent may use by then.
     if len(cores) > 1:

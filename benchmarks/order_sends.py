@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import uvloop
 from pydantic import SecretStr
 
-from benchmarks.apart import move_aside
+from benchmarks.apart import kept_awake, move_aside
 from benchmarks.host import HostShare
 from benchmarks.measure import progress, quantile
 from benchmarks.order_sends_peer import CcxtPair
@@ -56,6 +56,10 @@ _FLUSHES = 60
 _CALM = 2.0
 """Percent. Where the host of a virtual machine keeps a quarter of its time, a second processor that is woken (by the
 journal, by an order that reaches its exchange) stops the first for milliseconds: that says nothing of either way."""
+_AWAKE = (
+    "ours alone: the first order wakes the core of the exchanges, and the host of a virtual machine that has none to "
+    "spare stops ours for that; exchanges on machines of their own wake nothing here"
+)
 _TRIES = 3
 """Times the rounds that are wanted, at most."""
 _A_SECOND = 20
@@ -97,7 +101,7 @@ class _Burst(NamedTuple):
 def rows(rounds: int) -> list[Row]:
     """Ours beside ccxt's in every round, and what one fsync of such a size takes by itself."""
     with simulated() as server:
-        done, tries = uvloop.run(_measure(server, rounds))
+        done, tries, awake = uvloop.run(_measure(server, rounds))
     note = (
         f"BTC spot at Binance and Bybit, IOC orders that fill, {_A_SECOND} pairs a second, {_PAIRS} a round; the pair "
         f"executor, the journal on disk, {SCENARIO} exchanges on the other core, of two the journal's thread as well; "
@@ -126,6 +130,7 @@ def rows(rounds: int) -> list[Row]:
         figure("within that: both orders prepared, p50", "ms", [one.ours.prepared for one in done], None, beside),
         row("of it after the fsync, p50", 5, None),
         row("gap between the two sends, p99", 6, _GAP),
+        figure("the same with the exchanges' core kept awake, p99", "ms", awake, _GAP, _AWAKE),
         row("decision to both orders in the matching engines, p50", 7, None, arrived),
         row("gap between their arrivals there, p50", 8, None, arrived),
         row("gap between their arrivals there, p99", 9, None, arrived),
@@ -145,9 +150,10 @@ class _Round(NamedTuple):
     disk: tuple[float, float]
 
 
-async def _measure(server: Simulated, rounds: int) -> tuple[list[_Round], int]:
-    """The rounds that count, and how many there were."""
+async def _measure(server: Simulated, rounds: int) -> tuple[list[_Round], int, list[float]]:
+    """The rounds that count, how many there were, and p99 of our gap in as many with the exchanges' core kept awake."""
     done: list[_Round] = []
+    awake: list[float] = []
     numbers = count()
     with TemporaryDirectory(prefix="crypto-pipe-benchmark-") as directory:
         deliver = asyncio.get_running_loop().call_soon_threadsafe
@@ -170,9 +176,13 @@ async def _measure(server: Simulated, rounds: int) -> tuple[list[_Round], int]:
                     alone = await asyncio.to_thread(_fsyncs, Path(directory))
                     if number:  # the first one warms up
                         done.append(_Round(kept, took[own], took[ccxt], alone))
+                with kept_awake():
+                    for number in range(rounds):
+                        progress(f"order sends: round {number + 1} of {rounds} with the exchanges' core kept awake")
+                        awake.append((await _burst(server, own, numbers)).gap_p99)
         finally:
             journal.close()
-    return sorted(done)[:rounds], len(done)
+    return sorted(done)[:rounds], len(done), awake
 
 
 async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from functools import lru_cache
 
-from bot.domain.instrument import Instrument
+from bot.domain.instrument import Instrument, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.order import Side
 
@@ -64,6 +64,16 @@ def meets_minimum(instrument: Instrument, quantity: Decimal, price: Decimal, *, 
         return quantity > 0
     notional = quantity * instrument.contract_multiplier * price
     return quantity >= max(instrument.min_quantity, instrument.lot_size) and notional >= instrument.min_notional
+
+
+def is_one_order(instrument: Instrument, quantity: Decimal, price: Decimal) -> bool:
+    """Whether a venue takes a quantity (venue units), on its grid, as one limit order: `orders_for`, told at once."""
+    most, worth = instrument.max_quantity, instrument.max_notional
+    if most is not None and quantity > most:
+        return False
+    if worth is None:
+        return True
+    return quantity * instrument.contract_multiplier * (1 if instrument.segment is Segment.INVERSE else price) <= worth
 
 
 def orders_for(instrument: Instrument, quantity: Decimal, price: Decimal, *, at_market: bool) -> int:

@@ -7,7 +7,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderType, Side, TimeInForce
 from bot.execution.context import ExecutionContext
 from bot.execution.evening import decide
-from bot.execution.grid import capped_price, meets_minimum, one_order, orders_for, part, plain, touch
+from bot.execution.grid import capped_price, is_one_order, meets_minimum, one_order, orders_for, part, plain, touch
 from bot.execution.order_names import order_name
 from bot.execution.pair import Pair, PairLeg, PairState, is_opening
 from bot.pricing.sizing import size_grid
@@ -42,9 +42,9 @@ class PairOrders:
         for leg, limit in zip(pair.legs, limits, strict=True):
             quantity = pair.opportunity.quantity / leg.instrument.contract_multiplier
             on_grid = quantity % leg.instrument.lot_size == 0
-            on_grid = on_grid and orders_for(leg.instrument, quantity, limit, at_market=False) == 1
             price = min(leg.expected_price, limit)
-            if not on_grid or not meets_minimum(leg.instrument, quantity, price, reduces=False):
+            is_taken = on_grid and is_one_order(leg.instrument, quantity, limit)
+            if not is_taken or not meets_minimum(leg.instrument, quantity, price, reduces=False):
                 return f"size {leg.instrument.id}"
         return None
 

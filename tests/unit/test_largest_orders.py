@@ -8,7 +8,7 @@ import pytest
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderType, Side
 from bot.domain.route import Route, TradeLeg
-from bot.execution.grid import one_order
+from bot.execution.grid import is_one_order, one_order, orders_for
 from bot.execution.pair import PairState
 from bot.pricing.ladder import Ladder
 from bot.pricing.sizing import DEPTH, Cap, Size, Terms, best_size, size_grid
@@ -53,6 +53,15 @@ def test_a_size_is_no_more_than_one_order_opens_closes_and_unwinds_on_either_sid
 
 def test_a_cap_that_leaves_less_is_named_before_it() -> None:
     assert sized(SPOT, limited(PERP, max_quantity="9"), Cap("order_notional", 5.0)).limit == "order_notional"
+
+
+@pytest.mark.parametrize("most", [{}, {"max_quantity": "7.25"}, {"max_notional": "725"}, {"max_market_quantity": "1"}])
+@pytest.mark.parametrize("quantity", ["0.01", "7.24", "7.25", "7.26", "100"])
+def test_whether_it_is_one_limit_order_is_told_alike_at_once(most: dict[str, str], quantity: str) -> None:
+    instrument, price = limited(SPOT, **most), D(100)
+    expected = orders_for(instrument, D(quantity), price, at_market=False) == 1
+    assert is_one_order(instrument, D(quantity), price) is expected
+    assert expected is (D(quantity) <= D("7.25") or not most.keys() & {"max_quantity", "max_notional"})
 
 
 @pytest.mark.parametrize(
