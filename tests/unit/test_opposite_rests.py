@@ -34,14 +34,20 @@ class Kept:
     body: Mapping[str, Any]
 
 
-def two_rests(short: str = "0.01", long: str = "0.01") -> tuple[Bench, Pair, Pair]:
-    """One pair is short, the other long by so much of PERP; all else of both is gone, and no venue takes either."""
+def two_pairs() -> tuple[Bench, Pair, Pair]:
+    """One pair is short of half a coin of PERP, the other long."""
     bench = Bench()
     pairs = []
     for buy, sell in ((SPOT, PERP), (PERP, OTHER)):
         pairs.append(bench.open("0.50", buy=buy, sell=sell))
         bench.answer(Side.BUY, buy)
         bench.answer(Side.SELL, sell)
+    return bench, pairs[0], pairs[1]
+
+
+def two_rests(short: str = "0.01", long: str = "0.01") -> tuple[Bench, Pair, Pair]:
+    """One pair is short, the other long by so much of PERP; all else of both is gone, and no venue takes either."""
+    bench, *pairs = two_pairs()
     for pair, rest in zip(pairs, (short, long), strict=True):
         bench.executor.close(pair, "edge_gone")
         for order in list(bench.inbox):
@@ -123,13 +129,7 @@ def test_a_pair_that_is_left_alone_is_matched_with_nobody() -> None:
 
 def test_a_rest_that_only_an_open_pair_holds_the_other_way_round_is_told_of_once_and_goes_with_it() -> None:
     """The venue takes no order for it, and no pair may be closed for its sake."""
-    bench = Bench()
-    pairs = []
-    for buy, sell in ((SPOT, PERP), (PERP, OTHER)):
-        pairs.append(bench.open("0.50", buy=buy, sell=sell))
-        bench.answer(Side.BUY, buy)
-        bench.answer(Side.SELL, sell)
-    short, long = pairs
+    bench, short, long = two_pairs()
     bench.executor.close(short, "edge_gone")
     bench.answer(Side.SELL, SPOT)
     bench.answer(Side.BUY, PERP, "0.49")
