@@ -94,7 +94,7 @@ class Recorder:
         self._samplers: list[ViewSampler] = []
         self._timer: Timer | None = None
         self._is_stopped = False
-        self._started_ns = self._handed_ns = 0
+        self._started_ns = 0
         self._minute = 0
         self._said: str | None = None
 
@@ -104,14 +104,14 @@ class Recorder:
         Raises:
             StorageError: If the archive cannot be read.
         """
-        self._started_ns = self._handed_ns = now_ns = self._clock.now_ns()
+        self._started_ns = now_ns = self._clock.now_ns()
         self._minute = self._period(now_ns)
         for channel in _STREAMED:
             for one, until_ns in recorded_until(self._store, channel, self.directory, now_ns).items():
                 self.gaps.open(one, channel, until_ns, "not recorded: the program did not run")
         if self._books is not None:
             self._books.start()
-        self._writer.start()
+        self._writer.start(now_ns)
         self._timer = self._clock.call_later(TICK_S, self._tick)
 
     def sample_views(self, symbols: Sequence[str], printed: Printed, per_s: float = 1.0) -> ViewSampler:
@@ -188,13 +188,13 @@ class Recorder:
         batches = [*self.quotes.take(), *self.trades.take(), *self.funding.take()]
         for take in self.further:
             batches += take(now_ns)
-        # Gaps first, and those of rows that are given up now as well: see `ArchiveWriter.put`.
-        self._put_gaps(now_ns)
-        dropped = [old for batch in batches for old in self._writer.put(batch)]
-        if dropped:
-            self._account(dropped, "given up: the disk did not take it in time")
+        with self._writer.handing_over(now_ns):
+            # Gaps first, and those of rows that are given up now as well: see `ArchiveWriter.put`.
             self._put_gaps(now_ns)
-        self._handed_ns = now_ns
+            dropped = [old for batch in batches for old in self._writer.put(batch)]
+            if dropped:
+                self._account(dropped, "given up: the disk did not take it in time")
+                self._put_gaps(now_ns)
 
     def _put_gaps(self, now_ns: int) -> None:
         for batch in self.gaps.take(now_ns):
@@ -224,7 +224,9 @@ class Recorder:
             self._log("warning", f"archive: what waits is tried for {patience_s - unsaid_s:g} s more, then given up")
             is_durable = self._writer.drain(patience_s - unsaid_s)
         self._tell_troubles()
-        self._put_gaps(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        with self._writer.handing_over(now_ns):
+            self._put_gaps(now_ns)
         return self._writer.close(patience_s if is_durable else 0.0)
 
     def status(self) -> WriterStatus:
@@ -239,9 +241,7 @@ class Recorder:
 
     def durable_ns(self) -> int:
         """Up to when the archive has all that was received, or knows of the gap, UTC ns; may be asked on any thread."""
-        handed_ns = self._handed_ns  # before it is looked at what waits, which may be handed over in between
-        waiting_ns = self._writer.status().oldest_ns
-        return handed_ns if waiting_ns is None else min(handed_ns, waiting_ns)
+        return self._writer.durable_ns()
 
     def size_bytes(self, feed: Feed) -> int:
         """Bytes of the segments that this run wrote of the feed."""

@@ -7,7 +7,8 @@ could not be written is tried again until it can.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bot.domain.instrument import Instrument
@@ -61,14 +62,47 @@ class ArchiveWriter:
         self._is_closing = False
         self._gives_up = False
         self._unusable: list[tuple[Batch, str]] = []
+        self._accounted: list[int] = []
+        """From when on rows are missing whose gap has not been handed over yet."""
+        self._handed_ns = self._complete_ns = self._reach_ns = 0
         self._waiting_rows = self._rows = self._bytes = self._dropped = 0
         self._trouble: str | None = None
         self._bytes_of: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="archive-writer", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write."""
+    def start(self, now_ns: int) -> None:
+        """Begin to write what is received from `now_ns` on.
+
+        Raises:
+            StorageError: If the archive cannot be read.
+        """
+        since_ns, until_ns = self._store.unwritten() or (0, 0)
+        if since_ns < until_ns:  # a recorder was killed over it, and the gaps that say so are not handed over yet
+            self._accounted.append(since_ns)
+        self._handed_ns = now_ns
+        self._complete_ns, self._reach_ns = self._complete(()), until_ns
         self._thread.start()
+
+    @contextmanager
+    def handing_over(self, now_ns: int) -> Iterator[None]:
+        """Around every `put` of what was received before `now_ns`, its gaps included: nothing is written meanwhile."""
+        with self._changed:
+            self._complete_ns = self._complete(self._queue)
+            yield
+            self._accounted.clear()
+            self._handed_ns = now_ns
+            self._reach_ns = max(self._reach_ns, now_ns)
+
+    def durable_ns(self) -> int:
+        """Up to when the archive has all that was received, or knows of the gap, UTC ns; may be asked on any thread."""
+        with self._changed:
+            return self._complete(self._queue)
+
+    def _complete(self, waiting: Iterable[Batch]) -> int:
+        """The same when nothing but these batches waits."""
+        # What a gap tells of lies before its own time.
+        starts = (batch.start_ns if _weight(batch) else self._complete_ns for batch in waiting)
+        return min((self._handed_ns, *self._accounted, *(one.start_ns for one, _ in self._unusable), *starts))
 
     def put(self, batch: Batch) -> list[Batch]:
         """Take a batch over; returns at once, with older batches that had to be given up for it.
@@ -79,6 +113,7 @@ class ArchiveWriter:
         with self._changed:
             self._queue.insert(self._place(batch), batch)
             self._waiting_rows += _weight(batch)
+            self._reach_ns = max(self._reach_ns, batch.stop_ns)
             dropped = self._make_room()
             self._changed.notify_all()
         return dropped
@@ -109,6 +144,7 @@ class ArchiveWriter:
         """Batches that no archive could take, and why, since this was asked last: mistakes of ours."""
         with self._changed:
             found, self._unusable = self._unusable, []
+            self._accounted += [batch.start_ns for batch, _ in found]
         return found
 
     def status(self) -> WriterStatus:
@@ -163,7 +199,15 @@ class ArchiveWriter:
             return self._queue[0]
 
     def _write(self, batch: Batch) -> int:
-        segment = self._store.write(batch.channel, batch.scope, batch.table(), self._instruments(batch))
+        table, instruments = batch.table(), self._instruments(batch)
+        with self._changed:
+            waiting = list(self._queue)[1:]
+            complete_ns, until_ns = self._complete(waiting), self._reach_ns
+            is_last = not (waiting or self._unusable or self._accounted)
+        unwritten = until_ns if is_last else complete_ns, until_ns
+        segment = self._store.write(batch.channel, batch.scope, table, instruments, unwritten)
+        with self._changed:
+            self._complete_ns = complete_ns
         return 0 if segment is None else segment.size_bytes
 
     def _wait(self, reason: str) -> None:

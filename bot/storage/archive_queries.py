@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from bot.ports import RecordKind
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.archive.ports import SegmentStore
+from bot.storage.archive.ports import SegmentStore, Span
 from bot.storage.book_replay import COLUMNS, DepthRules, has_start
 from bot.storage.gap_rows import Imported
 from bot.storage.market_queries import MarketQueries
@@ -56,6 +56,10 @@ class ArchiveRows:
     def has_later(self, instrument: str, ts_ns: int) -> bool:
         """Whether any segment reaches behind `ts_ns`."""
         return any(self._store.segments(channel, start_ns=ts_ns + 1) for channel in LIVELY)
+
+    def unwritten(self) -> Span | None:
+        """As the store says."""
+        return self._store.unwritten()
 
     def _backwards(
         self, channel: Channel, name: str, ts_ns: int, columns: Sequence[str] | None = None

@@ -150,6 +150,9 @@ class MongoRows:
             for channel in LIVELY
         )
 
+    def unwritten(self) -> None:
+        """The outbox sends one segment after the other, and does not tell which belong together."""
+
 
 class MongoRecords:
     """`RunRecords` of a database."""

@@ -11,6 +11,7 @@ from bot.domain.market import TopOfBook
 from bot.domain.order_book import BookState
 from bot.ports import RecordKind
 from bot.storage.archive.channels import SCHEMAS, Channel
+from bot.storage.archive.ports import Span
 from bot.storage.book_replay import BookImage, DepthRules, replay
 from bot.storage.gap_rows import EVER_NS, Imported, beginning, newest_reason, overlapping, unfilled
 from bot.storage.instants import utc_text
@@ -39,6 +40,9 @@ class MarketRows(Protocol):
 
     def has_later(self, instrument: str, ts_ns: int) -> bool:
         """Whether market data received after `ts_ns` was kept, of this instrument or any other."""
+
+    def unwritten(self) -> Span | None:
+        """When rows were received of which some may not be here; empty or None where none are known of."""
 
 
 class RunRecords(Protocol):
@@ -115,12 +119,16 @@ class StoredMarket:
     def order_book(self, instrument: str, ts_ns: int) -> BookAt:
         """The book at a moment."""
         rules = self._depth_rules.get(instrument.partition(":")[0], _DEFAULT_RULES)
+        # In this order: what is known to be here is among the messages that are read after it.
+        has_later = self._rows.has_later(instrument, ts_ns)
+        unwritten = self._rows.unwritten()
         image = replay(self._rows.depth(instrument, ts_ns), rules)
         if image is None:
             return BookAt(instrument, ts_ns, BookState.EMPTY, "no book of it was kept up to then")
-        return replace(image, error=self._doubt(instrument, image, ts_ns)).at(instrument, ts_ns)
+        doubt = self._doubt(instrument, image, ts_ns, unwritten, has_later=has_later)
+        return replace(image, error=doubt).at(instrument, ts_ns)
 
-    def _doubt(self, instrument: str, image: BookImage, ts_ns: int) -> str:
+    def _doubt(self, instrument: str, image: BookImage, ts_ns: int, unwritten: Span | None, *, has_later: bool) -> str:
         """Why the book is none; empty where nothing speaks against it."""
         gaps = self.gaps(instrument, Channel.DEPTH, image.begun_ns, ts_ns + 1)
         # The snapshot ends a gap that began before it. One that began later may have ended, but the book has not been
@@ -130,7 +138,13 @@ class StoredMarket:
             return f"gap: {told}"
         if image.error or image.ts_recv_ns == ts_ns:
             return image.error
-        is_followed = ts_ns - image.ts_recv_ns < SILENCE_NS and self._rows.has_later(instrument, ts_ns)
+        if unwritten is not None and unwritten[0] <= ts_ns < unwritten[1]:
+            since, until = map(utc_text, unwritten)
+            return (
+                f"not all that was received from {since} to before {until} is in the archive: "
+                "it is being written, or its recorder was killed"
+            )
+        is_followed = ts_ns - image.ts_recv_ns < SILENCE_NS and has_later
         return "" if is_followed else f"nothing was kept after {utc_text(image.ts_recv_ns)}"
 
     def minute_rows(self, channel: Channel, instrument: str, start_ns: int, stop_ns: int) -> pa.Table:

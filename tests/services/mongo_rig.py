@@ -25,7 +25,7 @@ from bot.ports import RecordKind
 from bot.storage import schema
 from bot.storage.archive.channels import SCHEMAS, Channel
 from bot.storage.archive.errors import SegmentRemoved
-from bot.storage.archive.ports import SegmentInfo, SegmentStore
+from bot.storage.archive.ports import SegmentInfo, SegmentStore, Span
 from bot.storage.journal import SqliteJournal
 from bot.storage.mongo.archive_source import ArchiveSource
 from bot.storage.mongo.collections import Layout
@@ -56,7 +56,12 @@ class FolderStore:
         root.mkdir(parents=True, exist_ok=True)
 
     def write(
-        self, channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Any] | None = None
+        self,
+        channel: Channel,
+        scope: str,
+        table: pa.Table,
+        instruments: Mapping[str, Any] | None = None,
+        unwritten: Span | None = None,
     ) -> SegmentInfo | None:
         if not table.num_rows:
             return None
@@ -71,6 +76,9 @@ class FolderStore:
         temporary.write_text(json.dumps(facts))
         temporary.rename(self.root / f"{path}.json")
         return SegmentInfo(*facts)
+
+    def unwritten(self) -> Span | None:
+        return None
 
     def _infos(self) -> list[SegmentInfo]:
         found = [json.loads(path.read_text()) for path in sorted(self.root.glob("*.json"))]

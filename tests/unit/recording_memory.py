@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from bot.domain.instrument import Instrument
 from bot.errors import StorageError
 from bot.storage.archive.channels import SCHEMAS, Channel
-from bot.storage.archive.ports import SegmentInfo
+from bot.storage.archive.ports import SegmentInfo, Span
 
 
 class MemoryStore:
@@ -22,9 +22,15 @@ class MemoryStore:
         """The words with which it refuses everything; None: it does not."""
         self.refused = threading.Event()
         self.threads: set[int] = set()
+        self.told_unwritten: list[Span] = []
 
     def write(
-        self, channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Instrument]
+        self,
+        channel: Channel,
+        scope: str,
+        table: pa.Table,
+        instruments: Mapping[str, Instrument],
+        unwritten: Span | None = None,
     ) -> SegmentInfo | None:
         self.threads.add(threading.get_ident())
         if self.full is not None:
@@ -43,7 +49,12 @@ class MemoryStore:
             number, channel, scope, times["min"], times["max"] + 1, table.num_rows, table.nbytes, "", f"{number}"
         )
         self.tables.append((info, table))
+        if unwritten is not None:
+            self.told_unwritten.append(unwritten)
         return info
+
+    def unwritten(self) -> Span | None:
+        return self.told_unwritten[-1] if self.told_unwritten else None
 
     def segments(
         self,

@@ -1,13 +1,12 @@
 """The minute jobs beside a recorder whose batches reach the disk one after another."""
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from bot.clock import VirtualClock
-from bot.domain.instrument import Feed, Instrument
+from bot.domain.instrument import Feed
 from bot.domain.market import PublicTrade, TopOfBook
 from bot.domain.order_book import BookChange, OrderBook
 from bot.recording.recorder import Recorder
@@ -35,10 +34,8 @@ def test_minutes_wait_for_what_is_not_written_yet(
         (minutes,) = [job for job in jobs if job.name == "minutes"]
         write = store.write
 
-        def then_minutes(
-            channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Instrument]
-        ) -> SegmentInfo | None:
-            segment = write(channel, scope, table, instruments)
+        def then_minutes(channel: Channel, *rest: Any) -> SegmentInfo | None:
+            segment = write(channel, *rest)
             if channel is after:
                 minutes.run()
             return segment

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -55,10 +55,10 @@ async def test_timers_are_ended_on_their_own_thread() -> None:
 
 def test_what_no_archive_can_take_is_known_as_soon_as_it_has_left_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     class Picky(MemoryStore):
-        def write(self, channel: Channel, scope: str, table: Any, instruments: Mapping[str, Any]) -> Any:
+        def write(self, channel: Channel, *rest: Any) -> Any:
             if channel is Channel.QUOTES:
                 raise KeyError("a bug")
-            return super().write(channel, scope, table, instruments)
+            return super().write(channel, *rest)
 
     rig = Rig(Picky())
     writer = rig.recorder._writer

@@ -13,11 +13,12 @@ from bot.errors import StorageError
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.files import Block, EncodedFile
 from bot.storage.archive.manifest_file import to_read, to_write, told
-from bot.storage.archive.ports import SegmentInfo
+from bot.storage.archive.ports import SegmentInfo, Span
 
 FILE_NAME = "archive.db"
 _INFO = "number, channel, scope, start_ns, stop_ns, rows, size_bytes, sha256, path, merged_from"
 _BLOCK = "offset, length, sha256, rows, first_instrument, last_instrument, min_ns, max_ns, carry"
+_UNWRITTEN = "unwritten"
 _LIVE = "merged_into IS NULL AND removed = 0"
 
 
@@ -78,6 +79,7 @@ class Manifest:
         replaces: Sequence[SegmentInfo] = (),
         instruments: Mapping[str, Instrument] | None = None,
         newest: Mapping[str, int] | None = None,
+        unwritten: Span | None = None,
     ) -> SegmentInfo:
         """Name a file that is durable. What it replaces is litter from the same moment on."""
         merged_from = sorted({number for one in replaces for number in (one.number, *one.merged_from)})
@@ -99,6 +101,8 @@ class Manifest:
             connection.execute("DELETE FROM litter WHERE token = ?", (token,))
             self._retire(connection, replaces, f"merged_into = {number:d}")
             self._meet(connection, channel, instruments or {}, newest or {})
+            if unwritten is not None:
+                self._set(connection, _UNWRITTEN, json.dumps(unwritten))
         return _info((number, *facts, json.dumps(merged_from)))
 
     def remove(self, segments: Sequence[SegmentInfo]) -> None:
@@ -114,7 +118,7 @@ class Manifest:
     def set_fact(self, name: str, value: str) -> None:
         """Keep a text under a name."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+            self._set(connection, name, value)
 
     # Reading.
 
@@ -122,6 +126,11 @@ class Manifest:
         """What was kept under a name."""
         rows = self._select("SELECT value FROM facts WHERE name = ?", (name,))
         return rows[0][0] if rows else None
+
+    def unwritten(self) -> Span | None:
+        """See `ports.SegmentStore.unwritten`."""
+        kept = self.fact(_UNWRITTEN)
+        return None if kept is None else tuple(json.loads(kept))
 
     def litter(self) -> list[tuple[int, str]]:
         """Tokens and paths of files that are to be removed."""
@@ -204,6 +213,10 @@ class Manifest:
                     with suppress(sqlite3.Error):  # the first error is the one to tell
                         self._writer.execute("ROLLBACK")
                 raise
+
+    @staticmethod
+    def _set(connection: sqlite3.Connection, name: str, value: str) -> None:
+        connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     @staticmethod
     def _retire(connection: sqlite3.Connection, segments: Sequence[SegmentInfo], how: str) -> None:

@@ -9,6 +9,9 @@ import pyarrow as pa
 from bot.domain.instrument import Instrument
 from bot.storage.archive.channels import Channel
 
+Span = tuple[int, int]
+"""From a time to before another, UTC ns."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentInfo:
@@ -36,14 +39,26 @@ class SegmentStore(Protocol):
     """Where segments are written and found. Safe to call from one writing and any number of reading threads."""
 
     def write(
-        self, channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Instrument]
+        self,
+        channel: Channel,
+        scope: str,
+        table: pa.Table,
+        instruments: Mapping[str, Instrument],
+        unwritten: Span | None = None,
     ) -> SegmentInfo | None:
         """Make rows of the channel's schema durable as one segment; None where there are none.
 
-        `instruments` (by id) give ticks and lots; a row off its grid is kept all the same, in more bytes.
+        `instruments` (by id) give ticks and lots; a row off its grid is kept all the same, in more bytes. `unwritten`
+        is what the method of that name answers from the same moment on; None: what it did before.
 
         Raises:
             StorageError: If it cannot be written; nothing is named then.
+        """
+
+    def unwritten(self) -> Span | None:
+        """When rows were received of which some may not be here, for whoever records is writing them or was killed.
+
+        Empty or None where everything is here that was received before the newest row.
         """
 
     def segments(

@@ -26,7 +26,7 @@ from bot.storage.archive.files import EncodedFile, encoded
 from bot.storage.archive.manifest import Manifest
 from bot.storage.archive.manifest_file import WriterLock
 from bot.storage.archive.merge import DAY_NS, mergeable, merged
-from bot.storage.archive.ports import SegmentInfo
+from bot.storage.archive.ports import SegmentInfo, Span
 from bot.storage.archive.reading import Reader
 from bot.storage.archive.retention import expendable
 from bot.storage.archive.roots import Root, open_root, shown
@@ -106,7 +106,12 @@ class ArchiveStore:
         self.close()
 
     def write(
-        self, channel: Channel, scope: str, table: pa.Table, instruments: Mapping[str, Instrument]
+        self,
+        channel: Channel,
+        scope: str,
+        table: pa.Table,
+        instruments: Mapping[str, Instrument],
+        unwritten: Span | None = None,
     ) -> SegmentInfo | None:
         """See `SegmentStore.write`."""
         self._may_write()
@@ -117,7 +122,11 @@ class ArchiveStore:
         wide = to_wide(channel, table, instruments)
         file = encoded(channel, scope, wide)
         with self._writing:
-            return self._put(channel, scope, file, (), instruments, _newest(wide))
+            return self._put(channel, scope, file, (), instruments, _newest(wide), unwritten)
+
+    def unwritten(self) -> Span | None:
+        """See `SegmentStore.unwritten`."""
+        return self._manifest.unwritten()
 
     def segments(
         self,
@@ -245,6 +254,7 @@ class ArchiveStore:
         replaces: Sequence[SegmentInfo],
         instruments: Mapping[str, Instrument] | None = None,
         newest: Mapping[str, int] | None = None,
+        unwritten: Span | None = None,
     ) -> SegmentInfo:
         starts = [block.min_ns for block in file.blocks]
         stops = [block.max_ns for block in file.blocks]
@@ -253,7 +263,7 @@ class ArchiveStore:
             self._begun.add(token)
         try:
             self._root.put(path, memoryview(file.data))
-            return self._manifest.add(token, path, channel, scope, file, replaces, instruments, newest)
+            return self._manifest.add(token, path, channel, scope, file, replaces, instruments, newest, unwritten)
         finally:
             self._begun.discard(token)
 
