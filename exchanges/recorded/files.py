@@ -6,7 +6,7 @@ that ends early delivers everything before its end and then says that it is inco
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -132,6 +132,12 @@ class RecordedFile:
             stamps = list(accumulate(stamps, max, initial=self._last_ns))[1:]
         self._last_ns = stamps[-1]
         return stamps
+
+
+def each_once(paths: Sequence[Path]) -> list[Path]:
+    """Without each `.gz` whose plain file is named too: a recorder that is killed while it packs leaves both, whole."""
+    named = {path.resolve() for path in paths}
+    return [path for path in paths if path.suffix != ".gz" or path.resolve().with_suffix("") not in named]
 
 
 def _stamp_fault(stamp: bytes, space: bytes) -> str | None:

@@ -12,6 +12,7 @@ from bot.domain.market import PrintedQuote
 from bot.errors import RecordingError
 from bot.ports import FeedState, FrameDecoder, FrameTap, MarketEnd, MarketSink, VenueModule
 from exchanges.depth.recorded import RecordedBooks, WithBooks
+from exchanges.recorded.files import each_once
 from exchanges.recorded.player import STOPPED, RecordedMarket, Speed
 from exchanges.recorded.scan import ScanProgress, scan
 
@@ -42,10 +43,10 @@ class Recordings:
         play_s: float | None,
         scan_progress: ScanProgress | None = None,
     ) -> None:
-        self._files = files
+        self._files = {feed: each_once(paths) for feed, paths in files.items()}
         self._venues = venues
         self._speed = speed
-        self._scan = scan(files, venues, scan_progress)
+        self._scan = scan(self._files, venues, scan_progress)
         self.instruments: Sequence[Instrument] = self._scan.instruments
         if len({instrument.id for instrument in self.instruments}) < len(self.instruments):
             raise RecordingError("one instrument stands in the recordings of two feeds; leave one of them out")

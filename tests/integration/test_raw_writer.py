@@ -99,7 +99,12 @@ def test_finished_files_are_compressed_and_nothing_is_lost(tmp_path: Path, write
     last = raw / "binance.spot-20260105T002000.raw"
     assert all(path.read_bytes().startswith(b"\x1f\x8b") for path in packed)
     assert [ns for path in [*packed, last] for ns, _ in lines(path)] == stamps
-    assert {path.name for path in raw.iterdir()} == {*(path.name for path in packed), last.name, "instruments.json"}
+    assert {path.name for path in raw.iterdir()} == {
+        *(path.name for path in packed),
+        last.name,
+        "instruments.json",
+        "recording.lock",
+    }
 
 
 def test_a_second_run_in_the_same_second_takes_another_name(tmp_path: Path) -> None:
@@ -180,7 +185,11 @@ CHILD = textwrap.dedent(
 
 def started(program: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -288,6 +297,88 @@ def test_packing_is_abandoned_when_told(tmp_path: Path) -> None:
     compress(path, abandon)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.raw.gz"]
     assert gzip.decompress((tmp_path / "a.raw.gz").read_bytes()) == b"1 {}\n"
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys, threading
+    from pathlib import Path
+    from exchanges.common.market.raw_file import compress
+
+    name, step = sys.argv[2:]
+    setattr(Path, step, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    compress(Path(sys.argv[1]) / name, threading.Event())
+    """
+)
+
+
+@pytest.mark.parametrize("step", ["replace", "unlink"])
+def test_the_next_start_tidies_what_a_kill_while_packing_left(tmp_path: Path, messages: list[str], step: str) -> None:
+    writer = RawWriter(tmp_path, INSTRUMENTS, messages.append)
+    for number in range(3):
+        writer.on_raw(SPOT, b"%d" % number, START_NS + number)
+    writer.close()
+    name = "binance.spot-20260105T000000.raw"
+    child = started(KILLED, tmp_path, name, step)
+    child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGKILL
+    twin, (packed,) = tmp_path / name, tmp_path.glob("*.raw.gz*")
+    assert packed.name == f"{name}.gz{'' if step == 'unlink' else '.tmp'}"
+    writer = RawWriter(tmp_path, INSTRUMENTS, messages.append)
+    until(lambda: not (twin.exists() and packed.exists()))
+    writer.close()
+    (left,) = tmp_path.glob("*.raw*")
+    assert [raw for _, raw in lines(left)] == [b"0", b"1", b"2"]
+    assert messages == []
+
+
+@pytest.mark.parametrize("cut", [b"1 {", b""])
+def test_a_segment_whose_packed_file_is_not_the_same_is_left_to_a_person(
+    tmp_path: Path, messages: list[str], cut: bytes
+) -> None:
+    plain, packed = tmp_path / "binance.spot-20260105T000000.raw", tmp_path / "binance.spot-20260105T000000.raw.gz"
+    plain.write_bytes(b"1 {}\n")
+    whole = gzip.compress(b"1 {}\n")
+    packed.write_bytes(gzip.compress(cut) if cut else whole[:-9])
+    before = packed.read_bytes()
+    writer = RawWriter(tmp_path, {}, messages.append)
+    until(lambda: bool(messages))
+    writer.close()
+    assert messages == [
+        f"raw recording: {plain.name} and {packed.name} are not the same; remove the one that is not whole"
+    ]
+    assert (plain.read_bytes(), packed.read_bytes()) == (b"1 {}\n", before)
+
+
+SECOND = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from exchanges.common.market.raw_writer import RawWriter
+
+    RawWriter(Path(sys.argv[1]), {}, print).close()
+    print("recorded", file=sys.stderr)
+    """
+)
+
+
+def test_a_directory_takes_one_recording_at_a_time(tmp_path: Path, writer: RawWriter) -> None:
+    directory = tmp_path / "raw"
+    _, stderr = started(SECOND, directory).communicate(timeout=60)
+    assert stderr.splitlines()[-1].endswith(
+        f"AlreadyRunning: process {os.getpid()} records to {directory}: stop it, or record elsewhere"
+    )
+    writer.on_raw(SPOT, b"{}", START_NS)
+    writer.close()
+    RawWriter(directory, INSTRUMENTS, print).close()
+
+
+def test_a_recording_that_could_not_begin_holds_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "instruments.json").write_text("{")
+    with pytest.raises(StorageError, match="is not JSON"):
+        RawWriter(tmp_path, INSTRUMENTS, print)
+    (tmp_path / "instruments.json").unlink()
+    RawWriter(tmp_path, INSTRUMENTS, print).close()
 
 
 def test_segments_of_a_venue_do_not_mix(tmp_path: Path, writer: RawWriter) -> None:

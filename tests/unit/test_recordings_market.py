@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,20 @@ async def test_a_stopped_run_does_not_claim_the_end(tmp_path: Path) -> None:
     sink = Sink(stop_after=1)
     await play(recording(tmp_path / "a.raw", 3600), sink, speed="1x")
     assert sink.ends == ["stopped before the end of the recording"]
+
+
+async def test_a_segment_that_lies_there_plain_and_packed_is_played_once(tmp_path: Path) -> None:
+    plain = recording(tmp_path / "a.raw", 4)
+    packed = tmp_path / "a.raw.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    later = recording(tmp_path / "b.raw", 4)
+    for files in (
+        [plain, packed, later],
+        [packed, plain, later],
+        [tmp_path / ".." / tmp_path.name / "a.raw", packed, later],
+    ):
+        sink = Sink()
+        sink.market = Recordings({FEED: files}, all_venues(), speed="max", play_s=None)
+        assert sink.market._scan.lines == 10
+        await sink.market.run(sink, sink.stop)  # type: ignore[arg-type]
+        assert len(sink.progress) <= 10

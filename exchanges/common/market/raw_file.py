@@ -1,9 +1,11 @@
 """One file of a raw recording on disk: whole lines only, whatever happens to it."""
 
+import fcntl
 import gzip
 import json
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import FileIO
@@ -11,6 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bot.errors import AlreadyRunning
+
+_LOCK = "recording.lock"
 _COPY_BYTES = 1 << 20
 _GZIP_LEVEL = 4
 """Frames shrink to an eighth at 4 as at 6, in half the time."""
@@ -71,8 +76,60 @@ def compress(path: Path, abandon: threading.Event) -> None:
                 packed.write(chunk)
         return True
 
-    if _replace_file(path.with_name(path.name + ".gz"), write):
+    if _replace_file(_packed(path), write):
         path.unlink()
+
+
+def is_packed(path: Path, abandon: threading.Event) -> bool:
+    """Whether the `.raw.gz` beside a `.raw` is whole and has the same bytes; False as well where it was abandoned.
+
+    Raises:
+        OSError: If either cannot be read.
+    """
+    try:
+        with path.open("rb") as plain, gzip.open(_packed(path)) as packed:
+            while not abandon.is_set():
+                chunk = plain.read(_COPY_BYTES)
+                if packed.read(_COPY_BYTES) != chunk:
+                    return False
+                if not chunk:
+                    return True
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        pass
+    return False
+
+
+def left_by_a_kill(directory: Path) -> list[Path]:
+    """Each `.raw` whose `.raw.gz` is there too; what was never finished is removed. Nobody else may be packing there.
+
+    Raises:
+        OSError: If the directory cannot be read or changed.
+    """
+    for path in directory.glob("*.raw.gz.tmp"):
+        path.unlink()
+    return sorted(path for path in directory.glob("*.raw") if _packed(path).exists())
+
+
+def lock(directory: Path) -> int:
+    """The descriptor whose closing, or the end of the process, lets somebody else record to the directory.
+
+    Raises:
+        AlreadyRunning: If somebody does.
+        OSError: If the lock cannot be made.
+    """
+    handle = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+    except BlockingIOError:
+        holder = os.read(handle, 20).decode("ascii", "replace").strip() or "?"
+        os.close(handle)
+        raise AlreadyRunning(f"process {holder} records to {directory}: stop it, or record elsewhere") from None
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -128,6 +185,10 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
+def _packed(path: Path) -> Path:
+    return path.with_name(path.name + ".gz")
+
+
 def _write_all(file: FileIO, data: bytes) -> None:
     """An unbuffered file may take a part only; the next call then says why."""
     left = memoryview(data)
@@ -138,7 +199,7 @@ def _write_all(file: FileIO, data: bytes) -> None:
 def _create(directory: Path, stem: str) -> tuple[FileIO, Path]:
     for number in count(1):
         path = directory / (f"{stem}.raw" if number == 1 else f"{stem}-{number}.raw")
-        if path.with_name(path.name + ".gz").exists():
+        if _packed(path).exists():
             continue
         try:
             return FileIO(path, "xb"), path

@@ -6,15 +6,17 @@ of an hour takes longer than a second and must not hold up the lines that arrive
 """
 
 import json
+import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import StorageError
-from exchanges.common.market.raw_file import RawFile, compress, write_json
+from exchanges.common.market.raw_file import RawFile, compress, is_packed, left_by_a_kill, lock, write_json
 from exchanges.recorded.instruments import SHARED_NAME, merged_metadata
 
 _SYNC_S = 0.5
@@ -36,7 +38,7 @@ class RawWriter:
         max_queued_bytes: What may wait for the disk before it counts as too slow.
 
     Raises:
-        StorageError: If the directory cannot be written.
+        StorageError: If the directory cannot be written, or (`AlreadyRunning`) somebody else records to it.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class RawWriter:
         self._files: dict[Feed, RawFile] = {}
         self._finished: SimpleQueue[Path | None] = SimpleQueue()
         self._closing = threading.Event()
-        _prepare(directory, instruments)
+        self._lock: int | None
+        self._lock, twins = _prepared(directory, instruments)
         self._writer = threading.Thread(target=self._write_until_closed, name="raw-writer", daemon=True)
-        self._packer = threading.Thread(target=self._pack_until_closed, name="raw-packer", daemon=True)
+        pack = self._pack_until_closed
+        self._packer = threading.Thread(target=pack, args=(twins,), name="raw-packer", daemon=True)
         self._writer.start()
         self._packer.start()
 
@@ -84,6 +88,9 @@ class RawWriter:
         self._writer.join()
         self._finished.put(None)
         self._packer.join()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _write_until_closed(self) -> None:
         try:
@@ -142,23 +149,48 @@ class RawWriter:
             except OSError as error:
                 self._on_message(f"raw recording: {file.path.name} may lack its end: {error.strerror}")
 
-    def _pack_until_closed(self) -> None:
+    def _pack_until_closed(self, twins: Sequence[Path]) -> None:
+        for twin in twins:
+            self._drop_packed(twin)
         while (path := self._finished.get()) is not None:
             try:
                 compress(path, self._closing)
             except OSError as error:
                 self._on_message(f"raw recording: {path.name} stays uncompressed: {error.strerror}")
 
+    def _drop_packed(self, path: Path) -> None:
+        """Take away a `.raw` that a kill left beside its `.raw.gz`."""
+        try:
+            if is_packed(path, self._closing):
+                path.unlink()
+            elif not self._closing.is_set():
+                self._on_message(
+                    f"raw recording: {path.name} and {path.name}.gz are not the same; remove the one that is not whole"
+                )
+        except OSError as error:
+            self._on_message(f"raw recording: {path.name} stays beside its .gz: {error.strerror}")
 
-def _prepare(directory: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> None:
-    path = directory / SHARED_NAME
+
+def _prepared(directory: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> tuple[int, list[Path]]:
+    """The lock of the directory, and what a kill while packing left there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        old = json.loads(path.read_bytes()) if path.exists() else {}
-        if not isinstance(old, dict):
-            raise StorageError(f"{path} is not what this writes; move it away or record elsewhere")
-        write_json(path, merged_metadata(old, instruments))
+        with ExitStack() as undo:
+            handle = lock(directory)
+            undo.callback(os.close, handle)
+            _add_metadata(directory / SHARED_NAME, instruments)
+            twins = left_by_a_kill(directory)
+            undo.pop_all()
     except OSError as error:
         raise StorageError(f"cannot record to {directory}: {error.strerror}") from None
+    return handle, twins
+
+
+def _add_metadata(path: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> None:
+    try:
+        old = json.loads(path.read_bytes()) if path.exists() else {}
     except ValueError:
         raise StorageError(f"{path} is not JSON; move it away or record elsewhere") from None
+    if not isinstance(old, dict):
+        raise StorageError(f"{path} is not what this writes; move it away or record elsewhere")
+    write_json(path, merged_metadata(old, instruments))
