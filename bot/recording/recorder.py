@@ -28,6 +28,7 @@ from bot.storage.archive.ports import SegmentStore
 
 TICK_S = 1.0
 _LOST = frozenset({FeedState.RECONNECTING, FeedState.FAILED})
+_AWAY = "not recorded: the program did not run"
 _STREAMED = (Channel.QUOTES, Channel.TRADES, Channel.FUNDING)
 
 
@@ -106,9 +107,11 @@ class Recorder:
         """
         self._started_ns = now_ns = self._clock.now_ns()
         self._minute = self._period(now_ns)
-        for channel in _STREAMED:
-            for one, until_ns in recorded_until(self._store, channel, self.directory, now_ns).items():
-                self.gaps.open(one, channel, until_ns, "not recorded: the program did not run")
+        ended = {one: recorded_until(self._store, one, self.directory, now_ns) for one in _STREAMED}
+        for channel, by_slot in ended.items():
+            for slot, until_ns in by_slot.items():
+                self.gaps.open(slot, channel, until_ns, _AWAY)
+        self._end_books(ended[Channel.QUOTES], now_ns)
         if self._books is not None:
             self._books.start()
         self._writer.start(now_ns)
@@ -285,6 +288,15 @@ class Recorder:
             for channel in _STREAMED:
                 self._add_gaps(feed, channel, first_ns, last_ns + 1, words)
         self._garbled.clear()
+
+    def _end_books(self, ended: Mapping[int, int], now_ns: int) -> None:
+        """Books that an earlier run kept and this one does not: was it killed, nothing else says that they ended."""
+        kept = () if self._books is None else self._books.slots
+        known = set(self._store.instruments(Channel.DEPTH))
+        written_ns, _ = self._store.unwritten() or (now_ns, now_ns)
+        for slot, until_ns in ended.items():
+            if slot not in kept and self.directory.instruments[slot].id in known:
+                self.gaps.add(Gap(slot, Channel.DEPTH, min(until_ns, written_ns), now_ns, _AWAY))
 
     def _add_gaps(self, feed: Feed, channel: Channel, start_ns: int, stop_ns: int, reason: str) -> None:
         for slot in self.directory.slots_of[feed]:

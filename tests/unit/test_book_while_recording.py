@@ -1,5 +1,6 @@
 """The book of a moment, asked by another process while a recorder's batches reach the disk one after another."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import main
 from bot.clock import VirtualClock
 from bot.domain.instrument import Feed
 from bot.domain.market import TopOfBook
@@ -90,7 +92,7 @@ class Rig:
 
         patch.setattr(self.store, "write", refusing)
         self.clock.advance_to(self.clock.now_ns() + SECOND_NS // 4)
-        assert self.recorder.close(patience_s=0.3)
+        self.recorder.close(patience_s=0.3)
         patch.undo()
         self.store.close()
         self.store = ArchiveStore.open(self.data_dir)
@@ -169,6 +171,43 @@ def test_a_recorder_killed_between_two_files_leaves_no_old_book_that_is_valid(
     assert {book.state for book in asked} == {BookState.INVALID}
     assert rig.book_at(2.5).reason.startswith("gap: not recorded")
     assert (rig.book_at(10.5).state, rig.book_at(10.5).sequence) == (BookState.VALID, 10)
+
+
+def test_what_a_killed_recorder_left_is_told_on_the_command_line(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rig.hears(1)
+    rig.flush()
+    rig.hears(2)
+    rig.hears(3)
+    rig.dies_before_depth(monkeypatch)
+    words = ["--mode", "query", "--market", "live", "--data-dir", str(rig.data_dir), "--what", "book"]
+    words += ["--instrument", BTC.id, "--at", "2024-08-08T12:00:02.5Z"]
+    assert main.main(words) == 0
+    assert ": INVALID, not all that was received from 2024-08-08T12:00:02Z to before" in capsys.readouterr().out
+    assert main.main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["state"], told["bids"]) == ("invalid", [])
+    assert told["reason"].startswith("not all that was received")
+
+
+@pytest.mark.parametrize("mid_file", [False, True])
+def test_a_book_that_the_next_run_does_not_keep_ends_with_the_run_that_was_killed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, mid_file: bool
+) -> None:
+    rig.hears(1)
+    rig.flush()
+    if mid_file:
+        rig.hears(2)
+        rig.hears(3)
+    rig.dies_before_depth(monkeypatch)
+    rig.begin(keeps_books=False)
+    rig.hears(70)
+    rig.hears(80)
+    rig.flush()
+    for second in (2.5, 30, 75):
+        assert rig.book_at(second).state is BookState.INVALID
+    assert (rig.book_at(1).state, rig.book_at(1).sequence) == (BookState.VALID, 1)
 
 
 def test_what_is_recorded_to_its_end_is_never_in_doubt(rig: Rig) -> None:
