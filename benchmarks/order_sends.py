@@ -5,15 +5,15 @@ import gc
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import uvloop
 from pydantic import SecretStr
@@ -50,9 +50,11 @@ from exchanges.simulator.market.listings import FIRST_PRICES
 from modes.long_lived import leave_what_is_here
 
 SYMBOL = "BTCUSDT"
-_PAIRS = 200
-"""So many that their p99 is not the worst of them."""
-_FLUSHES = 60
+_PAIRS = 25
+"""Of a turn, in which one of the two ways has the machine: short enough to find calm between what its host does."""
+_TURNS = 8
+"""Of a round: so many pairs that their p99 is not the worst of them."""
+_FLUSHES = 8
 _CALM = 2.0
 """Percent. Where the host of a virtual machine keeps a quarter of its time, a second processor that is woken (by the
 journal, by an order that reaches its exchange) stops the first for milliseconds: that says nothing of either way."""
@@ -61,7 +63,7 @@ _AWAKE = (
     "spare stops ours for that; exchanges on machines of their own wake nothing here"
 )
 _TRIES = 3
-"""Times the rounds that are wanted, at most."""
+"""Times the turns that are wanted, at most."""
 _A_SECOND = 20
 _MANY = 1_000
 _P50 = Target("value", at_most=True, limit=2.0, unit="ms")
@@ -79,8 +81,18 @@ class Way(Protocol):
         """Write the intents, wait until they are on the disk, send both; returns when both are answered."""
 
 
-class _Burst(NamedTuple):
-    """One round of one way, ms."""
+class _Turn(NamedTuple):
+    """Some pairs of one way, one after the other, ns."""
+
+    kept: float
+    """Percent of the machine's time that its host kept meanwhile."""
+    sent: list[Sent]
+    arrived: list[int]
+    """When each order was in its matching engine: two a pair, in order."""
+
+
+class _Round(NamedTuple):
+    """The turns of one way that belong together, ms."""
 
     p50: float
     p99: float
@@ -98,27 +110,51 @@ class _Burst(NamedTuple):
     arrival_gap_p99: float
 
 
+class _Disk(NamedTuple):
+    """Some small writes."""
+
+    kept: float
+    took_ms: list[float]
+
+
+class _Measured(NamedTuple):
+    """The turns that count, of those that there were."""
+
+    ours: list[_Turn]
+    peer: list[_Turn]
+    disk: list[_Disk]
+    tries: int
+    awake: list[_Turn]
+    """Ours, with the exchanges' core kept awake."""
+
+
+_One = TypeVar("_One", _Turn, _Disk)
+
+
 def rows(rounds: int) -> list[Row]:
     """Ours beside ccxt's in every round, and what one fsync of such a size takes by itself."""
     with simulated() as server:
-        done, tries, awake = uvloop.run(_measure(server, rounds))
+        measured = uvloop.run(_measure(server, rounds))
+    ours, peer, awake = (list(map(_round, _rounds(one))) for one in (measured.ours, measured.peer, measured.awake))
     note = (
-        f"BTC spot at Binance and Bybit, IOC orders that fill, {_A_SECOND} pairs a second, {_PAIRS} a round; the pair "
-        f"executor, the journal on disk, {SCENARIO} exchanges on the other core, of two the journal's thread as well; "
-        "ccxt: the same intents and fsync, then both create_order gathered, its rate limiter off; written: to the "
-        "socket, by ours within transport.send, by aiohttp's transport at the end of the loop's turn"
+        f"BTC spot at Binance and Bybit, IOC orders that fill, {_A_SECOND} pairs a second, {_PAIRS * _TURNS} a round, "
+        f"in turns of {_PAIRS}; the pair executor, the journal on disk, {SCENARIO} exchanges on the other core, of two "
+        "the journal's thread as well; ccxt: the same intents and fsync, then both create_order gathered, its rate "
+        "limiter off; written: to the socket, by ours within transport.send, by aiohttp's transport at the end of the "
+        "loop's turn"
     )
 
     def row(name: str, at: int, target: Target | None, words: str = note) -> Row:
-        return against(
-            name, "ms", [one.ours[at] for one in done], "ccxt", [one.peer[at] for one in done], target, words
-        )
+        return against(name, "ms", [one[at] for one in ours], "ccxt", [one[at] for one in peer], target, words)
 
     beside = "by the engine's thread, while the journal's waits for the disk"
     alone = f"what the disk alone takes, {_A_SECOND} times a second"
+    disk = [sorted(chain.from_iterable(turn.took_ms for turn in some)) for some in _rounds(measured.disk)]
+    calm = sum(one.kept <= _CALM for one in (*measured.ours, *measured.peer))
     kept = (
-        f"of the time in which the machine wanted to work; a round above {_CALM:g} is done again: {tries} rounds, of "
-        f"which the {len(done)} count that the host disturbed least"
+        f"of the time in which the machine wanted to work; of {measured.tries} turns each way the "
+        f"{len(measured.ours)} that the host disturbed least count: {calm} of the {2 * len(measured.ours)} had at "
+        f"most {_CALM:g} %"
     )
     arrived = "the exchanges are one process, which has the second order once it is done with the first one"
     return [
@@ -127,34 +163,42 @@ def rows(rounds: int) -> list[Row]:
         row("the same against ccxt, p50", 0, _HALF),
         row("of it until the journal has the intents, p50", 2, None),
         row("of it in the journal, fsync included, p50", 3, None),
-        figure("within that: both orders prepared, p50", "ms", [one.ours.prepared for one in done], None, beside),
+        figure("within that: both orders prepared, p50", "ms", [one.prepared for one in ours], None, beside),
         row("of it after the fsync, p50", 5, None),
         row("gap between the two sends, p99", 6, _GAP),
-        figure("the same with the exchanges' core kept awake, p99", "ms", awake, _GAP, _AWAKE),
+        figure("the same with the exchanges' core kept awake, p99", "ms", [one.gap_p99 for one in awake], _GAP, _AWAKE),
         row("decision to both orders in the matching engines, p50", 7, None, arrived),
         row("gap between their arrivals there, p50", 8, None, arrived),
         row("gap between their arrivals there, p99", 9, None, arrived),
-        figure("8 KiB written and fdatasync, p50", "ms", [one.disk[0] for one in done], None, alone),
-        figure("8 KiB written and fdatasync, p99", "ms", [one.disk[1] for one in done], None, alone),
-        figure("kept by the machine's host meanwhile", "%", [one.kept for one in done], None, kept),
+        figure("8 KiB written and fdatasync, p50", "ms", [quantile(one, 0.5) for one in disk], None, alone),
+        figure("8 KiB written and fdatasync, p99", "ms", [quantile(one, 0.99) for one in disk], None, alone),
+        against(
+            "kept by the machine's host meanwhile",
+            "%",
+            _kept(measured.ours),
+            "ccxt",
+            _kept(measured.peer),
+            None,
+            kept,
+        ),
     ]
 
 
-class _Round(NamedTuple):
-    """Both ways, one after the other."""
-
-    kept: float
-    """Percent of the machine's time that its host kept meanwhile."""
-    ours: _Burst
-    peer: _Burst
-    disk: tuple[float, float]
+def _rounds(turns: Sequence[_One]) -> Iterator[Sequence[_One]]:
+    return (turns[at : at + _TURNS] for at in range(0, len(turns), _TURNS))
 
 
-async def _measure(server: Simulated, rounds: int) -> tuple[list[_Round], int, list[float]]:
-    """The rounds that count, how many there were, and p99 of our gap in as many with the exchanges' core kept awake."""
-    done: list[_Round] = []
-    awake: list[float] = []
-    numbers = count()
+async def _measure(server: Simulated, rounds: int) -> _Measured:
+    """As many turns of each way as the rounds take, the calmest of those that there was time for."""
+    wanted = rounds * _TURNS
+    ours: list[_Turn] = []
+    peer: list[_Turn] = []
+    disk: list[_Disk] = []
+    numbers, host = count(), HostShare()
+
+    async def turn(way: Way) -> _Turn:
+        return await _turn(server, way, numbers, host)
+
     with TemporaryDirectory(prefix="crypto-pipe-benchmark-") as directory:
         deliver = asyncio.get_running_loop().call_soon_threadsafe
         journal = StampingJournal(SqliteJournal(Path(directory), "benchmark", deliver=deliver))
@@ -162,30 +206,36 @@ async def _measure(server: Simulated, rounds: int) -> tuple[list[_Round], int, l
         try:
             async with _own_pairs(server, journal) as own, CcxtPair.opened(server.address, journal) as ccxt:
                 leave_what_is_here()  # as a run does
-                host = HostShare()
-                for number in count():
-                    calm = sum(one.kept <= _CALM for one in done)
-                    if calm == rounds or len(done) == _TRIES * rounds:
-                        break
-                    progress(f"order sends: round {calm + min(number, 1)} of {rounds} (try {number})")
+                await turn(own)  # warms up, as the next one does
+                await turn(ccxt)
+                tries = 0
+                while tries < _TRIES * wanted and min(_calm(ours), _calm(peer)) < wanted:
+                    progress(f"order sends: {min(_calm(ours), _calm(peer))} of {wanted} calm turns (try {tries + 1})")
+                    for way in (own, ccxt) if tries % 2 else (ccxt, own):
+                        (ours if way is own else peer).append(await turn(way))
                     host.taken()
-                    took = {
-                        way: await _burst(server, way, numbers) for way in ((own, ccxt) if number % 2 else (ccxt, own))
-                    }
-                    kept = host.taken()
-                    alone = await asyncio.to_thread(_fsyncs, Path(directory))
-                    if number:  # the first one warms up
-                        done.append(_Round(kept, took[own], took[ccxt], alone))
+                    took = await asyncio.to_thread(_fsyncs, Path(directory))
+                    disk.append(_Disk(host.taken(), took))
+                    tries += 1
+                progress(f"order sends: {wanted} turns with the exchanges' core kept awake")
                 with kept_awake():
-                    for number in range(rounds):
-                        progress(f"order sends: round {number + 1} of {rounds} with the exchanges' core kept awake")
-                        awake.append((await _burst(server, own, numbers)).gap_p99)
+                    awake = [await turn(own) for _ in range(wanted)]
         finally:
             journal.close()
-    return sorted(done)[:rounds], len(done), awake
+    return _Measured(_calmest(ours, wanted), _calmest(peer, wanted), _calmest(disk, wanted), tries, awake)
 
 
-async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:
+def _calm(turns: list[_Turn]) -> int:
+    return sum(one.kept <= _CALM for one in turns)
+
+
+def _calmest(turns: list[_One], wanted: int) -> list[_One]:
+    """So many of them, in the order in which they were."""
+    best = sorted(range(len(turns)), key=lambda at: turns[at].kept)[:wanted]
+    return [turns[at] for at in sorted(best)]
+
+
+async def _turn(server: Simulated, way: Way, numbers: "count[int]", host: HostShare) -> _Turn:
     gc.collect()
     await asyncio.sleep(0.2)  # what came during the collection is read
     await asyncio.to_thread(server.arrivals)
@@ -194,34 +244,41 @@ async def _burst(server: Simulated, way: Way, numbers: "count[int]") -> _Burst:
         bybit.INSTRUMENTS[Feed.parse("bybit.spot")][SYMBOL],
     )
     sent: list[Sent] = []
+    host.taken()
     begun_ns = perf_counter_ns()
     for at in range(_PAIRS):
         await asyncio.sleep(max(0.0, (begun_ns + at * 1_000_000_000 // _A_SECOND - perf_counter_ns()) / 1e9))
         buy, sell = sides if at % 2 else sides[::-1]
         sent.append(await way.send(buy, sell, f"s{next(numbers)}"))
-    took = _ms(max(one.written_ns) - one.decided_ns for one in sent)
-    before = _ms(one.handed_ns - one.decided_ns for one in sent)
-    inside = _ms(one.durable_ns - one.handed_ns for one in sent)
-    prepared = _ms(one.prepared_ns for one in sent)
-    after = _ms(max(one.written_ns) - one.durable_ns for one in sent)
-    gaps = _ms(abs(one.written_ns[0] - one.written_ns[1]) for one in sent)
-    arrived = await asyncio.to_thread(server.arrivals)
+    kept = host.taken()
+    arrived = list(await asyncio.to_thread(server.arrivals))
     if len(arrived) != 2 * _PAIRS:
         raise RuntimeError(f"{2 * _PAIRS} orders were sent, and {len(arrived)} arrived: the figures would mean nothing")
-    apart = _ms(second - first for first, second in zip(arrived[::2], arrived[1::2], strict=True))
-    there = _ms(second - one.decided_ns for one, second in zip(sent, arrived[1::2], strict=True))
-    return _Burst(
-        quantile(took, 0.5),
-        quantile(took, 0.99),
-        quantile(before, 0.5),
-        quantile(inside, 0.5),
-        quantile(prepared, 0.5),
-        quantile(after, 0.5),
-        quantile(gaps, 0.99),
-        quantile(there, 0.5),
-        quantile(apart, 0.5),
-        quantile(apart, 0.99),
+    return _Turn(kept, sent, arrived)
+
+
+def _round(turns: Sequence[_Turn]) -> _Round:
+    sent = [one for turn in turns for one in turn.sent]
+    # In pairs: a turn begins with the first order of one.
+    came = [pair for turn in turns for pair in zip(turn.arrived[::2], turn.arrived[1::2], strict=True)]
+    took = _ms(max(one.written_ns) - one.decided_ns for one in sent)
+    apart = _ms(second - first for first, second in came)
+    return _Round(
+        p50=quantile(took, 0.5),
+        p99=quantile(took, 0.99),
+        before_journal=quantile(_ms(one.handed_ns - one.decided_ns for one in sent), 0.5),
+        in_journal=quantile(_ms(one.durable_ns - one.handed_ns for one in sent), 0.5),
+        prepared=quantile(_ms(one.prepared_ns for one in sent), 0.5),
+        after_fsync=quantile(_ms(max(one.written_ns) - one.durable_ns for one in sent), 0.5),
+        gap_p99=quantile(_ms(abs(one.written_ns[0] - one.written_ns[1]) for one in sent), 0.99),
+        arrived=quantile(_ms(last - one.decided_ns for one, (_, last) in zip(sent, came, strict=True)), 0.5),
+        arrival_gap_p50=quantile(apart, 0.5),
+        arrival_gap_p99=quantile(apart, 0.99),
     )
+
+
+def _kept(turns: Sequence[_Turn]) -> list[float]:
+    return [sum(turn.kept for turn in some) / len(some) for some in _rounds(turns)]
 
 
 def _ms(durations_ns: Iterable[int]) -> list[float]:
@@ -229,8 +286,8 @@ def _ms(durations_ns: Iterable[int]) -> list[float]:
     return sorted(one / 1e6 for one in durations_ns)
 
 
-def _fsyncs(directory: Path) -> tuple[float, float]:
-    """p50 and p99 of a small write to a file that has its room, at the pace of the pairs, ms."""
+def _fsyncs(directory: Path) -> list[float]:
+    """Small writes to a file that has its room, at the pace of the pairs, ms."""
     took: list[float] = []
     path = directory / "fsync"
     path.write_bytes(bytes(8_192 * _FLUSHES))
@@ -242,8 +299,7 @@ def _fsyncs(directory: Path) -> tuple[float, float]:
             file.write(b"x" * 8_192)
             os.fdatasync(file.fileno())
             took.append((perf_counter_ns() - begun_ns) / 1e6)
-    took.sort()
-    return quantile(took, 0.5), quantile(took, 0.99)
+    return took
 
 
 class _OwnPairs:
