@@ -20,7 +20,7 @@ from bot.recording.engine_quotes import EngineSlot, WindowQuotes
 from bot.recording.events import FundingRows, TradeRows
 from bot.recording.gaps import Gap, GapLog
 from bot.recording.quotes import OwnQuotes, QuoteSource
-from bot.recording.restart import recorded_until
+from bot.recording.restart import ended_books, recorded_until
 from bot.recording.views import Printed, ViewSampler
 from bot.recording.writer import ArchiveWriter, WriterStatus
 from bot.storage.archive.channels import Channel
@@ -92,6 +92,7 @@ class Recorder:
             retry_s=limits.retry_s,
         )
         self._books: DepthRecorder | None = None
+        self._ended = GapLog(Directory(()))
         self._samplers: list[ViewSampler] = []
         self._timer: Timer | None = None
         self._is_stopped = False
@@ -107,11 +108,11 @@ class Recorder:
         """
         self._started_ns = now_ns = self._clock.now_ns()
         self._minute = self._period(now_ns)
-        ended = {one: recorded_until(self._store, one, self.directory, now_ns) for one in _STREAMED}
-        for channel, by_slot in ended.items():
-            for slot, until_ns in by_slot.items():
-                self.gaps.open(slot, channel, until_ns, _AWAY)
-        self._end_books(ended[Channel.QUOTES], now_ns)
+        for channel in _STREAMED:
+            for one, until_ns in recorded_until(self._store, channel, self.directory, now_ns).items():
+                self.gaps.open(one, channel, until_ns, _AWAY)
+        kept = () if self._books is None else self._books.slots
+        self._ended = ended_books(self._store, {self.directory.instruments[slot].id for slot in kept}, now_ns, _AWAY)
         if self._books is not None:
             self._books.start()
         self._writer.start(now_ns)
@@ -200,7 +201,7 @@ class Recorder:
                 self._put_gaps(now_ns)
 
     def _put_gaps(self, now_ns: int) -> None:
-        for batch in self.gaps.take(now_ns):
+        for batch in (*self._ended.take(now_ns), *self.gaps.take(now_ns)):
             self._writer.put(batch)
 
     def stop(self) -> None:
@@ -288,15 +289,6 @@ class Recorder:
             for channel in _STREAMED:
                 self._add_gaps(feed, channel, first_ns, last_ns + 1, words)
         self._garbled.clear()
-
-    def _end_books(self, ended: Mapping[int, int], now_ns: int) -> None:
-        """Books that an earlier run kept and this one does not: was it killed, nothing else says that they ended."""
-        kept = () if self._books is None else self._books.slots
-        known = set(self._store.instruments(Channel.DEPTH))
-        written_ns, _ = self._store.unwritten() or (now_ns, now_ns)
-        for slot, until_ns in ended.items():
-            if slot not in kept and self.directory.instruments[slot].id in known:
-                self.gaps.add(Gap(slot, Channel.DEPTH, min(until_ns, written_ns), now_ns, _AWAY))
 
     def _add_gaps(self, feed: Feed, channel: Channel, start_ns: int, stop_ns: int, reason: str) -> None:
         for slot in self.directory.slots_of[feed]:

@@ -1,6 +1,6 @@
 """What the archive knows of the time before this run: until when each instrument was recorded, and its day again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from bot.market.gate_again import GateAgain, Standing
 from bot.market.trade_window import TradeColumns
 from bot.recording.archived import Wanted, newest_first
 from bot.recording.directory import Directory
+from bot.recording.gaps import Gap, GapLog
 from bot.recording.kept_rows import chosen, quotes_of, rates_of, trades_of, usable_quotes
 from bot.storage.archive.channels import Channel
 from bot.storage.archive.ports import SegmentInfo, SegmentStore
@@ -75,6 +76,26 @@ def recorded_until(store: SegmentStore, channel: Channel, directory: Directory, 
                 found[sought.pop(name)] = min(ended_ns, segment.stop_ns, now_ns)
         looked_ns = min(looked_ns, segment.start_ns)
     return found | dict.fromkeys(sought.values(), looked_ns)
+
+
+def ended_books(store: SegmentStore, kept: Collection[str], now_ns: int, reason: str) -> GapLog:
+    """Gaps to `now_ns` in every book that an earlier run kept, but those in `kept`: a killed run says it nowhere.
+
+    Whether this run watches their instruments or not: without a gap its rows make them look followed.
+
+    Raises:
+        StorageError: If the archive cannot be read.
+    """
+    newest = store.newest(Channel.DEPTH)
+    known = [found for one in sorted(newest.keys() - kept) if (found := store.instrument(one)) is not None]
+    gaps = GapLog(Directory(known))
+    for slot, one in enumerate(known):
+        last_ns = newest[one.id]
+        written = store.segments(Channel.DEPTH, start_ns=last_ns, stop_ns=last_ns + 1)
+        stops = [segment.stop_ns for segment in written if segment.scope == str(one.feed)]
+        ended_ns = min([(last_ns // _MINUTE_NS + 1) * _MINUTE_NS, *stops])
+        gaps.add(Gap(slot, Channel.DEPTH, ended_ns, now_ns, reason))
+    return gaps
 
 
 def _newest_first(segments: Sequence[SegmentInfo]) -> list[SegmentInfo]:

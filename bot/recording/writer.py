@@ -79,8 +79,9 @@ class ArchiveWriter:
         since_ns, until_ns = self._store.unwritten() or (0, 0)
         if since_ns < until_ns:  # a recorder was killed over it, and the gaps that say so are not handed over yet
             self._accounted.append(since_ns)
+            self._reach_ns = until_ns
         self._handed_ns = now_ns
-        self._complete_ns, self._reach_ns = self._complete(()), until_ns
+        self._complete_ns = self._complete(())
         self._thread.start()
 
     @contextmanager

@@ -126,7 +126,11 @@ class FolderStore:
         return None
 
     def instruments(self, channel: Channel) -> Sequence[str]:
-        return sorted({name for info in self.segments(channel) for name in self.read(info)["instrument"].to_pylist()})
+        return sorted(self.newest(channel))
+
+    def newest(self, channel: Channel) -> dict[str, int]:
+        rows = [row for info in self.segments(channel) for row in self.read(info).to_pylist()]
+        return {row["instrument"]: row["ts_recv_ns"] for row in sorted(rows, key=lambda row: row["ts_recv_ns"])}
 
 
 def quotes(times: Iterable[int], instrument: str = BTC, seed: int = 1) -> pa.Table:

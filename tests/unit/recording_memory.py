@@ -107,6 +107,10 @@ class MemoryStore:
         names: list[str] = self.table(channel).column("instrument").unique().to_pylist()
         return sorted(names)
 
+    def newest(self, channel: Channel) -> dict[str, int]:
+        rows = self.table(channel).sort_by("ts_recv_ns").select(["instrument", "ts_recv_ns"]).to_pylist()
+        return {row["instrument"]: row["ts_recv_ns"] for row in rows}
+
     def of(self, channel: Channel, instrument: str) -> list[dict[str, object]]:
         """All rows of one instrument, in the order in which they were written."""
         rows: list[dict[str, object]] = self._written(channel, instrument, 0, 2**63 - 1).to_pylist()

@@ -12,7 +12,7 @@ import pytest
 
 import main
 from bot.clock import VirtualClock
-from bot.domain.instrument import Feed
+from bot.domain.instrument import Feed, Instrument
 from bot.domain.market import TopOfBook
 from bot.domain.order_book import BookChange, BookState, OrderBook
 from bot.errors import StorageError
@@ -27,7 +27,7 @@ from bot.storage.stored_queries import StoredMarket
 from exchanges.binance import shipped
 from tests.unit.recording_memory import MemoryStore
 
-BTC = shipped.INSTRUMENTS[Feed.parse("binance.linear")]["BTCUSDT"]
+BTC, ETH = (shipped.INSTRUMENTS[Feed.parse("binance.linear")][symbol] for symbol in ("BTCUSDT", "ETHUSDT"))
 START_NS = 1_723_118_400_000_000_000
 SECOND_NS = 1_000_000_000
 
@@ -41,18 +41,19 @@ class Rig:
         self.clock = VirtualClock(START_NS)
         self.begin()
 
-    def begin(self, *, keeps_books: bool = True) -> None:
-        self.recorder = Recorder(self.store, [BTC], self.clock, limits=RecorderLimits(every_s=10**6, retry_s=0.01))
+    def begin(self, *, keeps_books: bool = True, one: Instrument = BTC) -> None:
+        self.recorder = Recorder(self.store, [one], self.clock, limits=RecorderLimits(every_s=10**6, retry_s=0.01))
         self.sink = self.recorder.keep_books([0]) if keeps_books else None
         self.book = OrderBook(2, is_window=False)
         self.recorder.start()
 
-    def hears(self, second: int) -> None:
+    def hears(self, second: int, *, is_quoted: bool = True) -> None:
         """A quote and a change of the book, whose sequence is the second."""
         self.clock.advance_to(START_NS + second * SECOND_NS)
         now_ns = self.clock.now_ns()
         quote = TopOfBook(bid_price=99.0, bid_qty=1.0, ask_price=101.0, ask_qty=1.0, sequence=second)
-        self.recorder.on_quote(0, quote, now_ns, b"{}")
+        if is_quoted:
+            self.recorder.on_quote(0, quote, now_ns, b"{}")
         if self.sink is not None:
             whole = self.book.sequence is None
             change = BookChange(bids=(("99", f"{second}"),), asks=(("101", "1"),), sequence=second, whole=whole)
@@ -191,9 +192,10 @@ def test_what_a_killed_recorder_left_is_told_on_the_command_line(
     assert told["reason"].startswith("not all that was received")
 
 
+@pytest.mark.parametrize("watched", [BTC, ETH])
 @pytest.mark.parametrize("mid_file", [False, True])
 def test_a_book_that_the_next_run_does_not_keep_ends_with_the_run_that_was_killed(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, mid_file: bool
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, mid_file: bool, watched: Instrument
 ) -> None:
     rig.hears(1)
     rig.flush()
@@ -201,13 +203,44 @@ def test_a_book_that_the_next_run_does_not_keep_ends_with_the_run_that_was_kille
         rig.hears(2)
         rig.hears(3)
     rig.dies_before_depth(monkeypatch)
-    rig.begin(keeps_books=False)
+    rig.begin(keeps_books=False, one=watched)
     rig.hears(70)
     rig.hears(80)
     rig.flush()
     for second in (2.5, 30, 75):
         assert rig.book_at(second).state is BookState.INVALID
     assert (rig.book_at(1).state, rig.book_at(1).sequence) == (BookState.VALID, 1)
+
+
+def test_a_book_whose_quotes_were_quiet_ends_with_its_own_messages(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.hears(1)
+    for second in (121, 150, 160):
+        rig.hears(second, is_quoted=False)
+    rig.flush()
+    rig.dies_before_depth(monkeypatch)
+    rig.begin(keeps_books=False)
+    rig.hears(400)
+    rig.hears(410)
+    rig.flush()
+    assert (rig.book_at(155).state, rig.book_at(155).sequence) == (BookState.VALID, 150)
+    for second in (161, 240, 405):
+        assert rig.book_at(second).state is BookState.INVALID
+
+
+def test_a_run_in_the_past_puts_nothing_in_doubt_that_was_recorded_to_its_end(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second in (5001, 5002):
+        rig.hears(second)
+    assert rig.recorder.close() == 0
+    rig.clock = VirtualClock(START_NS)
+    rig.begin()
+    rig.hears(1)
+    rig.hears(2)
+    rig.dies_before_depth(monkeypatch)
+    since_ns, until_ns = rig.store.unwritten() or (0, 0)
+    assert START_NS < since_ns < until_ns < START_NS + 3 * SECOND_NS
+    assert (rig.book_at(5001.5).state, rig.book_at(5001.5).sequence) == (BookState.VALID, 5001)
 
 
 def test_what_is_recorded_to_its_end_is_never_in_doubt(rig: Rig) -> None:

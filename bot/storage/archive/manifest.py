@@ -185,13 +185,13 @@ class Manifest:
         rows = self._select("SELECT body FROM instruments WHERE id = ?", (instrument_id,))
         return Instrument.model_validate_json(rows[0][0]) if rows else None
 
-    def instruments(self, channel: Channel) -> list[str]:
-        """Ids whose newest row is not older than the oldest segment that is left."""
+    def newest(self, channel: Channel) -> dict[str, int]:
+        """Receive time by id, in order, of those whose newest row is not older than the oldest segment that is left."""
         sql = (
-            "SELECT instrument FROM seen WHERE channel = ? AND last_ns >= "  # noqa: S608 - our own words
+            "SELECT instrument, last_ns FROM seen WHERE channel = ? AND last_ns >= "  # noqa: S608 - our own words
             f"(SELECT min(start_ns) FROM segments WHERE channel = ? AND {_LIVE}) ORDER BY instrument"
         )
-        return [row[0] for row in self._select(sql, (channel.value, channel.value))]
+        return dict(self._select(sql, (channel.value, channel.value)))
 
     # Within.
 

@@ -99,3 +99,6 @@ class SegmentStore(Protocol):
 
     def instruments(self, channel: Channel) -> Sequence[str]:
         """Ids of all instruments that the channel has rows of."""
+
+    def newest(self, channel: Channel) -> Mapping[str, int]:
+        """Of each of them, when its newest row was received, UTC ns."""

@@ -180,7 +180,11 @@ class ArchiveStore:
 
     def instruments(self, channel: Channel) -> Sequence[str]:
         """See `SegmentStore.instruments`."""
-        return self._manifest.instruments(channel)
+        return list(self._manifest.newest(channel))
+
+    def newest(self, channel: Channel) -> Mapping[str, int]:
+        """See `SegmentStore.newest`."""
+        return self._manifest.newest(channel)
 
     def merge(self, now_ns: int) -> list[SegmentInfo]:
         """Merge what belongs to hours and days that are over; the new segments.
