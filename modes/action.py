@@ -24,10 +24,10 @@ from bot.ports import Market
 from bot.risk.halt_flag import HaltFlag, read_flag
 from bot.settings import Settings
 from bot.settings.loader import LoadedSettings
+from bot.single_writer import SingleWriter
 from bot.storage.account_lock import AccountLock, key_fingerprint, state_directory
 from bot.storage.journal import SqliteJournal
 from bot.storage.schema import FILE_NAME
-from bot.storage.single_writer import SingleWriter
 from bot.version import VERSION
 from modes.carriers import carriers
 from modes.hardening import harden

@@ -11,9 +11,9 @@ from bot.errors import StorageError
 from bot.preflight.check import Check, failed, ok, warning
 from bot.risk.halt_flag import read_flag, way_out
 from bot.settings import JournalSettings
+from bot.single_writer import SingleWriter
 from bot.storage.queries import JournalReader
 from bot.storage.schema import FILE_NAME
-from bot.storage.single_writer import SingleWriter
 from bot.storage.torn_tail import examine
 
 HALT_FLAG = "halt flag"

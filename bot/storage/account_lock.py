@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bot.errors import PreflightFailed, StorageError
-from bot.storage.single_writer import SingleWriter
+from bot.single_writer import SingleWriter
 
 _STATE = Path(".local") / "state"
 _NAME = "crypto-pipe"

@@ -27,10 +27,10 @@ from bot.clock import SystemClock
 from bot.errors import StorageError
 from bot.masking import masked
 from bot.ports import RecordKind, Spelled
+from bot.single_writer import SingleWriter
 from bot.storage import schema
 from bot.storage.durable_file import in_one_step, make_durable, open_file
 from bot.storage.log_room import QUIET_S, LogRoom
-from bot.storage.single_writer import SingleWriter
 from bot.storage.torn_tail import examine
 
 Body = Mapping[str, Any] | Callable[[], Mapping[str, Any]]

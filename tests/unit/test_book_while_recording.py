@@ -98,6 +98,14 @@ class Rig:
         self.store.close()
         self.store = ArchiveStore.open(self.data_dir)
 
+    def dies_mid_file(self, patch: pytest.MonkeyPatch) -> None:
+        """The first second is whole; of the next two the book is missing."""
+        self.hears(1)
+        self.flush()
+        self.hears(2)
+        self.hears(3)
+        self.dies_before_depth(patch)
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
@@ -156,11 +164,7 @@ def test_what_gets_durable_while_a_book_is_read_does_not_make_it_valid(
 def test_a_recorder_killed_between_two_files_leaves_no_old_book_that_is_valid(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig.hears(1)
-    rig.flush()
-    rig.hears(2)
-    rig.hears(3)
-    rig.dies_before_depth(monkeypatch)
+    rig.dies_mid_file(monkeypatch)
     assert rig.book_at(2.5).state is BookState.INVALID
     assert (rig.book_at(1.1).state, rig.book_at(1.1).sequence) == (BookState.VALID, 1)
     rig.begin()
@@ -177,11 +181,7 @@ def test_a_recorder_killed_between_two_files_leaves_no_old_book_that_is_valid(
 def test_what_a_killed_recorder_left_is_told_on_the_command_line(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rig.hears(1)
-    rig.flush()
-    rig.hears(2)
-    rig.hears(3)
-    rig.dies_before_depth(monkeypatch)
+    rig.dies_mid_file(monkeypatch)
     words = ["--mode", "query", "--market", "live", "--data-dir", str(rig.data_dir), "--what", "book"]
     words += ["--instrument", BTC.id, "--at", "2024-08-08T12:00:02.5Z"]
     assert main.main(words) == 0

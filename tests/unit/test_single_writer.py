@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StorageError
+from bot.single_writer import SingleWriter
 from bot.storage.archive.manifest_file import WriterLock
-from bot.storage.single_writer import SingleWriter
 
 
 def test_each_thing_of_a_directory_has_one_writer(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bot.errors import StorageError
+from bot.single_writer import SingleWriter
 from bot.storage.archive import manifest_schema
 from bot.storage.durable_file import make_durable, open_file, open_to_read
-from bot.storage.single_writer import SingleWriter
 
 _LOCK = "archive.lock"
 _IN_USE = "the archive in {data_dir} is being written by another process ({holder}): stop it, or use another --data-dir"

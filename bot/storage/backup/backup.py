@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import StorageError
+from bot.single_writer import SingleWriter
 from bot.storage.archive.ports import SegmentInfo
 from bot.storage.archive.roots import Root, archive_of, open_root
 from bot.storage.archive.store import ArchiveStore
@@ -25,7 +26,6 @@ from bot.storage.backup.contents import (
 )
 from bot.storage.backup.shelf import Shelf, open_shelf
 from bot.storage.backup.snapshot import ARCHIVE, Database, copy_of, databases, scratch_in
-from bot.storage.single_writer import SingleWriter
 from bot.version import VERSION
 
 BLOCK_BYTES = 1 << 20

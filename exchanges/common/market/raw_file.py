@@ -1,6 +1,5 @@
 """One file of a raw recording on disk: whole lines only, whatever happens to it."""
 
-import fcntl
 import gzip
 import json
 import os
@@ -13,9 +12,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bot.errors import AlreadyRunning
-
-_LOCK = "recording.lock"
 _COPY_BYTES = 1 << 20
 _GZIP_LEVEL = 4
 """Frames shrink to an eighth at 4 as at 6, in half the time."""
@@ -108,28 +104,6 @@ def left_by_a_kill(directory: Path) -> list[Path]:
     for path in directory.glob("*.raw.gz.tmp"):
         path.unlink()
     return sorted(path for path in directory.glob("*.raw") if _packed(path).exists())
-
-
-def lock(directory: Path) -> int:
-    """The descriptor whose closing, or the end of the process, lets somebody else record to the directory.
-
-    Raises:
-        AlreadyRunning: If somebody does.
-        OSError: If the lock cannot be made.
-    """
-    handle = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-    except BlockingIOError:
-        holder = os.read(handle, 20).decode("ascii", "replace").strip() or "?"
-        os.close(handle)
-        raise AlreadyRunning(f"process {holder} records to {directory}: stop it, or record elsewhere") from None
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ of an hour takes longer than a second and must not hold up the lines that arrive
 """
 
 import json
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +15,12 @@ from queue import SimpleQueue
 
 from bot.domain.instrument import Feed, Instrument
 from bot.errors import StorageError
-from exchanges.common.market.raw_file import RawFile, compress, is_packed, left_by_a_kill, lock, write_json
+from bot.single_writer import SingleWriter
+from exchanges.common.market.raw_file import RawFile, compress, is_packed, left_by_a_kill, write_json
 from exchanges.recorded.instruments import SHARED_NAME, merged_metadata
 
+_LOCK = "recording.lock"
+_IN_USE = "process {holder} records to {data_dir}: stop it, or record elsewhere"
 _SYNC_S = 0.5
 _LINE_OVERHEAD_BYTES = 120
 """Of a queued line beyond its payload: tuple, bytes header, stamp."""
@@ -61,7 +63,6 @@ class RawWriter:
         self._files: dict[Feed, RawFile] = {}
         self._finished: SimpleQueue[Path | None] = SimpleQueue()
         self._closing = threading.Event()
-        self._lock: int | None
         self._lock, twins = _prepared(directory, instruments)
         self._writer = threading.Thread(target=self._write_until_closed, name="raw-writer", daemon=True)
         pack = self._pack_until_closed
@@ -88,9 +89,7 @@ class RawWriter:
         self._writer.join()
         self._finished.put(None)
         self._packer.join()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     def _write_until_closed(self) -> None:
         try:
@@ -171,19 +170,18 @@ class RawWriter:
             self._on_message(f"raw recording: {path.name} stays beside its .gz: {error.strerror}")
 
 
-def _prepared(directory: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> tuple[int, list[Path]]:
+def _prepared(directory: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> tuple[SingleWriter, list[Path]]:
     """The lock of the directory, and what a kill while packing left there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with ExitStack() as undo:
-            handle = lock(directory)
-            undo.callback(os.close, handle)
+            lock = undo.enter_context(SingleWriter(directory, _LOCK, _IN_USE))
             _add_metadata(directory / SHARED_NAME, instruments)
             twins = left_by_a_kill(directory)
             undo.pop_all()
     except OSError as error:
         raise StorageError(f"cannot record to {directory}: {error.strerror}") from None
-    return handle, twins
+    return lock, twins
 
 
 def _add_metadata(path: Path, instruments: Mapping[Feed, Mapping[str, Instrument]]) -> None:
