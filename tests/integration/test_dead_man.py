@@ -71,11 +71,11 @@ async def test_the_venue_cancels_what_rests_when_the_bot_is_gone(what: Instrumen
 async def test_while_it_is_petted_nothing_is_cancelled_and_at_the_end_it_is_put_away() -> None:
     what = of("binance", Segment.LINEAR)
     async with rig() as here, started(here, "binance") as actions:
-        switch = DeadMan(actions, SystemClock(), 1.0)
+        switch = DeadMan(actions, SystemClock(), WITHIN_S)
         switch.start()
         order = an_order("a", what, price="49000", time_in_force=TimeInForce.GTC)
         actions.submit(order)
-        await until(lambda: here.requests.count("POST", PET["binance"]) >= 8)  # more than two seconds
+        await until(lambda: here.requests.count("POST", PET["binance"]) >= 5)  # more than the three seconds
         assert resting(here, what) == 1
         actions.cancel(order)
         await until(lambda: actions.in_flight == 0)
@@ -89,7 +89,7 @@ async def test_what_still_rests_at_the_end_is_left_to_the_switch() -> None:
     what = of("binance", Segment.LINEAR)
     async with rig() as here:
         async with started(here, "binance") as actions:
-            switch = DeadMan(actions, SystemClock(), 1.0)
+            switch = DeadMan(actions, SystemClock(), WITHIN_S)
             switch.start()
             actions.submit(an_order("a", what, price="49000", time_in_force=TimeInForce.GTC))
             await until(lambda: resting(here, what) == 1 and here.requests.count("POST", PET["binance"]) > 0)
