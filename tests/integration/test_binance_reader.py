@@ -89,6 +89,7 @@ class FakeBinance:
     extra: dict[str, list[str]] = field(default_factory=dict)
     drop_first: bool = False
     time_status: int = 200
+    first_frame_timeout_s: float = 30.0
     asked: list[str] = field(default_factory=list)
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
     number: int = 0
@@ -129,7 +130,9 @@ class FakeBinance:
         async with TestServer(app) as server:
             base = str(server.make_url("/"))
             here = EndpointSettings(rest_url=base, stream_url=base.replace("http", "ws"))
-            limits = ConnectionSettings(first_frame_timeout_s=0.4, backoff_first_s=0.01, backoff_cap_s=0.05)
+            limits = ConnectionSettings(
+                first_frame_timeout_s=self.first_frame_timeout_s, backoff_first_s=0.01, backoff_cap_s=0.05
+            )
             yield Settings(venues={"binance": {"spot": here, "linear": here}}, connection=limits)
             for socket in self.sockets:
                 await socket.close()
@@ -188,7 +191,7 @@ async def test_a_clock_that_cannot_be_asked_is_a_note_and_not_the_end() -> None:
 async def test_a_stream_on_the_wrong_route_stops_the_start_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SERVED, "/market/stream", set())
     with pytest.raises(VenueUnavailable) as caught:
-        async with reading(FakeBinance(), LINEAR, {"BTCUSDT": 0}):
+        async with reading(FakeBinance(first_frame_timeout_s=2.0), LINEAR, {"BTCUSDT": 0}):
             pass
     for words in ("/market", "btcusdt@aggTrade", "bookTicker on /public", "stream_url"):
         assert words in str(caught.value)

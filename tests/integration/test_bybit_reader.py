@@ -176,7 +176,7 @@ async def test_a_lost_connection_is_made_again_and_subscribed_again(venue, port)
 
 async def test_acknowledged_and_silent_names_the_streams_and_the_route(venue, port):
     venue.is_mute = True
-    linear = reader(LINEAR, ["BTCUSDT"], Heard(), settings(port, first_frame_timeout_s=0.1))
+    linear = reader(LINEAR, ["BTCUSDT"], Heard(), settings(port, first_frame_timeout_s=2.0))
     with pytest.raises(VenueUnavailable, match=r"acknowledged, but no frame.*orderbook\.1\.BTCUSDT.*/v5/public/linear"):
         await linear.start()
     await linear.stop()
