@@ -320,8 +320,9 @@ class SqliteJournal:
     def _write(self, entries: Sequence[_Entry]) -> None:
         execute = self._connection.execute
         size = 0
+        known, known_after = schema.indexed(self._seq), schema.indexed(self._seq + len(entries))
         # A statement alone is a transaction of its own: the interpreter lock is let go of, and asked for, once.
-        is_one = len(entries) <= _CHUNK
+        is_one = len(entries) <= _CHUNK and known == known_after
         if not is_one:
             execute("BEGIN IMMEDIATE")
         try:
@@ -329,6 +330,8 @@ class SqliteJournal:
                 self._let_go()
                 execute(schema.insert(len(chunk)), list(chain.from_iterable(chunk)))
                 size += sum(schema.size_of(row) for row in chunk)
+            if known != known_after:
+                execute(schema.INDEX, (known, known_after))
             if not is_one:
                 execute("COMMIT")
         except BaseException:  # whatever ends it: nothing half done may stay

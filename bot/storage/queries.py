@@ -13,6 +13,9 @@ from bot.storage import schema
 from bot.storage.durable_file import open_to_read
 from bot.storage.schema import Record
 
+_Parameters = tuple[str | int, ...]
+_LAST = "SELECT coalesce(max(seq), 0) FROM records"
+
 __all__ = ["JournalReader", "Record", "Run", "runs_of"]
 
 
@@ -45,6 +48,7 @@ class JournalReader:
         """Read through `connection`; None: nothing has been recorded, and every answer is empty."""
         self._connection = connection
         self._path = path
+        self._has_index = connection is not None and schema.has_index(connection)
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
@@ -82,25 +86,32 @@ class JournalReader:
 
     def runs(self, since_ns: int | None = None) -> list[Run]:
         """Runs in the order in which they started; with `since_ns`, those that were still active then."""
-        return runs_of(self._select("kind = ?", (RecordKind.RUN.value,)), self._newest_ns, since_ns)
+        return runs_of(self._records("kind = ?", (RecordKind.RUN.value,)), self._newest_ns, since_ns)
 
     def records(self, run_id: str, *kinds: RecordKind) -> Iterator[Record]:
         """A run's records of these kinds (of all, if none is named), in the order in which they were appended."""
-        if not kinds:
-            return self._select("run_id = ?", (run_id,))
-        places = ", ".join("?" * len(kinds))
-        return self._select(f"run_id = ? AND kind IN ({places})", (run_id, *(kind.value for kind in kinds)))
+        return self._records(*_of_run(run_id, kinds or RecordKind))
 
     def _newest_ns(self, run_id: str) -> int:
-        newest = "SELECT max(ts_ns) FROM records WHERE run_id = ?"
-        return int(next(self._rows(newest, (run_id,)))[0])
+        found = self._found("max(ts_ns)", *_of_run(run_id, RecordKind))
+        return max(int(newest) for (newest,) in found if newest is not None)
 
-    def _select(self, where: str, parameters: tuple[str, ...]) -> Iterator[Record]:
-        select = f"SELECT {schema.COLUMNS} FROM records WHERE {where} ORDER BY seq"  # noqa: S608 - our own words
-        for row in self._rows(select, parameters):
+    def _records(self, where: str, parameters: _Parameters) -> Iterator[Record]:
+        for row in self._found(schema.COLUMNS, where, parameters):
             yield schema.from_row(row)
 
-    def _rows(self, select: str, parameters: tuple[str, ...]) -> Iterator[Any]:
+    def _found(self, what: str, where: str, parameters: _Parameters) -> Iterator[Any]:
+        """By the index as far as that goes, and the rest looked through; a writer may go on meanwhile."""
+        known = max((schema.indexed(last) for (last,) in self._rows(_LAST, ()) if self._has_index), default=0)
+        if known:
+            by_index = f"seq IN (SELECT seq FROM record_index WHERE {where} AND seq <= ?)"  # noqa: S608 - our own words
+            yield from self._select(what, by_index, (*parameters, known))
+        yield from self._select(what, f"{where} AND seq > ?", (*parameters, known))
+
+    def _select(self, what: str, where: str, parameters: _Parameters) -> Iterator[Any]:
+        return self._rows(f"SELECT {what} FROM records WHERE {where} ORDER BY seq", parameters)  # noqa: S608 - our own words
+
+    def _rows(self, select: str, parameters: _Parameters) -> Iterator[Any]:
         if self._connection is None:
             return
         try:
@@ -108,6 +119,11 @@ class JournalReader:
                 yield from cursor
         except sqlite3.Error as error:
             raise StorageError(f"{self._path} cannot be read: {error}") from error
+
+
+def _of_run(run_id: str, kinds: Iterable[RecordKind]) -> tuple[str, _Parameters]:
+    wanted = [kind.value for kind in kinds]
+    return f"kind IN ({', '.join('?' * len(wanted))}) AND run_id = ?", (*wanted, run_id)
 
 
 def runs_of(records: Iterable[Record], newest_ns: Callable[[str], int], since_ns: int | None = None) -> list[Run]:

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import closing
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from bot.errors import ExitCode, StorageError
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
-from bot.storage.schema import CREATE, FILE_NAME, VERSION
+from bot.storage.schema import CREATE, FILE_NAME, STRIDE, VERSION, insert, to_row
 
 
 def rows(data_dir, columns="seq, run_id, kind, ts_ns, key, body"):
@@ -340,16 +341,39 @@ def test_a_closed_loop_does_not_stop_the_writer(tmp_path):
     assert len(rows(tmp_path)) == 1
 
 
-def test_a_journal_of_the_version_before_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
-    with closing(SqliteJournal(tmp_path, "old")) as journal:
-        journal.record(RecordKind.EVENT, "k", 1, {"a": 1})
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
-        connection.execute("PRAGMA user_version = 1")
-    with JournalReader.open(tmp_path) as reader:
-        assert [record.key for record in reader.records("old")] == ["k"]
-    with closing(SqliteJournal(tmp_path, "new")) as journal:
+OLD_CREATE = (
+    "CREATE TABLE records (seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, kind TEXT NOT NULL, ts_ns INTEGER NOT NULL,"
+    " key TEXT NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE INDEX records_by_run ON records (run_id, kind, seq)",
+)
+"""Of versions 1 to 3."""
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_journal_of_a_version_before_is_read_and_brought_up_to_date(tmp_path: Path, version: int) -> None:
+    kinds = (RecordKind.EVENT, RecordKind.ORDER)
+    count = 2 * STRIDE + 3
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as connection:
+        for statement in (*OLD_CREATE, f"PRAGMA user_version = {version}"):
+            connection.execute(statement)
+        for seq in range(1, count + 1):
+            connection.execute(insert(1), to_row(seq, f"old{seq % 3}", kinds[seq % 2], seq, f"k{seq}", "{}"))
+
+    def check() -> None:
+        with JournalReader.open(tmp_path) as reader:
+            for run, of in product(range(3), (kinds[:1], kinds[1:], kinds, ())):
+                there = [seq for seq in range(1, count + 1) if seq % 3 == run and kinds[seq % 2] in (of or kinds)]
+                assert [record.seq for record in reader.records(f"old{run}", *of)] == there
+
+    check()
+    with JournalReader.open(tmp_path) as beside, closing(SqliteJournal(tmp_path, "new")) as journal:
         journal.record(RecordKind.JOB, "merge", 2, {})
+        journal.when_durable(lambda: None)
+        assert [record.seq for record in beside.records("new")] == [count + 1]
+        assert len(list(beside.records("old1"))) == len(range(1, count + 1, 3))
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+        assert connection.execute("SELECT count(*) FROM record_index").fetchone()[0] == 2 * STRIDE
+    check()
     with JournalReader.open(tmp_path) as reader:
-        assert [record.key for run in ("old", "new") for record in reader.records(run)] == ["k", "merge"]
+        assert [record.key for record in reader.records("new")] == ["merge"]

@@ -2,14 +2,19 @@
 
 import os
 import sqlite3
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.errors import StorageError
 from bot.ports import RecordKind
 from bot.storage.journal import SqliteJournal
 from bot.storage.queries import JournalReader
-from bot.storage.schema import CREATE, VERSION
+from bot.storage.schema import CREATE, STRIDE, VERSION
 
 
 @pytest.fixture
@@ -71,6 +76,47 @@ def test_kinds_are_told_apart_and_keep_their_order(tmp_path, journal):
         assert [r.key for r in reader.records("r1", RecordKind.FILL, RecordKind.ORDER)] == ["0", "1", "3"]
         assert [r.key for r in reader.records("r1")] == ["0", "1", "2", "3"]
         assert list(reader.records("r2")) == []
+
+
+KINDS = (RecordKind.ORDER, RecordKind.FILL, RecordKind.RUN)
+PORTIONS = st.lists(
+    st.tuples(st.booleans(), st.integers(1, STRIDE + 30), st.sampled_from(KINDS), st.booleans()),
+    min_size=1,
+    max_size=12,
+)
+"""Whether a new run begins, how many records, of which kind at first, and whether they are another run's beside it."""
+
+
+@settings(max_examples=25)
+@given(PORTIONS)
+def test_every_record_is_found_by_run_and_kind_however_far_the_index_goes(portions):
+    with TemporaryDirectory() as directory, JournalReader.open(Path(directory)) as nothing:
+        data_dir, written, runs = Path(directory), [], ["r0"]
+        assert list(nothing.records("r0")) == []
+        journal = SqliteJournal(data_dir, "r0", deliver=None)
+        with JournalReader.open(data_dir) as reader:
+            for is_new, count, first, is_beside in portions:
+                if is_new:
+                    journal.close()
+                    runs.append(f"r{len(runs)}")
+                    journal = SqliteJournal(data_dir, runs[-1], deliver=None)
+                run = runs[-1] + "-beside" if is_beside else runs[-1]
+                for kind in (first, *[KINDS[at % 2] for at in range(count - 1)]):
+                    written.append((len(written) + 1, run, kind))
+                    (journal.beside(run) if is_beside else journal).record(kind, "k", len(written), {})
+                settle(journal)
+                for run, kinds in product((runs[-1], runs[0], runs[-1] + "-beside"), (KINDS[:1], KINDS[1:], ())):
+                    there = [seq for seq, of, kind in written if of == run and kind in (kinds or KINDS)]
+                    assert [record.seq for record in reader.records(run, *kinds)] == there
+                began = dict.fromkeys(of for _, of, kind in written if kind is RecordKind.RUN)
+                assert [run.run_id for run in reader.runs()] == list(began)
+                assert len(reader.runs(since_ns=len(written))) <= len(began)
+        journal.close()
+        with sqlite3.connect(data_dir / "journal.db") as connection:
+            assert (
+                connection.execute("SELECT count(*) FROM record_index").fetchone()[0] == len(written) // STRIDE * STRIDE
+            )
+        connection.close()
 
 
 def test_runs_know_how_they_ended(tmp_path):
