@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,6 +35,7 @@ from bot.domain.route import Cost, Opportunity, Route, TradeLeg
 from bot.execution.context import ExecutionContext
 from bot.execution.pair import Pair
 from bot.execution.pair_executor import PairExecutor
+from bot.ports import ReadyOrder
 from bot.settings import EndpointSettings, Settings
 from bot.storage.journal import SqliteJournal
 from exchanges.binance import request_costs as binance_costs
@@ -371,11 +373,18 @@ class _OwnPairs:
 
     # `Actions`, as the executor sees it
 
-    def prepare(self, order: Order) -> None:
-        """Pass it on, and note how long it takes."""
+    def prepare(self, order: Order) -> ReadyOrder | None:
+        """Pass it on; note how long it takes, and when it has been written."""
         begun_ns = perf_counter_ns()
-        self._actions.prepare(order)
+        ready = self._actions.prepare(order)
         self._prepared_ns += perf_counter_ns() - begun_ns
+        return None if ready is None else ready._replace(leave=partial(self._leave, ready.leave))
+
+    def _leave(self, leave: Callable[[], bool]) -> bool:
+        has_left = leave()
+        if has_left:
+            self._written.append(perf_counter_ns())
+        return has_left
 
     def launch(self, order: Order) -> Callable[[Order], None]:
         """Pass it on, and note when it has been written."""

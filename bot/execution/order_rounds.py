@@ -15,7 +15,7 @@ from bot.execution.context import ExecutionContext
 from bot.execution.order_owner import OrderOwner
 from bot.execution.order_record import order_record
 from bot.execution.unanswered import Unanswered
-from bot.ports import PreparesOrders, RecordKind, Spelled
+from bot.ports import PreparesOrders, ReadyOrder, RecordKind, Spelled
 
 _TAKEN_BACK = "not sent: taken back before its intent was durable"
 
@@ -69,6 +69,8 @@ class OrderRounds(Generic[_Of]):
         self._is_taken_back = is_taken_back
         self._look_at = look_at
         self._preparing = actions if isinstance(actions, PreparesOrders) else None
+        self._ready: dict[str, ReadyOrder] = {}
+        """By client order id, until they are sent or over."""
         self._owners: dict[str, _Of] = {}
         self._left: list[tuple[_Of, Order]] = []
         """What has left, and nobody was told of."""
@@ -132,7 +134,9 @@ class OrderRounds(Generic[_Of]):
             return
         for order in orders:
             if owner.orders[order.client_order_id][0].status is OrderStatus.INTENT:
-                self._preparing.prepare(order)
+                ready = self._preparing.prepare(order)
+                if ready is not None:
+                    self._ready[order.client_order_id] = ready
 
     def journal_failed(self, owner: _Of, why: str) -> None:
         """No intent of this owner becomes durable any more: what waited for it reduces risk, or never leaves."""
@@ -188,6 +192,9 @@ class OrderRounds(Generic[_Of]):
         """Write an order, where that can be done at once; everything else comes after the one beside it."""
         if self._preparing is None:
             return self._actions.submit
+        ready = self._ready.pop(order.client_order_id, None)
+        if ready is not None and ready.leave():
+            return ready.follow
         try:
             return self._preparing.launch(order)
         except OrderRejected as rejected:
@@ -238,6 +245,7 @@ class OrderRounds(Generic[_Of]):
         if order.status.is_terminal:
             self._check_filled(owner, order)
             owner.sent_ns.pop(order.client_order_id, None)
+            self._ready.pop(order.client_order_id, None)
             self._on_ended(owner, order)
 
     def _check_filled(self, owner: _Of, order: Order) -> None:

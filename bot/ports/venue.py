@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bot.domain.account import Balance, FundingPayment, Position
 from bot.domain.fees import FeeSchedule
@@ -66,14 +66,23 @@ class Actions(Protocol):
         """How large an order on this side the wallet covers, in quote units, fees not counted."""
 
 
+class ReadyOrder(NamedTuple):
+    """A prepared order, so that little is left to be done once it may be sent."""
+
+    leave: Callable[[], bool]
+    """Write it. False: it may not leave in this way any more, and nothing was written; `launch` is another."""
+    follow: Callable[[Order], None]
+    """What `launch` returns; only for one that has left."""
+
+
 @runtime_checkable
 class PreparesOrders(Protocol):
     """A venue, or several, that can do much of what sending an order takes before it may be sent."""
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: Order) -> ReadyOrder | None:
         """Spell and sign what `submit` of this order will write; nothing is sent, and nothing is remembered for long.
 
-        An order that is not submitted within a tenth of a second is spelled anew then.
+        An order that is not submitted within a tenth of a second is spelled anew then. None: nothing could be prepared.
         """
 
     def launch(self, order: Order) -> Callable[[Order], None]:

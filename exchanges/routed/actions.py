@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from bot.ports import (
     OrderListener,
     PaysFunding,
     PreparesOrders,
+    ReadyOrder,
     TellsMargins,
     TellsStanding,
 )
@@ -157,11 +159,14 @@ class RoutedActions:
             raise OrderRejected(order.client_order_id, "not sent: the run is over")
         return venue
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: Order) -> ReadyOrder | None:
         """Have its venue spell and sign it, where that can."""
         venue = self._preparing.get(order.instrument.venue)
-        if venue is not None:
-            venue.prepare(order)
+        ready = None if venue is None else venue.prepare(order)
+        return None if ready is None else ReadyOrder(partial(self._leave, ready.leave), ready.follow)
+
+    def _leave(self, leave: Callable[[], bool]) -> bool:
+        return not self._is_left and leave()
 
     def cancel(self, order: Order) -> None:
         """Ask its venue to cancel it."""

@@ -1,5 +1,6 @@
 """Requests for orders that are spelled and signed before they may be written."""
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
@@ -93,3 +94,37 @@ async def test_what_a_venue_holds_meanwhile_does_not_leave_with_the_room_it_had(
         assert bench.socket.place(gone) is None
         assert used(bench) == before
         assert not there.orders
+
+
+@EVERY_VENUE
+async def test_what_is_ready_leaves_once_and_only_while_it_may(venue: str) -> None:
+    async with connected(venue) as (there, bench):
+        leave, answer = ready(bench, "a")
+        assert leave()
+        await answer()
+        of_one = used(bench)
+        assert not leave(), "it has left"
+        held, _ = ready(bench, "held")
+        bench.budget.hold([line.name for line in bench.budget.lines()], 0.04)
+        assert not held()
+        bench.clock.advance_to(bench.clock.now_ns() + 50_000_000)
+        assert not held(), "its room was given back"
+        old, _ = ready(bench, "old")
+        bench.clock.advance_to(bench.clock.now_ns() + 101_000_000)
+        assert not old()
+        first, _ = ready(bench, "twice")
+        again, _ = ready(bench, "twice")
+        assert not first(), "it was prepared anew"
+        bench.socket.forget_prepared()
+        assert not again()
+        gone, _ = ready(bench, "gone")
+        await bench.socket.stop()
+        assert not gone()
+        assert used(bench) == of_one
+        assert len(there.orders) == 1
+
+
+def ready(bench: SocketBench, name: str) -> tuple[Callable[[], bool], Callable[[], Awaitable[None]]]:
+    found = bench.socket.prepare(an_order(name, bench.what))
+    assert found is not None
+    return found

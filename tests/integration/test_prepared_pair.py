@@ -15,6 +15,7 @@ from bot.domain.route import Opportunity, Route, TradeLeg
 from bot.execution.context import ExecutionContext
 from bot.execution.pair import PairState
 from bot.execution.pair_executor import PairExecutor
+from bot.ports import ReadyOrder
 from bot.settings import Settings
 from bot.storage.journal import SqliteJournal
 from exchanges.routed.actions import RoutedActions
@@ -31,19 +32,29 @@ class Steps(RoutedActions):
         super().__init__({venue: here.actions(venue) for venue in VENUES})
         self.taken: list[str] = []
 
-    def prepare(self, order: Order) -> None:
-        super().prepare(order)
+    def prepare(self, order: Order) -> ReadyOrder | None:
+        ready = super().prepare(order)
+        assert ready is not None
         self.taken.append(f"prepare {order.instrument.venue}")
 
-    def launch(self, order: Order) -> Callable[[Order], None]:
-        follow = super().launch(order)
-        self.taken.append(f"launch {order.instrument.venue}")
+        def leave() -> bool:
+            has_left = ready.leave()
+            self.taken += [f"leave {order.instrument.venue}"] * has_left
+            return has_left
 
-        def noted(sent: Order) -> None:
+        return ReadyOrder(leave, self.noted(order, ready.follow))
+
+    def launch(self, order: Order) -> Callable[[Order], None]:
+        follow = super().launch(order)  # on a machine that stood still it was prepared too long ago
+        self.taken.append(f"leave {order.instrument.venue}")
+        return self.noted(order, follow)
+
+    def noted(self, order: Order, follow: Callable[[Order], None]) -> Callable[[Order], None]:
+        def noting(sent: Order) -> None:
             follow(sent)
             self.taken.append(f"follow {order.instrument.venue}")
 
-        return noted
+        return noting
 
 
 def quote(instrument: Instrument) -> TopOfBook:
@@ -84,7 +95,7 @@ async def test_orders_are_prepared_while_the_disk_works_and_leave_only_if_they_s
             on_sent=lambda order: None,
         )
         actions.listener = executor
-        asked = [f"{what} {venue}" for what in ("prepare", "launch", "follow") for venue in VENUES]
+        asked = [f"{what} {venue}" for what in ("prepare", "leave", "follow") for venue in VENUES]
         try:
             executor.open(an_opportunity())
             assert actions.taken == asked[:2]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.order import Order
-from bot.ports import RecordKind
+from bot.ports import ReadyOrder, RecordKind
 from bot.storage.journal import SqliteJournal
 from exchanges.common.account.streamed_actions import StreamedActions
 from main import main
@@ -25,7 +25,8 @@ WAITS_FOR = "WIRE_KILLER_WAITS_FOR"
 
 def kill_at(step: str) -> None:
     """See the steps of this process, and end it at one."""
-    record, when_durable, launch = SqliteJournal.record, SqliteJournal.when_durable, StreamedActions.launch
+    record, when_durable = SqliteJournal.record, SqliteJournal.when_durable
+    launch, prepare = StreamedActions.launch, StreamedActions.prepare
     steps = Steps(step)
     named = os.environ.get(WAITS_FOR)
     waits_for = None if named is None else Path(named)
@@ -47,9 +48,22 @@ def kill_at(step: str) -> None:
         take(steps.sent(order.client_order_id))
         return follow
 
+    def prepared(actions: StreamedActions, order: Order) -> ReadyOrder | None:
+        ready = prepare(actions, order)
+        if ready is None:
+            return None
+
+        def leave() -> bool:
+            has_left = ready.leave()
+            take(has_left and steps.sent(order.client_order_id))
+            return has_left
+
+        return ready._replace(leave=leave)
+
     SqliteJournal.record = recorded  # type: ignore[method-assign]
     SqliteJournal.when_durable = promised  # type: ignore[method-assign]
     StreamedActions.launch = launched  # type: ignore[method-assign]
+    StreamedActions.prepare = prepared  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

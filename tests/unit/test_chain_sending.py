@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.domain.order import Order, OrderStatus
-from bot.ports import RecordKind
+from bot.ports import ReadyOrder, RecordKind
 from tests.unit.chain_bench import SETTINGS, Bench
 from tests.unit.executor_bench import MemoryJournal
 
@@ -23,8 +23,9 @@ class PreparingBench(Bench):
         self.steps: list[str] = []
         super().__init__(journal=BusyJournal())
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: Order) -> ReadyOrder | None:
         self.steps.append(f"prepare {order.instrument.symbol}")
+        return None
 
     def launch(self, order: Order) -> Callable[[Order], None]:
         return self.submit

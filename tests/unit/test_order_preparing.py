@@ -9,7 +9,7 @@ import pytest
 from bot.domain.order import Order, Side
 from bot.errors import InvariantError, OrderRejected
 from bot.execution.pair import PairState
-from bot.ports import RecordKind
+from bot.ports import ReadyOrder, RecordKind
 from modes.waking_journal import WakingJournal
 from tests.unit.executor_bench import MemoryJournal
 from tests.unit.pair_bench import Bench
@@ -31,11 +31,19 @@ class Preparing(Bench):
         self.steps: list[str] = []
         self.refuse: dict[Side, Exception] = {}
         """What `launch` of an order of this side raises."""
+        self.leaves: dict[Side, bool] = {}
+        """Which sides are prepared so far that they leave by themselves, and whether they still may by then."""
         self.disk = BusyJournal()
         super().__init__(journal=self.disk, wrap=wrap)
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: Order) -> ReadyOrder | None:
         self.prepared.append(order)
+        return ReadyOrder(lambda: self.leave(order), self.follow) if order.side in self.leaves else None
+
+    def leave(self, order: Order) -> bool:
+        if self.leaves[order.side]:
+            self.steps.append(f"leave {order.side}")
+        return self.leaves[order.side]
 
     def launch(self, order: Order) -> Callable[[Order], None]:
         if order.side in self.refuse:
@@ -82,6 +90,7 @@ def test_nothing_is_prepared_where_no_intent_becomes_durable() -> None:
 @pytest.mark.parametrize("why", ["halted", "edge", "disk"])
 def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> None:
     bench = Preparing()
+    bench.leaves = {Side.BUY: True}
     pair = bench.open()
     if why == "halted":
         bench.may_open = False
@@ -92,7 +101,7 @@ def test_what_was_prepared_never_leaves_where_it_is_refused_then(why: str) -> No
     else:
         bench.journal.sync()
     assert len(bench.prepared) == 2
-    assert bench.inbox == []
+    assert bench.inbox == bench.steps == []
     assert pair.state is PairState.MISSED
 
 
@@ -102,6 +111,15 @@ def test_both_are_written_before_anything_else_is_done_for_either() -> None:
     bench.journal.sync()
     assert bench.steps == ["launch buy", "launch sell", "follow buy sent", "follow sell sent"]
     assert [order.ts_sent_ns for order in bench.inbox] == [bench.clock.now_ns()] * 2
+
+
+def test_what_is_ready_leaves_by_itself_and_what_may_not_any_more_by_the_other_way() -> None:
+    bench = Preparing()
+    bench.leaves = {Side.BUY: True, Side.SELL: False}
+    bench.open()
+    bench.journal.sync()
+    assert bench.steps == ["leave buy", "launch sell", "follow buy sent", "follow sell sent"]
+    assert names(bench.inbox) == names(bench.prepared)
 
 
 def test_one_that_is_refused_unwritten_does_not_leave_the_other_unfollowed() -> None:

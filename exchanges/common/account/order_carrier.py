@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 from bot.clock import Clock
 from bot.domain.order import Fill, Order, OrderType
 from bot.errors import AuthenticationFailed, OrderOutcomeUnknown, OrderRejected, RateLimited, VenueError
+from bot.ports import ReadyOrder
 from exchanges.common.account.order_desk import Flight, OrderDesk, OrderReport
 from exchanges.common.background import Log, pause, report_failure
 
@@ -86,6 +87,12 @@ class WritesAtOnce(Protocol):
         It takes the order as it was sent; where nothing could be written, it is `place` of another way.
         """
 
+    def prepare(self, order: Order) -> tuple[Callable[[], bool], Callable[[Order], Awaitable[None]]] | None:
+        """Do what can be done before it may be written; None: nothing.
+
+        Returns what writes it (False: it may not leave in this way any more) and what `write` would return then.
+        """
+
 
 class OrderCarrier:
     """A task per order, from its sending to its final state. All calls come on the loop's thread."""
@@ -120,7 +127,9 @@ class OrderCarrier:
         self._never_comes_s = never_comes_s
         self._gateway = gateway
         self._place = gateway.place
-        self._write = gateway.write if isinstance(gateway, WritesAtOnce) else None
+        at_once = gateway if isinstance(gateway, WritesAtOnce) else None
+        self._write = None if at_once is None else at_once.write
+        self._prepare = None if at_once is None else at_once.prepare
         self._clock = clock
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,6 +154,13 @@ class OrderCarrier:
         self._desk.check(order)
         # Here and not in the task: it would begin a turn of the loop later, after the other leg's.
         return partial(self._begin, self._place if self._write is None else self._write(order))
+
+    def prepare(self, order: Order) -> ReadyOrder | None:
+        """Do what `launch` need not wait for; None: nothing, or it refuses the order."""
+        if self._prepare is None or not self._desk.takes(order):
+            return None
+        ready = self._prepare(order)
+        return None if ready is None else ReadyOrder(ready[0], partial(self._begin, ready[1]))
 
     def _begin(self, place: Callable[[Order], Awaitable[None]], order: Order) -> None:
         flight = self._desk.open(order)

@@ -111,6 +111,10 @@ class OrderDesk:
         if self.find(order.client_order_id) is not None:
             raise OrderRejected(order.client_order_id, "duplicate client order id")
 
+    def takes(self, order: Order) -> bool:
+        """Whether `check` would raise nothing."""
+        return self.listener is not None and self.find(order.client_order_id) is None
+
     def open(self, order: Order) -> Flight:
         """Take an order that is about to be sent.
 

@@ -33,11 +33,14 @@ class SocketOrders:
         self._rest = rest
         self._sockets = sockets
 
-    def prepare(self, order: Order) -> None:
-        """Spell and sign what `place` of this order will write over a socket; nothing is sent."""
+    def prepare(self, order: Order) -> tuple[Callable[[], bool], Callable[[Order], Awaitable[None]]] | None:
+        """Spell and sign what `place` of this order will write over a socket; nothing is sent.
+
+        Returns what writes it, where it may still leave then, and what `write` returns; None: it was not prepared.
+        """
         socket = self._sockets.get(order.instrument.feed)
-        if socket is not None:
-            socket.prepare(order)
+        ready = None if socket is None else socket.prepare(order)
+        return None if ready is None else (ready[0], partial(self._settle, ready[1]))
 
     def write(self, order: Order) -> Callable[[Order], Awaitable[None]]:
         """Write it over a socket, before this returns; what is returned goes on from there, or by REST.

@@ -13,7 +13,7 @@ from bot.domain.margin import MarginTiers, WalletMargin
 from bot.domain.order import Order, Side
 from bot.domain.standing import VenueStanding
 from bot.errors import AuthenticationFailed, InvariantError, VenueError
-from bot.ports import AccountQuestions, OrderListener
+from bot.ports import AccountQuestions, OrderListener, ReadyOrder
 from bot.settings import ConnectionSettings
 from exchanges.common.account.dead_man import DeadManGateway, DeadManSwitch
 from exchanges.common.account.funding_asker import FundingAsker
@@ -22,7 +22,6 @@ from exchanges.common.account.margin_watch import MarginWatch
 from exchanges.common.account.order_carrier import NEVER_COMES_S, OrderCarrier, OrderGateway
 from exchanges.common.account.order_desk import OrderDesk
 from exchanges.common.account.private_stream import PrivateProtocol, PrivateStream
-from exchanges.common.account.socket_orders import SocketOrders
 from exchanges.common.account.trade_socket import TradeSocket
 from exchanges.common.account.venue_state import VenueState
 from exchanges.common.account.wallet_book import WalletBook
@@ -117,7 +116,6 @@ class StreamedActions:
         self._account = account
         self._log = log
         self._state = state
-        self._orders = orders
         self._carrier = OrderCarrier(
             desk, orders, clock, log, self._leaves_trace, never_comes_s, asks_together=asks_together
         )
@@ -209,6 +207,8 @@ class StreamedActions:
     async def stop(self) -> None:
         """Close everything. Idempotent."""
         self._is_open = False
+        for socket in self._trade_sockets:
+            socket.forget_prepared()
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
@@ -242,10 +242,10 @@ class StreamedActions:
         follow(sent)
         self.switch.on_submit(sent)
 
-    def prepare(self, order: Order) -> None:
+    def prepare(self, order: Order) -> ReadyOrder | None:
         """Spell and sign what `submit` of this order will write, where that is a socket; nothing is sent."""
-        if self._is_open and isinstance(self._orders, SocketOrders):
-            self._orders.prepare(order)
+        ready = self._carrier.prepare(order) if self._is_open else None
+        return None if ready is None else ReadyOrder(ready.leave, partial(self._follow, ready.follow))
 
     def cancel(self, order: Order) -> None:
         """Ask to cancel it; one that is over, or that was never submitted here, is left as it is."""

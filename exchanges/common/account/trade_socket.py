@@ -29,7 +29,7 @@ _FRESH_NS = 100_000_000
 _Spell = Callable[[str, Order], Request | None]
 _Numbered = tuple[str, Request]
 """With its number."""
-_Answer = Callable[[], asyncio.Future[None]]
+Answer = Callable[[], asyncio.Future[None]]
 
 
 class _Prepared(NamedTuple):
@@ -42,6 +42,10 @@ class _Prepared(NamedTuple):
     """Taken already: what it would have to look at is looked at while nobody waits."""
     until_ns: int
     """When it is too old, monotonic."""
+
+    def answer(self) -> asyncio.Future[None]:
+        """The answer to it, once it has been written."""
+        return _answer(self.link, *self.numbered, self.ticket)
 
     def is_for(self, order: Order) -> bool:
         """Whether it says what this order says: only its state may be another by now."""
@@ -95,22 +99,27 @@ class TradeSocket:
         link = self._link
         return link is not None and link.is_ready and not self._budget.bans.left_s
 
-    def prepare(self, order: Order) -> None:
-        """Spell and sign the request for a new order, for `place` to write it; nothing is sent."""
+    def prepare(self, order: Order) -> tuple[Callable[[], bool], Answer] | None:
+        """Spell and sign the request for a new order; nothing is sent.
+
+        Returns what writes it (False: it may not leave any more, and nothing was written) and, for the same turn of the
+        loop, what then gives its answer. None: it could not be prepared.
+        """
         link = self._link
         if link is None or not self.is_ready:
-            return
+            return None
         self._forget(order.client_order_id)
         numbered = self._numbered(self._protocol.order, order)
         if numbered is None:
-            return
+            return None
         try:
             ticket = self._budget.take(numbered[1].cost, lane_of(order))
         except VenueError:
-            return  # there may be room by then
+            return None  # there may be room by then
         until_ns = self._clock.monotonic_ns() + _FRESH_NS
-        self._prepared[order.client_order_id] = _Prepared(order, link, numbered, ticket, until_ns)
+        prepared = self._prepared[order.client_order_id] = _Prepared(order, link, numbered, ticket, until_ns)
         self._look_later()
+        return partial(self._leave, prepared), prepared.answer
 
     def _look_later(self) -> None:
         """What was prepared and never leaves gives back what it took."""
@@ -124,6 +133,14 @@ class TradeSocket:
             self._forget(name)
         if self._prepared:
             self._look_later()
+
+    def forget_prepared(self) -> None:
+        """Nothing that was prepared leaves any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        for name in list(self._prepared):
+            self._forget(name)
 
     def _forget(self, client_order_id: str) -> None:
         old = self._prepared.pop(client_order_id, None)
@@ -140,23 +157,29 @@ class TradeSocket:
         answer = self.write(order)
         return None if answer is None else answer()
 
-    def write(self, order: Order) -> _Answer | None:
+    def write(self, order: Order) -> Answer | None:
         """As `place`, but for what can be done once it has been written: that is what is returned, for the same turn
         of the loop."""
-        prepared = self._prepared.pop(order.client_order_id, None)
-        if prepared is None:
-            return self._write(self._protocol.order, order, lane_of(order))
-        if not self._may_leave(prepared, order):
-            prepared.ticket.give_back()
-            return self._write(self._protocol.order, order, lane_of(order))
-        number, request = prepared.numbered
-        prepared.link.write(request)
-        return partial(_answer, prepared.link, number, request, prepared.ticket)
+        prepared = self._prepared.get(order.client_order_id)
+        if prepared is not None and prepared.is_for(order) and self._leave(prepared):
+            return prepared.answer
+        self._forget(order.client_order_id)
+        return self._write(self._protocol.order, order, lane_of(order))
 
-    def _may_leave(self, prepared: _Prepared, order: Order) -> bool:
+    def _leave(self, prepared: _Prepared) -> bool:
+        if self._prepared.get(prepared.order.client_order_id) is not prepared:
+            return False
+        if not self._may_leave(prepared):
+            self._forget(prepared.order.client_order_id)
+            return False
+        del self._prepared[prepared.order.client_order_id]
+        prepared.link.write(prepared.numbered[1])
+        return True
+
+    def _may_leave(self, prepared: _Prepared) -> bool:
         now_ns = self._clock.monotonic_ns()
-        is_fresh = now_ns < prepared.until_ns and prepared.is_for(order)
-        return is_fresh and prepared.link is self._link and self.is_ready and not prepared.ticket.is_held(now_ns)
+        is_usable = now_ns < prepared.until_ns and prepared.link is self._link and self.is_ready
+        return is_usable and not prepared.ticket.is_held(now_ns)
 
     def cancel(self, order: Order) -> asyncio.Future[None] | None:
         """Write the request that cancels it, as `place` does."""
@@ -168,7 +191,7 @@ class TradeSocket:
         request = spell(number, order)
         return None if request is None else (number, request)
 
-    def _write(self, spell: _Spell, order: Order, lane: Lane) -> _Answer | None:
+    def _write(self, spell: _Spell, order: Order, lane: Lane) -> Answer | None:
         link = self._link
         if link is None or not self.is_ready:
             return None
@@ -196,11 +219,7 @@ class TradeSocket:
 
     async def stop(self) -> None:
         """Close it; nobody is told what becomes of what was asked. Idempotent."""
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-        for name in list(self._prepared):
-            self._forget(name)
+        self.forget_prepared()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
