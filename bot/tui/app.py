@@ -111,6 +111,7 @@ class CryptoPipeApp(App[None]):
         self._log_lines: list[LogLine] = []
         self._is_paused = False
         self._is_stopping = False
+        self._has_let_go = False
         self._behind: tuple[str, ...] = ()
         """What break-even covers: the panel that shares its place, then the one with the cursor."""
         self.last_words: Sequence[str] = ()
@@ -136,13 +137,29 @@ class CryptoPipeApp(App[None]):
         loop = asyncio.get_running_loop()
         for number in _ENDING:
             signal.signal(number, lambda number, frame: self._on_signal(loop, number))
+        # Textual takes the terminal up on every SIGCONT, also where nothing let go of it before: after a SIGSTOP it
+        # would be read twice, and the program never end.
+        signal.signal(signal.SIGTSTP, lambda number, frame: self._let_go())
+        signal.signal(signal.SIGCONT, lambda number, frame: self._take_up())
 
     async def on_unmount(self) -> None:
         """Let go of the engine."""
-        for number in _ENDING:
+        for number in (*_ENDING, signal.SIGTSTP, signal.SIGCONT):
             signal.signal(number, signal.SIG_DFL)
         if self._engine is not None:
             await self._engine.close()
+
+    def _let_go(self) -> None:
+        """Leave the terminal as it was, and stand still."""
+        if self._driver is not None:
+            self._driver.suspend_application_mode()
+            self._has_let_go = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _take_up(self) -> None:
+        if self._driver is not None and self._has_let_go:
+            self._driver.resume_application_mode()  # in the background it stands still in there, and is asked again
+            self._has_let_go = False
 
     def _on_signal(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         last_way = threading.Timer(_LEAVING_S, os._exit, (128 + number,))

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ class Terminal:
 
     def press(self, keys: bytes) -> None:
         os.write(self._master, keys)
+
+    async def stand_still(self, how: signal.Signals) -> None:
+        """Stop it, and let it go on."""
+        self.process.send_signal(how)
+        await asyncio.to_thread(os.waitpid, self.process.pid, os.WUNTRACED)
+        self.process.send_signal(signal.SIGCONT)
 
     async def exit_code(self) -> int:
         """After reading to the end, so that nothing waits for a full terminal."""
@@ -92,6 +99,22 @@ async def test_ctrl_c_and_detach_leave_with_0(socket_path: Path) -> None:
         screen.press(b"d")
         assert await screen.exit_code() == 0
     assert demo.commands == []
+    await demo.server.stop()
+
+
+async def test_one_that_was_stopped_and_goes_on_leaves_as_ever(socket_path: Path) -> None:
+    demo = DemoEngine(socket_path)
+    await demo.server.start()
+    with terminal(RUN, socket_path) as screen:
+        await screen.until(b"PAPER MONEY")
+        await screen.stand_still(signal.SIGTSTP)
+        screen.drawn = b""
+        await screen.until(b"\x1b[?2004h")  # it reads the terminal again, which it had let go of
+        await screen.stand_still(signal.SIGSTOP)
+        screen.press(b"\x03")
+        await screen.until(b"Detach")
+        screen.press(b"d")
+        assert await screen.exit_code() == 0
     await demo.server.stop()
 
 
