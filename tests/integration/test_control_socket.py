@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock, VirtualClock
 from bot.control import Attachment, Command, ControlServer, Finished, attach, locate, send
 from bot.control.address import is_answered
 from bot.domain.snapshot import Snapshot
@@ -51,9 +51,9 @@ class Engine:
 
 
 @asynccontextmanager
-async def running(path: Path) -> AsyncIterator[tuple[Engine, ControlServer]]:
+async def running(path: Path, clock: Clock | None = None) -> AsyncIterator[tuple[Engine, ControlServer]]:
     engine = Engine()
-    server = ControlServer(path, engine.snapshot, engine.on_command, SystemClock())
+    server = ControlServer(path, engine.snapshot, engine.on_command, clock or SystemClock())
     await server.start()
     try:
         yield engine, server
@@ -72,6 +72,13 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def next_turn(clock: VirtualClock) -> None:
+    """Let the server show a snapshot to who is there."""
+    due_ns = clock.next_due_ns()
+    assert due_ns is not None
+    clock.advance_to(due_ns)
 
 
 async def next_of(attachment: Attachment) -> Snapshot | Finished:
@@ -99,12 +106,17 @@ async def test_a_reader_gets_snapshots_and_the_engine_its_commands(path: Path) -
 
 
 async def test_two_readers_share_one_build_and_each_gets_its_own_log(path: Path) -> None:
-    async with running(path) as (engine, server):
+    clock = VirtualClock()
+    async with running(path, clock) as (engine, server):
         server.log("info", "one")
         early = await attach(path)
+        await until(lambda: len(server._readers) == 1)
+        next_turn(clock)
         await snapshot_of(early)
         server.log("warning", "two")
         late = await attach(path)
+        await until(lambda: len(server._readers) == 2)
+        next_turn(clock)
         seen_early, seen_late = await snapshot_of(early), await snapshot_of(late)
         assert seen_early.headline == seen_late.headline
         assert [line.text for line in seen_early.log] == ["two"]
