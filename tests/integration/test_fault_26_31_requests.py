@@ -137,7 +137,7 @@ async def test_fault_28_a_firewalls_page_stops_everything_at_that_venue(what: In
 async def test_fault_29_maintenance_pauses_the_venue_until_all_of_it_is_known_again(what: Instrument) -> None:
     async with watched(what.venue) as here:
         one = here.one
-        one.sim.order(f"maintenance,venue={what.venue},for_s=1.5")
+        one.sim.order(f"maintenance,venue={what.venue},for_s=4")
         await until(lambda: one.actions.blocked(what.venue) is not None)
         assert "private stream" in one.actions.blocked(what.venue)
         await until(lambda: here.told("nothing new is opened there") == 1)
@@ -157,7 +157,7 @@ async def test_fault_29_service_unavailable_is_a_definite_refusal() -> None:
         await until(lambda: one.said("binance.linear order socket: "))  # what it had in flight would be unknown
         final = await traded(one, what, "a")
         assert final.status is OrderStatus.REJECTED
-        assert final.ts_final_ns - final.ts_sent_ns < 1_400_000_000
+        assert not one.said("what became of it")
         assert "never arrived" not in str(final.reason)
 
 
@@ -167,11 +167,12 @@ async def test_fault_30_an_overloaded_venue_rejects_for_certain_gets_no_more_and
 ) -> None:
     async with trader(what.venue) as one:
         order = await resting(one, what)
-        number = one.sim.order(f"http-503,venue={what.venue},match={PLACING[what.venue]},for_s=1")
+        number = one.sim.order(f"http-503,venue={what.venue},match={PLACING[what.venue]},for_s=60")
         final = await traded(one, what, "a")
         assert final.status is OrderStatus.REJECTED
         assert "never arrived" not in str(final.reason)
         assert one.sim.struck(number) == 1
+        one.sim.faults.end(number)
         assert "a" not in one.sim.placed(what.venue, what.segment)
         assert "overloaded" in one.actions.blocked(what.venue)
         one.actions.cancel(order)

@@ -13,8 +13,11 @@ from bot.clock import SystemClock
 from bot.domain.instrument import Instrument
 from bot.domain.order import Order, OrderStatus, TimeInForce
 from bot.settings import EndpointSettings, Settings
+from exchanges.binance import signed_rest as binance_rest
 from exchanges.binance.actions import BinanceActions
+from exchanges.bybit import signed_rest as bybit_rest
 from exchanges.bybit.actions import BybitActions
+from exchanges.common.account import trade_socket
 from exchanges.common.account.account_setup import AccountSetup
 from exchanges.common.requests.api_keys import ApiKeys
 from tests.integration.actions_rig import BY_FEED, FEES, INSTRUMENTS, VENUES, Heard, an_order, until
@@ -70,14 +73,19 @@ class Trader:
 
 
 @contextlib.asynccontextmanager
-async def trader(venue: str, way: str = "socket") -> AsyncIterator[Trader]:
+async def trader(venue: str, way: str = "socket", answer_s: float = 30.0) -> AsyncIterator[Trader]:
+    """Waits so long for the answer to an order: longer than a busy machine stands still."""
     async with simulated() as sim:
         one = Trader(sim, venue, way)
-        await one.actions.start()
-        try:
-            yield one
-        finally:
-            await one.actions.stop()
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (binance_rest, bybit_rest):
+                patch.setattr(module, "ORDER_S", answer_s)
+            patch.setattr(trade_socket, "ANSWER_S", answer_s)
+            await one.actions.start()
+            try:
+                yield one
+            finally:
+                await one.actions.stop()
 
 
 @EVERYWHERE
@@ -109,7 +117,7 @@ async def test_a_lost_order_ends_as_not_placed_and_is_never_sent_twice(what: Ins
 @EVERY_VENUE
 @BOTH_WAYS
 async def test_an_order_that_is_answered_too_late_is_asked_for(what: Instrument, way: str) -> None:
-    async with trader(what.venue, way) as one:
+    async with trader(what.venue, way, answer_s=1.0) as one:
         one.grow_deaf(what)
         number = one.sim.order(f"latency,venue={what.venue},amount=1500,match={ORDER[way][what.venue]},count=1")
         assert (await one.trade(what, "a")).status is OrderStatus.FILLED
@@ -126,9 +134,7 @@ async def test_a_refusal_ends_an_order_at_once(what: Instrument, way: str, kind:
         number = one.sim.order(f"{kind},venue={what.venue},match={ORDER[way][what.venue]}")
         final = await one.trade(what, "a")
         assert final.status is OrderStatus.REJECTED
-        assert final.ts_final_ns is not None
-        assert final.ts_sent_ns is not None
-        assert final.ts_final_ns - final.ts_sent_ns < 1_000_000_000
+        assert not one.said("what became of it")
         assert one.sim.struck(number) == 1
         assert one.sim.placed(what.venue, what.segment) == []
 
@@ -172,7 +178,7 @@ async def test_a_cancel_that_is_lost_is_sent_again(what: Instrument, way: str, k
 @BOTH_WAYS
 async def test_maintenance_is_sat_out(what: Instrument, way: str) -> None:
     async with trader(what.venue, way) as one:
-        one.sim.order(f"maintenance,venue={what.venue},for_s=1")
+        one.sim.order(f"maintenance,venue={what.venue},for_s=4")
         await until(lambda: one.said("connecting again"))
         assert (await one.trade(what, "a")).status is OrderStatus.REJECTED
         assert one.sim.placed(what.venue, what.segment) == []
