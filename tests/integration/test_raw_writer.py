@@ -336,6 +336,14 @@ def test_the_next_start_tidies_what_a_kill_while_packing_left(tmp_path: Path, me
     assert messages == []
 
 
+def test_the_next_start_takes_away_a_file_that_a_kill_left_without_a_line(tmp_path: Path) -> None:
+    empty, begun = tmp_path / "binance.spot-20260105T000000.raw", tmp_path / "binance.spot-20260105T010000.raw"
+    empty.touch()
+    begun.write_bytes(b"1 {}\n")
+    RawWriter(tmp_path, {}, pytest.fail).close()
+    assert [path.name for path in tmp_path.glob("*.raw*")] == [begun.name]
+
+
 @pytest.mark.parametrize("cut", [b"1 {", b""])
 def test_a_segment_whose_packed_file_is_not_the_same_is_left_to_a_person(
     tmp_path: Path, messages: list[str], cut: bytes

@@ -96,13 +96,18 @@ def is_packed(path: Path, abandon: threading.Event) -> bool:
 
 
 def left_by_a_kill(directory: Path) -> list[Path]:
-    """Each `.raw` whose `.raw.gz` is there too; what was never finished is removed. Nobody else may be packing there.
+    """Each `.raw` whose `.raw.gz` is there too; what was never finished is removed, and a `.raw` that was never begun.
+
+    Nobody else may be recording or packing there.
 
     Raises:
         OSError: If the directory cannot be read or changed.
     """
     for path in directory.glob("*.raw.gz.tmp"):
         path.unlink()
+    for path in directory.glob("*.raw"):
+        if not path.stat().st_size:
+            path.unlink()
     return sorted(path for path in directory.glob("*.raw") if _packed(path).exists())
 
 
