@@ -270,7 +270,7 @@ async def test_fault_39_an_order_whose_name_kraken_has_already_is_asked_for() ->
 async def test_a_quantity_below_the_minimum_is_refused_as_one() -> None:
     async with kraken() as here, trading(here) as actions:
         with pytest.raises(BelowMinimum):
-            await actions._orders.place(an_order("small", BTC, Side.BUY, "0.00004", "51000"))
+            await actions._carrier._place(an_order("small", BTC, Side.BUY, "0.00004", "51000"))
 
 
 async def test_an_order_that_is_too_old_on_arrival_is_asked_for_and_given_up() -> None:
