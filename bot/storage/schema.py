@@ -41,6 +41,8 @@ _CREATE_INDEX = """
     """
 INDEX = "INSERT INTO record_index SELECT kind, run_id, seq FROM records WHERE seq > ? AND seq <= ?"
 """What brings it up to date, from one `indexed` number to another: in one transaction with the records."""
+_KINDS = ", ".join(f"'{kind.value}'" for kind in RecordKind)
+_SUMS = f"SELECT count(*), coalesce(sum(seq), 0) FROM record_index WHERE kind IN ({_KINDS})"  # noqa: S608 - our own words
 
 CREATE = (
     """
@@ -142,15 +144,21 @@ def has_index(connection: sqlite3.Connection) -> bool:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file that `check_version` calls ready to this version: a program that knows less must not read on."""
-    if not has_index(connection):
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()[0]
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_CREATE_INDEX)
-        connection.execute(INDEX, (0, indexed(last)))
-        connection.execute("DROP INDEX records_by_run")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
+    """Bring a file that `check_version` calls ready to this version: a program that knows less must not read on.
+
+    An index that does not name every record it should is made anew: to SQLite it is a table like any other, and a byte
+    that changed in it would hide a run, and the pair that it left open, without a word.
+    """
+    known = indexed(connection.execute("SELECT coalesce(max(seq), 0) FROM records").fetchone()[0])
+    if has_index(connection) and connection.execute(_SUMS).fetchone() == (known, known * (known + 1) // 2):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DROP TABLE IF EXISTS record_index")
+    connection.execute(_CREATE_INDEX)
+    connection.execute(INDEX, (0, known))
+    connection.execute("DROP INDEX IF EXISTS records_by_run")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
 
 
 def _checksum(seq: int, run_id: str, kind: str, ts_ns: int, key: str, body: str) -> int:

@@ -341,6 +341,24 @@ def test_a_closed_loop_does_not_stop_the_writer(tmp_path):
     assert len(rows(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("entry", [b"runr1", b"pairr1"])
+def test_an_index_with_a_byte_that_changed_is_made_anew(tmp_path: Path, entry: bytes) -> None:
+    kinds = (RecordKind.RUN, RecordKind.PAIR, *[RecordKind.EVENT] * STRIDE)
+    with closing(SqliteJournal(tmp_path, "r1", deliver=None)) as journal:
+        for kind in kinds:
+            journal.record(kind, "k", 1, {})
+    path = tmp_path / FILE_NAME
+    data = path.read_bytes()
+    assert data.count(entry) == 1, "in a record the run comes before the kind"
+    path.write_bytes(data.replace(entry, b"x" + entry[1:]))
+    with closing(SqliteJournal(tmp_path, "r2", deliver=None)) as journal:
+        journal.record(RecordKind.RUN, "k", 1, {})
+    with JournalReader.open(tmp_path) as reader:
+        assert [run.run_id for run in reader.runs()] == ["r1", "r2"]
+        assert [record.seq for record in reader.records("r1", RecordKind.PAIR)] == [2]
+        assert len(list(reader.records("r1"))) == len(kinds)
+
+
 OLD_CREATE = (
     "CREATE TABLE records (seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, kind TEXT NOT NULL, ts_ns INTEGER NOT NULL,"
     " key TEXT NOT NULL, body TEXT NOT NULL, checksum INTEGER NOT NULL)",
