@@ -30,6 +30,7 @@ from exchanges.common.requests.venue_http import Answer
 _PATHS = {Segment.SPOT: "/ws-api/v3", Segment.LINEAR: "/ws-fapi/v1"}
 _HANDSHAKE = {Segment.SPOT: 2, Segment.LINEAR: 5}
 _HEADERS = {"REQUEST_WEIGHT": "X-MBX-USED-WEIGHT", "ORDERS": "X-MBX-ORDER-COUNT"}
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _INTEGERS = ("recvWindow", "timestamp")
 
 
@@ -160,4 +161,4 @@ class BinanceTrade:
         params: dict[str, Any] = self._rest.stamped({**values, "recvWindow": str(window_ms)})
         for name in _INTEGERS:
             params[name] = int(params[name])
-        return json.dumps({"id": number, "method": method, "params": params}, separators=(",", ":")).encode()
+        return _COMPACT.encode({"id": number, "method": method, "params": params}).encode()

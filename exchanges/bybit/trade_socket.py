@@ -23,6 +23,7 @@ from exchanges.common.requests.request_budget import Cost
 from exchanges.common.requests.venue_http import Answer
 
 _PATHS = {"order.create": "/v5/order/create", "order.cancel": "/v5/order/cancel"}
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _ENDING = {10019: "Bybit restarts this server", 20001: "Bybit no longer knows the login"}
 
 
@@ -104,4 +105,4 @@ class BybitTrade:
 
 
 def _text(request: Mapping[str, object]) -> bytes:
-    return json.dumps(request, separators=(",", ":")).encode()
+    return _COMPACT.encode(request).encode()

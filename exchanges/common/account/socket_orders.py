@@ -31,14 +31,18 @@ class SocketOrders:
     def __init__(self, rest: RestOrders, sockets: Mapping[Feed, TradeSocket]) -> None:
         """Feeds without a socket go over REST alone."""
         self._rest = rest
-        self._sockets = sockets
+        self._sockets = {(feed.venue, feed.segment): socket for feed, socket in sockets.items()}
+        """By what a feed is made of: to look for a feed is to compare models."""
+
+    def _socket(self, order: Order) -> TradeSocket | None:
+        return self._sockets.get((order.instrument.venue, order.instrument.segment))
 
     def prepare(self, order: Order) -> tuple[Callable[[], bool], Callable[[Order], Awaitable[None]]] | None:
         """Spell and sign what `place` of this order will write over a socket; nothing is sent.
 
         Returns what writes it, where it may still leave then, and what `write` returns; None: it was not prepared.
         """
-        socket = self._sockets.get(order.instrument.feed)
+        socket = self._socket(order)
         ready = None if socket is None else socket.prepare(order)
         return None if ready is None else (ready[0], partial(self._settle, ready[1]))
 
@@ -47,7 +51,7 @@ class SocketOrders:
 
         It is called before the loop turns, with the order as it was sent.
         """
-        socket = self._sockets.get(order.instrument.feed)
+        socket = self._socket(order)
         answer = None if socket is None else socket.write(order)
         # Whether it goes by REST is settled before a byte of it is written.
         return self._rest.place if answer is None else partial(self._settle, answer)
@@ -71,7 +75,7 @@ class SocketOrders:
         Raises:
             VenueError: It could not be asked, or nobody knows whether it was.
         """
-        socket = self._sockets.get(order.instrument.feed)
+        socket = self._socket(order)
         sending = None if socket is None else socket.cancel(order)
         if sending is None:
             await self._rest.cancel(order)
