@@ -7,7 +7,7 @@ import pytest
 
 from bot.errors import Banned
 from tests.integration.actions_rig import VENUES, an_order
-from tests.integration.trade_socket_rig import START_NS, SocketBench, connected, until
+from tests.integration.trade_socket_rig import START_NS, SocketBench, connected
 
 EVERY_VENUE = pytest.mark.parametrize("venue", VENUES)
 
@@ -26,38 +26,36 @@ def used(bench: SocketBench) -> int:
 
 
 @EVERY_VENUE
-async def test_nothing_is_written_before_the_order_is_placed_and_then_what_was_prepared(venue: str) -> None:
+async def test_nothing_is_written_before_it_may_leave_and_then_what_was_prepared(venue: str) -> None:
     async with connected(venue) as (there, bench):
-        order = an_order("a", bench.what)
-        bench.socket.prepare(order)
-        bench.socket.prepare(an_order("never", bench.what))
+        leave, answer = ready(bench, "a")
+        ready(bench, "never")
         bench.clock.advance_to(START_NS + 50_000_000)
-        sent = order.model_copy(update={"ts_sent_ns": bench.clock.now_ns()})
-        for placed in (sent, an_order("b", bench.what)):
-            answered = bench.socket.place(placed)
-            assert answered is not None
-            await answered
-        await until(lambda: len(there.orders) == 2)
-        assert [stamp_ms(one) - START_NS // 1_000_000 for one in there.orders] == [0, 50]
+        placed = bench.socket.place(an_order("b", bench.what))
+        assert placed is not None
+        await placed
+        assert len(there.orders) == 1, "and that one was not prepared"
+        assert leave()
+        await answer()
+        assert [stamp_ms(one) - START_NS // 1_000_000 for one in there.orders] == [50, 0]
         assert len({one.get("id") or one["reqId"] for one in there.orders}) == 2
 
 
 @EVERY_VENUE
-async def test_what_is_too_old_or_says_something_else_is_spelled_anew(venue: str) -> None:
+async def test_an_order_that_is_placed_is_spelled_anew_and_what_was_prepared_for_it_stays_here(venue: str) -> None:
     async with connected(venue) as (there, bench):
-        old, other = an_order("a", bench.what), an_order("b", bench.what)
-        bench.socket.prepare(old)
-        bench.clock.advance_to(START_NS + 99_000_000)
-        bench.socket.prepare(other)
-        bench.clock.advance_to(START_NS + 101_000_000)
-        dearer = other.model_copy(update={"price": (other.price or Decimal(0)) + 1})
-        for placed in (old, dearer):
-            answered = bench.socket.place(placed)
-            assert answered is not None
-            await answered
-        await until(lambda: len(there.orders) == 2)
-        assert [stamp_ms(one) - START_NS // 1_000_000 for one in there.orders] == [101, 101]
-        assert Decimal(price(there.orders[1])) == dearer.price
+        order = an_order("a", bench.what)
+        leave, _ = ready(bench, "a")
+        taken = used(bench)
+        bench.clock.advance_to(START_NS + 50_000_000)
+        placed = bench.socket.place(order.model_copy(update={"price": (order.price or Decimal(0)) + 1}))
+        assert placed is not None
+        assert not leave(), "it would be the same order once more"
+        await placed
+        assert used(bench) == taken, "its room was given back"
+        (sent,) = there.orders
+        assert stamp_ms(sent) - START_NS // 1_000_000 == 50
+        assert Decimal(price(sent)) == (order.price or Decimal(0)) + 1
 
 
 @EVERY_VENUE
@@ -79,19 +77,21 @@ async def test_what_was_never_placed_is_forgotten(venue: str) -> None:
 @EVERY_VENUE
 async def test_what_a_venue_holds_meanwhile_does_not_leave_with_the_room_it_had(venue: str) -> None:
     async with connected(venue) as (there, bench):
-        held, banned, gone = (an_order(name, bench.what) for name in "abc")
         before = used(bench)
-        bench.socket.prepare(held)
+        held, _ = ready(bench, "held")
         bench.budget.hold([line.name for line in bench.budget.lines()], 0.04)
-        assert bench.socket.place(held) is None
+        assert not held()
+        assert bench.socket.place(an_order("held", bench.what)) is None
         bench.clock.advance_to(bench.clock.now_ns() + 50_000_000)
-        bench.socket.prepare(banned)
+        banned, _ = ready(bench, "banned")
         bench.budget.bans.sit_out(Banned(venue, "for now", retry_after_s=0.04))
-        assert bench.socket.place(banned) is None
+        assert not banned()
+        assert bench.socket.place(an_order("banned", bench.what)) is None
         bench.clock.advance_to(bench.clock.now_ns() + 50_000_000)
-        bench.socket.prepare(gone)
+        gone, _ = ready(bench, "gone")
         await bench.socket.stop()
-        assert bench.socket.place(gone) is None
+        assert not gone()
+        assert bench.socket.place(an_order("gone", bench.what)) is None
         assert used(bench) == before
         assert not there.orders
 

@@ -35,7 +35,7 @@ Answer = Callable[[], asyncio.Future[None]]
 class _Prepared(NamedTuple):
     """A request that waits for leave to be written."""
 
-    order: Order
+    client_order_id: str
     link: TradeLink
     numbered: _Numbered
     ticket: Ticket
@@ -46,19 +46,6 @@ class _Prepared(NamedTuple):
     def answer(self) -> asyncio.Future[None]:
         """The answer to it, once it has been written."""
         return _answer(self.link, *self.numbered, self.ticket)
-
-    def is_for(self, order: Order) -> bool:
-        """Whether it says what this order says: only its state may be another by now."""
-        mine = self.order
-        return mine is order or (
-            mine.instrument is order.instrument
-            and mine.side is order.side
-            and mine.type is order.type
-            and mine.time_in_force is order.time_in_force
-            and mine.reduce_only is order.reduce_only
-            and mine.quantity == order.quantity
-            and mine.price == order.price
-        )
 
 
 class TradeSocket:
@@ -108,7 +95,8 @@ class TradeSocket:
         link = self._link
         if link is None or not self.is_ready:
             return None
-        self._forget(order.client_order_id)
+        name = order.client_order_id
+        self._forget(name)
         numbered = self._numbered(self._protocol.order, order)
         if numbered is None:
             return None
@@ -117,7 +105,7 @@ class TradeSocket:
         except VenueError:
             return None  # there may be room by then
         until_ns = self._clock.monotonic_ns() + _FRESH_NS
-        prepared = self._prepared[order.client_order_id] = _Prepared(order, link, numbered, ticket, until_ns)
+        prepared = self._prepared[name] = _Prepared(name, link, numbered, ticket, until_ns)
         self._look_later()
         return partial(self._leave, prepared), prepared.answer
 
@@ -160,19 +148,16 @@ class TradeSocket:
     def write(self, order: Order) -> Answer | None:
         """As `place`, but for what can be done once it has been written: that is what is returned, for the same turn
         of the loop."""
-        prepared = self._prepared.get(order.client_order_id)
-        if prepared is not None and prepared.is_for(order) and self._leave(prepared):
-            return prepared.answer
-        self._forget(order.client_order_id)
+        self._forget(order.client_order_id)  # what was prepared for it leaves by itself, or not at all
         return self._write(self._protocol.order, order, lane_of(order))
 
     def _leave(self, prepared: _Prepared) -> bool:
-        if self._prepared.get(prepared.order.client_order_id) is not prepared:
+        if self._prepared.get(prepared.client_order_id) is not prepared:
             return False
         if not self._may_leave(prepared):
-            self._forget(prepared.order.client_order_id)
+            self._forget(prepared.client_order_id)
             return False
-        del self._prepared[prepared.order.client_order_id]
+        del self._prepared[prepared.client_order_id]
         prepared.link.write(prepared.numbered[1])
         return True
 
