@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from bot.domain.account_facts import AccountModes, KeyRights
 from bot.domain.instrument import Instrument, Segment
+from bot.engine.margin_wallets import wallet_name
 from bot.preflight.check import Check, Verdict, failed, ok, warning
 
 _DAY_NS = 86_400_000_000_000
@@ -154,8 +155,8 @@ def judge_balances(
     checks: list[Check] = []
     for one in instruments:
         asset = one.quote if one.segment is Segment.SPOT else one.settle or one.quote
-        held = sum((amount for (_, name), amount in modes.balances.items() if name == asset), Decimal(0))
-        other = sum((amount for (_, name), amount in modes.balances.items() if name == one.base), Decimal(0))
+        wallet = wallet_name(one, dict(modes.balances.keys()))
+        held, other = (modes.balances.get((wallet or "", name), Decimal(0)) for name in (asset, one.base))
         needed = Decimal(str(notional)) * (1 if one.segment is Segment.SPOT else margin_ratio)
         if held >= needed:
             checks.append(ok("balance", one.id, f"{held.normalize():f} {asset} available"))

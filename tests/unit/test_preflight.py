@@ -151,6 +151,19 @@ def test_balances_for_one_order(held: dict[str, Decimal], one: Instrument, verdi
     assert [check.verdict for check in judge_balances("binance", modes, [one], 1000.0, D("0.2"))] == [verdict]
 
 
+def test_the_money_of_one_wallet_pays_for_no_order_of_another() -> None:
+    modes = AccountModes(balances={("binance.spot", "USDT"): D(900), ("binance.linear", "USDT"): D(0)})
+    checks = judge_balances("binance", modes, [SPOT, LINEAR], 1000.0, D("0.2"))
+    assert [(check.verdict, check.observed.split(",")[0]) for check in checks] == [
+        (Verdict.WARNING, "900 USDT available"), (Verdict.FAILED, "no USDT available")]  # fmt: skip
+
+
+def test_a_unified_wallet_pays_for_orders_of_every_segment() -> None:
+    both = [one.model_copy(update={"venue": "bybit"}) for one in (SPOT, LINEAR)]
+    modes = AccountModes(balances={("bybit.unified", "USDT"): D(1000)})
+    assert verdicts(judge_balances("bybit", modes, both, 1000.0, D("0.2"))) == {Verdict.OK: ["balance", "balance"]}
+
+
 def test_what_failed_is_named_in_one_line_and_exit_code_3() -> None:
     require([ok("a", "", "x"), warning("b", "", "x", "y")])
     checks = [ok("clock", "binance", "x"), failed("key rights", "bybit", "x", "y"), failed("halt flag", "", "x", "y")]
