@@ -53,9 +53,10 @@ class Account:
 
     def __init__(
         self, run_id: str, venue: QuoteDrivenVenue, instruments: Sequence[Instrument], desk: TransferDesk,
-        journal: Journal, clock: Clock,
+        journal: Journal, clock: Clock, data_dir: Path,
     ) -> None:  # fmt: skip
         self._run_id = run_id
+        self._data_dir = data_dir
         self._venue = venue
         self._instruments = {(str(one.feed), one.symbol): one for one in instruments}
         self._desk = desk
@@ -92,6 +93,7 @@ class Account:
         Raises:
             SettingsError: If the instrument is not in the settings, or the quantity not on its grid.
             StorageError: If its intent cannot be made durable; it was not sent.
+            Halted: If the bot was halted meanwhile, and this does more than make a position smaller; it was not sent.
         """
         return await self._trade(feed, symbol, quantity, Side.BUY)
 
@@ -99,7 +101,7 @@ class Account:
         """Sell at the market; as `long`.
 
         Raises:
-            SettingsError, StorageError: As `long`.
+            SettingsError, StorageError, Halted: As `long`.
         """
         return await self._trade(feed, symbol, quantity, Side.SELL)
 
@@ -127,13 +129,29 @@ class Account:
         self._orders[order.client_order_id] = ended
         self._write(order)
         await durable(self._journal)
-        sent = order.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": self._clock.now_ns()})
+        now_ns = self._clock.now_ns()
+        try:
+            allowed = self._obeying(order)
+        except Halted as halted:
+            update = {"status": OrderStatus.CANCELLED, "reason": f"not sent: {halted}", "ts_final_ns": now_ns}
+            self._write(order.model_copy(update=update))
+            raise
+        sent = allowed.model_copy(update={"status": OrderStatus.SENT, "ts_sent_ns": now_ns})
         self._write(sent)
         try:
             self._venue.submit(sent)
         except OrderRejected as refused:  # the venue was not asked: it will not tell either
             self.on_order(sent.model_copy(update={"status": OrderStatus.REJECTED, "reason": str(refused)}))
         return await ended
+
+    def _obeying(self, order: Order) -> Order:
+        """It as it may leave: once HALTED, nothing but what makes a derivative position smaller."""
+        if (flag := read_flag(self._data_dir)) is None:
+            return order
+        held = (one.quantity for one in self._venue.positions() if one.instrument.id == order.instrument.id)
+        if order.quantity > -order.side.sign * sum(held, Decimal(0)):
+            raise Halted(flag.words())
+        return order.model_copy(update={"reduce_only": True})
 
     def on_order(self, order: Order) -> None:
         """An order's state changed; `bot.ports.OrderListener`."""
@@ -237,7 +255,7 @@ async def _trading(
 ) -> AsyncIterator[Account]:
     market = opened.market
     venue = opened.venue({})
-    account = Account(run_id, venue, market.instruments, desk, journal, market.clock)
+    account = Account(run_id, venue, market.instruments, desk, journal, market.clock, settings.data_dir)
     body = {"run_id": run_id, "strategy": BY_HAND, "market": settings.market,
             "real_money": is_real(settings, opened.keys), "version": VERSION,
             "started_ns": SystemClock().now_ns(),
