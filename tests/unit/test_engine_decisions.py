@@ -524,7 +524,7 @@ def test_pairs_that_a_venue_refuses_time_after_time_halt_the_bot(monkeypatch: py
     assert not bench.engine.desk.executor.pairs
 
 
-def test_two_routes_do_not_take_the_same_quote_twice() -> None:
+def test_fault_45_two_routes_do_not_take_the_same_quote_twice() -> None:
     bench = Bench((SPOT, LINEAR, BYBIT))
     bench.warm()
     for at_ms in range(0, 1_001, 500):

@@ -1,6 +1,5 @@
-"""The net edge is checked again when the intents are durable, right before the orders leave.
-
-Each test also takes its guard away and sees the orders leave: without the guard it would fail.
+"""Legs that do not fit together are refused, and the net edge is checked again right before the orders leave, when
+the intents are durable. The tests of the latter also take their guard away and see the orders leave.
 """
 
 from collections.abc import Callable
@@ -8,9 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from bot.domain.instrument import ListingStatus
-from bot.domain.route import Outcome
+from bot.domain.order import Side
+from bot.domain.route import Outcome, Route
 from bot.ports import RecordKind
+from bot.risk.limits import OppositeSides, Refused
+from tests.unit.risk_rig import A, B, Held, linear, proposal, route
 from tests.unit.test_engine_decisions import EVEN, LINEAR, MS, START_MS, Bench
+from tests.unit.test_risk_gate import gate
 
 DECIDED_MS = 2_050
 
@@ -41,6 +44,18 @@ class SlowDisk(Bench):
     def last_pair(self) -> tuple[object, object]:
         body = self.journal.of(RecordKind.PAIR)[-1]
         return body["state"], body["close_reason"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [route(A, B, (Side.BUY, Side.BUY)), route(A, A), route(A, linear("bybit", "1000BTC"))]
+)
+def test_fault_44_legs_on_one_side_on_one_feed_or_of_two_coins_are_refused(wrong: Route) -> None:
+    door = gate(Held())
+    assert not isinstance(door.check(proposal()), Refused)
+    assert isinstance(door.check(proposal(route=wrong)), Refused)
+    refused = OppositeSides().check(proposal(route=wrong), Held())
+    assert refused is not None
+    assert refused.limit == "leg_sides"
 
 
 def test_fault_44_an_edge_that_stands_is_sent() -> None:

@@ -109,7 +109,7 @@ async def bench() -> Bench:
     return Bench()
 
 
-async def test_an_unknown_outcome_is_asked_for_on_a_ladder_and_never_sent_again(bench: Bench) -> None:
+async def test_fault_36_an_unknown_outcome_is_asked_for_on_a_ladder_and_never_sent_again(bench: Bench) -> None:
     bench.venue.placing = OrderOutcomeUnknown("a", "the connection was lost")
     bench.venue.finding = VenueUnavailable("bybit", "down")
     bench.carrier.submit(order())
@@ -124,7 +124,7 @@ async def test_an_unknown_outcome_is_asked_for_on_a_ladder_and_never_sent_again(
     await bench.carrier.stop()
 
 
-async def test_an_order_that_the_venue_does_not_know_is_given_up_only_when_it_cannot_come_any_more(
+async def test_fault_37_an_order_that_the_venue_does_not_know_is_given_up_only_when_it_cannot_come_any_more(
     bench: Bench,
 ) -> None:
     bench.venue.placing = OrderOutcomeUnknown("a", "no answer")
