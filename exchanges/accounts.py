@@ -69,4 +69,5 @@ def _account(
         settles=sorted(settles),
         key=keys.key.get_secret_value(),
         secret=keys.secret.get_secret_value(),
+        is_in_keyring=keys.is_in_keyring,
     )

@@ -44,7 +44,7 @@ def remember_accounts(
         OSError: If the disk does not take it.
     """
     places = {} if keys is None else {"keyring": keys.keyring, "file": _absolute(keys.file)}
-    rows = [_row(account) | {"keys": places} for account in accounts]
+    rows = [_row(account) | {"keys": places | {"in_keyring": account.is_in_keyring}} for account in accounts]
     write_durably(data_dir / _FOLDER / f"venues-{market}.json", json.dumps({"accounts": rows}, indent=1) + "\n")
 
 
@@ -103,17 +103,20 @@ def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) 
     from bot.settings.keys import KeySettings
     from exchanges.keys.finding import find_keys
 
-    try:
-        file = places.get("file")
-        where = KeySettings(keyring=bool(places.get("keyring", True)), file=None if file is None else Path(file))
-        found = find_keys([account.venue], account.market, where, os.environ)[account.venue]
-    except SettingsError as error:
-        troubles.append(str(error))
-        return account
-    except Exception as error:  # noqa: BLE001 - a keyring may fail in any way, and other venues are to be silenced
-        troubles.append(f"{account.venue} ({account.market}): no key can be looked for: {type(error).__name__}")
-        return account
-    return replace(account, key=found.key.get_secret_value(), secret=found.secret.get_secret_value())
+    file, may_ask = places.get("file"), bool(places.get("keyring", True))
+    # A keyring that is locked holds up every cancel for half a minute: asked last where the run had no key from there.
+    for keyring in (False, True) if may_ask and not places.get("in_keyring", True) else (may_ask,):
+        try:
+            where = KeySettings(keyring=keyring, file=None if file is None else Path(file))
+            found = find_keys([account.venue], account.market, where, os.environ)[account.venue]
+        except SettingsError as error:
+            trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - a keyring may fail in any way, and other venues are to be silenced
+            trouble = f"{account.venue} ({account.market}): no key can be looked for: {type(error).__name__}"
+        else:
+            return replace(account, key=found.key.get_secret_value(), secret=found.secret.get_secret_value())
+    troubles.append(trouble)
+    return account
 
 
 def _absolute(path: Path | None) -> str | None:

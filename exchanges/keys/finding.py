@@ -40,7 +40,9 @@ def find_keys(
         if pair is None:
             missing.append(account_name(venue, market))
         else:
-            found[venue] = ApiKeys(key=pair[0], secret=pair[1], hosts=signing_hosts(market, venue))
+            key, secret, source = pair
+            hosts, is_in_keyring = signing_hosts(market, venue), isinstance(source, Keyring)
+            found[venue] = ApiKeys(key=key, secret=secret, hosts=hosts, is_in_keyring=is_in_keyring)
     if missing and (not found or not set(missing) <= set(optional)):
         raise SettingsError(_nowhere(missing, sources))
     return found
@@ -53,11 +55,11 @@ def key_sources(settings: KeySettings, environ: Mapping[str, str]) -> Sequence[K
     return [*ring, *file, Environment(environ)]
 
 
-def _pair(account: str, sources: Sequence[KeySource]) -> tuple[SecretStr, SecretStr] | None:
+def _pair(account: str, sources: Sequence[KeySource]) -> tuple[SecretStr, SecretStr, KeySource] | None:
     for source in sources:
         key, secret = (source.find(account, part) for part in PARTS)
         if key is not None and secret is not None:
-            return _clean(account, source, key), _clean(account, source, secret)
+            return _clean(account, source, key), _clean(account, source, secret), source
         if key is not None or secret is not None:
             half = PARTS[0] if secret is None else PARTS[1]
             raise SettingsError(f"{source.words} has the {half} of {account} and not the other half: put both there")

@@ -5,10 +5,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keyring
 import pytest
 
+from bot.domain.instrument import Feed, Segment
+from bot.settings import Settings
 from bot.settings.keys import KeySettings
+from exchanges.accounts import order_accounts
 from exchanges.common.requests.emergency import Account
+from exchanges.keys.finding import find_keys
 from exchanges.signing import signing_hosts
 from modes.kill_accounts import configured_accounts, remember_accounts, remembered_accounts
 from modes.kill_words import quick_market
@@ -127,3 +132,30 @@ def test_settings_that_do_not_hold_are_told(tmp_path: Path) -> None:
     assert found == []
     assert "real_money" in troubles[0]
     assert quick_market(asked, {}, ROOT / "settings.yaml") == "live"
+
+
+def test_a_keyring_that_hangs_holds_up_no_cancel_of_a_key_that_is_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_text(f"binance: {{key: {KEY}, secret: {SECRET}}}\n")
+    file.chmod(0o600)
+    places = KeySettings(file=file)
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: None)
+    keys = find_keys(["binance"], "live", places, {})
+    accounts = order_accounts({Feed(venue="binance", segment=Segment.LINEAR): {}}, Settings(), keys, "live")
+    remember_accounts(tmp_path, "live", accounts, places)
+    asked = list[str]()
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: asked.append(name))
+
+    found, troubles = remembered_accounts(tmp_path)
+
+    assert ([one.key for one in found], troubles, asked) == ([KEY], [], [])
+
+
+def test_a_key_that_has_moved_into_the_keyring_is_found_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRYPTO_PIPE_BINANCE_KEY", raising=False)
+    kept = {"binance.key": KEY, "binance.secret": SECRET}
+    monkeypatch.setattr(keyring, "get_password", lambda service, name: kept[name])
+    remember_accounts(tmp_path, "live", [replace(REAL, is_in_keyring=False)], KeySettings())
+    assert remembered_accounts(tmp_path) == ([REAL], [])

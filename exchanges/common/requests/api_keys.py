@@ -19,6 +19,8 @@ class ApiKeys(BaseModel):
     secret: SecretStr
     hosts: SigningHosts = THIS_MACHINE
     """Where it may be used."""
+    is_in_keyring: bool = False
+    """Whether it was found there: `--mode kill` asks a keyring, which may hang, for no other."""
 
     def model_post_init(self, _: Any) -> None:
         """From now on neither is shown by this process, wherever it may turn up."""

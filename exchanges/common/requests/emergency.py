@@ -51,6 +51,8 @@ class Account:
     secret: str = field(default="", repr=False)
     hosts: SigningHosts = THIS_MACHINE
     """Where it may be signed for."""
+    is_in_keyring: bool = field(default=True, compare=False)
+    """Whether the run had its key from there, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
