@@ -13,6 +13,14 @@ NO_RUN = {
 """Commands that end by themselves: what they say is their answer, to whoever typed them."""
 LOGS = {"event", "_event", "log", "_log", "_tell"}
 HALTS = {"halt", "_on_halt"}
+ELSEWHERE = {
+    "bot/engine/pauses.py": {"__init__"},
+    "bot/execution/chain_transfers.py": {"adopt", "in_words"},
+    "bot/execution/pair_orders.py": {"less_than_a_lot"},
+    "bot/risk/kill_switch.py": {"look"},
+    "bot/storage/journal.py": {"_try_to_write"},
+}
+"""Functions, by file, that put words together which others tell: all of them are alarms."""
 ALARMS = {"on_alarm", "_on_alarm"}
 LEAST = 8
 """Letters that tell a line from others."""
@@ -40,6 +48,15 @@ def alarms(tree: ast.AST) -> Iterator[tuple[int, list[str]]]:
             yield call.lineno, pieces(first)
 
 
+def put_together(tree: ast.AST, functions: set[str]) -> Iterator[tuple[int, list[str]]]:
+    """All that is said in them, which is what has a blank in it and is no comment."""
+    for made in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in functions):
+        comments = {node.value for node in ast.walk(made) if isinstance(node, ast.Expr)}
+        for node in ast.walk(made):
+            if isinstance(node, (ast.Constant, ast.JoinedStr)) and node not in comments:
+                yield node.lineno, [word for word in pieces(node) if " " in word.strip(" :;,()'")]
+
+
 def every_alarm() -> Iterator[tuple[str, str]]:
     """Where it is, and the longest of its words that stand fast."""
     for folder in ("bot", "modes", "exchanges"):
@@ -47,7 +64,8 @@ def every_alarm() -> Iterator[tuple[str, str]]:
             place = path.relative_to(ROOT).as_posix()
             if place in NO_RUN or place.startswith("exchanges/simulator/"):
                 continue
-            for line, words in alarms(ast.parse(path.read_text())):
+            tree = ast.parse(path.read_text())
+            for line, words in (*alarms(tree), *put_together(tree, ELSEWHERE.get(place, set()))):
                 longest = max((word.strip(" :;,()'") for word in words), key=len, default="")
                 if len(longest) >= LEAST:
                     yield f"{place}:{line}", longest
