@@ -10,6 +10,7 @@ from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
 from postmortem.figures import moment
 from postmortem.model import MarketReport, MoneyLine, PairLine, ReturnLine, RouteLine, RunLine
+from postmortem.net_edge import add_net_edges
 from postmortem.pair_line import assumed_costs, describe, paid_fees, pair_line, received_funding
 from postmortem.returns import return_line
 from postmortem.story import Amounts, PairStory, RunStory, amounts_of
@@ -142,6 +143,7 @@ def _money(realised: Sequence[PairLine], held: Sequence[PairLine]) -> Iterable[M
             pairs=len(done),
             notional=notional,
             bridge=bridge,
+            net=add_net_edges(line.net for line in done),
             gross_expected_bps=bps(bridge.expected_gross, notional),
             gross_realised_bps=bps(bridge.realised_gross, notional),
             open_pairs=len(still),

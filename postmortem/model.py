@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from postmortem.bridge import Bridge
 from postmortem.by_hand import HandRun
 from postmortem.exact import Money
+from postmortem.net_edge import NetEdge
 from postmortem.shadow import ShadowReport
 
 Amounts = dict[str, Money]
@@ -61,6 +62,8 @@ class PairLine(_Part):
     """Entry edge of the fills; None where one side was not filled."""
     bridge: Bridge
     """Of an open pair: `profit` is unrealised, at the marks that the run ended with."""
+    net: NetEdge | None
+    """From the net edge at the decision to the same profit; None where an older journal tells no edge."""
     profit_bps: Money | None
     """Of `notional`."""
     by_asset: Amounts
@@ -95,6 +98,8 @@ class MoneyLine(_Part):
     pairs: int
     notional: Money
     bridge: Bridge
+    net: NetEdge
+    """Of the pairs that tell it."""
     gross_expected_bps: Money | None
     """Of `notional`, entry and exit."""
     gross_realised_bps: Money | None
@@ -224,4 +229,4 @@ class Report(_Part):
     by_hand: tuple[HandRun, ...] = ()
     """What a person did with the accounts from Python; in no other figure."""
     residual: Money
-    """Sum of every pair's |residual|: exactly 0, or the report is wrong."""
+    """Sum of every pair's |residual|, of both its bridges: exactly 0, or the report is wrong."""

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
+from postmortem.bodies import PairBody
 from postmortem.bridge import Trade, build_bridge, trades
 from postmortem.chain_bridge import beside, chain_bridge, has_worth, spent
 from postmortem.exact import bps, exact, plain, total
 from postmortem.model import PairLine
+from postmortem.net_edge import net_edge
 from postmortem.story import PairStory
 from postmortem.token_fees import TokenFee, without_fees
 
@@ -46,6 +48,7 @@ def pair_line(run_id: str, pair: PairStory, marks: Mapping[str, Decimal], token_
             edge_expected_bps=body.expected.gross_bps,
             edge_realised_bps=_round_trip_bps(done) if body.is_round_trip else _edge_bps(bought, sold),
             bridge=bridge,
+            net=net_edge(body.expected, _opened(body, done), bridge),
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
             unvalued=without_fees(
@@ -75,6 +78,7 @@ def _chain_line(run_id: str, pair: PairStory, token_fee: TokenFee) -> PairLine:
             edge_expected_bps=body.expected.gross_bps,
             edge_realised_bps=bps(bridge.realised_gross, notional),
             bridge=bridge,
+            net=net_edge(body.expected, notional, bridge),
             profit_bps=bps(bridge.profit, notional),
             by_asset=by_asset,
             unvalued=without_fees(
@@ -110,6 +114,12 @@ def describe(amounts: Mapping[str, Decimal]) -> str:
 
 def _opening(done: list[Trade], leg: str) -> list[Trade]:
     return [trade for trade in done if trade.fill.leg == leg]
+
+
+def _opened(body: PairBody, done: list[Trade]) -> Decimal:
+    """What was opened on both sides, at the decision's buy price: that its edge in bps is of."""
+    sides = [_base(_opening(done, "open_buy")), _base(_opening(done, "open_sell"))]
+    return (max(sides) if body.is_round_trip else min(sides)) * body.expected.buy_price
 
 
 def _base(done: list[Trade]) -> Decimal:

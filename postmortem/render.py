@@ -15,7 +15,7 @@ from postmortem.by_hand import hand_lines
 from postmortem.figures import amounts_in_words, digits, moment, tally
 from postmortem.model import MarketReport, PairLine, Report, ReturnLine, RunLine
 from postmortem.shadow_table import shadow_lines, shadow_table
-from postmortem.tables import bridge_table, instruments_table, pairs_table, routes_table
+from postmortem.tables import bridge_table, instruments_table, net_edge_table, pairs_table, routes_table
 
 _EXTREMES = 5
 _RUNS = 10
@@ -70,6 +70,8 @@ def _market(console: Console, market: MarketReport) -> None:
     _counts(console, market)
     for line in market.money:
         console.print(bridge_table(line))
+        if line.pairs:
+            console.print(net_edge_table(line))
     for returned in market.returns:
         _say(console, _returned(returned))
     _facts(console, market)

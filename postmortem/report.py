@@ -51,7 +51,9 @@ def build_report(reader: JournalReader, strategy: str, run: str | None = None, s
             market_report(*group, groups[group], None if group[0] in _OWN_TIME else since_ns)
             for group in sorted(groups, key=_place)
         )
-        residual = _residual(line.bridge.residual for m in markets for line in (*m.pairs, *m.open_pairs))
+        lines = [line for m in markets for line in (*m.pairs, *m.open_pairs)]
+        nets = [line.net for line in lines if line.net is not None]
+        residual = _residual([*(line.bridge.residual for line in lines), *(net.residual for net in nets)])
     return Report(
         strategy=strategy,
         run=chosen[0].run_id if run is not None else None,

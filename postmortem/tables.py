@@ -52,6 +52,31 @@ def bridge_table(line: MoneyLine) -> Table:
     return table
 
 
+def net_edge_table(line: MoneyLine) -> Table:
+    """From the net edge of the decisions to open to the same profit; what cost more than priced with a minus."""
+    net = line.net
+    table = Table(box=box.SIMPLE_HEAD, title="What became of the net edge that was priced", title_justify="left")
+    table.add_column("")
+    table.add_column(inert(line.quote_asset), justify="right")
+    table.add_column("bps of notional", justify="right")
+    parts = {
+        "net edge expected": net.expected,
+        "slippage and drift beyond depth and adverse moves": -net.price,
+        "leaving otherwise than at the exit basis": -net.leaving,
+        "fees beyond those priced": -net.fees,
+        "funding beyond that priced": -net.funding,
+        "transfers beyond those priced": -net.transfers,
+        "revaluation of rests": -net.revaluation,
+        "priced, and paid by no pair itself": -net.set_aside,
+        "profit": net.profit,
+    }
+    for name, amount in parts.items():
+        if amount or name in ("net edge expected", "profit"):
+            text = Text(("= " if name == "profit" else "  ") + name)
+            table.add_row(text, _money(amount), _bps(amount, line.notional), end_section=name == "profit")
+    return table
+
+
 def routes_table(routes: Sequence[RouteLine], width: int) -> Table:
     """A row a route, those with the most attempts first; short lines have no refusals."""
     more = f" (first {_ROUTES} of {len(routes)})" if len(routes) > _ROUTES else ""

@@ -150,7 +150,32 @@ def test_expected_and_realised_differ_by_named_causes_alone(hour: Hour) -> None:
         assert bridge.residual == 0
         revalued = _revalued(hour, fills)
         assert Fraction(bridge.revaluation) == revalued
-        assert Fraction(bridge.profit) == expected + left - slippage - drift - fees + funding + revalued
+        profit = expected + left - slippage - drift - fees + funding + revalued
+        assert Fraction(bridge.profit) == profit
+        net = line.net
+        assert net is not None
+        promised, priced = _promised(hour, line.pair, fills)
+        assert Fraction(net.expected) == promised - sum(priced.values())
+        assert Fraction(net.price) == slippage + drift - priced["depth"] - priced["adverse"]
+        assert Fraction(net.leaving) == promised - expected - left - priced["exit"]
+        assert Fraction(net.fees) == fees - priced["fee"]
+        assert Fraction(net.funding) == -funding - priced["funding"]
+        assert Fraction(net.revaluation) == -revalued
+        causes = (net.price, net.leaving, net.fees, net.funding, net.transfers, net.revaluation, net.set_aside)
+        assert Fraction(net.expected) - profit == sum(map(Fraction, causes))
+        assert net.residual == 0
+
+
+def _promised(hour: Hour, pair: str, fills: list[Figures]) -> tuple[Fraction, defaultdict[str, Fraction]]:
+    """Gross edge of the decision on what both legs opened, and the costs that it priced by their first word, USDT."""
+    expected = next(body for body in hour.of("pair") if body["pair"] == pair)["expected"]
+    opened = {side: sum((abs(_signed_base(fill)) for fill in fills if fill["leg"] == f"open_{side}"), Fraction(0))
+              for side in ("buy", "sell")}  # fmt: skip
+    bps = min(opened.values()) * Fraction(expected["buy_price"]) / 10_000
+    priced: defaultdict[str, Fraction] = defaultdict(Fraction)
+    for cost in expected["costs"]:
+        priced[cost["name"].split()[0]] += bps * Fraction(str(cost["bps"]))
+    return bps * Fraction(str(expected["gross_bps"])), priced
 
 
 def _causes(hour: Hour, pair: str, fills: list[Figures]) -> tuple[Fraction, ...]:

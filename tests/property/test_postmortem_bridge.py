@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import Side
-from postmortem.bodies import ExitExpected, Expected, FillBody, FundingBody, PairBody
+from postmortem.bodies import ExitExpected, Expected, FillBody, FundingBody, PairBody, RecordedCost
 from postmortem.bridge import Bridge, add_bridges, build_bridge, explained, trades
 from postmortem.exact import exact, plain, quotient
+from postmortem.net_edge import CAUSES, add_net_edges, net_edge
 
 
 def instrument(symbol, segment, settle, multiplier="1"):
@@ -151,6 +152,34 @@ def test_the_bridge_closes_to_zero_and_its_profit_is_the_cash(pair):
     assert Fraction(bridge.profit) == cash_profit(fills, funding, marks)
     with exact():
         assert explained(bridge) == bridge.profit
+
+
+costs = st.builds(
+    RecordedCost,
+    name=st.sampled_from(
+        ["fee open buy a", "depth sell b", "exit basis", "funding a", "rebalancing", "withdrawal fee"]
+    ),
+    bps=st.none() | st.floats(-1e4, 1e4, allow_nan=False),
+)
+
+
+@given(
+    st.floats(-1e4, 1e4, allow_nan=False), st.lists(costs, max_size=6), prices, st.lists(prices, min_size=7, max_size=7)
+)
+def test_the_net_edge_that_was_priced_is_explained_to_the_last_digit(gross_bps, priced, notional, figures):
+    names = [name for name in Bridge.model_fields if name not in ("profit", "residual", "slippage_hedging")]
+    bridge = Bridge(**dict(zip(names, figures, strict=False)))
+    with exact():
+        bridge = bridge.model_copy(update={"profit": explained(bridge)})
+    promised = Expected(buy_price=1, sell_price=1, gross_bps=gross_bps, costs=tuple(priced))
+    net = net_edge(promised, notional, bridge)
+    expected = (
+        Fraction(notional) * (Fraction(repr(gross_bps)) - sum(Fraction(repr(c.bps or 0.0)) for c in priced)) / 10_000
+    )
+    assert Fraction(net.expected) == expected
+    assert expected - Fraction(bridge.profit) == sum(Fraction(getattr(net, name)) for name in CAUSES)
+    assert net.residual == 0
+    assert add_net_edges([net, None, net]).residual == 0
 
 
 @given(a_pair(), st.sampled_from([name for name in Bridge.model_fields if name != "residual"]))

@@ -199,6 +199,19 @@ def test_every_line_of_a_pair_is_the_one_worked_out_by_hand(tmp_path):
         "profit": "1.229",
         "residual": "0",
     }
+    assert pair.net is not None
+    assert {name: str(value) for name, value in json.loads(pair.net.model_dump_json()).items()} == {
+        "expected": "1.98",  # 100 bps less 1 bps of funding, of 2 × 100
+        "price": "0.5998",  # all slippage: no depth and no adverse move was priced
+        "leaving": "-0.3998",  # 2 × (101 − 100) at the decision, 2.3998 by both of them; no exit basis was priced
+        "fees": "0.6002",
+        "funding": "-0.05",  # 0.02 were to be paid, 0.03 were received
+        "transfers": "0",
+        "revaluation": "0.0008",
+        "set_aside": "0",
+        "profit": "1.229",
+        "residual": "0",
+    }
     assert market.profit == {"USDT": Decimal("1.229")}
     assert market.fees == {"ETH": Decimal("0.002"), "USDT": Decimal("0.40")}
     assert market.funding == {"USDT": Decimal("0.03")}
