@@ -132,7 +132,7 @@ class Slow:
 
 
 async def test_that_one_payment_was_there_does_not_end_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AFTER_S", (0.0, 0.001, 0.001))
+    monkeypatch.setattr(module, "_AFTER_S", (0.001, 0.001))
     heard: list[FundingPayment] = []
     desk = FundingDesk(heard.append)
     payments = [
@@ -172,9 +172,57 @@ async def test_books_that_are_a_minute_behind_are_not_left_until_the_next_settle
     asker = FundingAsker(Behind(clock, behind_s), desk, clock, lambda level, text: None)
     task = asyncio.get_running_loop().create_task(asker.run())
     desk.due.set()
-    for _ in range(1000):
-        await asyncio.sleep(0)
-        if (due_ns := clock.next_due_ns()) is not None:
-            clock.advance_to(due_ns)
+    await as_long_as_somebody_waits(clock)
     task.cancel()
     assert len(heard) == 1
+
+
+async def settled() -> None:
+    """Whoever was woken has got as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def as_long_as_somebody_waits(clock: VirtualClock, until_ns: int | None = None) -> None:
+    for _ in range(200):
+        await settled()
+        due_ns = clock.next_due_ns()
+        if due_ns is not None and (until_ns is None or due_ns <= until_ns):
+            clock.advance_to(due_ns)
+
+
+@pytest.mark.parametrize("later_s", [0.3, 9, 30, 80, 200])
+async def test_what_is_settled_while_it_is_asked_for_an_earlier_settlement_is_told_at_once(later_s: float) -> None:
+    clock = VirtualClock(HOUR_MS * MS)
+    told_ns: list[int] = []
+    desk = FundingDesk(lambda payment: told_ns.append(clock.now_ns()))
+    asker = FundingAsker(Behind(clock, later_s), desk, clock, lambda level, text: None)
+    task = asyncio.get_running_loop().create_task(asker.run())
+    settled_ns = clock.now_ns() + round(later_s * 1e9)
+    desk.due.set()
+    await as_long_as_somebody_waits(clock, settled_ns)
+    clock.advance_to(settled_ns)
+    desk.due.set()
+    await as_long_as_somebody_waits(clock)
+    task.cancel()
+    assert [at_ns - settled_ns for at_ns in told_ns] == [100_000_000]
+
+
+async def test_a_venue_that_says_it_all_the_time_is_asked_ten_times_a_second_at_most() -> None:
+    clock = VirtualClock(HOUR_MS * MS)
+    asked = 0
+
+    class Counted:
+        async def missed_funding(self) -> Sequence[FundingPayment]:
+            nonlocal asked
+            asked += 1
+            return []
+
+    desk = FundingDesk()
+    task = asyncio.get_running_loop().create_task(FundingAsker(Counted(), desk, clock, lambda *_: None).run())
+    for _ in range(1000):  # five seconds
+        desk.due.set()
+        clock.advance_to(clock.now_ns() + 5_000_000)
+        await settled()
+    task.cancel()
+    assert 40 <= asked <= 50

@@ -1,6 +1,7 @@
 """Asks a venue for funding payments whenever some are due: not every venue's streams tell them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from typing import Protocol
 
@@ -10,7 +11,9 @@ from bot.errors import VenueError
 from exchanges.common.account.funding_desk import FundingDesk
 from exchanges.common.background import Log, pause
 
-_AFTER_S = (0.0, 0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
+_TOGETHER_S = 0.1
+"""What falls due within this time is asked for once: a venue says so instrument by instrument."""
+_AFTER_S = (0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
 """Between the questions: a venue's books may be a minute behind, and nobody says again that there is something in them
 before the next settlement, hours later."""
 _RETRY_S = (1.0, 2.0, 5.0, 10.0)
@@ -41,14 +44,28 @@ class FundingAsker:
         """Ask whenever some is due, for as long as it is not cancelled.
 
         A venue's books may be a little behind its streams, and one instrument's behind another's: that something was
-        there does not say that nothing comes after it.
+        there does not say that nothing comes after it. What falls due meanwhile begins the questions anew.
         """
+        waits: Iterator[float] = iter(())
         while True:
-            await self._desk.due.wait()
-            self._desk.due.clear()
-            for wait_s in _AFTER_S:
-                await pause(self._clock, wait_s)
-                await self._answered()
+            if await self._falls_due(next(waits, None)):
+                await pause(self._clock, _TOGETHER_S)
+                self._desk.due.clear()
+                waits = iter(_AFTER_S)
+            await self._answered()
+
+    async def _falls_due(self, wait_s: float | None) -> bool:
+        """Whether some is due before so many seconds are over; None: however long it takes."""
+        due = self._desk.due
+        if wait_s is None:
+            return await due.wait()
+        ends = {asyncio.ensure_future(due.wait()), asyncio.ensure_future(pause(self._clock, wait_s))}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        return due.is_set()
 
     async def take(self) -> None:
         """Ask once.
