@@ -11,6 +11,7 @@ from bot.single_writer import SingleWriter
 
 _STATE = Path(".local") / "state"
 _NAME = "crypto-pipe"
+_ADVICE = "set XDG_STATE_HOME to a directory that every bot of this user may write (docs/recovery.md)"
 _SHOWN = 16
 """Hex digits of a fingerprint: enough to tell two keys apart, and nothing to find the key by."""
 
@@ -21,10 +22,17 @@ def key_fingerprint(key: str) -> str:
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:
-    """Where this user's programs keep what outlives a run: `$XDG_STATE_HOME`, or `~/.local/state`; and ours in it."""
+    """Where this user's programs keep what outlives a run: `$XDG_STATE_HOME`, or `~/.local/state`; and ours in it.
+
+    Raises:
+        PreflightFailed: If neither is there.
+    """
     named = environment.get("XDG_STATE_HOME", "")
     # The specification has a relative path ignored.
-    base = Path(named) if named.startswith(os.sep) else Path.home() / _STATE
+    try:
+        base = Path(named) if named.startswith(os.sep) else Path.home() / _STATE
+    except RuntimeError as error:  # as for a container's user, who need not have a name
+        raise PreflightFailed(f"no home directory to keep the lock on an account in: {_ADVICE}") from error
     return base / _NAME
 
 
@@ -51,7 +59,7 @@ class AccountLock:
                 self._held.enter_context(SingleWriter(directory, f"account-{venue}-{fingerprint}.lock", refusal))
         except StorageError as error:
             self.release()
-            raise PreflightFailed(str(error)) from error
+            raise PreflightFailed(f"{error}; {_ADVICE}") from error
 
     def release(self) -> None:
         """Let another process trade; calling it twice does nothing."""

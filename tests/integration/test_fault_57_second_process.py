@@ -13,6 +13,7 @@ from tests.integration.fault_rig import STAYING, bot
 from tests.integration.standing_exchanges import at, exchanges, lend
 
 KEY = "kH7dQmT9x2"
+REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -78,6 +79,28 @@ def test_fault_57_the_locks_lie_with_the_user_and_not_with_the_data(tmp_path: Pa
     assert state_directory({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state/crypto-pipe")
     home = Path.home() / ".local" / "state" / "crypto-pipe"
     assert state_directory({}) == state_directory({"XDG_STATE_HOME": "relative"}) == home
+
+
+def test_fault_57_where_the_locks_cannot_lie_it_is_said_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").write_text("a file where the directory should be")
+    with pytest.raises(PreflightFailed, match="Not a directory; set XDG_STATE_HOME"):
+        AccountLock([("binance", key_fingerprint(KEY))], tmp_path / "taken" / "crypto-pipe")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_123)  # as in a container, whose user has no name
+    with pytest.raises(PreflightFailed, match="set XDG_STATE_HOME"):
+        state_directory({})
+
+
+def test_fault_57_a_service_and_a_container_may_write_where_the_locks_lie() -> None:
+    unit = (REPO / "deploy" / "crypto-pipe.service").read_text()
+    assert "StateDirectory=crypto-pipe\n" in unit
+    assert "Environment=XDG_STATE_HOME=/var/lib/crypto-pipe\n" in unit, "all else is read-only to it"
+    image = (REPO / "deploy" / "Dockerfile").read_text()
+    assert "VOLUME /data\n" in image
+    assert "ENV XDG_STATE_HOME=/data\n" in image, "all else is read-only to it"
 
 
 async def test_an_address_without_its_key_or_of_another_machine_is_refused(tmp_path: Path) -> None:
