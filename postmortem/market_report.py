@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bot.storage.queries import Run
 from postmortem.abandoned import abandoned_pairs
 from postmortem.bridge import add_bridges
 from postmortem.exact import ZERO, bps, exact, plain, total
@@ -39,7 +40,7 @@ def market_report(market: str, real_money: bool, stories: Sequence[RunStory], si
         win_rate=wins / len(realised) if realised else None,
         profit=amounts_of([line.by_asset for line in realised]),
         money=tuple(_money(realised, held)),
-        returns=tuple(_returns(stories, realised)),
+        returns=tuple(_returns(stories, realised, since_ns)),
         fees=amounts_of([paid_fees(pair) for _, pair in over]),
         funding=amounts_of([received_funding(pair) for _, pair in over]),
         funding_of_no_pair=amounts_of([{p.asset: p.payment} for story in stories for p in story.funding_of_no_pair]),
@@ -151,13 +152,27 @@ def _money(realised: Sequence[PairLine], held: Sequence[PairLine]) -> Iterable[M
         )
 
 
-def _returns(stories: Sequence[RunStory], realised: Sequence[PairLine]) -> Iterable[ReturnLine]:
-    span_ns = sum(
-        (run.market_ended_ns if run.market_ended_ns is not None else run.market_started_ns) - run.market_started_ns
-        for run in (story.run for story in stories)
-    )
+def _returns(
+    stories: Sequence[RunStory], realised: Sequence[PairLine], since_ns: int | None
+) -> Iterable[ReturnLine]:
+    span_ns = _watched_ns([story.run for story in stories], realised, since_ns or 0)
     for asset in sorted({line.quote_asset for line in realised}):
         yield return_line(asset, [line for line in realised if line.quote_asset == asset], span_ns)
+
+
+def _watched_ns(runs: Iterable[Run], realised: Iterable[PairLine], since_ns: int) -> int:
+    """How long the market was watched: each run to its last record, and what its pairs were held for before."""
+    opened: dict[str, int] = {}
+    for line in realised:
+        opened[line.run_id] = min(line.ts_open_ns, opened.get(line.run_id, line.ts_open_ns))
+    watched_ns = until_ns = 0
+    for run in runs:
+        begun_ns = max(run.market_started_ns, since_ns)
+        begun_ns = min(begun_ns, max(opened.get(run.run_id, begun_ns), until_ns))
+        ended_ns = run.last_ns if run.market_ended_ns is None else run.market_ended_ns
+        watched_ns += max(ended_ns - begun_ns, 0)
+        until_ns = max(until_ns, ended_ns)
+    return watched_ns
 
 
 def _assumed(stories: Sequence[RunStory], pairs: Sequence[PairStory]) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ class ReturnLine(_Part):
     peak_locked: Money
     """The largest sum of the notionals of all pairs that were open at one moment, without leverage."""
     mean_locked: Money
-    """The same on average over the time that the market was watched."""
+    """The same on average over the time that the market was watched, or a pair held between two runs."""
     return_ratio: Money | None
     """Profit over `peak_locked`."""
     return_per_year: Money | None

@@ -552,6 +552,34 @@ def test_since_cuts_runs_in_real_time_and_keeps_recorded_ones_whole(tmp_path):
     assert report_of(tmp_path, since_ns=2_001).markets == ()
 
 
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_the_mean_of_what_was_locked_counts_a_run_to_its_last_record(tmp_path, is_ended):
+    """300 ns of 1,000 were watched by a run that ended, and the rest by one that is killed, or goes on."""
+    with Book(tmp_path, "r1", "live", started_ns=1_000) as book:
+        book.end(finished_ns=1_300)
+    with Book(tmp_path, "r2", "live", started_ns=2_000) as book:
+        winner(book, ts_open_ns=2_100, ts_close_ns=2_600)
+        book.decision("refused", "net_edge", ts_ns=2_700)
+        if is_ended:
+            book.end(finished_ns=2_700)
+    (line,) = report_of(tmp_path).markets[0].returns
+    assert line.mean_locked == line.peak_locked / 2
+    (lately,) = report_of(tmp_path, since_ns=2_500).markets[0].returns  # 2,100 to 2,700: it was held before, too
+    assert lately.mean_locked.quantize(Decimal("0.0001")) == (lately.peak_locked * 5 / 6).quantize(Decimal("0.0001"))
+
+
+def test_the_mean_of_what_was_locked_counts_the_time_between_runs_that_a_pair_was_held(tmp_path):
+    """Watched from 1,000 to 1,100 and from 2,050 to 2,100, and held from 1,050 to 2,075."""
+    with Book(tmp_path, "r1", "live", started_ns=1_000) as first:
+        first.pair("r1-1", "opening", ts_open_ns=1_050)
+        first.decision("refused", "net_edge", ts_ns=1_100)
+    with Book(tmp_path, "r2", "live", started_ns=2_050) as second:
+        winner(second, "r1-1", ts_open_ns=1_050, ts_close_ns=2_075)
+        second.end(finished_ns=2_100)
+    (line,) = report_of(tmp_path).markets[0].returns
+    assert line.mean_locked.quantize(Decimal("0.0001")) == (line.peak_locked * 1025 / 1100).quantize(Decimal("0.0001"))
+
+
 def test_what_was_assumed_is_said(tmp_path):
     with Book(tmp_path) as book:
         winner(book)
