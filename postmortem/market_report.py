@@ -152,9 +152,7 @@ def _money(realised: Sequence[PairLine], held: Sequence[PairLine]) -> Iterable[M
         )
 
 
-def _returns(
-    stories: Sequence[RunStory], realised: Sequence[PairLine], since_ns: int | None
-) -> Iterable[ReturnLine]:
+def _returns(stories: Sequence[RunStory], realised: Sequence[PairLine], since_ns: int | None) -> Iterable[ReturnLine]:
     span_ns = _watched_ns([story.run for story in stories], realised, since_ns or 0)
     for asset in sorted({line.quote_asset for line in realised}):
         yield return_line(asset, [line for line in realised if line.quote_asset == asset], span_ns)

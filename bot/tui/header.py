@@ -41,9 +41,12 @@ class Header(Widget):
         if shown is None:
             return Content.assemble(_badge("CRYPTO PIPE", "$foreground"), "  connecting to the engine …")
         width = self.content_size.width
+        profit, running = _profit(shown), _running(shown)
+        has_room = profit.cell_length + 2 + running.cell_length <= width
+        beside_state = f"{shown.strategy} · run {shown.run_id}" if has_room else _pairs(shown)  # those on any screen
         lines = [
-            _spread(self._badges(shown), Content(f"{shown.strategy} · run {shown.run_id}"), width),
-            _spread(_profit(shown), _running(shown), width),
+            _spread(self._badges(shown), Content(beside_state), width),
+            _spread(profit, running, width),
             _spread(Content.styled(shown.headline, "bold"), _time(shown, width), width),
         ]
         if beside := _beside(shown):
@@ -97,8 +100,11 @@ def _amounts(amounts: dict[str, Decimal]) -> Content:
 
 
 def _running(shown: Snapshot) -> Content:
-    pairs = "1 pair open" if shown.open_pairs == 1 else f"{shown.open_pairs} pairs open"
-    return Content(f"{pairs} · {shown.taken} taken · ran {duration(shown.now_ns - shown.started_ns)}")
+    return Content(f"{_pairs(shown)} · {shown.taken} taken · ran {duration(shown.now_ns - shown.started_ns)}")
+
+
+def _pairs(shown: Snapshot) -> str:
+    return "1 pair open" if shown.open_pairs == 1 else f"{shown.open_pairs} pairs open"
 
 
 def _time(shown: Snapshot, width: int) -> Content:

@@ -20,7 +20,7 @@ async def test_the_essentials_are_on_the_screen(socket_path: Path, size: tuple[i
         for words in (
             "RECORDED MARKET", "PAPER MONEY", "● ACTIVE", "Realised (paper)", "+3.4183 USDT", "Unrealised",
             "10:00:0", "UTC", "31%", "needs 21.0 bps", "binance.linear", "older than", "ASSUMED", "5,230",
-            "? Help", "q Quit", "Needed", "Why not",
+            "? Help", "q Quit", "Needed", "Why not", "1 pair open",
         ):  # fmt: skip
             assert words in text, words
         assert len(text.splitlines()) == size[1]
