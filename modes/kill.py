@@ -76,9 +76,12 @@ class _Flag(threading.Thread):
         self._clock = clock
         self.trouble = "the disk has not taken it yet"
         self.path = data_dir / FLAG
+        self.is_alone = False
+        """Whether its directory was made for it: perhaps another one was meant."""
 
     def run(self) -> None:
         try:
+            self.is_alone = not self._data_dir.exists()
             raise_flag(self._data_dir, "--mode kill", who_asks(), self._clock.now_ns())
             self.trouble = ""
         except OSError as error:
@@ -139,6 +142,10 @@ def _lines(words: KillWords, outcomes: Sequence[Outcome], troubles: Sequence[str
         lines = [f"NOT DURABLE: {flag.path}: {flag.trouble}; stop the engine's process yourself"]
     else:
         lines = [f"HALTED: {flag.path} is on the disk; nothing is opened beside it, also after a restart"]
+    if flag.is_alone:
+        lines.append(
+            f"{words.data_dir} was made now: a bot on another directory trades on; name that one with --data-dir"
+        )
     lines += [f"NOT CONFIRMED: {trouble}" for trouble in troubles]
     for one in outcomes:
         lines += _account_lines(one)

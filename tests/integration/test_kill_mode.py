@@ -213,6 +213,9 @@ async def test_a_directory_that_is_not_there_gets_its_flag(tmp_path: Path) -> No
     assert code == ExitCode.OK
     assert "paper orders" in out
     assert (tmp_path / "new" / "data" / FLAG).exists()
+    meant = f"{tmp_path / 'new' / 'data'} was made now: a bot on another directory trades on"
+    assert meant in out, "a name may be mistyped"
+    assert "was made now" not in (await kill(tmp_path / "new" / "data"))[1]
 
 
 async def test_where_the_orders_are_cannot_be_read(tmp_path: Path) -> None:

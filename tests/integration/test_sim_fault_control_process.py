@@ -155,6 +155,12 @@ async def test_a_day_that_is_not_played_stops_nobody(tmp_path: Path) -> None:
     assert (code, stdout, stderr) == (0, "no runs recorded for arbitrage\n", "")
 
 
+async def test_a_post_mortem_of_a_directory_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    code, stdout, stderr = await run("--mode", "post-mortem", "--data-dir", str(tmp_path / "dta"))
+    assert (code, stdout) == (2, "")
+    assert stderr == f"crypto-pipe: there is no directory {tmp_path / 'dta'}: no bot has run on it (--data-dir)\n"
+
+
 async def test_a_password_that_is_too_short_is_not_repeated() -> None:
     code, stdout, stderr = await run(*SIMULATE, "--host", "0.0.0.0", **{PASSWORD: "canary"})
     assert (code, stdout) == (2, "")
