@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from bot.errors import PreflightFailed, StorageError
+from bot.errors import AlreadyRunning, PreflightFailed, StorageError
 from bot.single_writer import SingleWriter
 
 _STATE = Path(".local") / "state"
@@ -59,7 +59,8 @@ class AccountLock:
                 self._held.enter_context(SingleWriter(directory, f"account-{venue}-{fingerprint}.lock", refusal))
         except StorageError as error:
             self.release()
-            raise PreflightFailed(f"{error}; {_ADVICE}") from error
+            is_held = isinstance(error, AlreadyRunning)
+            raise PreflightFailed(str(error) if is_held else f"{error}; {_ADVICE}") from error
 
     def release(self) -> None:
         """Let another process trade; calling it twice does nothing."""

@@ -65,7 +65,8 @@ async def test_fault_57_a_second_process_in_the_data_directory_exits_3(tmp_path:
 def test_fault_57_all_accounts_of_a_run_are_held_or_none(tmp_path: Path) -> None:
     mine, other = ("binance", key_fingerprint(KEY)), ("bybit", key_fingerprint(KEY))
     first = AccountLock([other], tmp_path)
-    with pytest.raises(PreflightFailed, match=rf"at bybit .*another bot \(process {os.getpid()}\)") as refused:
+    said = rf"at bybit .*another bot \(process {os.getpid()}\): stop that one first$"
+    with pytest.raises(PreflightFailed, match=said) as refused:
         AccountLock([mine, other], tmp_path)
     assert KEY not in str(refused.value)
     assert refused.value.exit_code == 3
