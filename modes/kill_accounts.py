@@ -34,6 +34,8 @@ def remember_accounts(
 ) -> None:
     """Write down, durably, where this run's orders will be; before the first of them.
 
+    Beside what earlier runs wrote down: one that was killed with more venues or instruments may have orders there.
+
     Args:
         data_dir: Of the run.
         market: `simulated`, `testnet` or `live`.
@@ -45,7 +47,39 @@ def remember_accounts(
     """
     places = {} if keys is None else {"keyring": keys.keyring, "file": _absolute(keys.file)}
     rows = [_row(account) | {"keys": places | {"in_keyring": account.is_in_keyring}} for account in accounts]
-    write_durably(data_dir / _FOLDER / f"venues-{market}.json", json.dumps({"accounts": rows}, indent=1) + "\n")
+    path = data_dir / _FOLDER / f"venues-{market}.json"
+    write_durably(path, json.dumps({"accounts": _beside_earlier(rows, _earlier(path))}, indent=1) + "\n")
+
+
+def _earlier(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["accounts"]
+        return [row for row in rows if _account(row)]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
+
+
+def _beside_earlier(rows: list[dict[str, Any]], earlier: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each account with all that it was ever traded in, and those that this run has not."""
+    others = []
+    for old in earlier:
+        # Exchanges that a run started have ended with it: those at another address are not asked.
+        beside = [row for row in rows if old["market"] != _SIMULATED or _urls(old) & _urls(row)]
+        same = [row for row in beside if all(row.get(key) == old.get(key) for key in ("venue", "simulated_key"))]
+        for row in same:
+            row["rest_urls"] = old["rest_urls"] | row["rest_urls"]
+            row["symbols"] = {
+                segment: list(dict.fromkeys([*row["symbols"].get(segment, ()), *old["symbols"].get(segment, ())]))
+                for segment in row["rest_urls"]
+            }
+            row["settles"] = list(dict.fromkeys([*row["settles"], *old["settles"]]))
+        if not same and (beside or old["market"] != _SIMULATED):
+            others.append(old)
+    return rows + others
+
+
+def _urls(row: Mapping[str, Any]) -> set[str]:
+    return set(row["rest_urls"].values())
 
 
 def remembered_accounts(data_dir: Path) -> tuple[list[Account], list[str]]:

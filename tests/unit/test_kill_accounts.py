@@ -46,6 +46,33 @@ def test_every_market_of_a_directory_is_remembered(tmp_path: Path, monkeypatch: 
     assert found == [REAL, SIMULATED]
 
 
+def test_what_an_earlier_run_traded_is_remembered_beside_what_this_one_trades(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for venue in ("BINANCE", "KRAKEN"):
+        monkeypatch.setenv(f"CRYPTO_PIPE_{venue}_KEY", KEY)
+        monkeypatch.setenv(f"CRYPTO_PIPE_{venue}_SECRET", SECRET)
+    urls = {"linear": REAL.rest_urls["linear"], "spot": "https://api.binance.com"}
+    wide = replace(REAL, rest_urls=urls, symbols={"linear": ["ETHUSDT", "BTCUSDT"], "spot": ["ETHUSDT"]})
+    kraken = replace(REAL, venue="kraken", rest_urls={"spot": "https://api.kraken.com"}, symbols={"spot": ["XBTUSDT"]},
+                     hosts=signing_hosts("live", "kraken"))  # fmt: skip
+    remember_accounts(tmp_path, "live", [wide, kraken], NO_KEYRING)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)  # a start that is refused, since the first run left a pair
+    both = replace(wide, symbols={"linear": ["BTCUSDT", "ETHUSDT"], "spot": ["ETHUSDT"]})
+    assert remembered_accounts(tmp_path) == ([both, kraken], [])
+
+
+def test_exchanges_that_ended_with_their_run_are_forgotten_and_those_that_go_on_are_not(tmp_path: Path) -> None:
+    other = replace(SIMULATED, key="of another account")
+    remember_accounts(tmp_path, "simulated", [replace(SIMULATED, symbols={"linear": ["ETHUSDT"]}), other])
+    remember_accounts(tmp_path, "simulated", [SIMULATED])
+    wide = replace(SIMULATED, symbols={"linear": ["BTCUSDT", "ETHUSDT"]})
+    assert remembered_accounts(tmp_path) == ([wide, other], [])
+    elsewhere = replace(SIMULATED, rest_urls={"linear": "http://127.0.0.1:2"})
+    remember_accounts(tmp_path, "simulated", [elsewhere])
+    assert remembered_accounts(tmp_path) == ([elsewhere], [])
+
+
 def test_a_key_of_a_real_account_is_not_written_down(tmp_path: Path) -> None:
     remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
     assert KEY not in written(tmp_path)
