@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.clock import Clock
-from bot.errors import StorageError
+from bot.errors import AlreadyRunning, StorageError
 from bot.preflight.check import Check, failed, ok, warning
 from bot.risk.halt_flag import read_flag, way_out
 from bot.settings import JournalSettings
@@ -78,8 +78,10 @@ def _journal(data_dir: Path) -> Check:
     name, where = "journal", str(data_dir / FILE_NAME)
     try:
         lock = SingleWriter(data_dir)
-    except StorageError as error:
+    except AlreadyRunning as error:
         return warning(name, where, str(error), "its engine writes it; it was not looked at")
+    except StorageError as error:
+        return failed(name, where, str(error), "let this user write the directory, or use another --data-dir")
     try:
         return _readable(name, where, data_dir)
     except StorageError as error:

@@ -47,6 +47,7 @@ _TAIL_CHECKED = 10_000
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOW_BYTE = 0xFF
 """Of an extended error code: the code proper."""
+_WAY_OUT = "if it is damaged, keep it and restore a backup (docs/backup.md)"
 
 _Entry = tuple[RecordKind, str, int, Body, str]
 """The last is the run's id."""
@@ -133,7 +134,7 @@ class SqliteJournal:
         try:
             self.dropped = examine(data_dir / f"{schema.FILE_NAME}-wal")
             """What was dropped at the end of the file, since a crash had left half of it; None: nothing."""
-            self._connection, self._seq = open_file(data_dir / schema.FILE_NAME, _prepare)
+            self._connection, self._seq = open_file(data_dir / schema.FILE_NAME, _prepare, _WAY_OUT)
         except BaseException:  # whatever ends it, an interrupt too: nobody else could open it
             self._lock.release()
             raise

@@ -241,7 +241,7 @@ def test_somebody_elses_database_is_refused(tmp_path):
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "journal.db").write_bytes(b"hello, I am a diary\n" * 100)
-    with pytest.raises(StorageError, match="not a database"):
+    with pytest.raises(StorageError, match="not a database; if it is damaged, keep it and restore a backup"):
         SqliteJournal(tmp_path, "r1")
 
 

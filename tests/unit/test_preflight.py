@@ -220,6 +220,13 @@ def test_a_halt_flag(tmp_path: Path) -> None:
     assert "somebody said so" in found.observed
 
 
+def test_a_journal_beside_which_no_lock_can_be_made_is_no_running_engine(tmp_path: Path) -> None:
+    (tmp_path / "journal.lock").mkdir()
+    found = at(tmp_path, "journal")
+    assert (found.verdict, found.observed[-14:]) == (Verdict.FAILED, "Is a directory")
+    assert "engine" not in found.advice
+
+
 def test_a_journal_that_is_whole_in_use_or_damaged(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path, "run-1")
     beside = at(tmp_path, "journal")
