@@ -199,7 +199,7 @@ def _top_row(slot: InstrumentSlot, now_ns: int, printed: Printed) -> TopRow:
 def _route_row(state: RouteState) -> RouteRow:
     gross, needed = state.watch.gross_bps, state.watch.needed_bps
     pair, chain = state.pair, state.chain
-    held = None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)):f}"
+    held = None if pair is None else f"{min(abs(pair.buy.held), abs(pair.sell.held)).normalize():f}"
     return RouteRow(
         route=state.route.id,
         kind=state.route.kind,

@@ -371,7 +371,8 @@ def run_tui(socket_path: Path, wait_s: float = 0.0) -> int:
         What `CryptoPipeApp` says, and not 0 when the UI itself crashed or there is no terminal to draw on.
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):  # Textual draws on stderr
-        print("The terminal UI needs a terminal on stdin and stderr; use --headless.", file=sys.stderr)
+        words = "without one: --headless, or --mode status of a run that goes on"
+        print(f"crypto-pipe: the screen needs a terminal on stdin and stderr; {words}", file=sys.stderr)
         return ExitCode.SETTINGS
     app = CryptoPipeApp(socket_path, wait_s)
     app.run()

@@ -161,6 +161,14 @@ async def test_a_post_mortem_of_a_directory_that_is_not_there_is_refused(tmp_pat
     assert stderr == f"crypto-pipe: there is no directory {tmp_path / 'dta'}: no bot has run on it (--data-dir)\n"
 
 
+async def test_a_screen_without_a_terminal_says_how_a_run_is_looked_at(tmp_path: Path) -> None:
+    code, stdout, stderr = await run("--mode", "attach", "--data-dir", str(tmp_path))
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("crypto-pipe: the screen needs a terminal")
+    assert "--mode status of a run that goes on" in stderr
+    assert stderr.count("\n") == 1
+
+
 async def test_a_password_that_is_too_short_is_not_repeated() -> None:
     code, stdout, stderr = await run(*SIMULATE, "--host", "0.0.0.0", **{PASSWORD: "canary"})
     assert (code, stdout) == (2, "")

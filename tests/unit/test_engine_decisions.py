@@ -592,8 +592,7 @@ def test_a_snapshot_shows_an_open_routes_figures_of_now() -> None:
     snapshot = take_snapshot(bench.engine, bench.clock.now_ns(), bench.printed, progress=None, finished=False)
     row = next(row for row in snapshot.routes if row.route == THERE)
     assert row.gross_bps == pytest.approx((1009.00 / 1000.10 - 1) * 1e4)
-    assert row.open_quantity is not None
-    assert D(row.open_quantity) == D("0.98901")
+    assert row.open_quantity == "0.98901", "a venue's padding zeros fill no column"
 
 
 def test_two_runs_of_the_same_market_share_their_digest() -> None:
