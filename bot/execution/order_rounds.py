@@ -17,6 +17,8 @@ from bot.execution.order_record import order_record
 from bot.execution.unanswered import Unanswered
 from bot.ports import PreparesOrders, ReadyOrder, RecordKind, Spelled
 
+_MOMENT_S = 0.5
+"""What an order that has just left may take for its answer, where all that waited longer is given up."""
 _TAKEN_BACK = "not sent: taken back before its intent was durable"
 
 _Follow = Callable[[Order], None]
@@ -263,8 +265,17 @@ class OrderRounds(Generic[_Of]):
         self._clock.call_later(self._timeout_s, partial(self._check_outcome, owner, order.client_order_id))
 
     def stop_waiting(self, owner: _Of) -> None:
-        """Answers that are late are not waited for any more: the outcome of their orders is unknown from now on."""
-        self._unanswered.stop_waiting(owner)
+        """Answers that are late are not waited for any more: the outcome of their orders is unknown from now on.
+
+        An order that left a moment ago is not late: it has that moment, or another would be sent beside it.
+        """
+        now_ns = self._clock.monotonic_ns()
+        for order in self._unanswered.waited_for(owner):
+            left_s = _MOMENT_S - (now_ns - owner.sent_ns.get(order.client_order_id, 0)) / 1e9
+            if left_s > 0:
+                self._clock.call_later(left_s, partial(self._check_outcome, owner, order.client_order_id))
+            else:
+                self._unanswered.lose_sight(owner, order.client_order_id)
 
     def _check_outcome(self, owner: _Of, client_order_id: str) -> None:
         order = owner.orders[client_order_id][0]

@@ -41,12 +41,10 @@ class Unanswered(Generic[_Of]):
         where = f"order {client_order_id} on {order.instrument.id}"
         self._on_alarm(owner, f"{where} has no answer: its outcome is unknown")
 
-    def stop_waiting(self, owner: _Of) -> None:
-        """Lose sight of every order that takes, and has no answer yet."""
-        late = [o for o in owner.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
-        for order in late:
-            if not order.time_in_force.rests:
-                self.lose_sight(owner, order.client_order_id)
+    def waited_for(self, owner: _Of) -> list[Order]:
+        """Every order that takes, and has no answer yet."""
+        sent = [o for o in owner.waiting() if o.status in (OrderStatus.SENT, OrderStatus.PARTIALLY_FILLED)]
+        return [order for order in sent if not order.time_in_force.rests]
 
     def on_news(self, before: Order, order: Order) -> None:
         """An order has a new state: the outcome of one that was unknown may be known now."""

@@ -184,6 +184,38 @@ def test_fault_42_a_leg_that_is_filled_while_the_other_is_unwound_is_netted_by_p
     assert (pair.state, pair.buy.held, pair.sell.held, here.halts) == (PairState.FAILED, 0, 0, [])
 
 
+def test_fault_42_what_is_filled_in_part_meanwhile_has_no_second_order_sent_beside_the_unwinding() -> None:
+    here = bench()
+    pair, late = bought_alone(here)
+    here.wait(3_000)
+    unwinding = here.take(Side.SELL, SPOT)
+    here.fill(late, D("0.20"))
+    here.end(late, D("0.20"))
+    here.wait(400)
+    assert here.inbox == [], "what the first unwinding brings decides"
+    assert here.journal.statuses(unwinding.client_order_id) == ["intent", "sent"], (
+        "it left with the deadline, not before"
+    )
+    here.fill(unwinding)
+    here.end(unwinding, D("0.50"))
+    here.wait_for_an_order()
+    assert here.answer(Side.BUY, PERP).quantity == D("0.20")
+    assert (pair.state, pair.buy.held, pair.sell.held, here.halts) == (PairState.FAILED, 0, 0, [])
+
+
+def test_fault_36_an_unwinding_without_an_answer_is_given_up_half_a_second_after_the_deadline() -> None:
+    here = bench()
+    _, late = bought_alone(here)
+    here.wait(3_000)
+    unwinding = here.take(Side.SELL, SPOT)
+    here.end(late)
+    here.wait(499)
+    assert here.journal.statuses(unwinding.client_order_id)[-1] == "sent"
+    here.wait(1)
+    assert here.journal.statuses(unwinding.client_order_id)[-1] == "unknown"
+    assert here.take(Side.SELL, PERP).type is OrderType.MARKET, "the other leg is hedged instead"
+
+
 def test_fault_42_an_unwinding_that_brings_nothing_leaves_the_pair_that_was_wanted() -> None:
     here = bench()
     pair, late = bought_alone(here)

@@ -226,7 +226,9 @@ def test_fills_that_do_not_add_up_halt_and_fills_that_come_too_late_are_announce
 
 
 @pytest.mark.parametrize("instrument", [PERP, SPOT])
-def test_a_leg_that_was_traded_away_twice_is_evened_though_nothing_may_be_opened(instrument: Instrument) -> None:
+def test_fault_42_a_leg_that_was_traded_away_twice_is_evened_though_nothing_may_be_opened(
+    instrument: Instrument,
+) -> None:
     bench, pair = opened()
     bench.executor.close(pair, "edge_gone")
     back, across = (Side.BUY, Side.SELL) if instrument is PERP else (Side.SELL, Side.BUY)
