@@ -70,6 +70,7 @@ class Comparison:
         self._failure: str | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Look whether it is known already, else begin to compute it; returns at once."""
@@ -93,6 +94,7 @@ class Comparison:
 
     async def stop(self) -> None:
         """End the process, finished or not. Idempotent."""
+        self._is_stopped = True
         if self._reading is not None:
             self._reading.cancel()
         if self._process is not None and self._process.returncode is None:
@@ -124,13 +126,13 @@ class Comparison:
     def told(self, run_s: float) -> dict[str, Any]:
         """Plain data about the same time of the other day, after `run_s` seconds of ours.
 
-        `state` is `known`, `computing` (`seconds` may be less than ours then) or `failed`; `seconds` is 0, and the
-        figures None, while nothing is known. `line` says it in a sentence.
+        `state` is `known`, `computing` (`seconds` may be less than ours then), `failed`, or `stopped` where the run
+        ended first; `seconds` is 0, and the figures None, while nothing is known. `line` says it in a sentence.
         """
         seconds = min(run_s, self._day.played_s)
         point = self._day.at(seconds)
         is_known = point is not None and seconds >= min(run_s, self._wanted_s)
-        state = "known" if is_known else "failed" if self._failure is not None else "computing"
+        state = "known" if is_known else self._state()
         told = {
             "scenario": self.scenario,
             "state": state,
@@ -141,6 +143,12 @@ class Comparison:
             "needed_bps": None if point is None else point.needed_bps,
         }
         return told | {"line": _sentence(told)}
+
+    def _state(self) -> str:
+        """Of a day that is not known as far as it is asked for."""
+        if self._failure is not None:
+            return "failed"
+        return "stopped" if self._is_stopped else "computing"
 
 
 def short_line(told: Mapping[str, Any]) -> str:
@@ -164,6 +172,8 @@ def _sentence(told: Mapping[str, Any]) -> str:
 def _unknown(told: Mapping[str, Any]) -> str:
     if told["state"] == "failed":
         return f"What the same day earns in {told['scenario']} could not be computed"
+    if told["state"] == "stopped":
+        return f"What the same day earns in {told['scenario']} was not computed before this run ended"
     return f"What the same day earns in {told['scenario']} is being computed"
 
 

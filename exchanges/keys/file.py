@@ -36,6 +36,8 @@ def _owner_only(path: Path) -> bytes:
     try:
         # Not waiting for a writer, should it be a pipe.
         handle = os.open(path.expanduser(), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except RuntimeError:  # as for a container's user, who need not have a name
+        raise SettingsError(f"keys.file {path}: no home directory is known here; write the whole path") from None
     except OSError as error:
         raise SettingsError(f"keys.file {path} cannot be read: {error.strerror}") from None
     try:

@@ -147,6 +147,13 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
         found("binance", file=tmp_path / "none", **NO_KEYRING)
 
 
+def test_a_path_below_a_home_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_123)  # as in a container, whose user has no name
+    with pytest.raises(SettingsError, match="write the whole path"):
+        found("binance", file=Path("~/keys.yaml"), **NO_KEYRING)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -117,6 +117,14 @@ async def test_a_computation_that_fails_is_told_and_disturbs_nothing(tmp_path: P
     assert not (tmp_path / "kept.json").exists()
 
 
+async def test_nobody_is_told_that_a_day_is_being_computed_after_the_run(tmp_path: Path) -> None:
+    one = comparison(printing(then="import time; time.sleep(600)"), tmp_path / "kept.json")
+    await one.start()
+    await one.stop()
+    assert one.told(10.0)["state"] == "stopped"
+    assert one.told(10.0)["line"] == "What the same day earns in calm was not computed before this run ended"
+
+
 async def test_stopping_waits_for_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     stubborn = "import signal, os, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True)"
     told = tmp_path / "pid"
