@@ -8,12 +8,13 @@ at its buy price (of a chain: what left home), it promised
 A bridge (`postmortem.bridge`) says what each kind of cost came to in the end. That, less what it was priced at, is a
 cause, positive where it cost more:
 
-    price         slippage and drift, against depth, adverse moves and late hedges
-    leaving       what the gross edge was on `N` less what came of both decisions' prices, against the exit basis
+    price         slippage and drift, against adverse moves and late hedges
+    leaving       what the gross edge was on `N` less what came of both decisions' prices, against depth and exit basis:
+                  the gross edge is that of the best prices, a decision's prices are what its quantity gets on average
     fees          those in tokens too, against fees and their discounts
     funding       paid, against funding
     transfers     what they kept, against withdrawal fees
-    revaluation   what rests have lost since
+    revaluation   what rests have lost since, against what whole lots leave over on a chain's way
     set_aside     nothing, against what no pair pays by itself: rebalancing, conversion, the risk of a transfer, ...
 
     expected − profit = Σ causes
@@ -32,8 +33,8 @@ from postmortem.bridge import Bridge
 from postmortem.exact import ZERO, Money, exact, from_float, total
 
 _KINDS = {
-    "depth": "price", "adverse move": "price", "late hedge": "price", "exit basis": "leaving", "fee": "fees",
-    "funding": "funding", "withdrawal fee": "transfers",
+    "adverse move": "price", "late hedge": "price", "depth": "leaving", "exit basis": "leaving", "fee": "fees",
+    "funding": "funding", "withdrawal fee": "transfers", "rounding": "revaluation",
 }  # fmt: skip
 """By how the name of a cost begins; all others are set aside."""
 CAUSES = ("price", "leaving", "fees", "funding", "transfers", "revaluation", "set_aside")

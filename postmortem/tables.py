@@ -61,12 +61,12 @@ def net_edge_table(line: MoneyLine) -> Table:
     table.add_column("bps of notional", justify="right")
     parts = {
         "net edge expected": net.expected,
-        "slippage and drift beyond depth and adverse moves": -net.price,
-        "leaving otherwise than at the exit basis": -net.leaving,
+        "slippage and drift beyond adverse moves": -net.price,
+        "prices otherwise than by depth and exit basis": -net.leaving,
         "fees beyond those priced": -net.fees,
         "funding beyond that priced": -net.funding,
         "transfers beyond those priced": -net.transfers,
-        "revaluation of rests": -net.revaluation,
+        "revaluation of rests beyond rounding": -net.revaluation,
         "priced, and paid by no pair itself": -net.set_aside,
         "profit": net.profit,
     }

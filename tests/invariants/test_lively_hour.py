@@ -156,8 +156,8 @@ def test_expected_and_realised_differ_by_named_causes_alone(hour: Hour) -> None:
         assert net is not None
         promised, priced = _promised(hour, line.pair, fills)
         assert Fraction(net.expected) == promised - sum(priced.values())
-        assert Fraction(net.price) == slippage + drift - priced["depth"] - priced["adverse"]
-        assert Fraction(net.leaving) == promised - expected - left - priced["exit"]
+        assert Fraction(net.price) == slippage + drift - priced["adverse"]
+        assert Fraction(net.leaving) == promised - expected - left - priced["depth"] - priced["exit"]
         assert Fraction(net.fees) == fees - priced["fee"]
         assert Fraction(net.funding) == -funding - priced["funding"]
         assert Fraction(net.revaluation) == -revalued

@@ -10,8 +10,9 @@ from bot.execution.chain_dust import ChainDust
 from bot.execution.dust import DustLedger
 from bot.execution.in_quote import profit_in_quote
 from bot.execution.ledger import Ledger
-from postmortem.bodies import FillBody, PairBody
+from postmortem.bodies import Expected, FillBody, PairBody, RecordedCost
 from postmortem.chain_bridge import chain_bridge
+from postmortem.net_edge import net_edge
 from postmortem.pair_line import pair_line
 from postmortem.story import PairStory
 from postmortem.token_fees import token_fees
@@ -78,6 +79,22 @@ def test_the_post_mortem_counts_it_too() -> None:
     line = pair_line("r", story, {}, WORTH)
     assert line.by_asset["BNB"] == D("-0.01499")
     assert line.unvalued == {}, "all of it is in the profit"
+
+
+def test_what_whole_lots_leave_over_on_the_way_is_held_against_what_was_priced_for_it() -> None:
+    at_home = {"fee": D(0), "fee_asset": "USDT"}
+    left = {CROSS.id: "9.9", BTC.id: "0.099"}  # of 10 BNB that the first link bought
+    done = [
+        one.model_copy(update={**at_home, "quantity": D(left.get(one.instrument.id, "10"))})
+        for one in recorded(fills())
+    ]
+    rounding = RecordedCost(name="rounding", bps=100 + 1 / 6)
+    promised = Expected(buy_price=D(600), sell_price=D(60100), gross_bps=100 / 6, costs=(rounding,))
+    net = net_edge(promised, D(6000), chain_bridge(body("closed"), done))
+    assert net is not None
+    assert net.set_aside == 0
+    assert abs(net.revaluation) < D("0.11"), "0.1 BNB stayed on the way: it cost 60 USDT, and would have brought 60.1"
+    assert net.residual == 0
 
 
 def test_half_way_round_it_is_counted_as_well() -> None:

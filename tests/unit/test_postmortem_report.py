@@ -224,6 +224,30 @@ def test_every_line_of_a_pair_is_the_one_worked_out_by_hand(tmp_path):
     assert money.gross_realised_bps == Decimal("89.197225")  # 1.80 of 201.80
 
 
+def test_depth_that_both_decisions_prices_hold_is_no_slippage_saved(tmp_path):
+    """The gross edge is that of the best prices; those of the decision are what the quantity gets on average."""
+    leaving = {"buy_price": "100.40", "sell_price": "100.40"}
+    costs = [{"name": "depth buy a", "bps": 10.0}, {"name": "adverse move a", "bps": 2.0}]
+    promised = {"buy_price": "100", "sell_price": "101", "gross_bps": 110.0, "costs": costs}
+    with Book(tmp_path) as book:
+        for state in ("opening", "closed"):
+            book.pair("p1", state, ts_close_ns=50, leaving=leaving, more={"expected": promised})
+            if state == "opening":
+                for leg, price in (
+                    ("open_buy", "100"),
+                    ("open_sell", "101"),
+                    ("close_sell", "100.40"),
+                    ("close_buy", "100.40"),
+                ):
+                    book.fill("p1", leg, price, "2", expected=price)
+        book.end()
+    (pair,) = report_of(tmp_path).markets[0].pairs
+    assert pair.net is not None
+    assert (pair.net.expected, pair.net.profit) == (Decimal("1.96"), 2)  # 110 less 12 bps of 2 × 100
+    assert (pair.net.price, pair.net.leaving) == (Decimal("-0.04"), 0)  # no move, where 2 bps were priced
+    assert pair.net.residual == 0
+
+
 def test_what_each_venue_has_of_it_adds_up_to_the_profit(tmp_path):
     with Book(tmp_path) as book:
         winner(book, ts_close_ns=50)
