@@ -4,18 +4,20 @@ One file a market, since a directory may have seen several: what rested at any o
 its run is over; whether anything is open is the venue's to say.
 
 The keys of simulated exchanges stand in it: they are made anew for every run, are worth nothing, and nobody else has
-them. Keys of real accounts never do: only the places where they are looked for.
+them. Keys of real accounts never do: only the places where they are looked for, and a fingerprint.
 """
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.durable_text import write_durably
 from bot.errors import SettingsError
+from bot.storage.account_lock import key_fingerprint
 from exchanges.common.requests.emergency import Account
 from exchanges.signing import signing_hosts
 
@@ -46,17 +48,43 @@ def remember_accounts(
         OSError: If the disk does not take it.
     """
     places = {} if keys is None else {"keyring": keys.keyring, "file": _absolute(keys.file)}
-    rows = [_row(account) | {"keys": places | {"in_keyring": account.is_in_keyring}} for account in accounts]
+    rows = [_row(account) | {"keys": places | _of_key(account)} for account in accounts]
     path = data_dir / _FOLDER / f"venues-{market}.json"
     write_durably(path, json.dumps({"accounts": _beside_earlier(rows, _earlier(path))}, indent=1) + "\n")
 
 
+def _of_key(account: Account) -> dict[str, Any]:
+    return {"in_keyring": account.is_in_keyring, "account": key_fingerprint(account.key)}
+
+
 def _earlier(path: Path) -> list[dict[str, Any]]:
+    rows = _rows(path, troubles := list[str]())
+    if troubles:  # kept, for a kill to say so: nobody else knows what rests where
+        with suppress(OSError):
+            path.replace(path.with_name(f"{path.stem}-damaged.json"))
+    return rows
+
+
+def _rows(path: Path, troubles: list[str]) -> list[dict[str, Any]]:
+    """Those that can be read; where some cannot, it is said."""
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["accounts"]
-        return [row for row in rows if _account(row)]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        told = json.loads(path.read_text("utf-8"))["accounts"]
+        rows = [row for row in told if _is_whole(row)]
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        troubles.append(f"{path} cannot be read: {type(error).__name__}; remove it once you have looked at the venues")
+        return []
+    if len(rows) < len(told):
+        troubles.append(f"{path} cannot be read as a whole; remove it once you have looked at the venues")
+    return rows
+
+
+def _is_whole(row: Any) -> bool:
+    try:
+        return bool(_account(row).rest_urls) and isinstance(row.get("keys") or {}, dict)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def _beside_earlier(rows: list[dict[str, Any]], earlier: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -65,7 +93,7 @@ def _beside_earlier(rows: list[dict[str, Any]], earlier: Sequence[dict[str, Any]
     for old in earlier:
         # Exchanges that a run started have ended with it: those at another address are not asked.
         beside = [row for row in rows if old["market"] != _SIMULATED or _urls(old) & _urls(row)]
-        same = [row for row in beside if all(row.get(key) == old.get(key) for key in ("venue", "simulated_key"))]
+        same = [row for row in beside if _is_same(row, old)]
         for row in same:
             row["rest_urls"] = old["rest_urls"] | row["rest_urls"]
             row["symbols"] = {
@@ -78,6 +106,15 @@ def _beside_earlier(rows: list[dict[str, Any]], earlier: Sequence[dict[str, Any]
     return rows + others
 
 
+def _is_same(row: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether it is one account: by its key, or, where that was replaced, by where the key is kept."""
+    mine, theirs = row["keys"], old.get("keys") or {}
+    is_kept_alike = all(mine.get(place) == theirs.get(place) for place in ("keyring", "file"))
+    return all(row.get(key) == old.get(key) for key in ("venue", "simulated_key")) and (
+        is_kept_alike or mine["account"] == theirs.get("account")
+    )
+
+
 def _urls(row: Mapping[str, Any]) -> set[str]:
     return set(row["rest_urls"].values())
 
@@ -87,11 +124,8 @@ def remembered_accounts(data_dir: Path) -> tuple[list[Account], list[str]]:
     accounts: list[Account] = []
     troubles: list[str] = []
     for path in sorted((data_dir / _FOLDER).glob("venues-*.json")):
-        try:
-            rows = json.loads(path.read_text("utf-8"))["accounts"]
-            accounts += [_with_key(_account(row), row.get("keys") or {}, troubles) for row in rows]
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            troubles.append(f"{path} cannot be read: {type(error).__name__}")
+        for row in _rows(path, troubles):
+            accounts.append(_with_key(_account(row), row.get("keys") or {}, troubles))
     return accounts, troubles
 
 
@@ -148,7 +182,13 @@ def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) 
         except Exception as error:  # noqa: BLE001 - a keyring may fail in any way, and other venues are to be silenced
             trouble = f"{account.venue} ({account.market}): no key can be looked for: {type(error).__name__}"
         else:
-            return replace(account, key=found.key.get_secret_value(), secret=found.secret.get_secret_value())
+            key = found.key.get_secret_value()
+            account = replace(account, key=key, secret=found.secret.get_secret_value())
+            if places.get("account") in (None, key_fingerprint(key)):
+                return account
+            trouble = (
+                f"{account.venue} ({account.market}): the key that is found is not the run's, nor need the account be"
+            )
     troubles.append(trouble)
     return account
 

@@ -1,5 +1,6 @@
 """Where a run's orders are, as `--mode kill` finds it: keys of real accounts stay where they are kept."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -186,3 +187,61 @@ def test_a_key_that_has_moved_into_the_keyring_is_found_there(tmp_path: Path, mo
     monkeypatch.setattr(keyring, "get_password", lambda service, name: kept[name])
     remember_accounts(tmp_path, "live", [replace(REAL, is_in_keyring=False)], KeySettings())
     assert remembered_accounts(tmp_path) == ([REAL], [])
+
+
+def keys_in(file: Path, key: str) -> KeySettings:
+    file.write_text(f"binance: {{key: {key}, secret: {SECRET}}}\n")
+    file.chmod(0o600)
+    return KeySettings(keyring=False, file=file)
+
+
+def test_an_account_that_was_traded_with_a_key_kept_elsewhere_is_asked_too(tmp_path: Path) -> None:
+    mine, other = keys_in(tmp_path / "mine.yaml", KEY), keys_in(tmp_path / "other.yaml", "the-key-of-another-account")
+    remember_accounts(tmp_path, "live", [replace(REAL, key="the-key-of-another-account")], other)
+    remember_accounts(tmp_path, "live", [REAL], mine)
+    found, troubles = remembered_accounts(tmp_path)
+    assert ([one.key for one in found], troubles) == ([KEY, "the-key-of-another-account"], [])
+
+
+def test_an_account_whose_key_has_moved_or_was_replaced_is_one(tmp_path: Path) -> None:
+    remember_accounts(tmp_path, "live", [REAL], keys_in(tmp_path / "before.yaml", KEY))
+    (tmp_path / "before.yaml").unlink()
+    places = keys_in(tmp_path / "after.yaml", KEY)
+    remember_accounts(tmp_path, "live", [REAL], places)
+    assert remembered_accounts(tmp_path) == ([REAL], [])
+    fresh = replace(REAL, key="the-key-that-replaced-it")
+    remember_accounts(tmp_path, "live", [fresh], keys_in(tmp_path / "after.yaml", fresh.key))
+    assert remembered_accounts(tmp_path) == ([fresh], [])
+
+
+def test_a_key_that_is_not_the_runs_confirms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bots have their keys in their environments, and the kill of one is asked for where the other's are."""
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", "the-key-of-another-account")
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    found, troubles = remembered_accounts(tmp_path)
+    assert [one.key for one in found] == ["the-key-of-another-account"]
+    assert ["not the run's" in one for one in troubles] == [True]
+
+
+def test_what_can_be_read_of_a_damaged_file_is_silenced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    path = tmp_path / "run" / "venues-live.json"
+    whole = json.loads(path.read_text())["accounts"]
+    path.write_text(json.dumps({"accounts": [{"venue": "kraken", "market": "live"}, *whole]}))
+    found, troubles = remembered_accounts(tmp_path)
+    assert (found, len(troubles)) == ([REAL], 1)
+
+
+def test_a_start_does_not_write_over_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_KEY", KEY)
+    monkeypatch.setenv("CRYPTO_PIPE_BINANCE_SECRET", SECRET)
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    path = tmp_path / "run" / "venues-live.json"
+    path.write_text(path.read_text()[:40])
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)
+    found, troubles = remembered_accounts(tmp_path)
+    assert found == [REAL]
+    assert ["cannot be read" in one for one in troubles] == [True]
