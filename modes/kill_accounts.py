@@ -195,7 +195,10 @@ def _with_key(account: Account, places: Mapping[str, Any], troubles: list[str]) 
 
 def _absolute(path: Path | None) -> str | None:
     # Where it is for this run: `~` is a home only at the beginning.
-    return None if path is None else str(path.expanduser().absolute())
+    try:
+        return None if path is None else str(path.expanduser().absolute())
+    except RuntimeError:  # as for a container's user: whoever looks into it says so
+        return str(path)
 
 
 def _row(account: Account) -> dict[str, Any]:

@@ -149,6 +149,18 @@ def test_without_a_trace_of_a_run_the_settings_are_asked(tmp_path: Path, monkeyp
     assert "no API keys for bybit.testnet" in troubles[0]
 
 
+def test_a_file_of_keys_below_a_home_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    asked = ("--mode", "kill", "--market", "testnet", "--set", "keys.keyring=false", "--set", "keys.file=~/keys.yaml")
+    found, troubles = configured_accounts(asked, ROOT / "settings.yaml")
+    assert [account.key for account in found] == ["", ""]
+    assert all("no home directory is known" in one for one in troubles)
+    assert len(troubles) == 2
+
+
 def test_paper_money_on_the_live_market_has_no_account() -> None:
     assert configured_accounts(("--mode", "kill", "--market", "live"), ROOT / "settings.yaml") == ([], [])
 
