@@ -205,7 +205,8 @@ def _decided(pair: PairBody, fill: FillBody, closing: bool) -> Decimal:
     if is_close or (is_hedge and closing):
         if pair.exit_expected is None:
             return fill.expected_price if fill.expected_price is not None else fill.price
-        return pair.exit_expected.sell_price if bought else pair.exit_expected.buy_price
+        sells = fill.side is Side.SELL if pair.is_round_trip else bought
+        return pair.exit_expected.sell_price if sells else pair.exit_expected.buy_price
     if pair.is_round_trip:
         bought = fill.side is Side.BUY  # both sides are one instrument
     return pair.expected.buy_price if bought else pair.expected.sell_price

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,6 +181,25 @@ def test_the_net_edge_that_was_priced_is_explained_to_the_last_digit(gross_bps, 
     assert expected - Fraction(bridge.profit) == sum(Fraction(getattr(net, name)) for name in CAUSES)
     assert net.residual == 0
     assert add_net_edges([net, None, net]).residual == 0
+
+
+@pytest.mark.parametrize(("first", "at", "back"), [(Side.BUY, "99", "102"), (Side.SELL, "101", "100")])
+def test_a_round_trip_that_meets_the_prices_of_both_its_decisions_drifts_nowhere(first, at, back):
+    body = PairBody(
+        pair="p", route="r", kind="k", state="closed", quantity=1, quote_asset="USDT", base_asset="ETH",
+        buy=LINEAR.id, sell=LINEAR.id, expected={"buy_price": "99", "sell_price": "101"},
+        exit_expected={"buy_price": "100", "sell_price": "102"}, ts_open_ns=0,
+    )  # fmt: skip
+    done = [
+        FillBody(
+            fill_id=phase, client_order_id=phase, instrument=LINEAR, side=side, price=price, quantity=100, fee=0,
+            fee_asset="USDT", is_maker=False, ts_event_ns=1, leg=f"{phase}_{side}", expected_price=price,
+        )
+        for phase, side, price in (("open", first, at), ("close", first.opposite, back))
+    ]  # fmt: skip
+    bridge = build_bridge(trades(body, [(done[0], False), (done[1], True)]), [], {}, "ETH")
+    assert (bridge.drift, bridge.slippage) == (0, 0)
+    assert bridge.expected_gross == bridge.profit == abs(Decimal(at) - Decimal(back))
 
 
 @given(a_pair(), st.sampled_from([name for name in Bridge.model_fields if name != "residual"]))
