@@ -66,10 +66,10 @@ def _earlier(path: Path) -> list[dict[str, Any]]:
 
 
 def _rows(path: Path, troubles: list[str]) -> list[dict[str, Any]]:
-    """Those that can be read; where some cannot, it is said."""
+    """Those that can be read, as they are written; where some cannot, it is said."""
     try:
         told = json.loads(path.read_text("utf-8"))["accounts"]
-        rows = [row for row in told if _is_whole(row)]
+        rows = [_row(_account(row)) | {"keys": row.get("keys") or {}} for row in told if _is_whole(row)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -108,7 +108,7 @@ def _beside_earlier(rows: list[dict[str, Any]], earlier: Sequence[dict[str, Any]
 
 def _is_same(row: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     """Whether it is one account: by its key, or, where that was replaced, by where the key is kept."""
-    mine, theirs = row["keys"], old.get("keys") or {}
+    mine, theirs = row["keys"], old["keys"]
     is_kept_alike = all(mine.get(place) == theirs.get(place) for place in ("keyring", "file"))
     return all(row.get(key) == old.get(key) for key in ("venue", "simulated_key")) and (
         is_kept_alike or mine["account"] == theirs.get("account")
@@ -125,7 +125,7 @@ def remembered_accounts(data_dir: Path) -> tuple[list[Account], list[str]]:
     troubles: list[str] = []
     for path in sorted((data_dir / _FOLDER).glob("venues-*.json")):
         for row in _rows(path, troubles):
-            accounts.append(_with_key(_account(row), row.get("keys") or {}, troubles))
+            accounts.append(_with_key(_account(row), row["keys"], troubles))
     return accounts, troubles
 
 

@@ -245,6 +245,9 @@ def test_what_can_be_read_of_a_damaged_file_is_silenced(tmp_path: Path, monkeypa
     path.write_text(json.dumps({"accounts": [{"venue": "kraken", "market": "live"}, *whole]}))
     found, troubles = remembered_accounts(tmp_path)
     assert (found, len(troubles)) == ([REAL], 1)
+    path.write_text(json.dumps({"accounts": [{**whole[0], "settles": [["USDT"]]}]}))
+    remember_accounts(tmp_path, "live", [REAL], NO_KEYRING)  # no start fails for it either
+    assert [one.venue for one in remembered_accounts(tmp_path)[0]] == ["binance"]
 
 
 def test_a_start_does_not_write_over_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
