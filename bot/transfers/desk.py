@@ -198,7 +198,7 @@ class TransferDesk:
     async def settle(self) -> None:
         """Ask about what earlier runs left without an end; what stays in doubt keeps its venue shut, and is announced.
 
-        What no venue knows of once the deadline has long passed never left: a request does not travel for hours.
+        What no venue took, or knows of once the deadline has long passed, never left: no request travels for hours.
         Amounts of chains are left to those who follow them.
         """
         await self.following.settle()

@@ -120,11 +120,11 @@ class Following:
             self._settle(one, seen)
 
     def _settle(self, one: Sent, seen: Seen | None) -> None:
-        old = self._clock.now_ns() - one.sent_ns > self._settings.deadline_s * 1e9
+        is_old = self._clock.now_ns() - one.sent_ns > self._settings.deadline_s * 1e9
         if seen is not None:
             self._log.record(one.id, one.body, seen.state.value, venue_id=seen.venue_id, tx_id=seen.tx_id)
             self._log.event("info", f"withdrawal {one.id} of an earlier run is {seen.state}")
-        elif old:
+        elif is_old and read_back(one).is_unknown:  # what its venue has taken once did leave, whatever its list lacks
             self._log.record(one.id, one.body, "not_taken", reason="its venue knows of none like it")
             self._log.event("warning", f"withdrawal {one.id} of an earlier run never left")
         else:
