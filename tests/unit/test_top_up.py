@@ -152,9 +152,10 @@ async def test_where_nobody_knows_what_became_of_a_move_no_second_one_is_made() 
     assert "ALARM" in here.events[1]
 
 
-async def test_without_another_wallet_it_is_said_once() -> None:
+@pytest.mark.parametrize("free", ["0", "0.009"])
+async def test_without_another_wallet_it_is_said_once(free: str) -> None:
     here = Scene()
-    here.free = D(0)
+    here.free = D(free)
     await here.look()
     await here.look(60.0)
     assert here.events == [f"{WALLET} cannot be topped up: no other wallet of the account has what it needs"]

@@ -22,7 +22,7 @@ async def outcome(http: VenueHttp) -> VenueError:
     return failed.value
 
 
-@pytest.mark.parametrize(("named_s", "seconds"), [(30.0, 30), (None, 10)])
+@pytest.mark.parametrize(("named_s", "seconds"), [(30.0, 30), (None, 10), (0.0, 10)])
 async def test_nothing_is_sent_before_it_is_over(named_s: float | None, seconds: int) -> None:
     clock = VirtualClock()
     http = VenueHttp("binance", clock)

@@ -199,7 +199,7 @@ class TopUp:
             for one in self._balances()
             if one.asset == asset and one.wallet != target and one.wallet.partition(".")[0] == venue
         ]
-        return max((one for one in others if one.available > 0), key=lambda one: one.available, default=None)
+        return max((one for one in others if one.available >= _CENT), key=lambda one: one.available, default=None)
 
     def _left(self) -> Decimal:
         since_ns = self._clock.now_ns() - _DAY_NS

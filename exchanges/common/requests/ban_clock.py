@@ -19,12 +19,12 @@ class BanClock:
         self._unnamed_s = _FIRST_S
 
     def sit_out(self, ban: VenueError) -> None:
-        """Send nothing before `ban` is over; one that names no end is taken to be twice as long each time.
+        """Send nothing before `ban` is over; one that names no end, or now, is taken to be twice as long each time.
 
         While a ban goes on nothing is asked: what is refused then was on its way before, and is of the same ban.
         """
         wait_s = ban.retry_after_s
-        if wait_s is None:
+        if not wait_s:
             if self.left_s:
                 return
             wait_s, self._unnamed_s = self._unnamed_s, min(2 * self._unnamed_s, _LONGEST_S)
