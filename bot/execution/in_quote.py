@@ -47,7 +47,7 @@ def fee_in_quote(fill: Fill, taker_bps: float) -> Decimal | None:
 
 
 def _legs(view: PairView) -> Iterable[LegView]:
-    return view.legs or {leg.instrument.id: leg for leg in (view.buy, view.sell)}.values()
+    return view.legs or (view.buy, view.sell)
 
 
 def _token_fee(leg: LegView, view: PairView, home: str, fees: FeesOf) -> Decimal:

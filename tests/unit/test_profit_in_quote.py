@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.fees import FeeSchedule
 from bot.domain.instrument import Instrument, Segment
-from bot.domain.legs import TradeLeg
+from bot.domain.legs import HoldLeg, TradeLeg
 from bot.domain.order import Fill, Side
 from bot.domain.route import Route
 from bot.engine.accounts.earlier_results import realised_today
@@ -54,6 +54,18 @@ def test_a_fee_in_a_token_is_worth_the_fee_and_not_so_many_coins() -> None:
     assert profit_in_quote(ledger.pair("p"), D(1000), lambda instrument: None) == D("7.985"), (
         "nobody knows what it is worth"
     )
+
+
+@pytest.mark.parametrize("first", Side)
+def test_a_round_trip_pays_its_fees_in_a_token_whichever_way_it_begins(first: Side) -> None:
+    there, back = (TradeLeg(instrument=PERP, side=side) for side in (first, first.opposite))
+    ledger = Ledger()
+    ledger.open_pair("r", Route(kind="round", legs=(there, HoldLeg(expected_s=1), back)), 1)
+    ledger.on_fill("r", first, fill("1", PERP, first, "1", "1000", "0.00125", "BNB"))
+    ledger.on_fill("r", first, fill("2", PERP, first.opposite, "1", "1005", "0.00126", "BNB"))
+    ledger.close_pair("r")
+    by_hand = first.sign * D(5) - (1000 + 1005) * D("0.00075")
+    assert profit_in_quote(ledger.pair("r"), D(1000), fees) == by_hand
 
 
 def test_what_a_chain_paid_in_a_token_is_a_loss_too() -> None:
