@@ -69,3 +69,19 @@ def test_a_ban_that_names_a_later_end_counts_while_another_goes_on() -> None:
     bans.sit_out(Banned("bybit", "403"))
     bans.sit_out(Banned("bybit", "403", retry_after_s=120.0))
     assert bans.left_s == pytest.approx(120.0)
+
+
+async def test_who_takes_nothing_of_a_limit_stands_in_no_line_for_it() -> None:
+    """A new order weighs nothing at USDⓈ-M: a hedge must not wait for who asks after an order."""
+    clock = VirtualClock()
+    budget = RequestBudget("binance", [Rate("weight", 10, 60.0), Rate("orders", 10, 10.0)], clock)
+    budget.take({"weight": 10}, Lane.REDUCE).settle()
+    clock.advance_to(clock.now_ns() + 59_500_000_000)
+    asking = asyncio.create_task(budget.acquire({"weight": 1}, Lane.REDUCE))
+    await asyncio.sleep(0)
+    hedge = {"weight": 0, "orders": 1}
+    budget.take(hedge, Lane.REDUCE).settle()
+    budget.hold(["weight"], 0.2)
+    with pytest.raises(RateLimited):
+        budget.take(hedge, Lane.REDUCE)
+    asking.cancel()

@@ -213,7 +213,7 @@ class RequestBudget:
     # Waiting
 
     def _short(self, cost: Cost, lane: Lane, ahead: Sequence[_Waiter]) -> tuple[str, int | None] | None:
-        """The pool without room and how long so; None: it may go. Nobody passes who waits for the same pool."""
+        """The pool without room and how long so; None: it may go. Nobody passes who waits for the same."""
         now_ns = self._now_ns()
         short: tuple[str, int | None] | None = None
         for name, weight in cost.items():
@@ -221,7 +221,7 @@ class RequestBudget:
             if pool is None:
                 continue  # nothing of this kind is counted here
             wait_ns = pool.wait_ns(weight, lane, now_ns)
-            if wait_ns == 0 and any(name in one.pools and one.lane <= lane for one in ahead):
+            if wait_ns == 0 and weight and any(name in one.pools and one.lane <= lane for one in ahead):
                 wait_ns = 1
             if wait_ns is None:
                 return name, None
