@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bot.domain.instrument import Feed, Segment
 from exchanges.binance.endpoints import LINEAR, SPOT
+from exchanges.common.figures import whole_number
 from exchanges.common.requests.request_budget import Cost, RequestBudget
 from exchanges.common.requests.request_pool import Rate
 from exchanges.common.requests.venue_http import Answer
@@ -131,9 +132,7 @@ def _weight(feed: Feed, method: str, path: str, values: Mapping[str, str]) -> in
 def learn(budget: RequestBudget, feed: Feed, answer: Answer) -> None:
     """Take what an answer's headers say is used."""
     for name, header in _headers(feed):
-        text = answer.headers.get(header, "")
-        if text.isascii() and text.isdigit():
-            budget.told(name, used=int(text))
+        budget.told(name, used=whole_number(answer.headers.get(header, "")))
 
 
 def _headers(feed: Feed) -> Iterable[tuple[str, str]]:

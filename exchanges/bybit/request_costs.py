@@ -6,6 +6,7 @@ Source: https://bybit-exchange.github.io/docs/v5/rate-limit.
 from collections.abc import Mapping
 
 from bot.domain.instrument import Feed
+from exchanges.common.figures import whole_number
 from exchanges.common.requests.request_budget import Cost, RequestBudget
 from exchanges.common.requests.request_pool import Rate
 from exchanges.common.requests.venue_http import Answer
@@ -92,5 +93,4 @@ def refused_for(charged: Cost, code: int) -> list[str]:
 
 
 def _number(answer: Answer, header: str) -> int | None:
-    text = answer.headers.get(header, "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return whole_number(answer.headers.get(header, ""))

@@ -8,6 +8,14 @@ from pydantic import BeforeValidator, Field
 BROKEN = Decimal("NaN")
 """In place of a figure that is missing, or no number: whoever needs it refuses."""
 
+_MOST_DIGITS = 18
+"""Of what is counted, or a time in ms. Python itself makes no number of more than 4300."""
+
+
+def whole_number(text: str) -> int | None:
+    """`text` as a number of things; None where it is none, or beyond any."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
 
 def figure(text: Any) -> Decimal:
     """`text` as a number; NaN where it is none."""

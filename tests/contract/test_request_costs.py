@@ -74,12 +74,13 @@ def test_bybits_limits_are_the_published_ones() -> None:
     assert (address.limit, address.window_s) == (options.requests_per_ip, options.ip_window_s)
 
 
-def test_limits_and_counts_that_binance_tells_are_taken() -> None:
+@pytest.mark.parametrize("broken", ["x", "-1", "9" * 5000])
+def test_limits_and_counts_that_binance_tells_are_taken(broken: str) -> None:
     budget = RequestBudget("binance", binance.rates(), VirtualClock())
     row = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1200}
     odd = [{**row, "interval": "WEEK"}, {**row, "rateLimitType": "CONNECTIONS"}, {**row, "intervalNum": 7}]
     binance.adopt(budget, LINEAR, f'{{"rateLimits": {[row, *odd]}, "symbols": []}}'.replace("'", '"'))
-    headers = {"X-MBX-USED-WEIGHT-1M": "700", "X-MBX-ORDER-COUNT-10S": "3", "X-MBX-ORDER-COUNT-1M": "x"}
+    headers = {"X-MBX-USED-WEIGHT-1M": "700", "X-MBX-ORDER-COUNT-10S": "3", "X-MBX-ORDER-COUNT-1M": broken}
     binance.learn(budget, LINEAR, Answer(200, headers, ""))
     lines = {line.name: (line.used, line.limit) for line in budget.lines()}
     assert lines["linear weight 1M"] == (700, 1200)
@@ -112,6 +113,8 @@ def test_what_bybit_has_left_is_taken() -> None:
     lines = {line.name: (line.used, line.limit) for line in budget.lines()}
     assert lines["order linear"] == (7, 20)
     assert lines[bybit.ADDRESS] == (1, 600)
+    bybit.learn(budget, charged, Answer(200, {"X-Bapi-Limit": "9" * 5000, "X-Bapi-Limit-Status": "1"}, ""))
+    assert {line.name: (line.used, line.limit) for line in budget.lines()} == lines
 
 
 def test_a_refusal_holds_what_it_is_about_and_nothing_else() -> None:
