@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Unpack
 
-from bot.domain.order import Order, OrderStatus, Side, TimeInForce
+from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import Route
 from bot.execution.context import ExecutionContext
 from bot.execution.grid import own_touch, resting_price
@@ -115,6 +115,10 @@ class MakerExecutor(PairExecutor):
     def _flatten(self, pair: Pair) -> None:
         self.take_back(pair)
         super()._flatten(pair)
+
+    def _lose(self, pair: Pair, fill: Fill) -> None:
+        self.take_back(pair)  # a pair that is being closed because of it waits for nobody's price
+        super()._lose(pair, fill)
 
     def _even(self, pair: Pair, ahead: PairLeg) -> None:
         behind = pair.other(ahead)

@@ -304,3 +304,25 @@ def test_a_fill_told_twice_counts_once(bench: Bench) -> None:
     assert pair.buy.held == D("0.10")
     assert len(bench.cancels) == 1
     assert sum(kind is RecordKind.FILL for kind, _, _ in bench.journal.records) == 1
+
+
+@pytest.mark.parametrize("taken", ["0.20", "0.50"])
+def test_what_rests_is_taken_back_when_the_venue_takes_the_position_away(bench: Bench, taken: str) -> None:
+    pair = bench.entered()
+    out = bench.inbox[-1]
+    bench.executor.on_forced(
+        Fill(
+            fill_id="adl", client_order_id="adl_autoclose", instrument=PERP, side=Side.SELL, price=D(1000),
+            quantity=D(taken), fee=D(0), fee_asset="USDT", is_maker=False, ts_event_ns=bench.clock.now_ns(),
+            forced="adl",
+        )
+    )  # fmt: skip
+    assert bench.cancels == [out.client_order_id]
+    bench.end(OrderStatus.CANCELLED, order=out)
+    if taken == "0.20":
+        last = bench.inbox[-1]
+        assert (last.side, last.quantity, last.reduce_only) == (Side.SELL, D("0.30"), True)
+        assert not last.time_in_force.rests
+        bench.fill("0.30")
+        bench.end(OrderStatus.FILLED, "0.30")
+    assert (pair.state, pair.close_reason, pair.buy.held) == (PairState.CLOSED, "adl", 0)
