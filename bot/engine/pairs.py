@@ -303,8 +303,16 @@ class PairDesk:
                 self.leave(state)
             if state.holding is not None and self._listings.is_ending(state.route):
                 self.close(state, "delisting", now_ns)
-            if state.holding is not None and any(one.id in endangered for one in state.route.instruments):
+            in_danger = bool(endangered) and any(one.id in endangered for one in state.route.instruments)
+            if state.holding is not None and in_danger:
                 self.close(state, "liquidation_distance", now_ns)
+            elif state.pair is not None and (in_danger or self._is_unwanted(state.pair)):
+                self.executor.take_back(state.pair)
+
+    def _is_unwanted(self, pair: Pair) -> bool:
+        """Whether it is being opened where nothing new is by now: the gate was asked before its entry rested."""
+        instruments = pair.opportunity.route.instruments
+        return pair.state is PairState.OPENING and any(self.portfolio.quarantined(one) for one in instruments)
 
     def _offered(self, state: RouteState) -> float | None:
         """The route's gross edge at the newest quotes, also while it has no price yet: suspicion needs no warm-up."""
