@@ -201,6 +201,20 @@ async def test_fault_50_a_liquidation_that_the_stream_never_told_of_is_booked_an
         assert (here.desk.ledger.position(A), here.desk.portfolio.quarantine) == (0, {})
 
 
+async def test_fault_50_a_liquidation_told_before_the_fill_that_it_took_from_is_booked_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The stream told of it when no pair held anything yet, and tells no fill twice."""
+    async with rig(monkeypatch) as here:
+        monkeypatch.setattr(here.venue, "take", lambda one: bool(one.forced))
+        taken = fill("2", "0.5", order="autoclose-1", side=Side.SELL).model_copy(update={"forced": "adl"})
+        here.venue.told += [fill("1", "0.5"), taken]
+        here.venue.usdt = D("999.9")
+        await until(lambda: here.desk.ledger.has_fill(A.id, "2"))
+        await here.looks(4)
+        assert (here.desk.ledger.position(A), here.desk.portfolio.quarantine) == (0, {})
+
+
 async def test_fault_50_what_no_pair_held_of_a_liquidation_quarantines(monkeypatch: pytest.MonkeyPatch) -> None:
     async with rig(monkeypatch) as here:
         monkeypatch.setattr(here.desk, "on_fill", lambda one: None)

@@ -252,7 +252,8 @@ class Reconciler:
                 self._desk.on_fill(fill)
             return
         if fill.forced:
-            if not account.take(fill):
+            # A stream may have told of it before the fill that it took from: nobody held anything then.
+            if not account.take(fill) or not self._is_known(fill.instrument.id, fill.fill_id):
                 self._desk.on_fill(fill)
             if self._is_known(fill.instrument.id, fill.fill_id):
                 self._event("warning", f"what the venue did itself ({fill.forced}: {words}) was never told: booked")
