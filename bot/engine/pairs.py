@@ -285,6 +285,12 @@ class PairDesk:
         self._book.closed(state, pair, why, ts_ns)
         self.executor.close(pair, why)
 
+    def thaw(self, route_id: str | None) -> None:
+        """A person wants closed what a halt of theirs had left alone, of a route or of all (None)."""
+        self.executor.thaw(route_id)
+        self.chains.thaw(route_id)
+        self.witness.thawed(route_id)
+
     def edge_gone(self, state: RouteState) -> None:
         """A pair is being opened on a route that is not worth it any more: no post-only entry of it waits longer."""
         if state.pair is not None and state.pair.state is PairState.OPENING and not state.route.is_round_trip:

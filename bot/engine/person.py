@@ -108,8 +108,7 @@ class Person:
             self._desk.gate.reduce(Cause.PERSON, f"paused by {pause.by}")
         self._pauses.set(route, pause)
         if pause.is_leaving:
-            self._desk.executor.thaw(route)
-            self._desk.chains.thaw(route)
+            self._desk.thaw(route)
         self._apply()
 
     def _keep_pauses(self, write: Callable[[], None]) -> None:

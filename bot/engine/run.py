@@ -269,7 +269,7 @@ class EngineRun:
             stay_halted(self._halted, left, self.engine.desk.gate, self._person.wants_closed, self.engine.event)
         self._reconciler = self._takeover.go_on(left)
         if self._shadow is not None:
-            self._shadow.start()
+            self._shadow.start(self._halted, self._person.wants_closed)
         return before
 
     async def _trade(self, before: Sequence[str]) -> MarketEnd:

@@ -26,5 +26,8 @@ class Witness:
     def ended(self, order: Order) -> None:
         """An order is final, or its outcome is unknown."""
 
+    def thawed(self, route_id: str | None) -> None:
+        """A person wants closed what was left alone of a route, or of all (None)."""
+
     def entered(self, why: str) -> None:
         """The gate is in a new state, or a cause of the same one has come or gone."""

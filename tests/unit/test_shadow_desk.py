@@ -167,7 +167,7 @@ class Bench:
         )
         self.shadow.look_back()
         self.engine.start()
-        self.shadow.start()
+        self.shadow.start(None, lambda *_: False)
 
     def fees(self, taker: str) -> dict[Feed, FeeSchedule]:
         return {

@@ -167,6 +167,11 @@ class ShadowDesk(Witness):
         """A paper order is final."""
         self._settle(self._by_paper.get(_pair_id(order)))
 
+    def thawed(self, route_id: str | None) -> None:
+        """Twins that were left alone have nobody beside them: they are closed."""
+        self._real.executor.thaw(route_id)
+        self._real.executor.flatten(route_id)
+
     def entered(self, why: str) -> None:
         """The paper gate is in a new state, or for another cause: the real one follows to where it is by now."""
         gate, paper = self._real.gate, self._paper.gate

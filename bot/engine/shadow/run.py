@@ -20,6 +20,7 @@ from bot.domain.shadow import ShadowStatus
 from bot.domain.standing import VenueStanding
 from bot.engine import run_record
 from bot.engine.accounts.earlier_results import realised_today
+from bot.engine.accounts.halted_start import stay_halted
 from bot.engine.accounts.left_behind import LeftBehind, in_order_of_adoption, left_behind, write_missing
 from bot.engine.accounts.letting_go import let_go
 from bot.engine.accounts.reconciler import Reconciler
@@ -38,6 +39,7 @@ from bot.errors import PreflightFailed, StorageError
 from bot.execution.journal_replay import LeftPair
 from bot.ports import Actions, HasAccounts, Journal, PaysFunding, QuoteDrivenVenue, RecordKind
 from bot.risk.gate import TradingState
+from bot.risk.halt_flag import HaltFlag
 from bot.risk.kill_switch import KillSwitch
 
 SUFFIX = "s"
@@ -208,9 +210,14 @@ class ShadowRun:
             others = realised_today(self._data_dir, ours, self._instruments, now_ns, self._left.reopened)
             self.desk.portfolio.restore_today(others - self._realised, now_ns)
 
-    def start(self) -> None:
-        """Follow from now on. A twin of an earlier run has nobody beside it any more: it is closed."""
+    def start(self, flag: HaltFlag | None, wants_closed: Callable[[str, int | None], bool]) -> None:
+        """Follow from now on. A twin of an earlier run has nobody beside it any more: it is closed.
+
+        Beside a person's halt (`flag`) it is left alone until they want it closed.
+        """
         self.desk.start()
+        if flag is not None:
+            stay_halted(flag, self._pairs, self.desk.gate, wants_closed, self.event)
         for left in in_order_of_adoption(self._pairs):
             what = f"{left.pair.id}, which was {left.pair.state}, and holds {left.held_words()}"
             self.event("warning", f"adopted twin {what}")
