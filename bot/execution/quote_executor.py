@@ -79,7 +79,7 @@ class QuoteExecutor(MakerExecutor):
             rest = next(iter(self.rests_of(pair)), None)
             if pair.state is PairState.OPENING and rest is not None:
                 self._look_at_entry(pair, rest, now_ns)
-            elif pair.state is PairState.OPEN and rest is None and pair.close_reason is None and not pair.is_frozen:
+            elif pair.state is PairState.OPEN and not (pair.pending or pair.close_reason or pair.is_frozen):
                 self._offer(pair)
 
     def on_fill(self, fill: Fill) -> None:

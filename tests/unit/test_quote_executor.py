@@ -1,10 +1,14 @@
 """Round trips on a virtual clock, at a venue whose answers each test writes itself."""
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import pytest
 
 from bot.domain.instrument import Instrument
 from bot.domain.order import Fill, Order, OrderStatus, Side, TimeInForce
 from bot.domain.route import HoldLeg, Liquidity, Opportunity, Route, TradeLeg
+from bot.execution.journal_replay import JournalReplay
 from bot.execution.pair import Pair, PairState
 from bot.execution.pair_record import pair_record
 from bot.execution.quote_executor import QuoteExecutor
@@ -14,6 +18,14 @@ from tests.unit.executor_bench import MS, D, ExecutorBench
 from tests.unit.pair_bench import PERP, SETTINGS, SPOT
 
 REST_S = 5.0
+
+
+class Record(NamedTuple):
+    """One of a journal."""
+
+    kind: RecordKind
+    key: str
+    body: Mapping[str, Any]
 
 
 def round_trip(instrument: Instrument, side: Side = Side.BUY) -> Route:
@@ -326,3 +338,21 @@ def test_what_rests_is_taken_back_when_the_venue_takes_the_position_away(bench: 
         bench.fill("0.30")
         bench.end(OrderStatus.FILLED, "0.30")
     assert (pair.state, pair.close_reason, pair.buy.held) == (PairState.CLOSED, "adl", 0)
+
+
+def test_beside_an_exit_of_an_unknown_end_that_an_earlier_run_left_none_is_placed(bench: Bench) -> None:
+    replay = JournalReplay()
+    bench.entered()
+    for kind, key, body in bench.journal.records:
+        replay.take(Record(kind, key, body))
+    (left,) = replay.left()
+    exit_id = bench.inbox[-1].client_order_id
+    assert isinstance(left.pair, Pair)
+    assert left.pair.pending == {exit_id}
+    later = Bench()
+    later.executor.adopt(left.pair)
+    later.pass_s(3)
+    assert later.inbox == []
+    later.end(OrderStatus.CANCELLED, order=left.pair.orders[exit_id][0])
+    later.pass_s(1)
+    assert [(order.side, order.quantity) for order in later.inbox] == [(Side.SELL, D("0.50"))]
