@@ -82,6 +82,7 @@ class MakerExecutor(PairExecutor):
 
     def take_back(self, pair: Pair) -> None:
         """What rests of a pair is not wanted any more; what was filled of it is hedged as ever."""
+        pair.leaves_by_maker = False
         for rest in self.rests_of(pair):
             self._call_back(rest)
 
@@ -134,17 +135,19 @@ class MakerExecutor(PairExecutor):
         self._take_back_from(pair, ahead)
 
     def _close_step(self, pair: Pair) -> None:
-        makers = [leg for leg in _maker_legs(pair) if self._orders.must_go(pair, leg)]
-        if makers and not pair.pending and pair.leaves_by_maker:
+        ahead = self._orders.leg_ahead(pair)
+        if ahead is not None:
+            self._take_back_from(pair, ahead)  # what is too much of it is to be taken, and not waited for
+        elif pair.leaves_by_maker and not pair.pending:
             pair.leaves_by_maker = False
-            self._let_rest(pair, [(leg, reducing_side(leg), to_go(pair, leg), "close") for leg in makers])
-            return
+            makers = [leg for leg in _maker_legs(pair) if self._orders.must_go(pair, leg)]
+            if makers and not self._is_ending and all(self._quotes(leg.instrument) is not None for leg in pair.legs):
+                self._let_rest(pair, [(leg, reducing_side(leg), to_go(pair, leg), "close") for leg in makers])
+                return
         super()._close_step(pair)
 
     def _start_closing(self, pair: Pair, reason: str) -> None:
-        patient = self.leaves_patiently(reason) and not pair.is_round_trip and not self._is_ending
-        quoted = all(self._quotes(leg.instrument) is not None for leg in pair.legs)
-        pair.leaves_by_maker = patient and quoted
+        pair.leaves_by_maker = self.leaves_patiently(reason)
         super()._start_closing(pair, reason)
 
     # Orders that rest

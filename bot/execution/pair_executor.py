@@ -351,8 +351,8 @@ class PairExecutor:
                 return
             pair.state = PairState.OPEN
             self._changed(pair)
-            if pair.close_reason == FLATTEN:
-                self.close(pair, FLATTEN)
+            if pair.close_reason is not None:
+                self.close(pair, pair.close_reason)
         elif any(self._orders.must_go(pair, leg) for leg in pair.legs):
             self._start_closing(pair, TOO_SMALL)
         else:

@@ -274,6 +274,41 @@ def test_a_patient_leaving_rests_first_and_hedges_what_goes() -> None:
     assert (pair.state, pair.buy.held, pair.sell.held, here.halts) == (PairState.CLOSED, 0, 0, [])
 
 
+def test_where_both_rest_to_leave_the_first_that_is_filled_has_the_other_taken() -> None:
+    here = Bench(MAKER, MAKER)
+    pair = here.open()
+    for order in list(here.inbox):
+        here.done(order)
+    here.executor.close(pair, "edge_gone")
+    sold, bought = here.inbox[-2:]
+    assert {order.time_in_force for order in (sold, bought)} == {TimeInForce.POST_ONLY}
+    here.fill(sold, "0.50")
+    here.end(sold, "0.50")
+    here.taken_back(bought)
+    assert (here.the(PERP).side, here.the(PERP).time_in_force) == (Side.BUY, TimeInForce.IOC)
+    here.done(here.the(PERP))
+    assert (pair.state, pair.buy.held, pair.sell.held, here.halts) == (PairState.CLOSED, 0, 0, [])
+
+
+@pytest.mark.parametrize("meanwhile", ["no quote", "flatten", "the run ends"])
+def test_a_patient_leaving_that_had_to_wait_for_an_order_rests_only_where_it_still_may(meanwhile: str) -> None:
+    here, pair = opened()
+    here.fill(here.inbox[0], "0.10")  # after its final state: what is too much is sold
+    evening = here.the(SPOT)
+    here.executor.close(pair, "edge_gone")
+    if meanwhile == "no quote":
+        here.quotes[SPOT.id] = None
+    elif meanwhile == "flatten":
+        here.executor.flatten()
+    else:
+        here.executor.withdraw()
+    here.done(evening)
+    here.quote(SPOT, 999.0, 1001.0)
+    here.wait(1_000)
+    assert [order.time_in_force for order in here.inbox[-2:]] == [TimeInForce.IOC] * 2
+    assert (here.executor.resting, pair.imbalance) == (0, 0)
+
+
 @pytest.mark.parametrize("reason", ["loss_stop", "max_holding", "flatten"])
 def test_an_urgent_leaving_takes(reason: str) -> None:
     here, pair = opened()
@@ -343,3 +378,31 @@ def test_an_entry_taken_back_before_its_intent_was_durable_never_leaves() -> Non
     here.executor.take_back_entries()
     here.journal.sync()
     assert (here.inbox, here.cancels, pair.state) == ([], [], PairState.MISSED)
+
+
+@pytest.mark.parametrize("when", ["it rests", "before a restart"])
+def test_a_pair_that_the_venue_took_from_while_it_was_opened_is_closed_once_it_is_even(when: str) -> None:
+    here = Bench()
+    pair = here.open()
+    rest = here.the(SPOT)
+    here.fill(rest, "0.30")
+    here.done(here.the(PERP))
+    taken = Fill(
+        fill_id="taken", client_order_id="autoclose-1", instrument=PERP, side=Side.BUY, price=D(1003),
+        quantity=D("0.10"), fee=ZERO, fee_asset="USDT", is_maker=False, ts_event_ns=0, forced="liquidation",
+    )  # fmt: skip
+    if when == "it rests":
+        here.executor.on_forced(taken)
+        here.taken_back(rest, "0.30")
+    else:
+        here.end(rest, "0.30", OrderStatus.CANCELLED)
+        pair.state, pair.close_reason = PairState.OPENING, "liquidation"  # as a start finds it
+        assert pair.count(taken)
+        later = Bench()
+        later.executor.adopt(pair)
+        here = later
+    here.done(here.the(SPOT))
+    assert pair.state is PairState.CLOSING
+    for order in here.inbox[-2:]:
+        here.done(order)
+    assert (pair.state, pair.close_reason, pair.buy.held, pair.sell.held) == (PairState.CLOSED, "liquidation", 0, 0)
