@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.domain.instrument import ListingStatus
 from bot.domain.order import Side
-from bot.domain.route import TradeLeg
+from bot.domain.route import Route, TradeLeg
 from bot.market.quote_ages import QuoteAges
 from bot.ports import FeedState
 from bot.risk import limits
@@ -205,6 +205,13 @@ SPOT, CROSS, ETH, THERE = (
 )  # fmt: skip
 RING_MARKETS = {SPOT.id: Market(quote()), CROSS.id: Market(quote(0.05)), ETH.id: Market(quote(5.0125))}
 HEDGED = sent().model_copy(update={"legs": (*sent().legs, TradeLeg(instrument=A, side=Side.SELL))})
+COINS = Route(
+    kind="triangular",
+    legs=tuple(
+        TradeLeg(instrument=of, side=side) for of, side in ((SPOT, Side.SELL), (ETH, Side.BUY), (CROSS, Side.SELL))
+    ),
+)
+"""BTC in, BTC out: what it loses is counted in BTC."""
 TURNED = ring().model_copy(update={"legs": ring().legs[:2]})
 CHAINS: Sequence[tuple[Limit, Held, Proposal, bool, str]] = [
     (limits.ExecutableRoute(), Held(), around(), True, ""),
@@ -220,6 +227,8 @@ CHAINS: Sequence[tuple[Limit, Held, Proposal, bool, str]] = [
     (limits.UsableNumbers(), Held(), across(amounts=()), False, "amount"),
     (limits.MaxPlausibleEdge(25.0001), Held(), around(), True, ""),
     (limits.MaxPlausibleEdge(25.0), Held(), around(prices=(100.0, 0.05, 5.013)), False, "plausible_edge"),
+    (UNIT, Held(), around(), True, ""),
+    (UNIT, Held(rates={("BTC", "USDT"): 100.0}), around(route=COINS), False, "notional_unit BTC"),
     (limits.MaxInFlight(1000.0), Held(travelling=500.0), around(), True, ""),
     (limits.MaxInFlight(1000.0), Held(travelling=500.1), around(), False, "in_flight_notional"),
     (limits.MaxInFlight(1000.0), Held(travelling=1e9), proposal(), True, ""),

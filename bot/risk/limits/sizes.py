@@ -17,14 +17,22 @@ def _with(held: float | None, added: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class NotionalUnit:
-    """Every cap is a number of quote units: of a currency that is worth thousands of dollars none would hold."""
+    """Every cap is a number of quote units: of a currency that is worth thousands of dollars none would hold.
+
+    What a chain loses is counted in what it begins with: of a coin no loss would reach its limit.
+    """
 
     pegged: tuple[str, ...]
     """Each is worth about what the caps are meant in."""
 
     def check(self, proposal: Proposal, portfolio: Portfolio) -> Refused | None:
-        """What the first trade's currency is worth, in the first of these that a watched market prices it in."""
-        currency = proposal.route.buy.quote
+        """What the first trade's currency is worth, and what it spends of a chain."""
+        route = proposal.route
+        refused = self._of(route.buy.quote, portfolio)
+        return self._of(route.priced[0].spends, portfolio) if refused is None and route.chain else refused
+
+    def _of(self, currency: str, portfolio: Portfolio) -> Refused | None:
+        """In the first of the pegged that a watched market prices it in."""
         if currency in self.pegged:
             return None
         rates = (portfolio.currency_rate(currency, other) for other in self.pegged)
