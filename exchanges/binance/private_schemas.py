@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 
 from bot.domain.order import OrderStatus, Side
 from exchanges.binance.schemas import MsAsNs
-from exchanges.common.figures import BROKEN, Amount, Figure, PriceOrNone
+from exchanges.common.figures import BROKEN, Amount, Blank, Figure, PriceOrNone
 
 _STATUSES = {
     "NEW": OrderStatus.SENT,
@@ -153,7 +153,8 @@ class FundingRow(_Row):
     """A row of `fundingRate`."""
 
     rate: Amount = Field(validation_alias="fundingRate")
-    mark_price: Amount = Field(validation_alias="markPrice")
+    mark_price: Blank = Field(validation_alias="markPrice")
+    """Of old settlements it is empty."""
     ts_ns: MsAsNs = Field(validation_alias="fundingTime")
 
 
@@ -186,7 +187,7 @@ class Execution(_Row):
     """Of this event."""
     price: Amount = Field(validation_alias="L")
     filled: Amount = Field(validation_alias="z")
-    fee: Amount = Field(default=Decimal(0), validation_alias="n")
+    fee: Blank = Field(default=Decimal(0), validation_alias="n")
     fee_asset: str | None = Field(default=None, validation_alias="N")
     trade_id: str = Field(validation_alias="t")
     is_maker: bool = Field(validation_alias="m")

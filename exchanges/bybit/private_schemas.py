@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from bot.domain.order import OrderStatus, Side
-from exchanges.common.figures import BROKEN, Amount, Figure, PriceOrNone
+from exchanges.common.figures import BROKEN, Amount, Blank, Figure, PriceOrNone
 
 _MS = 1_000_000
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
@@ -19,8 +19,6 @@ _KNOWN = _OPEN | _ENDED | {"PartiallyFilled", "Filled", "Rejected"}
 _NO_WORDS = frozenset({"", "EC_NoError", "UNKNOWN"})
 _RowT = TypeVar("_RowT")
 
-Blank = Annotated[Decimal, Field(allow_inf_nan=False), BeforeValidator(lambda text: 0 if text in ("", None) else text)]
-"""Bybit leaves empty what does not apply."""
 BybitSide = Annotated[Side, BeforeValidator(lambda text: _SIDES.get(text, text))]
 MsTextAsNs = Annotated[int, Field(ge=0), AfterValidator(lambda ms: ms * _MS)]
 

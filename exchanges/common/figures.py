@@ -35,6 +35,8 @@ def _price(text: Any) -> Decimal | None:
 
 Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
 """A figure that its row is worth nothing without."""
+Blank = Annotated[Decimal, Field(allow_inf_nan=False), BeforeValidator(lambda text: 0 if text in ("", None) else text)]
+"""Venues leave empty what does not apply."""
 Figure = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(figure)]
 PriceOrNone = Annotated[Annotated[Decimal, Field(allow_inf_nan=True)] | None, BeforeValidator(_price)]
 """None: the venue says that there is none; NaN: it says nothing that can be read."""

@@ -9,7 +9,8 @@ import pytest
 from bot.clock import VirtualClock
 from bot.domain.instrument import Instrument, Segment
 from bot.domain.order import OrderStatus
-from exchanges.binance.order_requests import BinanceOrders
+from exchanges.binance.order_requests import BinanceOrders, fill_of_event
+from exchanges.binance.private_schemas import OrderTradeUpdate
 from exchanges.common.account.order_desk import OrderReport
 from tests.integration.actions_rig import an_order
 
@@ -96,3 +97,15 @@ def test_every_fill_of_an_order_that_rested_for_weeks_is_told(traded: tuple[int,
     orders = BinanceOrders({PERP.feed: rest}, {PERP.id: "BTCUSDT"}, VirtualClock(now_ms * 1_000_000))
     fills = asyncio.run(orders.fills(order, report))
     assert sorted(fill.fill_id for fill in fills) == [str(number) for number in range(1, len(traded) + 1)]
+
+
+@pytest.mark.parametrize("fee", [{}, {"n": None, "N": None}, {"n": "", "N": None}])
+def test_a_fill_without_a_commission_is_told(fee: dict[str, Any]) -> None:
+    """What Binance trades away itself may say null for both."""
+    event = {
+        "s": "BTCUSDT", "c": "autoclose-1", "S": "SELL", "x": "CALCULATED", "X": "FILLED", "i": 7, "l": "0.1",
+        "z": "0.1", "L": "50000", "T": SENT_MS, "t": 11, "m": False, **fee,
+    }  # fmt: skip
+    fill = fill_of_event(PERP, OrderTradeUpdate.model_validate({"o": event}).order)
+    assert fill is not None
+    assert (fill.quantity, fill.fee, fill.fee_asset, fill.forced) == (Decimal("0.1"), 0, "USDT", "liquidation")

@@ -40,6 +40,7 @@ class Rest:
         self.rows: list[tuple[str, int]] = []
         self.asked = self.fails_at = self.rates_asked = 0
         self.has_published = True
+        self.mark_price = "50000"
 
     async def open(self) -> None:
         """Its clock is ours."""
@@ -60,7 +61,7 @@ class Rest:
 
     async def public(self, path: str, kind: Any, values: dict[str, str]) -> Any:
         self.rates_asked += 1
-        row = {"fundingRate": "-0.0001", "markPrice": "50000", "fundingTime": int(values["startTime"]) + 60_000}
+        row = {"fundingRate": "-0.0001", "markPrice": self.mark_price, "fundingTime": int(values["startTime"]) + 60_000}
         return kind.validate_python([row] if self.has_published else [])
 
 
@@ -104,6 +105,15 @@ async def test_a_rate_that_is_not_published_yet_is_not_made_of_a_position_that_w
     account = await opened(rest, position="-0.001")  # by now; it was another when it was settled
     (payment,) = await account.missed_funding()
     assert (payment.amount, payment.rate, payment.mark_price) == (D("0.25"), 0, 0)
+
+
+async def test_a_mark_price_that_binance_leaves_empty_keeps_back_no_payment() -> None:
+    rest = Rest()
+    rest.mark_price = ""
+    rest.rows = [("BTCUSDT", HOUR_MS)]
+    account = await opened(rest)
+    (payment,) = await account.missed_funding()
+    assert (payment.amount, payment.rate, payment.mark_price) == (D("0.25"), D("-0.0001"), 0)
 
 
 async def test_funding_behind_a_page_of_other_instruments_is_told() -> None:
