@@ -125,7 +125,10 @@ def _is_done(command: Command, shown: Snapshot) -> bool:
 
 
 def _open_pairs(command: Command, shown: Snapshot) -> list[str]:
-    return [row.pair for row in shown.pairs if command.route in (None, row.route)]
+    """Real ones beside paper ones too: what has money in it is the last to be forgotten."""
+    twins = {} if shown.shadow is None else shown.shadow.twins
+    open_ = [(row.pair, row.route) for row in shown.pairs] + list(twins.items())
+    return [pair for pair, route in open_ if command.route in (None, route)]
 
 
 def _tell(command: Command, shown: Snapshot, *, as_json: bool) -> int:

@@ -240,6 +240,8 @@ class ShadowStatus(BaseModel):
     not_shadowed: dict[str, int]
     """Paper pairs that got none, by the reason: a limit, a kind of route."""
     open_twins: int
+    twins: dict[str, str] = {}
+    """Real pairs that are not over: id -> route."""
     real_orders: int
     real_pnl: dict[str, Decimal]
     """Realised by the real orders, by asset."""

@@ -34,6 +34,7 @@ async def test_a_twin_beside_a_kill_is_left_alone_and_closed_when_a_person_says_
             await second.says("routes over")
             code, status = await main(data_dir, "--mode", "status")
             assert (code, status["state"], status["shadow"]["open_twins"]) == (ExitCode.OK, "HALTED", 1)
+            assert list(status["shadow"]["twins"]) == [twin]
             assert sent(data_dir) == orders
             await main(data_dir, "--mode", "flatten")
             await second.until(lambda: twins(data_dir)[twin] == "closed")

@@ -261,6 +261,7 @@ class ShadowDesk(Witness):
             shadowed=self.tally.shadowed,
             not_shadowed=dict(self.tally.not_shadowed),
             open_twins=len(self._real.executor.pairs),
+            twins={pair.id: pair.opportunity.route.id for pair in self._real.executor.pairs.values()},
             real_orders=self._real.orders,
             real_pnl=self._real.ledger.realised(),
             figures=total,
