@@ -13,6 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 from bot.clock import Clock
@@ -100,8 +101,8 @@ class Notifier:
     def close(self) -> None:
         """Send what waits; a service that does not answer is given up after a few seconds."""
         self._is_closed = True
-        if self._waiting:
-            self._hand_over()
+        while self._waiting and self._hand_over():
+            pass
         if self._is_owed:
             self._outbox.put(self._again_deliver)
         self._outbox.close(_GOODBYE_S)
@@ -120,9 +121,10 @@ class Notifier:
 
     def _send_when_due(self, now_ns: int) -> None:
         self._sent_ns = [sent_ns for sent_ns in self._sent_ns if now_ns - sent_ns < _MINUTE_NS]
-        if len(self._sent_ns) < self._settings.per_minute:
-            self._hand_over()
-        elif not self._is_due:
+        while self._waiting and len(self._sent_ns) < self._settings.per_minute:
+            if not self._hand_over():
+                return  # it is looked after again
+        if self._waiting and not self._is_due:
             self._is_due = True
             self._clock.call_later((self._sent_ns[0] + _MINUTE_NS - now_ns) / 1e9, self._due)
 
@@ -131,15 +133,20 @@ class Notifier:
         if self._waiting:
             self._send_when_due(self._clock.monotonic_ns())
 
-    def _hand_over(self) -> None:
-        text = _joined(self._waiting, self._left_out)
-        if self._outbox.put(lambda: self._deliver(text)):
+    def _hand_over(self) -> bool:
+        """As much of what waits as one message takes; whether there was room for it."""
+        count = _fitting(self._waiting)
+        text = _joined(self._waiting[:count], self._left_out if count == len(self._waiting) else 0)
+        is_taken = self._outbox.put(lambda: self._deliver(text))
+        if is_taken:
             self._sent_ns.append(self._clock.monotonic_ns())
-            self._waiting, self._left_out = [], 0
+            del self._waiting[:count]
+            self._left_out = self._left_out if self._waiting else 0
         self._look_later()
         if self._failed > self._told_failed:
             self._told_failed = self._failed
             self._log("warning", f"{self._failed} notifications could not be delivered")
+        return is_taken
 
     def _look_later(self) -> None:
         if not self._looks_again and not self._is_closed:  # it is closed on another thread than the clock's
@@ -168,6 +175,12 @@ class Notifier:
     def _again_deliver(self) -> None:
         """On the thread of the outbox."""
         self._is_owed = not self._sender.again()
+
+
+def _fitting(texts: Sequence[str]) -> int:
+    """How many of them one message takes; one at least. What was cut off would not be told again for `repeat_s`."""
+    ends = accumulate(len(text) + 1 for text in texts)
+    return max(1, sum(end <= _LONGEST + 1 for end in ends))
 
 
 def _joined(texts: Sequence[str], left_out: int) -> str:

@@ -75,6 +75,25 @@ def test_a_storm_leaves_as_a_few_messages_and_what_waits_is_sent_together() -> N
     ]
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["goes on", "ends"])
+def test_a_halt_that_waits_behind_long_alarms_is_not_cut_off(ends: bool) -> None:
+    pigeon, clock = Pigeon(), VirtualClock()
+    told = notifier(pigeon, clock, per_minute=1)
+    for name in "abcdefghijkl":
+        told.tell("error", f"ALARM: {name} {'x' * 300}")
+    told.tell("error", "HALTED: the day's loss")
+    if not ends:
+        clock.advance_to(200_000_000_000)
+        until(lambda: not told._outbox.is_busy)
+    else:
+        told.close()
+    texts = [text for _, text in pigeon.sent]
+    assert "HALTED: the day's loss" in texts[-1]
+    assert sum(text.count("ALARM") for text in texts) == 12
+    assert all(len(text) <= 2_000 for text in texts)
+    told.close()
+
+
 def test_a_service_that_does_not_answer_holds_nobody_up() -> None:
     pigeon, clock = Pigeon(), VirtualClock()
     pigeon.may_fly.clear()
