@@ -1,5 +1,6 @@
 """The job `rights`: what the keys may do, asked again. One that got worse halts the run."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from bot.clock import Clock
@@ -34,7 +35,12 @@ def key_rights_job(
         return None
 
     async def run() -> str:
-        told = [await _of(account, instruments, stakes, clock, halt) for account in accounts]
+        looks = (_of(account, instruments, stakes, clock, halt) for account in accounts)
+        found = await asyncio.gather(*looks, return_exceptions=True)  # who does not answer shields no other
+        told = [one for one in found if isinstance(one, str)]
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
         return ", ".join(told)
 
     return Job("rights", schedule, run, is_cut_short=True)

@@ -52,7 +52,7 @@ class Pauses:
                 self._read(self._path)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             self.trouble = f"{self._path} is not understood ({type(error).__name__}): everything is paused"
             self.everything, self.routes = Pause(0, "a file that is not understood"), {}
 

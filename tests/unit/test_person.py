@@ -187,7 +187,10 @@ def test_a_pause_of_a_route_that_is_no_more_can_be_taken_back(tmp_path: Path) ->
     assert scene.person.paused == ()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"everything": 1, "routes": {}}', '{"routes": {}}', "\xff"])
+ENDLESS = '{"everything": null, "routes": {"a": {"since_ns": Infinity, "by": "uid 7", "is_leaving": false}}}'
+
+
+@pytest.mark.parametrize("text", [ENDLESS, "", "{", "[]", '{"everything": 1, "routes": {}}', '{"routes": {}}', "\xff"])
 def test_pauses_that_are_not_understood_pause_everything(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text, "latin-1")
     scene = Scene(tmp_path)

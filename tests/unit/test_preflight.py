@@ -301,6 +301,17 @@ async def test_fault_34_a_key_that_got_worse_while_the_bot_runs_halts_it() -> No
     assert [("may withdraw" in why, "is refused" in why) for why in halts] == [(True, False), (False, True)]
 
 
+async def test_a_venue_that_does_not_answer_keeps_no_other_key_from_being_looked_at() -> None:
+    halts: list[str] = []
+    away = Inspector(VenueUnavailable("kraken", "no answer in 5 s"))
+    worse = Inspector(FIT.model_copy(update={"may_withdraw": True}))
+    job = key_rights_job("every 1h", [away, worse], [LINEAR], REAL, SystemClock(), halts.append)
+    assert job is not None
+    with pytest.raises(VenueUnavailable):
+        await job.run()  # type: ignore[misc]
+    assert ["may withdraw" in why for why in halts] == [True]
+
+
 def test_without_an_account_or_a_schedule_there_is_no_job() -> None:
     assert key_rights_job("every 1h", [], [LINEAR], REAL, SystemClock(), print) is None
     assert key_rights_job(None, [Inspector(FIT)], [LINEAR], REAL, SystemClock(), print) is None
