@@ -5,6 +5,7 @@ Source: https://developers.binance.com/docs (user data streams of USDⓈ-M; user
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.account import Balance, Position
 from bot.domain.instrument import Feed, Instrument
-from bot.errors import MalformedPayload, VenueUnavailable
+from bot.errors import Banned, GeoBlocked, MalformedPayload, RateLimited, VenueUnavailable
 from bot.masking import KNOWN
 from exchanges.binance.endpoints import VENUE
 from exchanges.binance.order_requests import fill_of_event, report_of_event
@@ -32,8 +33,8 @@ from exchanges.common.market.plan import printable
 from exchanges.common.requests.venue_http import VenueHttp
 
 _LISTEN_KEY = TypeAdapter(ListenKey)
-_KEEP_ALIVE_S = 1800.0
-"""A listen key lives an hour."""
+_KEEP_ALIVE_S = 1200.0
+"""A listen key lives an hour: where it cannot be renewed once, there is another turn before its end."""
 _LOGIN_S = 5.0
 _FUNDING = "FUNDING_FEE"
 
@@ -163,7 +164,9 @@ class FuturesUserStream(_UserStream):
         Raises:
             VenueError: It is no longer there.
         """
-        await self._rest.key_only("PUT", "/v1/listenKey")
+        # Who cannot be asked now gives no new key either: what is heard on this one goes on.
+        with suppress(Banned, GeoBlocked, RateLimited, VenueUnavailable):
+            await self._rest.key_only("PUT", "/v1/listenKey")
 
     def on_text(self, text: str) -> bool:
         """Take one event; False where the listen key has expired: the socket stays open then, and silent.
