@@ -54,11 +54,11 @@ class PairOrders:
         return leg if self._is_taken(pair, leg, ahead_by(pair, leg)) else None
 
     def is_held_up(self, pair: Pair) -> bool:
-        """Whether a leg is ahead by what its venue takes of a position that shrinks, and others' orders hide that."""
+        """Whether a leg is ahead by what its venue takes of a position that shrinks, and others keep it from that."""
         leg = max(pair.legs, key=lambda leg: abs(leg.net))
         if pair.is_round_trip or not leg.instrument.is_perpetual or not ahead_by(pair, leg):
             return False
-        return self.leg_ahead(pair) is None and self._others_trade(pair, leg.instrument)
+        return self.leg_ahead(pair) is None
 
     def must_go(self, pair: Pair, leg: PairLeg) -> bool:
         """Whether a closing pair still has something on this leg: any position, or spot above the venue's minimum."""

@@ -93,3 +93,20 @@ def test_a_pair_that_waits_for_the_pair_beside_is_closed_at_once() -> None:
     bench.inbox.clear()
     bench.executor.close(pair, "edge_gone")
     assert [(one.side, one.quantity) for one in bench.inbox] == [(Side.SELL, D("0.01"))], "the difference goes first"
+
+
+def test_what_a_leg_is_ahead_by_little_goes_once_no_other_pair_holds_it_the_other_way_round() -> None:
+    bench, beside = opened()
+    pair = bench.open(buy=PERP, sell=OTHER)
+    bench.answer(Side.BUY, PERP)
+    bench.answer(Side.SELL, OTHER, "0.49")
+    assert (pair.state, pair.imbalance) == (PairState.OPEN, D("0.01"))
+    bench.wait(60_000)
+    assert bench.inbox == [], "the account is flat there: its venue takes so little of no position"
+    bench.executor.close(beside, "edge_gone")
+    bench.answer(Side.SELL, SPOT)
+    bench.answer(Side.BUY, PERP)
+    bench.wait_for_an_order()
+    order = bench.answer(Side.SELL, PERP)
+    assert (order.quantity, order.reduce_only) == (D("0.01"), True)
+    assert (pair.state, pair.imbalance, bench.halts) == (PairState.OPEN, NOTHING, [])
