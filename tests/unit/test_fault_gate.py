@@ -220,11 +220,20 @@ def test_fault_22_a_quote_from_the_future_after_a_clock_was_set_back_opens_nothi
     assert play(scene, limits.FreshQuotes) == "taken"
 
 
+def test_fault_49_nothing_is_opened_that_would_be_left_at_once() -> None:
+    def scene(bench: Bench) -> None:
+        bench.warm()
+        bench.linear(2_050, "1010.00", "1010.20")
+
+    assert play(scene, risk={"close_distance_bps": 1e9}).startswith("liquidation_distance ")
+
+
 def test_fault_49_a_pair_is_left_before_the_venue_liquidates_its_leg() -> None:
     safe = in_position(risk={"close_distance_bps": 200})
     safe.clock.advance_to((START_MS + 3_100) * MS)
     assert safe.new() == []
-    bench = in_position(risk={"close_distance_bps": 1e9})
+    bench = in_position()
+    bench.engine.desk._margin_guard._close_bps = 1e9  # what it was opened at is not far enough any more
     bench.clock.advance_to((START_MS + 3_100) * MS)
     assert bench.new() == [(Outcome.CLOSED, "there", "liquidation_distance")]
     assert any("from its liquidation" in line and "are closed" in line for line in bench.log)
