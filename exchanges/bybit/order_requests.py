@@ -145,7 +145,8 @@ def fill_of(instrument: Instrument, row: ExecutionRow) -> Fill | None:
         price=row.price,
         quantity=row.quantity,
         fee=row.fee,
-        fee_asset=row.fee_asset or fee_asset(instrument, row.side),
+        # The stream need not name it: of spot a fee is taken from what is received, a rebate paid in what is given.
+        fee_asset=row.fee_asset or fee_asset(instrument, row.side if row.fee >= 0 else row.side.opposite),
         is_maker=row.is_maker,
         ts_event_ns=row.ts_ns,
     )
