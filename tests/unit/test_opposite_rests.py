@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.clock import VirtualClock
 from bot.domain.order import Fill, OrderStatus, Side
 from bot.engine.accounts.earlier_results import realised_today
 from bot.engine.accounts.left_behind import left_behind, write_missing
@@ -20,6 +21,7 @@ from bot.storage.schema import encode
 from tests.unit import pair_bench
 from tests.unit.pair_bench import OTHER, SPOT, Bench
 from tests.unit.test_postmortem_report import Book, report_of
+from tests.unit.test_shadow_desk import Bench as ShadowBench
 
 D = Decimal
 PERP = pair_bench.PERP.model_copy(update={"min_notional": D(50)})
@@ -210,6 +212,11 @@ def test_killed_twice_the_third_start_counts_what_both_pairs_came_to(tmp_path: P
     assert (found.pairs, len(found.missing_parts)) == ([], 1)
     realised = realised_today(tmp_path, MINE, tuple(KNOWN.values()), 1, missing=found.missing_parts)
     assert realised == flows([fill for fill in bench.counted if fill.client_order_id != "netted"])
+    shadow = ShadowBench(tmp_path / "paper").shadow
+    shadow._data_dir, shadow._instruments, shadow._clock = tmp_path, list(KNOWN.values()), VirtualClock(1)
+    shadow._side = replace(shadow._side, accounts=MINE)
+    shadow.look_back()
+    assert shadow._realised == realised
 
 
 def write(data_dir: Path, run_id: str, records: list[Kept], *, is_open: bool = False) -> SqliteJournal:

@@ -186,7 +186,8 @@ class ShadowRun:
             raise PreflightFailed("\n".join(f"pair {one} is of a run without --shadow: {what}" for one in strangers))
         take_up = self._left.take_up
         self._left.take_up = lambda pair_id: take_up(pair_id) if is_twin(pair_id) else None
-        self._realised = realised_today(self._data_dir, accounts, self._instruments, now_ns)
+        missing = self._left.missing_parts
+        self._realised = realised_today(self._data_dir, accounts, self._instruments, now_ns, missing=missing)
         self.desk.portfolio.restore_today(self._realised, now_ns)
         self._record_start(now_ns)
 
@@ -206,8 +207,9 @@ class ShadowRun:
             self._pairs = await recovery.settle()
             self.desk.portfolio.quarantine.update(recovery.quarantined)
         if self._left.reopened:
-            now_ns, ours = self._clock.now_ns(), self._side.accounts
-            others = realised_today(self._data_dir, ours, self._instruments, now_ns, self._left.reopened)
+            now_ns, left = self._clock.now_ns(), self._left
+            who = self._data_dir, self._side.accounts, self._instruments
+            others = realised_today(*who, now_ns, left.reopened, left.missing_parts)
             self.desk.portfolio.restore_today(others - self._realised, now_ns)
 
     def start(self, flag: HaltFlag | None, wants_closed: Callable[[str, int | None], bool]) -> None:
