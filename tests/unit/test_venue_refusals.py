@@ -18,8 +18,10 @@ from bot.errors import (
 )
 from exchanges.binance import refusals as binance
 from exchanges.bybit import refusals as bybit
+from exchanges.common.requests.outcome import outcome_of
 from exchanges.common.requests.refusals import Refusal, ServerFault
 from exchanges.common.requests.venue_http import Answer
+from exchanges.kraken import refusals as kraken
 
 
 def of_binance(status: int, code: int, text: str = "words") -> VenueError:
@@ -145,3 +147,17 @@ def test_what_exists_already_and_what_is_not_there() -> None:
         refusal = of_bybit(code)
         assert isinstance(refusal, Refusal)
         assert refusal.is_no_such_order
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("EAuth:Rate limit exceeded", RateLimited),
+        ("EAuth:Too many requests", RateLimited),
+        ("EAuth:Account temporary disabled", AuthenticationFailed),
+        ("EAuth:Account unconfirmed", AuthenticationFailed),
+    ],
+)
+def test_what_kraken_turns_away_before_its_engine_is_no_unknown_outcome(text: str, kind: type[VenueError]) -> None:
+    assert type(kraken.of_text(text)) is kind
+    assert outcome_of("a", kraken.of_text(text)) is None, "it did not arrive"
