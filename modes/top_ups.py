@@ -50,7 +50,7 @@ class TopUps:
             clock=self._opened.market.clock,
             event=engine.event,
             line_bps=risk.top_up_distance_bps,
-            target_bps=max(risk.min_liquidation_distance_bps, 2.0 * risk.top_up_distance_bps),
+            target_bps=max(risk.opening_distance_bps, 2.0 * risk.top_up_distance_bps),
             most_notional=risk.top_up_max_notional,
             earlier=self._earlier(),
         )

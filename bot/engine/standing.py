@@ -68,7 +68,7 @@ def _margin_rows(engine: Engine) -> Iterator[LimitRow]:
             yield LimitRow(limit=limit, observed=now.ratio, allowed=risk.max_margin_ratio, unit=unit)
         if isfinite(now.distance_bps):
             limit, unit = f"liquidation_distance {now.wallet}", f"bps, at least ({rests_on})"
-            yield LimitRow(limit=limit, observed=now.distance_bps, allowed=risk.min_liquidation_distance_bps, unit=unit)
+            yield LimitRow(limit=limit, observed=now.distance_bps, allowed=risk.opening_distance_bps, unit=unit)
 
 
 def _limit_rows(engine: Engine, now_ns: int) -> Iterator[LimitRow]:

@@ -85,3 +85,8 @@ class RiskSettings(Section):
     stop_before_delivery_h: NotNegative = Field(
         default=24.0, description="Nothing new in an instrument that is settled or delisted sooner."
     )
+
+    @property
+    def opening_distance_bps(self) -> float:
+        """Nothing is opened nearer to a liquidation than this, nor where it would be closed at once."""
+        return max(self.min_liquidation_distance_bps, self.close_distance_bps)

@@ -12,6 +12,7 @@ import pytest
 from bot.domain.instrument import Instrument, ListingStatus, Segment
 from bot.domain.market import TopOfBook
 from bot.domain.route import Outcome
+from bot.engine.standing import limit_rows
 from bot.risk import limits
 from tests.unit.test_engine_decisions import BYBIT, EVEN, LINEAR, MS, SPOT, START_MS, THERE, Bench, in_position
 
@@ -232,7 +233,9 @@ def test_fault_49_a_pair_is_left_before_the_venue_liquidates_its_leg() -> None:
     safe = in_position(risk={"close_distance_bps": 200})
     safe.clock.advance_to((START_MS + 3_100) * MS)
     assert safe.new() == []
-    bench = in_position()
+    bench = in_position(risk={"close_distance_bps": 2_000})
+    told = {row.limit.split()[0]: row.allowed for row in limit_rows(bench.engine, bench.clock.now_ns())}
+    assert told["liquidation_distance"] == 2_000
     bench.engine.desk._margin_guard._close_bps = 1e9  # what it was opened at is not far enough any more
     bench.clock.advance_to((START_MS + 3_100) * MS)
     assert bench.new() == [(Outcome.CLOSED, "there", "liquidation_distance")]

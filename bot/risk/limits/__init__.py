@@ -122,6 +122,6 @@ def all_limits(settings: Settings) -> tuple[Limit, ...]:
         CollarToOthers(risk.price_collar_bps),
         CoveredByBalance(cap_bps),
         MaxMarginRatio(risk.max_margin_ratio),
-        LiquidationDistance(max(risk.min_liquidation_distance_bps, risk.close_distance_bps)),
+        LiquidationDistance(risk.opening_distance_bps),
         TimeToMarginCall(risk.top_up_s),
     )
