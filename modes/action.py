@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.clock import SystemClock
 from bot.command_line import Arguments
+from bot.domain.money import money_words
 from bot.engine.accounts.halted_start import refused
 from bot.engine.comparison import Comparison
 from bot.engine.engine import RunInfo
@@ -152,7 +153,8 @@ async def _run_on(
 ) -> RunResult:
     settings, market = loaded.settings, opened.market
     info = RunInfo(_new_run_id(), settings.strategy, market.name, real_money, loaded.digest, VERSION)
-    telling = Telling(settings, info, os.environ, headless.log)
+    beside = money_words(settings.market, is_real(settings, opened.keys)) if arguments.shadow else None
+    telling = Telling(settings, info, os.environ, headless.log, beside)
     try:
         async with leased(opened, settings, info.run_id, headless.log) as lease:
             return await _run_told(opened, arguments, loaded, headless, comparison, info, telling, lease, patience)

@@ -29,8 +29,10 @@ class Log(Protocol):
 class Telling:
     """Passes every line on, and tells outside that the run lives. Implements `bot.engine.run.Watch`."""
 
-    def __init__(self, settings: Settings, info: RunInfo, environment: Mapping[str, str], show: Log) -> None:
-        """Nothing leaves before `start` but log lines.
+    def __init__(
+        self, settings: Settings, info: RunInfo, environment: Mapping[str, str], show: Log, shadow: str | None = None
+    ) -> None:
+        """Nothing leaves before `start` but log lines. `shadow`: whose money real orders beside the run's own move.
 
         Raises:
             SettingsError: If an address is not one, or the port of the metrics is taken.
@@ -44,8 +46,8 @@ class Telling:
         _require_free(settings.metrics.port)
         self._watchdog = Watchdog(environment, self._clock)
         self._heartbeat = self._heartbeat_to(environment.get(heartbeat.URL, "").strip())
-        self._file = _log_file(settings, info, self._clock)
-        self._notifier = self._notifier_to(environment.get(notifier.URLS, ""), info)
+        self._file = _log_file(settings, info, shadow, self._clock)
+        self._notifier = self._notifier_to(environment.get(notifier.URLS, ""), info, shadow)
 
     def watch(self, run: EngineRun) -> None:
         """The run that is told of."""
@@ -94,7 +96,7 @@ class Telling:
         every_s = self._settings.notifications.heartbeat_every_s
         return Heartbeat(url, every_s, self._clock, self._is_well) if url else None
 
-    def _notifier_to(self, urls: str, info: RunInfo) -> Notifier | None:
+    def _notifier_to(self, urls: str, info: RunInfo, shadow: str | None) -> Notifier | None:
         if not urls.strip():
             return None
         try:
@@ -102,6 +104,7 @@ class Telling:
         except ValueError as error:
             raise SettingsError(str(error)) from None
         title = f"Crypto Pipe, {info.market.upper()} market, {money_words(info.market, info.real_money)}"
+        title += "" if shadow is None else f", SHADOW: {shadow}"
         return Notifier(sender, title, self._settings.notifications, self._clock, self._show)
 
     def _is_well(self) -> bool:
@@ -129,9 +132,10 @@ def _require_free(port: int | None) -> None:
             raise SettingsError(f"metrics.port {port} cannot be listened on: {error.strerror}") from error
 
 
-def _log_file(settings: Settings, info: RunInfo, clock: SystemClock) -> JsonLog | None:
+def _log_file(settings: Settings, info: RunInfo, shadow: str | None, clock: SystemClock) -> JsonLog | None:
     log = settings.log
     if log.json_file is None:
         return None
     about = {"run_id": info.run_id, "market": info.market, "real_money": info.real_money}
+    about |= {} if shadow is None else {"shadow": shadow}
     return JsonLog(log.json_file, max_bytes=log.max_bytes, keep=log.keep, about=about, clock=clock)
