@@ -127,6 +127,21 @@ def test_a_later_answer_may_know_of_more_fills() -> None:
     assert isinstance(heard.events[-1], Order)
 
 
+@pytest.mark.parametrize("told", [[], [fill(1, "0.4")]])
+def test_an_order_that_is_filled_with_nothing_is_waited_for(told: list[Fill]) -> None:
+    """Bybit leaves empty what does not apply, and ccxt makes 0 of a quantity that Kraken leaves out."""
+    desk, heard = opened()
+    for one in told:
+        desk.on_fill(one)
+    desk.on_report(report(OrderStatus.FILLED, "0"))
+    assert (heard.events, desk.in_flight) == (told, 1)
+    desk.on_report(report(OrderStatus.FILLED, "1"))
+    desk.on_fill(fill(2, "0.6" if told else "1"))
+    final = heard.events[-1]
+    assert isinstance(final, Order)
+    assert (final.status, final.filled_quantity) == (OrderStatus.FILLED, 1)
+
+
 def test_a_fill_after_the_end_is_told_and_changes_no_state() -> None:
     desk, heard = opened()
     desk.reject("a", "no")

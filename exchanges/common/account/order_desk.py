@@ -170,7 +170,8 @@ class OrderDesk:
             return
         flight.known.set()
         flight.open_at_venue = not report.status.is_terminal
-        if report.status.is_terminal:
+        is_credible = report.status is not OrderStatus.FILLED or report.filled_quantity > 0  # a quantity was left out
+        if report.status.is_terminal and is_credible:
             claimed = flight.claim
             # A later answer may know of more fills: a venue's two copies of an order need not agree at once.
             if claimed is None or report.filled_quantity > claimed.filled_quantity:
