@@ -210,7 +210,7 @@ class CryptoPipeApp(App[None]):
         self._heard_ns = self._clock.monotonic_ns()
         self._log_lines += message.log
         if isinstance(self.screen, LeaveScreen):
-            self.screen.show_open_pairs(message.open_pairs)
+            self.screen.show_open_pairs(message)
 
     def _paint(self) -> None:
         """Show the newest snapshot: however fast they come, four times a second is enough to read."""
@@ -293,7 +293,7 @@ class CryptoPipeApp(App[None]):
     def action_stop_trading(self) -> None:
         """Asks how much of it, and for what."""
         if self._newest is not None and not isinstance(self.screen, EndScreen | StopScreen):
-            self.push_screen(StopScreen(self._routes.chosen, self._newest.open_pairs), self._obey)
+            self.push_screen(StopScreen(self._routes.chosen, self._newest), self._obey)
 
     async def _obey(self, wish: Wish | None) -> None:
         if wish is not None:
@@ -310,7 +310,7 @@ class CryptoPipeApp(App[None]):
         elif self._newest is None:
             self._leave(ExitCode.OK, ["Detached before the engine answered."])
         elif not isinstance(self.screen, LeaveScreen):
-            self.push_screen(LeaveScreen(self._newest.open_pairs), self._answer)
+            self.push_screen(LeaveScreen(self._newest), self._answer)
 
     async def _answer(self, choice: Choice | None) -> None:
         if choice == "detach":

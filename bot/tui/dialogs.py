@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from bot.domain.snapshot import Snapshot
 from bot.tui.pairs import Pairs
 from bot.tui.table import Cell
 
@@ -21,10 +22,14 @@ _MEANINGS = (
 )
 
 
-def told_open(open_pairs: int) -> Content:
-    """How many pairs are open, in words."""
+def told_open(shown: Snapshot) -> Content:
+    """How many pairs are open, in words; a shadow's real ones beside those on paper."""
     pairs = {0: "No pair is open.", 1: "One pair is open."}
-    return Content(pairs.get(open_pairs, f"{open_pairs} pairs are open."))
+    words = pairs.get(shown.open_pairs, f"{shown.open_pairs} pairs are open.")
+    shadow = shown.shadow
+    if shadow is not None and shadow.open_twins:
+        words += f" SHADOW ({shadow.money}): {shadow.open_twins} open."
+    return Content(words)
 
 
 class LeaveScreen(ModalScreen[Choice]):
@@ -38,9 +43,9 @@ class LeaveScreen(ModalScreen[Choice]):
         Binding("right", "app.focus_next", show=False),
     ]
 
-    def __init__(self, open_pairs: int) -> None:
+    def __init__(self, shown: Snapshot) -> None:
         super().__init__()
-        self._pairs = Static(told_open(open_pairs), classes="heading")
+        self._pairs = Static(told_open(shown), classes="heading")
 
     def compose(self) -> ComposeResult:
         """Three buttons, the harmless one focused."""
@@ -53,9 +58,9 @@ class LeaveScreen(ModalScreen[Choice]):
                 yield Button("S · Stop the engine", id="stop", variant="error")
                 yield Button("Esc · Cancel", id="cancel")
 
-    def show_open_pairs(self, count: int) -> None:
+    def show_open_pairs(self, shown: Snapshot) -> None:
         """What is open now: the engine trades on while the question stands."""
-        self._pairs.update(told_open(count))
+        self._pairs.update(told_open(shown))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The same as the key."""

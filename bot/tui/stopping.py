@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from bot.domain.snapshot import RouteRow
+from bot.domain.snapshot import RouteRow, Snapshot
 from bot.tui.dialogs import told_open
 from bot.tui.pairs import Pairs
 
@@ -34,17 +34,17 @@ class StopScreen(ModalScreen[Wish | None]):
         Binding("escape,s,q", "dismiss(None)", "Cancel"),
     ]
 
-    def __init__(self, route: RouteRow | None, open_pairs: int) -> None:
+    def __init__(self, route: RouteRow | None, shown: Snapshot) -> None:
         super().__init__()
         self._route = route
-        self._open_pairs = open_pairs
+        self._shown = shown
 
     def compose(self) -> ComposeResult:
         """The choices, and what each does and does not."""
         with Vertical(id="stopping", classes="dialog") as box:
             box.border_title = "Stop trading?"
             box.border_subtitle = "Esc cancel"
-            yield Static(told_open(self._open_pairs), classes="heading")
+            yield Static(told_open(self._shown), classes="heading")
             yield Pairs(self._choices(), classes="-warned")
 
     def _choices(self) -> list[tuple[str, str]]:

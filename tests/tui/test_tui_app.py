@@ -52,6 +52,19 @@ async def test_real_orders_beside_paper_ones_are_on_every_screen(socket_path: Pa
         assert "SHADOW (REAL MONEY, HALTED): 7 pairs shadowed, 2 not shadowed; 0 fills compared" in lines[3]
 
 
+@pytest.mark.parametrize("key", ["q", "s"])
+async def test_who_leaves_or_stops_reads_of_the_real_pairs_beside_paper_ones(socket_path: Path, key: str) -> None:
+    shadow = ShadowStatus(
+        run_id="r-s", money="REAL MONEY", state="ACTIVE", shadowed=1, not_shadowed={}, open_twins=1, real_orders=2,
+        real_pnl={}, figures=figures([]), by_venue={}, by_route={},
+    )  # fmt: skip
+    async with scene(socket_path, market="live", shadow=shadow, comparison="", open_pairs=0) as (_, app, pilot):
+        await pilot.press(key)
+        await until(
+            lambda: "No pair is open. Of the shadow's own orders (REAL MONEY) 1 open." in screen_text(app), pilot
+        )
+
+
 async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
     socket_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
