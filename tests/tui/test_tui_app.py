@@ -60,9 +60,7 @@ async def test_who_leaves_or_stops_reads_of_the_real_pairs_beside_paper_ones(soc
     )  # fmt: skip
     async with scene(socket_path, market="live", shadow=shadow, comparison="", open_pairs=0) as (_, app, pilot):
         await pilot.press(key)
-        await until(
-            lambda: "No pair is open. Of the shadow's own orders (REAL MONEY) 1 open." in screen_text(app), pilot
-        )
+        await until(lambda: "No pair is open. SHADOW (REAL MONEY): 1 open." in screen_text(app), pilot)
 
 
 async def test_a_snapshot_that_arrives_while_the_panels_close_is_not_painted(
